@@ -1,0 +1,274 @@
+"""The engine: explores a Program, replays schedules.
+
+Native module; the classes are immutable and hold no open resources. `Program.explore` releases the interpreter, reacts to
+Ctrl-C, and may run in several threads at once.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypedDict, final
+
+class BadModel(ValueError):
+    """A Program or an initial state that the engine cannot run; the message says what, where and what is allowed."""
+
+class BadSchedule(ValueError):
+    """A schedule that cannot be read or does not fit the Program; the message lists what was enabled."""
+
+class Trap(BadModel):
+    """A Program that is wrong about itself in a reachable state.
+
+    Either a rule with a trap is enabled there, or the state is terminal and matches no outcome.
+
+    Attributes:
+        schedule: A shortest schedule from the initial state to that state.
+    """
+
+    schedule: str
+
+class InternalError(RuntimeError):
+    """A defect of the engine itself."""
+
+class Progress(TypedDict):
+    """The counters of a search under way."""
+
+    depth: int
+    """The level that is being expanded."""
+    explored: int
+    """States stored."""
+    generated: int
+    """Transitions generated between stored states."""
+    frontier: int
+    """States of this level that are not yet expanded."""
+    memory_bytes: int
+    """Bytes held, by accounting."""
+    seconds: float
+    """Time since the search began."""
+
+@final
+class Program:
+    """A valid Program, ready to run.
+
+    Args:
+        json: The Program in its JSON form, format 1.
+
+    Raises:
+        BadModel: The text is not a valid Program.
+    """
+
+    def __new__(cls, json: str) -> Program: ...
+    @property
+    def name(self) -> str:
+        """The name that the Program gives itself."""
+
+    @property
+    def rule_count(self) -> int:
+        """The number of its rules."""
+
+    def explore(
+        self,
+        initial: str,
+        *,
+        space: Literal["orbit", "concrete"] = "orbit",
+        threads: int = 1,
+        max_states: int | None = None,
+        max_depth: int | None = None,
+        max_memory: int | None = None,
+        timeout: float | None = None,
+        measures: bool = True,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Exploration:
+        """Visits every state that can be reached from the initial one.
+
+        The result does not depend on the number of threads; of an incomplete search this is true for `max_states` and
+        `max_depth`. Ctrl-C stops the search and is not raised: the exploration is incomplete and `interrupted`.
+
+        Args:
+            initial: The initial state in its JSON form; it carries the topology.
+            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs).
+            threads: Threads of the search, at least 1.
+            max_states: States stored at most.
+            max_depth: States at this depth are still expanded, but no deeper ones are stored.
+            max_memory: Bytes held; looked at once for each batch of states.
+            timeout: Seconds for search and measures; looked at once for each batch of states.
+            measures: Whether to compute interleavings and probabilities, which needs all transitions in memory.
+            progress: Called about twice a second and once at the end. An exception stops the search and is raised.
+
+        Returns:
+            What was found; complete unless a limit was hit or the search was interrupted.
+
+        Raises:
+            BadModel: The initial state does not fit the Program or is too large for the space.
+            Trap: The Program is wrong about itself in a reachable state.
+            ValueError: An option is out of range.
+            InternalError: The engine has a defect.
+        """
+
+    def replay(self, initial: str, schedule: str) -> Replay:
+        """Runs a schedule step by step on labelled states.
+
+        Args:
+            initial: The initial state in its JSON form.
+            schedule: One token a step, an index into the canonical order of the transitions enabled there: a digit
+                `0-9a-z`, or a decimal number in parentheses. The empty schedule stays in the initial state.
+
+        Returns:
+            The steps, the states between them, and what is enabled at the end.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            BadSchedule: The schedule cannot be read, or selects a transition that is not there.
+            InternalError: The engine has a defect.
+        """
+
+    def state_bits(self, initial: str, space: Literal["orbit", "concrete"]) -> int:
+        """Bits of the initial state as it is stored.
+
+        In the concrete space all states have this size; in the orbit space they grow with the kinds of CPUs.
+
+        Args:
+            initial: The initial state in its JSON form.
+            space: The space.
+
+        Returns:
+            A multiple of 64.
+
+        Raises:
+            BadModel: The initial state does not fit the Program or is too large for the space.
+            ValueError: There is no such space.
+        """
+
+@final
+class Exploration:
+    """What a search found.
+
+    *States* and *transitions* are labelled ones, exact, as decimal strings, in either space; *explored* and *generated* count what the search
+    stored and made. Tables are sorted by their first column and can be read any number of times.
+    """
+
+    @property
+    def complete(self) -> bool:
+        """Whether every reachable state was expanded."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the exploration is incomplete, such as `max-states 1000`, `max-depth 9`, `timeout 5 s`, `interrupted`."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C came during the search."""
+
+    @property
+    def cyclic(self) -> bool | None:
+        """Whether the state graph has a cycle; None without measures."""
+
+    @property
+    def diverging(self) -> float | None:
+        """The probability of never reaching a terminal state; None without measures."""
+
+    @property
+    def states(self) -> str:
+        """Labelled states, a decimal number."""
+
+    @property
+    def transitions(self) -> str:
+        """Labelled transitions, a decimal number."""
+
+    @property
+    def explored(self) -> int:
+        """States stored."""
+
+    @property
+    def generated(self) -> int:
+        """Transitions generated between stored states."""
+
+    @property
+    def depth(self) -> int:
+        """Steps from the initial state to the deepest state."""
+
+    @property
+    def state_bits(self) -> int:
+        """Bits of the initial state as it is stored."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most bytes held by the search at any time, by accounting."""
+
+    @property
+    def seconds(self) -> float:
+        """Time taken by search and measures."""
+
+    @property
+    def threads(self) -> int:
+        """Threads used."""
+
+    def outcomes(self) -> Table:
+        """The outcomes that were reached.
+
+        Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string), `explored_terminals` (u64),
+        `interleavings` (decimal string or null), `log10_interleavings`, `interleaving_share`, `probability` (f64 or
+        null), `shortest_steps` (u32), `schedule` (string).
+        """
+
+    def invariants(self) -> Table:
+        """All invariants.
+
+        Columns: `invariant` (u32, index in the Program), `violating_states` (decimal string), `shortest_steps` (u32 or
+        null), `schedule` (string or null).
+        """
+
+    def expectations(self) -> Table:
+        """All expectations.
+
+        Columns: `expectation` (u32, index in the Program), `states` (decimal string), `shortest_steps` (u32 or null),
+        `schedule` (string or null).
+        """
+
+    def levels(self) -> Table:
+        """The levels of the search.
+
+        Columns: `depth` (u32), `explored` (u64, states stored at this depth), `states` (decimal string, labelled states
+        at this depth), `generated` (u64, transitions generated from the states of this depth).
+        """
+
+    def rules(self) -> Table:
+        """All rules.
+
+        Columns: `rule` (u32, index in the Program), `fired` (u64, transitions generated), `transitions` (decimal string,
+        labelled transitions).
+        """
+
+@final
+class Replay:
+    """What a schedule does."""
+
+    @property
+    def steps(self) -> list[tuple[int, int, int]]:
+        """Rule, package and CPU of each step; -1 where no package or CPU acts."""
+
+    @property
+    def states(self) -> list[tuple[int, list[int], list[list[int]]]]:
+        """Global word, package words and the CPU words of each package, before the first and after each step."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing is enabled in the last state."""
+
+    @property
+    def outcome(self) -> int | None:
+        """The outcome of the last state, if it is terminal and has one."""
+
+    @property
+    def enabled(self) -> list[tuple[int, int, int]]:
+        """Rule, package and CPU of each transition of the last state, in canonical order."""
+
+@final
+class Table:
+    """An Arrow table: give it to `polars.DataFrame` or `pyarrow.table`."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Exports the rows through the Arrow PyCapsule interface."""
+
+    def __arrow_c_schema__(self) -> object:
+        """Exports the schema through the Arrow PyCapsule interface."""
+
+    def __len__(self) -> int:
+        """The number of rows."""

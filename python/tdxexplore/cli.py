@@ -1,0 +1,362 @@
+"""The command line. stdout carries the result, stderr progress and messages; exit codes are mapped here and nowhere else.
+
+0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import cyclopts
+from cyclopts import App, Parameter
+
+from tdxexplore._version import __version__
+from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError
+from tdxexplore.exploration import Exploration, check as explore
+from tdxexplore.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
+SCHEMA_VERSION = 1
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+T = TypeVar("T")
+
+app = App(
+    name="tdxexplore",
+    help="Which TDX bring-up policy survives CPU hotplug? Explores every interleaving and answers exactly.",
+    version=__version__,
+    help_format="plaintext",
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What is asked.
+
+    Attributes:
+        module: TDX-module kind: strict (public sources), subset or subset-nocheck.
+        cpus: CPUs in all.
+        packages: Packages (sockets) that the CPUs are spread over.
+        scenario: What happens around bring-up; see `tdxexplore policies`.
+        set: A knob of the policy, as KNOB=VALUE; may be repeated.
+        budget: How often an environment action may happen, as NAME=N: kvm_load, kvm_unload, cpu_up, cpu_down,
+            second_enable; may be repeated.
+    """
+
+    module: str = "strict"
+    cpus: int = 4
+    packages: int = 1
+    scenario: str = "all-online"
+    set: Annotated[Sequence[str], Parameter(negative="")] = ()
+    budget: Annotated[Sequence[str], Parameter(negative="")] = ()
+
+    def question(self, policy: str) -> Question:
+        """As the library takes it."""
+        return Question.of(
+            policy,
+            module=self.module,  # type: ignore[arg-type] -- `build` checks it, with a suggestion
+            cpus=self.cpus,
+            packages=self.packages,
+            scenario=self.scenario,
+            knobs=_pairs("--set", self.set, str),
+            budgets=_pairs("--budget", self.budget, int),
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far and how.
+
+    Attributes:
+        space: orbit (CPUs counted by kind) or concrete (CPUs keep identities); both are exact.
+        threads: Worker threads; default: all.
+        max_states: Stop after so many stored states: incomplete.
+        max_memory: Stop at so much memory: incomplete. Bytes, or with K, M, G.
+        timeout: Stop after so many seconds: incomplete.
+        fail_on: The least severe outcome that counts as a violation: S0 to S4.
+    """
+
+    space: Literal["orbit", "concrete"] = "orbit"
+    threads: int | None = None
+    max_states: int | None = None
+    max_memory: str | None = None
+    timeout: float | None = None
+    fail_on: Literal["S0", "S1", "S2", "S3", "S4"] = "S3"
+
+    def values(self) -> dict[str, Any]:
+        """As the library takes them."""
+        memory = None if self.max_memory is None else _bytes(self.max_memory)
+        return {
+            "space": self.space,
+            "threads": self.threads,
+            "max_states": self.max_states,
+            "max_memory": memory,
+            "timeout": self.timeout,
+            "fail_on": self.fail_on,
+        }
+
+
+@app.command
+def policies() -> int:
+    """List the designs, with their sources and knobs, and the scenarios."""
+    from tdxexplore.render.text import print_policies  # noqa: PLC0415 -- keeps the other commands quick
+
+    print_policies()
+    return HOLDS
+
+
+@app.command
+def check(
+    policy: str,
+    *,
+    point: Point = Point(),  # noqa: B008 -- frozen
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    max_depth: int | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Explore every interleaving of one policy.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        max_depth: Stop at this depth: incomplete.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    question = point.question(policy)
+    with _progress("check", quiet=quiet or as_json) as show:
+        answer = explore(
+            policy,
+            module=question.module,
+            cpus=point.cpus,
+            packages=point.packages,
+            scenario=point.scenario,
+            knobs=dict(question.knobs),
+            budgets=dict(question.budgets),
+            max_depth=max_depth,
+            progress=show,
+            **limits.values(),
+        )
+    if as_json:
+        print(json.dumps(document(answer), indent=2))  # noqa: T201 -- the result
+    else:
+        from tdxexplore.render.text import print_exploration  # noqa: PLC0415 -- keeps --json quick
+
+        print_exploration(answer)
+    return _code([answer])
+
+
+@app.command
+def compare(
+    *names: str,
+    module: Annotated[Sequence[str], Parameter(negative="")] = (),
+    scenario: Annotated[Sequence[str], Parameter(negative="")] = (),
+    cpus: str = "4",
+    packages: int = 1,
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    out: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Compare policies: the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.
+
+    Args:
+        names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
+        module: A module kind; may be repeated; default: all.
+        scenario: A scenario; may be repeated; default: all.
+        cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
+        packages: Packages that the CPUs are spread over.
+        out: Write the tables there as Parquet: outcomes, runs and matrix.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    from tdxexplore.compare import compare as explore_all  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.tdx.scenarios import SCENARIOS  # noqa: PLC0415
+    from tdxexplore.tdx.world import MODULE_KINDS  # noqa: PLC0415
+
+    counts = _numbers(cpus)
+    if out is not None:
+        _writable(out)
+    with _progress("compare", quiet=quiet or as_json) as show:
+        comparison = explore_all(
+            names,
+            modules=tuple(module) or MODULE_KINDS,  # type: ignore[arg-type] -- `build` checks them
+            scenarios=tuple(scenario) or tuple(SCENARIOS),
+            cpus=counts,
+            packages=packages,
+            progress=None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last}),
+            **limits.values(),
+        )
+    if out is not None:
+        for name in ("outcomes", "runs", "matrix"):
+            _write(getattr(comparison, name), out / f"{name}.parquet")
+    if as_json:
+        rows = comparison.matrix.to_dicts()
+        print(json.dumps({"schema_version": SCHEMA_VERSION, "complete": comparison.complete, "matrix": rows}, indent=2))  # noqa: T201
+    else:
+        from tdxexplore.render.text import print_comparison, print_trace  # noqa: PLC0415
+
+        print_comparison(comparison)
+        if (worst := comparison.worst) is not None and worst.worst is not None:
+            print_trace(worst.traces[worst.worst], worst, f"the worst cell: shortest trace to {worst.worst}")
+    return _code(comparison.explorations)
+
+
+@app.command
+def replay(
+    policy: str,
+    schedule: str,
+    *,
+    point: Point = Point(),  # noqa: B008 -- frozen
+    changes: Annotated[bool, Parameter(negative="")] = False,
+    sources: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Run one interleaving, step by step.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        schedule: As printed under a trace, or its beginning.
+        changes: Show what each step changed.
+        sources: Show what each step stands for.
+        as_json: Print one JSON document.
+    """
+    from tdxexplore.trace import replay as run  # noqa: PLC0415 -- keeps the others quick
+
+    trace = run(point.question(policy), schedule)
+    if as_json:
+        steps = [
+            {
+                "number": s.number,
+                "actor": s.actor,
+                "package": s.package,
+                "cpu": s.cpu,
+                "functions": list(s.functions),
+                "step": s.title,
+                "notes": list(s.notes),
+                "source": s.source,
+                "changes": [{"field": n, "old": a, "new": b} for n, a, b in s.changes],
+            }
+            for s in trace
+        ]
+        print(json.dumps({"schema_version": SCHEMA_VERSION, "outcome": trace.outcome, "steps": steps}, indent=2))  # noqa: T201
+        return HOLDS
+    print(trace.to_text(changes=changes, sources=sources))  # noqa: T201 -- the result
+    if trace.outcome is not None:
+        print(f"outcome: {trace.outcome}")  # noqa: T201
+    else:
+        options = "; ".join(f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled))
+        print(f"next: {options}")  # noqa: T201
+    return HOLDS
+
+
+def document(answer: Exploration) -> dict[str, object]:
+    """The ``--json`` document of a check."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": answer.runs.row(0, named=True),
+        "outcomes": answer.outcomes.to_dicts(),
+        "invariants": answer.invariants.drop("digest").to_dicts(),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; every error is one line on stderr."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        return _complain(" ".join(str(error).split()), USAGE)
+    except InternalError as error:
+        return _complain(f"internal: {error}", INTERNAL)
+    except (BadModel, BadSchedule, TdxExploreError) as error:
+        return _complain(str(error), USAGE)
+    except OSError as error:
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", USAGE)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    return code if isinstance(code, int) else HOLDS
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"tdxexplore: error: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    return code
+
+
+def _code(answers: Sequence[Exploration]) -> int:
+    if any(a.interrupted for a in answers):
+        return INTERRUPTED
+    verdicts = {a.verdict for a in answers}
+    if "incomplete" in verdicts:
+        return INCOMPLETE
+    return VIOLATED if "violated" in verdicts else HOLDS
+
+
+def _pairs(option: str, words: Sequence[str], kind: Callable[[str], T]) -> dict[str, T]:
+    pairs: dict[str, T] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise BadModel(f"{option} is `{word}`; write {option} NAME=VALUE")
+        try:
+            pairs[name] = kind(value)
+        except ValueError:
+            raise BadModel(f"{option} {name} is `{value}`; a whole number is needed") from None
+    return pairs
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers: list[int] = []
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            numbers += range(int(first), int(last) + 1) if dash and first else [int(part)]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise BadModel(f"--cpus is `{text}`; write a number, a list or a range, as 4, 2,4 or 2-6")
+    return tuple(numbers)
+
+
+def _bytes(text: str) -> int:
+    digits = text.rstrip("KMGIBkmgib")
+    unit = text[len(digits) :].upper()
+    if not digits.isdecimal() or unit not in _UNITS:
+        raise BadModel(f"--max-memory is `{text}`; write bytes, or a number with K, M or G, as 2G")
+    return int(digits) * _UNITS[unit]
+
+
+def _writable(folder: Path) -> None:
+    """Create the output folder before anything runs; a folder that cannot be written is an error now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(13, "the output folder cannot be written", str(folder))
+
+
+def _write(frame: Any, path: Path) -> None:  # noqa: ANN401 -- a Polars frame, not imported for a name
+    temporary = path.with_suffix(".tmp")
+    try:
+        frame.write_parquet(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _progress(what: str, *, quiet: bool) -> Any:  # noqa: ANN401 -- a context manager of an optional callable
+    from tdxexplore.render.progress import shown  # noqa: PLC0415 -- rich is loaded only when someone watches
+
+    return shown(what, quiet=quiet or not sys.stderr.isatty())

@@ -1,0 +1,49 @@
+"""What can go wrong, and whose fault it is: one base exception with few children.
+
+Every message is one line that says what, where, the value given and what is allowed. Trouble with files stays
+``OSError``. The command line maps these to exit codes in one place (``tdxexplore.cli``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TdxExploreError(Exception):
+    """Base of every error that tdxexplore raises on purpose."""
+
+
+class BadModel(TdxExploreError, ValueError):
+    """A model, policy, knob, topology or scenario that cannot be explored."""
+
+
+class BadSchedule(TdxExploreError, ValueError):
+    """A schedule that does not replay on the given model."""
+
+
+class Trap(BadModel):
+    """A reachable state in which a model leaves its own domain.
+
+    Attributes:
+        schedule: The interleaving that leads there.
+    """
+
+    def __init__(self, message: str, schedule: str) -> None:
+        super().__init__(message)
+        self.schedule = schedule
+
+
+class InternalError(TdxExploreError, RuntimeError):
+    """A defect of tdxexplore itself."""
+
+
+def suggest(given: str, allowed: Iterable[str]) -> str:
+    """``; did you mean `x`?`` when a known name is close, and the allowed names."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(given, names, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"{hint}Allowed: {', '.join(names)}"

@@ -1,0 +1,298 @@
+"""What one check answers: verdict, outcomes, exact counts, traces; as Polars frames and as text."""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tdxexplore import _core
+from tdxexplore._version import __version__
+from tdxexplore.errors import BadModel, InternalError, Trap, suggest
+from tdxexplore.model import SEVERITIES
+from tdxexplore.question import Question
+from tdxexplore.trace import Trace, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.tdx.world import ModuleKind
+
+KEY = {
+    "digest": pl.String,
+    "policy": pl.String,
+    "knobs": pl.String,
+    "module": pl.String,
+    "scenario": pl.String,
+    "budgets": pl.String,
+    "packages": pl.Int64,
+    "cpus": pl.Int64,
+}
+
+
+class Exploration:
+    """Every state and every interleaving of one question, as far as the limits went.
+
+    Attributes:
+        question: What was asked.
+        complete: Whether everything was explored.
+        reason: Why not, or None.
+        interrupted: Whether Ctrl-C ended it.
+        fail_on: The least severe severity that counts as a violation.
+    """
+
+    def __init__(self, question: Question, native: _core.Exploration, fail_on: str) -> None:
+        self.question = question
+        self.complete = native.complete
+        self.reason = native.reason
+        self.interrupted = native.interrupted
+        self.fail_on = fail_on
+        self._native = native
+        self._program = question.compile().program
+
+    # -- the answer ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def verdict(self) -> str:
+        """``holds``, ``violated`` or ``incomplete``; a search that a limit cut short never holds."""
+        if not self.complete:
+            return "incomplete"
+        bad = SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
+        severe = self.outcomes["severity"].is_in(bad).any()
+        broken = self.invariants["shortest_steps"].is_not_null().any()
+        return "violated" if severe or broken else "holds"
+
+    @property
+    def worst(self) -> str | None:
+        """The most severe outcome that was reached."""
+        return self.outcomes["outcome"][0] if len(self.outcomes) else None
+
+    @cached_property
+    def outcomes(self) -> pl.DataFrame:
+        """A row for each outcome that was reached, most severe first.
+
+        Columns after the key: ``outcome``, ``severity`` (S0 to S4, ok), ``terminal_states`` (concrete, decimal string),
+        ``interleavings`` (maximal runs with labelled CPUs, decimal string; null when not measured or without end),
+        ``log10_interleavings``, ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition
+        equally likely), ``shortest_steps``, ``schedule`` (of the shortest trace).
+        """
+        names = [p.name for p, _ in self._program.outcomes]
+        severities = [p.severity for p, _ in self._program.outcomes]
+        frame = pl.DataFrame(self._native.outcomes())
+        codes = frame["outcome"].to_list()
+        return self._with_key(
+            frame.with_columns(
+                pl.Series("outcome", [names[c] for c in codes], dtype=pl.String),
+                pl.Series("severity", [severities[c] for c in codes], dtype=pl.String),
+            ).select(
+                "outcome",
+                "severity",
+                "terminal_states",
+                "interleavings",
+                "log10_interleavings",
+                "interleaving_share",
+                "probability",
+                "shortest_steps",
+                "schedule",
+            )
+        )
+
+    @cached_property
+    def invariants(self) -> pl.DataFrame:
+        """A row for each invariant: ``violating_states`` (concrete), and the shortest way to one, or nulls."""
+        return self._with_key(self._named(self._native.invariants(), "invariant", self._program.invariants))
+
+    @cached_property
+    def expectations(self) -> pl.DataFrame:
+        """A row for each `sometimes` expectation: ``states`` (concrete) that meet it, and the shortest way, or nulls."""
+        return self._with_key(self._named(self._native.expectations(), "expectation", self._program.expectations))
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """One row of figures.
+
+        ``states`` and ``transitions`` are concrete and exact, as decimal strings; ``explored`` and ``generated`` are the
+        states stored and the transitions fired; ``reduction`` is states over explored; times in seconds, memory in bytes.
+        """
+        native = self._native
+        explored = max(native.explored, 1)
+        row: dict[str, object] = {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "states": native.states,
+            "log10_states": log10(native.states),
+            "transitions": native.transitions,
+            "log10_transitions": log10(native.transitions),
+            "explored": native.explored,
+            "generated": native.generated,
+            "depth": native.depth,
+            "cyclic": native.cyclic,
+            "diverging": native.diverging,
+            "state_bits": native.state_bits,
+            "reduction": 10 ** (log10(native.states) - math.log10(explored)),
+            "threads": native.threads,
+            "seconds": native.seconds,
+            "states_per_second": native.explored / max(native.seconds, 1e-9),
+            "peak_memory_bytes": native.memory_bytes,
+            "version": __version__,
+        }
+        schema = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64}
+        return self._with_key(pl.DataFrame([row], schema_overrides=schema))
+
+    @cached_property
+    def levels(self) -> pl.DataFrame:
+        """A row for each depth: new stored and new concrete states, transitions generated."""
+        return self._with_key(pl.DataFrame(self._native.levels()))
+
+    @cached_property
+    def rules(self) -> pl.DataFrame:
+        """A row for each way through each step: actor, label, notes, times fired (stored) and concrete transitions.
+
+        Traps, which must never fire, are not among them.
+        """
+        rules = self._program.rules
+        fired = pl.DataFrame(self._native.rules()).with_columns(
+            pl.Series("actor", [self._program.actors[r.actor] for r in rules], dtype=pl.String),
+            pl.Series("label", [r.label.name for r in rules], dtype=pl.String),
+            pl.Series("notes", ["; ".join(r.notes) for r in rules], dtype=pl.String),
+            pl.Series("trap", [r.trap is not None for r in rules]),
+        )
+        return self._with_key(fired.filter(~pl.col("trap")).select("rule", "actor", "label", "notes", "fired", "transitions"))
+
+    @cached_property
+    def traces(self) -> dict[str, Trace]:
+        """The shortest trace to each outcome that was reached, and to each violated invariant, by name."""
+        found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
+        broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
+        return {name: replay(self.question, schedule) for name, schedule in pl.concat([found, broken]).iter_rows()}
+
+    @property
+    def never_taken(self) -> list[tuple[str, str]]:
+        """(actor, step) of the steps that no reachable state takes: what this model says nothing about."""
+        taken = self.rules.group_by("actor", "label", maintain_order=True).agg(pl.col("fired").sum())
+        return list(taken.filter(pl.col("fired") == 0).select("actor", "label").iter_rows())
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _named(self, table: _core.Table, column: str, properties: tuple[tuple[object, object], ...]) -> pl.DataFrame:
+        frame = pl.DataFrame(table)
+        known = [p for p, _ in properties]
+        return frame.with_columns(
+            pl.Series(column, [getattr(p, "name") for p in known], dtype=pl.String),  # noqa: B009
+            pl.Series("text", [getattr(p, "text") for p in known], dtype=pl.String),  # noqa: B009
+        )
+
+    def _with_key(self, frame: pl.DataFrame) -> pl.DataFrame:
+        key = self.question.key()
+        return frame.select([pl.lit(key[name], dtype=dtype).alias(name) for name, dtype in KEY.items()] + [pl.all()])
+
+    def _repr_html_(self) -> str:
+        shown = self.outcomes.drop(*KEY)
+        head = "".join(f"<th>{escape(c)}</th>" for c in shown.columns)
+        body = "".join("<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>" for row in shown.iter_rows())
+        worst = f"<p>shortest trace to {escape(self.worst)}</p>{self.traces[self.worst]._repr_html_()}" if self.worst else ""
+        title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
+        return f"{title}<table><tr>{head}</tr>{body}</table>{worst}"
+
+    def __repr__(self) -> str:
+        return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"
+
+
+def check(  # noqa: PLR0913 -- the question and the limits, all by name
+    policy: str | type[Policy],
+    *,
+    module: ModuleKind = "strict",
+    cpus: int = 4,
+    packages: int = 1,
+    scenario: str = "all-online",
+    knobs: Mapping[str, str] | None = None,
+    budgets: Mapping[str, int] | None = None,
+    space: str = "orbit",
+    threads: int | None = None,
+    max_states: int | None = None,
+    max_depth: int | None = None,
+    max_memory: int | None = None,
+    timeout: float | None = None,
+    measures: bool = True,
+    fail_on: str = "S3",
+    progress: Callable[[dict[str, float]], None] | None = None,
+) -> Exploration:
+    """Explore every interleaving of a policy.
+
+    Args:
+        policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
+        module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
+        cpus: CPUs in all, 1 to 64.
+        packages: Packages that they are spread over, 1 to 8.
+        scenario: What happens around bring-up.
+        knobs: Choices that the policy's source leaves open, by name.
+        budgets: How often environment actions may happen, where not as in the scenario.
+        space: ``orbit`` (CPUs counted by kind, exact) or ``concrete`` (CPUs keep identities).
+        threads: Worker threads; default: all that this process may use.
+        max_states: Limit on stored states.
+        max_depth: Limit on depth.
+        max_memory: Limit on memory, in bytes.
+        timeout: Limit on time, in seconds.
+        measures: Count interleavings and probabilities.
+        fail_on: The least severe severity that counts as a violation.
+        progress: Called about twice a second with depth, explored, generated, frontier, memory_bytes and seconds.
+
+    Returns:
+        The exploration; a limit or Ctrl-C makes it incomplete.
+
+    Raises:
+        BadModel: Something in the question is not allowed.
+
+    Example:
+        >>> import tdxexplore
+        >>> answer = tdxexplore.check("v19", module="subset", cpus=3, scenario="late-online")
+        >>> answer.verdict, answer.worst
+        ('violated', 'td-error')
+    """
+    question = Question.of(
+        policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
+    )
+    limits = {"--max-states": max_states, "--max-depth": max_depth, "--max-memory": max_memory, "--timeout": timeout}
+    for name, limit in limits.items():
+        if limit is not None and limit <= 0:
+            raise BadModel(f"{name} is {limit}; a limit must be positive")
+    if threads is not None and threads < 1:
+        raise BadModel(f"--threads is {threads}; at least 1 is needed")
+    if space not in ("orbit", "concrete"):
+        raise BadModel(f"--space is `{space}`; {suggest(space, ['orbit', 'concrete'])}")
+    if fail_on not in SEVERITIES[:-1]:
+        raise BadModel(f"--fail-on is `{fail_on}`; {suggest(fail_on, SEVERITIES[:-1])}")
+    try:
+        native = question.compile().native.explore(
+            question.initial(),
+            space=space,
+            threads=threads or len(os.sched_getaffinity(0)),
+            max_states=max_states,
+            max_depth=max_depth,
+            max_memory=max_memory,
+            timeout=timeout,
+            measures=measures,
+            progress=progress,
+        )
+    except _core.Trap as error:
+        message, schedule = error.args
+        raise Trap(message, schedule) from None
+    except _core.BadModel as error:
+        raise BadModel(str(error)) from None
+    except _core.InternalError as error:
+        raise InternalError(str(error)) from None
+    return Exploration(question, native, fail_on)
+
+
+def log10(decimal: str) -> float:
+    """Base-10 logarithm of a decimal string of any length; minus infinity for zero."""
+    digits = decimal.lstrip("0")
+    if not digits:
+        return -math.inf
+    head = digits[:17]
+    return math.log10(int(head)) + len(digits) - len(head)

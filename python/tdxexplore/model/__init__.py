@@ -1,0 +1,38 @@
+"""The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
+
+from tdxexplore.model.expr import (
+    Expr,
+    Field,
+    Group,
+    Scope,
+    cpus,
+    other_cpus,
+    other_package_cpus,
+    other_packages,
+    package_cpus,
+    packages,
+)
+from tdxexplore.model.lower import lower
+from tdxexplore.model.program import Program
+from tdxexplore.model.record import SEVERITIES, Model, Procedure
+from tdxexplore.model.topology import State, Topology
+
+__all__ = [
+    "SEVERITIES",
+    "Expr",
+    "Field",
+    "Group",
+    "Model",
+    "Procedure",
+    "Program",
+    "Scope",
+    "State",
+    "Topology",
+    "cpus",
+    "lower",
+    "other_cpus",
+    "other_package_cpus",
+    "other_packages",
+    "package_cpus",
+    "packages",
+]

@@ -1,0 +1,330 @@
+"""The Program: the flat guarded-command form that the engine runs.
+
+Three words (global, package, CPU) hold the fields. A rule fires for an instance of its scope when its guard, a
+conjunction of bit-mask matches, holds; its effect clears, sets and adds, here and in bulk. Quantifiers and bulk updates
+never include the acting CPU (nor, over packages, the acting package): lowering spells that part out. The same shape as
+LTSmin's PINS: the engine knows nothing of what a Program means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any as Json
+
+from tdxexplore.model.expr import Scope
+
+if TYPE_CHECKING:
+    from tdxexplore.model.code import Label
+    from tdxexplore.model.expr import Value
+    from tdxexplore.model.record import Property
+    from tdxexplore.model.topology import State
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """A bit-mask match: ``word & care == value``."""
+
+    care: int = 0
+    value: int = 0
+
+    def meet(self, other: Cube) -> Cube | None:
+        """Both; None when they contradict each other."""
+        if (self.value ^ other.value) & self.care & other.care:
+            return None
+        return Cube(self.care | other.care, self.value | other.value)
+
+    def within(self, other: Cube) -> bool:
+        """Whether every word that matches this one matches ``other``."""
+        return not other.care & ~self.care and not (self.value ^ other.value) & other.care
+
+    def to_json(self) -> dict[str, str]:
+        """As the engine reads it."""
+        return {"care": hex(self.care), "value": hex(self.value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """Some member of a group matches: the unit of quantified conditions.
+
+    Attributes:
+        over: ``cpus``, ``package-cpus`` or ``packages``, without the acting one.
+        cpu: What the CPU's word must match.
+        package: What its package's word, or the package's own, must match.
+        nested: Over packages: (some or none, match on a CPU of that package).
+    """
+
+    over: str
+    cpu: Cube = Cube()
+    package: Cube = Cube()
+    nested: tuple[tuple[bool, Cube], ...] = ()
+
+    def within(self, other: Atom) -> bool:
+        """Whether a member that satisfies this one satisfies ``other``."""
+        return (
+            self.over == other.over
+            and self.cpu.within(other.cpu)
+            and self.package.within(other.package)
+            and set(other.nested) <= set(self.nested)
+        )
+
+    def to_json(self, *, some: bool) -> dict[str, Json]:
+        """As the engine reads it."""
+        out: dict[str, Json] = {"over": self.over, "some": some}
+        if self.over != "packages":
+            out["cpu"] = self.cpu.to_json()
+        if self.over != "package-cpus":
+            out["package"] = self.package.to_json()
+        if self.over == "packages":
+            out["cpus"] = [{"some": s, "cpu": c.to_json()} for s, c in self.nested]
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A conjunction of matches and of quantified matches (atom, some or none)."""
+
+    own: dict[Scope, Cube]
+    quantified: tuple[tuple[Atom, bool], ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """As the engine reads it."""
+        out: dict[str, Json] = {s.value: c.to_json() for s, c in self.own.items() if c.care}
+        out["quantified"] = [atom.to_json(some=some) for atom, some in self.quantified]
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Clear, then set, then add: (offset, width, delta)."""
+
+    clear: int = 0
+    set: int = 0
+    add: tuple[tuple[int, int, int], ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """As the engine reads it."""
+        added = [{"offset": o, "width": w, "delta": d} for o, w, d in self.add]
+        return {"clear": hex(self.clear), "set": hex(self.set), "add": added}
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Clear and set in every member of a group that matched before the step."""
+
+    target: Atom
+    clear: int
+    set: int
+
+    def to_json(self) -> dict[str, Json]:
+        """As the engine reads it."""
+        out = self.target.to_json(some=True)
+        del out["some"]
+        out.pop("cpus", None)
+        return {**out, "clear": hex(self.clear), "set": hex(self.set)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Guard and effect of one way through one step.
+
+    Attributes:
+        actor: Index of the actor.
+        label: The step.
+        choice: Which of its free choices; rules of a label with equal choice exclude each other.
+        notes: What happens on this way, in kernel words.
+        guard: When it may fire.
+        own: Effect on the global, package and CPU word.
+        bulk: Effect on others.
+        trap: It must never be enabled; what is wrong if it is.
+    """
+
+    actor: int
+    label: Label
+    choice: int
+    notes: tuple[str, ...]
+    guard: Guard
+    own: dict[Scope, Update]
+    bulk: tuple[Bulk, ...]
+    trap: str | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """As the engine reads it."""
+        effect: dict[str, Json] = {s.value: u.to_json() for s, u in self.own.items()}
+        effect["bulk"] = [b.to_json() for b in self.bulk]
+        return {
+            "actor": self.actor,
+            "label": self.label.name,
+            "choice": self.choice,
+            "scope": self.label.scope.value,
+            "notes": list(self.notes),
+            "source": self.label.source,
+            "guard": self.guard.to_json(),
+            "effect": effect,
+            "trap": self.trap,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a field lies in the word of its scope."""
+
+    name: str
+    scope: Scope
+    offset: int
+    values: tuple[Value, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits."""
+        return (len(self.values) - 1).bit_length()
+
+    @property
+    def mask(self) -> int:
+        """Its bits in the word."""
+        return ((1 << self.width) - 1) << self.offset
+
+    def encode(self, value: Value) -> int:
+        """A value in place."""
+        return self.values.index(value) << self.offset
+
+    def decode(self, word: int) -> Value:
+        """Its value in a word."""
+        return self.values[(word & self.mask) >> self.offset]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Rules over packed words, validated by the engine when it reads them.
+
+    Attributes:
+        name: For messages.
+        slots: The layout, by field name.
+        actors: In order of declaration.
+        index: Global program counters, by which the engine finds the rules that may fire.
+        rules: In order of declaration: actor, step, way through it.
+        outcomes, invariants, expectations: Properties with the guards under which they hold (outcome, expectation)
+            or are violated (invariant).
+    """
+
+    name: str
+    slots: dict[str, Slot]
+    actors: tuple[str, ...]
+    index: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    outcomes: tuple[tuple[Property, tuple[Guard, ...]], ...]
+    invariants: tuple[tuple[Property, tuple[Guard, ...]], ...]
+    expectations: tuple[tuple[Property, tuple[Guard, ...]], ...]
+    _json: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    def width(self, scope: Scope) -> int:
+        """Bits of a word."""
+        return max((s.offset + s.width for s in self.slots.values() if s.scope is scope), default=0)
+
+    def pack(self, state: State) -> str:
+        """A labelled state as the engine reads it."""
+
+        def word(scope: Scope, values: dict[str, Value]) -> str:
+            return hex(sum(s.encode(values[s.name]) for s in self.slots.values() if s.scope is scope))
+
+        sizes = [state.package_of.count(p) for p in range(len(state.packages))]
+        cpus = [word(Scope.CPU, c) for c in state.cpus]
+        starts = [sum(sizes[:p]) for p in range(len(sizes))]
+        packages = [
+            {"word": word(Scope.PACKAGE, values), "cpus": cpus[start : start + size]}
+            for values, start, size in zip(state.packages, starts, sizes, strict=True)
+        ]
+        return json.dumps({"global": word(Scope.GLOBAL, state.globals), "packages": packages})
+
+    def unpack(self, scope: Scope, word: int) -> dict[str, Value]:
+        """The field values in a word."""
+        return {s.name: s.decode(word) for s in self.slots.values() if s.scope is scope}
+
+    def to_json(self) -> str:
+        """The canonical text: what the engine reads and what the digest covers."""
+        if not self._json:
+            self._json.append(json.dumps(self._document(), sort_keys=True, separators=(",", ":")))
+        return self._json[0]
+
+    def _document(self) -> dict[str, Json]:
+        def prop(p: Property, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
+            severity = 5 if p.severity == "ok" else int(p.severity[1])
+            return {"name": p.name, "severity": severity, "fatal": p.fatal, key: [g.to_json() for g in guards]}
+
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "widths": {scope.value: self.width(scope) for scope in Scope},
+            "fields": [
+                {
+                    "name": s.name,
+                    "scope": s.scope.value,
+                    "offset": s.offset,
+                    "width": s.width,
+                    "values": [str(v) for v in s.values],
+                }
+                for s in self.slots.values()
+            ],
+            "actors": list(self.actors),
+            "index": list(self.index),
+            "rules": [r.to_json() for r in self.rules],
+            "outcomes": [prop(p, "when", g) for p, g in self.outcomes],
+            "invariants": [prop(p, "violated_when", g) for p, g in self.invariants],
+            "expectations": [prop(p, "when", g) for p, g in self.expectations],
+        }
+
+    @property
+    def digest(self) -> str:
+        """A stable hash of the canonical text: 32 hex digits of BLAKE2b."""
+        return hashlib.blake2b(self.to_json().encode(), digest_size=16).hexdigest()
+
+    def to_text(self) -> str:
+        """A dump to read: fields, then rules with decoded guards and effects."""
+        lines = [f"program {self.name}  digest {self.digest}"]
+        for slot in self.slots.values():
+            values = " ".join(map(str, slot.values))
+            lines.append(f"field {slot.scope.value} {slot.name} @{slot.offset}+{slot.width}: {values}")
+        for number, rule in enumerate(self.rules):
+            lines.append(f"rule {number} {self.actors[rule.actor]}: {rule.label.name}  [{rule.label.source}]")
+            lines += [f"    when {s.value}: {self._match(s, c)}" for s, c in rule.guard.own.items() if c.care]
+            lines += [f"    when {'some' if some else 'no'} {self._atom(a)}" for a, some in rule.guard.quantified]
+            lines += [f"    set {s.value}: {self._change(s, u)}" for s, u in rule.own.items()]
+            for bulk in rule.bulk:
+                scope = Scope.PACKAGE if bulk.target.over == "packages" else Scope.CPU
+                change = self._change(scope, Update(bulk.clear, bulk.set))
+                lines.append(f"    for each {self._atom(bulk.target)}: {change}")
+            if rule.notes:
+                lines.append(f"    note {'; '.join(rule.notes)}")
+            if rule.trap:
+                lines.append(f"    trap {rule.trap}")
+        return "\n".join(lines) + "\n"
+
+    def _match(self, scope: Scope, cube: Cube) -> str:
+        parts = []
+        for slot in self.slots.values():
+            if slot.scope is scope and slot.mask & cube.care:
+                codes = range(len(slot.values))
+                bits = [c for c in codes if not ((c << slot.offset) ^ cube.value) & cube.care & slot.mask]
+                parts.append(f"{slot.name} in {{{', '.join(str(slot.values[c]) for c in bits)}}}")
+        return " & ".join(parts) or "any"
+
+    def _atom(self, atom: Atom) -> str:
+        parts = [f"{atom.over}"]
+        if atom.cpu.care:
+            parts.append(self._match(Scope.CPU, atom.cpu))
+        if atom.package.care:
+            parts.append(self._match(Scope.PACKAGE, atom.package))
+        parts += [f"{'some' if some else 'no'} cpu {self._match(Scope.CPU, cube)}" for some, cube in atom.nested]
+        return " with ".join(parts)
+
+    def _change(self, scope: Scope, update: Update) -> str:
+        parts = []
+        for slot in self.slots.values():
+            if slot.scope is scope and slot.mask & (update.clear | update.set):
+                parts.append(f"{slot.name} := {slot.decode(update.set)}")
+            if slot.scope is scope:
+                parts += [f"{slot.name} += {d}" for o, _, d in update.add if o == slot.offset]
+        return ", ".join(parts) or "nothing"

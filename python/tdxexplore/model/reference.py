@@ -1,0 +1,299 @@
+"""The reference: a plain interpreter of the *unlowered* model on dictionaries.
+
+It exists to be obviously right, and is never optimised. Every result of the engine is compared with it on small
+models (``tests/test_differential.py``). It shares with lowering the recorded instructions and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from tdxexplore.errors import BadModel, BadSchedule, Trap
+from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
+from tdxexplore.model.expr import And, Any, Const, Expr, Field, Group, In, Not, Or, Scope, Temp, Variable
+from tdxexplore.model.schedule import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.model.code import Code
+    from tdxexplore.model.expr import Value
+    from tdxexplore.model.record import Model
+    from tdxexplore.model.topology import State, Values
+
+
+@dataclass(slots=True)
+class Transition:
+    """One step of one actor in one state. The first four fields are its place in the canonical order."""
+
+    actor: int
+    package: int
+    cpu: int
+    choice: int
+    label: Label
+    notes: tuple[str, ...]
+    target: State
+
+    @property
+    def order(self) -> tuple[int, int, int, int]:
+        """Sort key among the transitions of a state; -1 stands for no package, no CPU."""
+        return (self.actor, self.package, self.cpu, self.choice)
+
+
+def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Values) -> bool:
+    """The truth of ``expr`` for acting ``package`` and ``cpu`` (-1: none)."""
+    match expr:
+        case Const(value):
+            return value
+        case In(variable, values):
+            return read(variable, state, package, cpu, temps) in values
+        case Not(operand):
+            return not evaluate(operand, state, package, cpu, temps)
+        case And(left, right):
+            return evaluate(left, state, package, cpu, temps) and evaluate(right, state, package, cpu, temps)
+        case Or(left, right):
+            return evaluate(left, state, package, cpu, temps) or evaluate(right, state, package, cpu, temps)
+        case Any(group, body):
+            return any(evaluate(body, state, p, c, temps) for p, c in members(group, state, package, cpu))
+    raise BadModel(f"{expr!r} is not an expression")
+
+
+def members(group: Group, state: State, package: int, cpu: int) -> Iterator[tuple[int, int]]:
+    """The (package, CPU) pairs of a group, as seen by the acting package and CPU."""
+    if group in (Group.PACKAGES, Group.OTHER_PACKAGES):
+        for p in range(len(state.packages)):
+            if group is Group.PACKAGES or p != package:
+                yield p, -1
+        return
+    same_package = group in (Group.PACKAGE_CPUS, Group.OTHER_PACKAGE_CPUS)
+    not_self = group in (Group.OTHER_CPUS, Group.OTHER_PACKAGE_CPUS)
+    for c, p in enumerate(state.package_of):
+        if not (same_package and p != package) and not (not_self and c == cpu):
+            yield p, c
+
+
+def home(field: Field, state: State, package: int, cpu: int) -> Values:
+    """The dictionary that holds a field."""
+    if field.scope is Scope.GLOBAL:
+        return state.globals
+    if field.scope is Scope.PACKAGE and package >= 0:
+        return state.packages[package]
+    if field.scope is Scope.CPU and cpu >= 0:
+        return state.cpus[cpu]
+    raise BadModel(f"field `{field.name}` of a {field.scope.value} is used where no {field.scope.value} acts")
+
+
+def read(variable: Variable, state: State, package: int, cpu: int, temps: Values) -> Value:
+    """The value of a field or temporary."""
+    if isinstance(variable, Field):
+        return home(variable, state, package, cpu)[variable.name]
+    return temps[variable.name]
+
+
+def transitions(model: Model, state: State) -> list[Transition]:
+    """All transitions of a state in canonical order; none after a fatal outcome."""
+    if any(o.fatal and evaluate(o.when, state, -1, -1, {}) for o in model.outcomes):
+        return []
+    found: list[Transition] = []
+    for actor, code in enumerate(model.codes):
+        for at, label in code.labels:
+            if label.passive:
+                continue
+            for package, cpu in _instances(label.scope, state):
+                if read(model.fields[label.pc], state, package, cpu, {}) == label.name:
+                    step = _Step(model, code, label, package, cpu)
+                    for choice, target, notes in step.run(at + 1, state.copy(), {}, 0, ()):
+                        found.append(Transition(actor, package, cpu, choice, label, notes, target))
+    return sorted(found, key=lambda t: t.order)
+
+
+def _instances(scope: Scope, state: State) -> list[tuple[int, int]]:
+    if scope is Scope.GLOBAL:
+        return [(-1, -1)]
+    if scope is Scope.PACKAGE:
+        return [(p, -1) for p in range(len(state.packages))]
+    return [(p, c) for c, p in enumerate(state.package_of)]
+
+
+@dataclass(slots=True)
+class _Step:
+    """Executes one step: from its label to the next one that control reaches."""
+
+    model: Model
+    code: Code
+    label: Label
+    package: int
+    cpu: int
+
+    def run(
+        self, at: int, state: State, temps: Values, choice: int, notes: tuple[str, ...]
+    ) -> Iterator[tuple[int, State, tuple[str, ...]]]:
+        while True:
+            instruction = self.code.instructions[at]
+            at += 1
+            match instruction:
+                case Label(name=name, pc=pc):
+                    counter = self.model.fields[pc]
+                    home(counter, state, self.package, self.cpu)[pc] = name
+                    yield choice, state, notes
+                    return
+                case Stop():
+                    yield choice, state, notes
+                    return
+                case Set(target, value):
+                    new = read(value, state, self.package, self.cpu, temps) if isinstance(value, Variable) else value
+                    if isinstance(target, Temp):
+                        temps[target.name] = new
+                    elif isinstance(target, Field):
+                        home(target, state, self.package, self.cpu)[target.name] = new
+                case Add(target, delta):
+                    values = home(target, state, self.package, self.cpu)
+                    values[target.name] += delta  # type: ignore[operator]
+                    if values[target.name] not in target.values:
+                        raise Trap(f"`{target.name}` becomes {values[target.name]} at `{self.label.name}`", "")
+                case SetEach(group, where, assignments):
+                    chosen = [
+                        (p, c)
+                        for p, c in members(group, state, self.package, self.cpu)
+                        if evaluate(where, state, p, c, temps)
+                    ]
+                    for p, c in chosen:
+                        for target, new in assignments:
+                            home(target, state, p, c)[target.name] = new
+                case Branch(condition, otherwise):
+                    if not evaluate(condition, state, self.package, self.cpu, temps):
+                        at = otherwise
+                case Jump(target_position):
+                    at = target_position
+                case Await(condition):
+                    if not evaluate(condition, state, self.package, self.cpu, temps):
+                        return
+                case Either(targets):
+                    for i, position in enumerate(targets):
+                        yield from self.run(position, state.copy(), dict(temps), choice * len(targets) + i, notes)
+                    return
+                case Note(text):
+                    notes = (*notes, text)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the reference finds: the figures that the engine must reproduce.
+
+    Attributes:
+        states: Distinct states.
+        transitions: Transitions (generated successors).
+        terminal_states: Distinct terminal states by outcome.
+        interleavings: Maximal runs by outcome; None when some run never ends.
+        probability: By outcome, each transition of a state being equally likely; None as above.
+        violating_states: By invariant.
+        expected_states: By expectation.
+        labels: Times each (actor, label) was taken.
+        depth: Distance of the furthest state.
+    """
+
+    states: int = 0
+    transitions: int = 0
+    terminal_states: Counter[str] = field(default_factory=Counter)
+    interleavings: Counter[str] | None = None
+    probability: dict[str, Fraction] | None = None
+    violating_states: Counter[str] = field(default_factory=Counter)
+    expected_states: Counter[str] = field(default_factory=Counter)
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+    depth: int = 0
+
+
+def outcome_of(model: Model, state: State) -> str:
+    """The first outcome that a terminal state matches.
+
+    Raises:
+        BadModel: It matches none.
+    """
+    for outcome in model.outcomes:
+        if evaluate(outcome.when, state, -1, -1, {}):
+            return outcome.name
+    raise BadModel(f"a terminal state of model `{model.name}` matches no outcome: {state.globals}")
+
+
+def explore(model: Model, initial: State) -> Answer:
+    """Breadth-first over all states, then runs and probabilities over the graph."""
+    answer = Answer()
+    successors: dict[object, list[object]] = {}
+    outcomes: dict[object, str] = {}
+    level = {initial.key(): initial}
+    root = initial.key()
+    while level:
+        following: dict[object, State] = {}
+        for key, state in level.items():
+            steps = transitions(model, state)
+            successors[key] = [t.target.key() for t in steps]
+            answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
+            if not steps:
+                outcomes[key] = outcome_of(model, state)
+                answer.terminal_states[outcomes[key]] += 1
+            answer.violating_states.update(
+                p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {})
+            )
+            answer.expected_states.update(p.name for p in model.expectations if evaluate(p.when, state, -1, -1, {}))
+            for step in steps:
+                if step.target.key() not in successors and step.target.key() not in level:
+                    following[step.target.key()] = step.target
+        answer.depth += bool(following)
+        level = following
+    answer.states = len(successors)
+    answer.transitions = sum(map(len, successors.values()))
+    order = _topological(successors, root)
+    if order is not None:
+        _measure(answer, successors, outcomes, order)
+    return answer
+
+
+def _topological(successors: dict[object, list[object]], root: object) -> list[object] | None:
+    """Every state before its successors; None when the graph has a cycle."""
+    waiting = Counter(t for targets in successors.values() for t in targets)
+    ready, order = [root] if not waiting[root] else [], []
+    while ready:
+        key = ready.pop()
+        order.append(key)
+        for target in successors[key]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return order if len(order) == len(successors) else None
+
+
+def _measure(
+    answer: Answer, successors: dict[object, list[object]], outcomes: dict[object, str], order: list[object]
+) -> None:
+    """Runs and probability arriving at each state, pushed on to its successors."""
+    runs: Counter[object] = Counter({order[0]: 1})
+    probability: dict[object, Fraction] = dict.fromkeys(order, Fraction(0))
+    probability[order[0]] = Fraction(1)
+    answer.interleavings = Counter()
+    answer.probability = dict.fromkeys(sorted(set(outcomes.values())), Fraction(0))
+    for key in order:
+        for target in successors[key]:
+            runs[target] += runs[key]
+            probability[target] += probability[key] / len(successors[key])
+        if key in outcomes:
+            answer.interleavings[outcomes[key]] += runs[key]
+            answer.probability[outcomes[key]] += probability[key]
+
+
+def replay(model: Model, initial: State, schedule: str) -> list[Transition]:
+    """Run a schedule; each token is an index into the transitions of the state in canonical order.
+
+    Raises:
+        BadSchedule: A token has no transition.
+    """
+    state, taken = initial, []
+    for position, index in enumerate(decode(schedule)):
+        steps = transitions(model, state)
+        if index >= len(steps):
+            raise BadSchedule(f"step {position + 1} of the schedule is {encode([index])}; {len(steps)} are enabled there")
+        taken.append(steps[index])
+        state = steps[index].target
+    return taken

@@ -1,0 +1,40 @@
+"""A schedule: one interleaving as a short string.
+
+Each step is the index of the transition taken among those enabled, in canonical order (actor, package, CPU, choice):
+a base-36 digit, or a decimal number in parentheses from 36 on. It needs no names, so it is short; it means nothing
+without the model, so it is always printed with the command that replays it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tdxexplore.errors import BadSchedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TOKEN = re.compile(r"([0-9a-z])|\(([0-9]{1,9})\)")
+
+
+def encode(indices: Iterable[int]) -> str:
+    """The schedule of a list of indices."""
+    return "".join(_DIGITS[i] if i < len(_DIGITS) else f"({i})" for i in indices)
+
+
+def decode(schedule: str) -> list[int]:
+    """The indices of a schedule.
+
+    Raises:
+        BadSchedule: Something in it is not a token.
+    """
+    indices, at = [], 0
+    while at < len(schedule):
+        match = _TOKEN.match(schedule, at)
+        if match is None:
+            raise BadSchedule(f"schedule has {schedule[at]!r} at position {at + 1}; allowed are 0-9, a-z and (number)")
+        indices.append(_DIGITS.index(match[1]) if match[1] else int(match[2]))
+        at = match.end()
+    return indices

@@ -1,0 +1,105 @@
+"""How many CPUs in how many packages, and one labelled state of a model on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tdxexplore.errors import BadModel
+from tdxexplore.model.expr import Scope
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Value
+    from tdxexplore.model.record import Model
+
+MAX_PACKAGES = 8
+MAX_CPUS = 64
+
+Values: TypeAlias = "dict[str, Value]"
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Packages (sockets) and the CPUs (logical processors) of each; CPUs are numbered through.
+
+    Attributes:
+        sizes: CPUs in each package.
+    """
+
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, cpus: int, packages: int = 1) -> Topology:
+        """``cpus`` CPUs in all, spread over ``packages`` packages as evenly as they go, larger ones first.
+
+        Raises:
+            BadModel: The numbers do not fit.
+        """
+        if not 1 <= cpus <= MAX_CPUS:
+            raise BadModel(f"--cpus is {cpus}; allowed are 1 to {MAX_CPUS} CPUs in all")
+        if not 1 <= packages <= MAX_PACKAGES:
+            raise BadModel(f"--packages is {packages}; allowed are 1 to {MAX_PACKAGES}")
+        if packages > cpus:
+            raise BadModel(f"--packages is {packages} with --cpus {cpus}; every package needs at least one CPU")
+        return cls(tuple(cpus // packages + (i < cpus % packages) for i in range(packages)))
+
+    @property
+    def cpus(self) -> int:
+        """CPUs in all."""
+        return sum(self.sizes)
+
+    @property
+    def packages(self) -> int:
+        """Packages in all."""
+        return len(self.sizes)
+
+    @property
+    def package_of(self) -> tuple[int, ...]:
+        """The package of each CPU."""
+        return tuple(p for p, size in enumerate(self.sizes) for _ in range(size))
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.sizes))
+
+
+@dataclass(slots=True)
+class State:
+    """One labelled state: the values of all fields, CPU by CPU.
+
+    Attributes:
+        package_of: The package of each CPU.
+        globals: Values of the global fields.
+        packages: Values of the package fields, a dictionary a package.
+        cpus: Values of the CPU fields, a dictionary a CPU.
+    """
+
+    package_of: tuple[int, ...]
+    globals: Values
+    packages: list[Values]
+    cpus: list[Values]
+
+    @classmethod
+    def initial(cls, model: Model, topology: Topology) -> State:
+        """Every field at its initial value."""
+
+        def values(scope: Scope) -> Values:
+            return {f.name: f.initial for f in model.fields.values() if f.scope is scope}
+
+        return cls(
+            topology.package_of,
+            values(Scope.GLOBAL),
+            [values(Scope.PACKAGE) for _ in range(topology.packages)],
+            [values(Scope.CPU) for _ in range(topology.cpus)],
+        )
+
+    def copy(self) -> State:
+        """A state of its own with the same values."""
+        return State(self.package_of, dict(self.globals), list(map(dict, self.packages)), list(map(dict, self.cpus)))
+
+    def key(self) -> tuple[object, ...]:
+        """Hashable, and equal for equal states."""
+        return (
+            tuple(self.globals.values()),
+            tuple(tuple(p.values()) for p in self.packages),
+            tuple(tuple(c.values()) for c in self.cpus),
+        )

@@ -1,0 +1,167 @@
+"""Answers as terminal text: tables that people can read, traces in kernel words."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from tdxexplore.compare import Comparison
+    from tdxexplore.exploration import Exploration
+    from tdxexplore.trace import Trace
+
+_STYLES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
+_VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow"}
+_LONGEST_INTEGER = 15
+_WIDE = 200
+
+
+def console() -> Console:
+    """Standard output; as wide as it needs to be when nobody watches."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False, soft_wrap=True)
+
+
+def integer(decimal: str | None, log10: float | None = None) -> str:
+    """An exact count, or its power of ten when it is too long to read; ``-`` when it was not measured."""
+    if decimal is None:
+        return "-" if log10 is None else f"10^{log10:.2f}"
+    if len(decimal) <= _LONGEST_INTEGER:
+        return f"{int(decimal):,}"
+    return f"{decimal[0]}.{decimal[1:4]}e{len(decimal) - 1}"
+
+
+def fraction(value: float | None) -> str:
+    """A share or a probability."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value >= 1e-4 or value == 0 else f"{value:.2e}"  # noqa: PLR2004 -- the digits shown
+
+
+def print_policies() -> None:
+    """The built-in policies, a line each, with their knobs and sources."""
+    out = console()
+    for policy in BUILT_IN.values():
+        out.print(Text(f"{policy.name:<23}", "bold") + Text(policy.title))
+        out.print(f"{'':<23}[dim]{policy.source}[/dim]")
+        for knob in policy.knobs:
+            default, *others = knob.values
+            out.print(f"{'':<23}--set {knob.name}={default}|{'|'.join(others)}: {knob.text}")
+    out.print()
+    out.print("scenarios:")
+    for scenario in SCENARIOS.values():
+        budgets = ", ".join(f"{name}={value}" for name, value in scenario.budgets.items())
+        out.print(f"  {scenario.name:<21}{scenario.text}  [dim]({budgets})[/dim]")
+
+
+def print_exploration(answer: Exploration) -> None:
+    """Verdict, outcome table, the shortest trace to the worst outcome, and the figures behind them."""
+    out, run = console(), answer.runs.row(0, named=True)
+    packages = f"{run['packages']} package{'s' * (run['packages'] > 1)}"
+    out.print(f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages}, scenario {run['scenario']}")
+    out.print(f"[dim]knobs: {run['knobs']}[/dim]")
+    verdict = Text.assemble("verdict: ", (answer.verdict, _VERDICTS[answer.verdict]))
+    out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
+    out.print()
+    out.print(_outcomes(answer.outcomes))
+    broken = answer.invariants.drop_nulls("shortest_steps")
+    for row in broken.iter_rows(named=True):
+        states = integer(row["violating_states"])
+        out.print(f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)")
+    for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
+        out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
+    if answer.worst is not None:
+        print_trace(answer.traces[answer.worst], answer, f"shortest trace to {answer.worst}")
+    out.print()
+    for line in _figures(answer, run):
+        out.print(Text(line, "dim"))
+
+
+def _outcomes(outcomes: pl.DataFrame) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("outcome", "sev"):
+        table.add_column(name)
+    for name in ("interleavings", "share", "probability", "terminal states", "shortest"):
+        table.add_column(name, justify="right")
+    for row in outcomes.iter_rows(named=True):
+        table.add_row(
+            Text(row["outcome"], _STYLES[row["severity"]]),
+            row["severity"],
+            integer(row["interleavings"], row["log10_interleavings"]),
+            fraction(row["interleaving_share"]),
+            fraction(row["probability"]),
+            integer(row["terminal_states"]),
+            f"{row['shortest_steps']} steps",
+        )
+    return table
+
+
+def print_trace(trace: Trace, answer: Exploration, title: str) -> None:
+    """A trace and the command that replays it."""
+    out = console()
+    out.print()
+    out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
+    out.print(Text(trace.to_text()))
+    out.print(f"replay: {answer.question.command('replay')} {trace.schedule}", markup=False)
+
+
+def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
+    exact = "exact" if answer.complete else "so far"
+    yield (
+        f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions; "
+        f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"
+    )
+    yield (
+        f"{run['seconds']:.3f} s, {run['states_per_second']:,.0f} stored states/s, {run['threads']} threads, "
+        f"{run['state_bits']} bits a state, tdxexplore {run['version']}, digest {run['digest']}"
+    )
+    if answer.complete and (never := answer.never_taken):
+        shown = ", ".join(f"{actor}: {label}" for actor, label in never[:6])
+        yield f"steps that were never taken: {shown}{f' and {len(never) - 6} more' if len(never) > 6 else ''}"  # noqa: PLR2004
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The worst outcome in each cell: policies and scenarios down; module kinds, or CPU counts, across."""
+    out, matrix = console(), comparison.matrix
+    if matrix.is_empty():
+        return
+    counts = matrix["cpus"].unique(maintain_order=True).to_list()
+    if len(counts) == 1:
+        out.print(_matrix(matrix, "module", f"{counts[0]} CPUs: worst outcome, interleavings that end in it"))
+        return
+    for (module,), part in matrix.group_by(["module"], maintain_order=True):
+        out.print(_matrix(part, "cpus", f"module kind {module}: worst outcome, interleavings that end in it"))
+        out.print()
+
+
+def _matrix(matrix: pl.DataFrame, across: str, title: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left", title_style="bold")
+    table.add_column("policy", no_wrap=True)
+    table.add_column("scenario", no_wrap=True)
+    columns = matrix[across].unique(maintain_order=True).to_list()
+    for column in columns:
+        table.add_column(f"{column} CPUs" if across == "cpus" else str(column), no_wrap=True)
+    before = None
+    for (policy, scenario), rows in matrix.group_by(["policy", "scenario"], maintain_order=True):
+        cells = {row[across]: _cell(row) for row in rows.iter_rows(named=True)}
+        name = "" if policy == before else str(policy)
+        table.add_row(name, str(scenario), *(cells.get(c, Text("")) for c in columns))
+        before = policy
+    return table
+
+
+def _cell(row: dict[str, object]) -> Text:
+    severity, verdict = str(row["severity"]), str(row["verdict"])
+    count = integer(None if row["interleavings"] is None else str(row["interleavings"]))
+    text = Text.assemble((f"{severity} {row['outcome']}", _STYLES[severity]), f" {count}")
+    return text.append(" incomplete", _VERDICTS[verdict]) if verdict == "incomplete" else text

@@ -1,0 +1,340 @@
+"""The kernel around TDX: locks, CPU hotplug, the TDX host library. Shared by all policies.
+
+Sources: kernel/cpu.c of about Linux 6.6 for cpuhp; arch/x86/virt/vmx/tdx/tdx.c @01fb93a3 (6.8 to 7.0) for the host
+library. A lock's release is part of the step before it: a release only enables others, so delaying it hides nothing
+(Lipton's left mover), and ``tests/test_fusion.py`` compares the outcomes with releases as steps of their own.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import (
+    Field,
+    Procedure,
+    Scope,
+    cpus,
+    other_cpus,
+    other_package_cpus,
+    package_cpus,
+    packages,
+)
+from tdxexplore.tdx import module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tdxexplore.model.expr import Operand, Value, Variable
+    from tdxexplore.tdx.world import World
+
+CPUHP = "kernel/cpu.c, v6.6"
+HOST = "arch/x86/virt/vmx/tdx/tdx.c @01fb93a3"
+
+OK = "0"
+EIO = "-EIO"
+EBUSY = "-EBUSY"
+EACCES = "-EACCES"
+EINVAL = "-EINVAL"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Hook:
+    """A cpuhp state with its callbacks, which run on the CPU that comes or goes.
+
+    Attributes:
+        state: The cpuhp state, such as ``CPUHP_AP_KVM_ONLINE``.
+        registered: The flag that says whether the callbacks are installed.
+        startup: Records the startup callback; returns 0 or an error.
+        teardown: Records the teardown callback; returns 0, or an error that vetoes the offline.
+    """
+
+    state: str
+    registered: Field
+    startup: Callable[[Kernel], Variable]
+    teardown: Callable[[Kernel], Variable]
+
+
+class Kernel(Procedure):
+    """A procedure that knows kernel functions.
+
+    Args:
+        world: The fields.
+        actor: Who acts.
+        scope: Global, or CPU for an actor with an instance on each CPU.
+        split_releases: Make the release of a lock a step of its own (to test that this changes no outcome).
+    """
+
+    def __init__(self, world: World, actor: str, scope: Scope = Scope.GLOBAL, *, split_releases: bool = False) -> None:
+        super().__init__(actor, scope)
+        self.w = world
+        self._split_releases = split_releases
+
+    # -- locks --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def cpus_read_lock(self) -> Iterator[None]:
+        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already."""
+        w = self.w
+        self.step("cpus_read_lock()", CPUHP)
+        self.await_(w.cpus_writer == "none")
+        self.add(w.cpus_readers, 1)
+
+        def release() -> None:
+            self._release("cpus_read_unlock()")
+            self.add(w.cpus_readers, -1)
+
+        with self.holding(release):
+            yield
+
+    @contextmanager
+    def mutex(self, lock: Field) -> Iterator[None]:
+        """mutex_lock(&lock)."""
+        self.step(f"mutex_lock(&{lock.name})")
+        self.await_(~lock)
+        self.set(lock, value=True)
+
+        def release() -> None:
+            self._release(f"mutex_unlock(&{lock.name})")
+            self.set(lock, value=False)
+
+        with self.holding(release):
+            yield
+
+    def _release(self, title: str) -> None:
+        if self._split_releases:
+            self.step(title)
+
+    def result(self, name: str, values: tuple[Value, ...]) -> Variable:
+        """With releases as steps of their own, a result has to outlive a step: it becomes part of the state."""
+        if not self._split_releases:
+            return super().result(name, values)
+        known, name = self.w.model.fields, f"{self.actor}.{name}"
+        scope = self._region or self.scope
+        if name not in known:
+            known[name] = Field(name, scope, values, values[0])
+        return known[name]
+
+    # -- VMX ----------------------------------------------------------------------------------------------------------
+
+    def vmxon(self) -> Variable:
+        """VMXON on the acting CPU; refused when CR4.VMXE is set already (arch/x86/virt/hw.c @0eaed89c)."""
+        with self.function("VMXON", returns=(OK, EBUSY)) as f:
+            with self.if_(self.w.vmx_on):
+                self.note("VMXON: CR4.VMXE is set already, -EBUSY")
+                f.returns(EBUSY)
+            self.set(self.w.vmx_on, value=True)
+            self.note("VMXON")
+            f.returns(OK)
+        return f.result
+
+    def vmxoff(self) -> None:
+        """VMXOFF on the acting CPU; outside VMX operation it is #UD and a BUG."""
+        with self.if_(~self.w.vmx_on):
+            self.note("VMXOFF: #UD")
+            self.set(self.w.oops, "vmxoff #UD")
+        with self.else_():
+            self.set(self.w.vmx_on, value=False)
+            self.note("VMXOFF")
+
+    def warn_on(self, condition: Operand, text: str) -> None:
+        """WARN_ON(condition)."""
+        with self.if_(condition):
+            self.note(f"WARN: {text}")
+            self.set(self.w.warned, value=True)
+
+    # -- cpuhp: registration ------------------------------------------------------------------------------------------
+
+    def cpuhp_setup_state(self, hook: Hook, *, cpuslocked: bool = False) -> Variable:
+        """cpuhp_setup_state(): install the callbacks, then run startup on every online CPU, one after the other.
+
+        On an error the CPUs done are torn down and the callbacks removed.
+        """
+        w, suffix = self.w, "_cpuslocked" if cpuslocked else ""
+        with self.function(f"cpuhp_setup_state{suffix}({hook.state})", CPUHP, returns=(OK, EIO)) as f:
+            with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                self.set(hook.registered, value=True)
+                with self.on_each_cpu(w.online, f"{hook.state} startup", serial=True) as each:
+                    error = hook.startup(self)
+                    with self.if_(error != OK):
+                        self.set(w.cpuhp_failed, value=True)
+                        each.stop()
+                    self.set(w.cpuhp_done, value=True)
+                with self.if_(w.cpuhp_failed):
+                    self.set(w.cpuhp_failed, value=False)
+                    with self.on_each_cpu(w.cpuhp_done, f"{hook.state} teardown (rollback)", serial=True):
+                        hook.teardown(self)
+                    self._forget(hook)
+                    f.returns(EIO)
+                self.set_each(cpus, where=True, values={w.cpuhp_done: False})
+                f.returns(OK)
+        return f.result
+
+    def cpuhp_remove_state(self, hook: Hook, *, calls: bool = True, cpuslocked: bool = False) -> None:
+        """cpuhp_remove_state(), or with ``calls=False`` the _nocalls form. An error from a teardown is BUG_ON."""
+        w, suffix = self.w, ("" if calls else "_nocalls") + ("_cpuslocked" if cpuslocked else "")
+        with self.function(f"cpuhp_remove_state{suffix}({hook.state})", CPUHP):
+            with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                if calls:
+                    with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
+                        error = hook.teardown(self)
+                        with self.if_(error != OK):
+                            self.set(w.oops, "cpuhp BUG_ON")
+                self._forget(hook)
+
+    def _forget(self, hook: Hook) -> None:
+        self.set_each(cpus, where=True, values={self.w.cpuhp_done: False})
+        self.set(hook.registered, value=False)
+
+    # -- cpuhp: a CPU comes and goes ----------------------------------------------------------------------------------
+
+    def cpu_up(self, hooks: tuple[Hook, ...]) -> None:
+        """_cpu_up(): the acting CPU walks up the cpuhp states; an error of a callback walks it back down.
+
+        The STARTING section is part of the first step: it sets the online bit, which only holders of the read lock look
+        at.
+        """
+        w = self.w
+        with self.function("_cpu_up()", CPUHP) as up:
+            self._cpus_write_lock()
+            self.note("CPU starts")
+            self.set(w.online, value=True)
+            for reached, hook in enumerate(hooks):
+                with self.if_(hook.registered):
+                    self.step(f"{hook.state} startup")
+                    error = hook.startup(self)
+                    with self.if_(error != OK):
+                        for lower in reversed(hooks[:reached]):
+                            with self.if_(lower.registered):
+                                self.step(f"{lower.state} teardown (rollback)")
+                                lower.teardown(self)
+                        self.note("online refused")
+                        self.set(w.online, value=False)
+                        self.set(w.online_refused, value=True)
+                        self._cpus_write_unlock()
+                        up.returns()
+            self.step("CPUHP_ONLINE")
+            self.set(w.active, value=True)
+            self._cpus_write_unlock()
+
+    def cpu_down(self, hooks: tuple[Hook, ...]) -> None:
+        """_cpu_down(): down the cpuhp states in reverse; a callback may veto, and the CPU walks back up."""
+        w = self.w
+        with self.function("_cpu_down()", CPUHP) as down:
+            self._cpus_write_lock()
+            self.set(w.active, value=False)
+            for reached, hook in reversed(list(enumerate(hooks))):
+                with self.if_(hook.registered):
+                    self.step(f"{hook.state} teardown")
+                    error = hook.teardown(self)
+                    with self.if_(error != OK):
+                        self.note("offline vetoed")
+                        for upper in hooks[reached + 1 :]:
+                            with self.if_(upper.registered):
+                                self.step(f"{upper.state} startup (rollback)")
+                                again = upper.startup(self)
+                                self.warn_on(again != OK, "error in a rollback")
+                        self.set(w.active, value=True)
+                        self._cpus_write_unlock()
+                        down.returns()
+            self.step("CPUHP_OFFLINE")
+            self.set(w.online, value=False)
+            self.set(w.td_entered, value=False)
+            self._cpus_write_unlock()
+
+    def _cpus_write_lock(self) -> None:
+        self.step("cpus_write_lock()")
+        self.await_(self.w.cpus_readers == 0)
+        self.set(self.w.cpus_writer, "held")
+
+    def _cpus_write_unlock(self) -> None:
+        self._release("cpus_write_unlock()")
+        self.set(self.w.cpus_writer, "none")
+
+    # -- the TDX host library, 6.8 to 7.0 -----------------------------------------------------------------------------
+
+    def tdx_cpu_enable(self) -> Variable:
+        """tdx_cpu_enable() on the acting CPU: TDH.SYS.INIT once in the system, TDH.SYS.LP.INIT here. Interrupts are off.
+
+        The result of TDH.SYS.INIT is cached, even a failure.
+        """
+        w = self.w
+        with self.function("tdx_cpu_enable()", HOST, returns=(OK, EACCES, EIO)) as f:
+            with self.if_(w.tdx_lp_initialized):
+                f.returns(OK)
+            with self.if_(w.sysinit_ret == "not called"):
+                self._errno(module.sys_init(self), w.sysinit_ret)
+            for error in (EACCES, EIO):
+                with self.if_(w.sysinit_ret == error):
+                    f.returns(error)
+            self._errno(module.sys_lp_init(self), f.result)
+            with self.if_(f.result == OK):
+                self.set(w.tdx_lp_initialized, value=True)
+        return f.result
+
+    def tdx_enable(self) -> Variable:
+        """tdx_enable(), the caller holds the read side of cpu_hotplug_lock: an error is remembered until reboot."""
+        w = self.w
+        with self.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f, self.mutex(w.tdx_module_lock):
+            self.tdx_enable_locked(f.result)
+        return f.result
+
+    def tdx_enable_locked(self, result: Variable) -> None:
+        """The status switch of tdx_enable(), under tdx_module_lock."""
+        w = self.w
+        with self.if_(w.tdx_status == "INITIALIZED"):
+            self.set(result, OK)
+        with self.else_():
+            with self.if_(w.tdx_status == "ERROR"):
+                self.note("tdx_enable(): the module failed before, -EINVAL until reboot")
+                self.set(result, EINVAL)
+            with self.else_():
+                error = self.init_tdx_module()
+                with self.if_(error == OK):
+                    self.set(w.tdx_status, "INITIALIZED")
+                with self.else_():
+                    self.set(w.tdx_status, "ERROR")
+                self.set(result, error)
+
+    def init_tdx_module(self) -> Variable:
+        """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
+
+        KEY.CONFIG runs on the first online CPU of each package, in the order of CPU numbers: here on any online one, and
+        the packages in any order, as numbers are names. Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
+        """
+        w = self.w
+        with self.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
+            with self.on_any_cpu(w.active, "config_tdx_module()"):
+                with self.if_(module.sys_config(self) != module.SUCCESS):
+                    f.returns(EIO)
+            with self.loop() as packages_left:
+                with self.on_any_cpu(w.online & ~w.pkg_config, "config_global_keyid()"):
+                    with self.if_(module.sys_key_config(self) != module.SUCCESS):
+                        f.returns(EIO)
+                    with self.if_(packages.none(~w.pkg_config & package_cpus.any(w.online))):
+                        packages_left.leave()
+            with self.on_any_cpu(w.active, "init_tdmrs()"):
+                with self.if_(module.sys_tdmr_init(self) != module.SUCCESS):
+                    f.returns(EIO)
+            f.returns(OK)
+        return f.result
+
+    def _errno(self, status: Variable, into: Variable | Field) -> None:
+        """sc_retry_prerr(): #UD becomes -EACCES, any other error -EIO."""
+        with self.if_(status == module.SUCCESS):
+            self.set(into, OK)
+        with self.else_():
+            with self.if_(status == module.UD):
+                self.set(into, EACCES)
+            with self.else_():
+                self.set(into, EIO)
+
+    def last_cpu_of_a_package_with_a_key(self) -> Operand:
+        """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: the last online CPU of a package while a key id is configured."""
+        return self.w.hkid_live & other_package_cpus.none(self.w.online)
+
+    @property
+    def another_cpu_online(self) -> Operand:
+        """The last online CPU cannot go offline (-EBUSY)."""
+        return other_cpus.any(self.w.online)

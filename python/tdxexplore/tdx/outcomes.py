@@ -1,0 +1,54 @@
+"""What a terminal state means, and what must hold in every state.
+
+Severities: S0 catastrophic; S1 deadlock or something lost for good; S2 a refusal or an error that hits a user without
+cause; S3 TDX is gone until reboot; S4 a nuisance; ok. Outcomes are declared most severe first, and a terminal state gets
+the first that matches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import cpus, package_cpus, packages
+
+if TYPE_CHECKING:
+    from tdxexplore.tdx.world import World
+
+
+def declare(w: World) -> None:
+    """Declare outcomes, invariants and expectations; the procedures are recorded by now."""
+    m = w.model
+    m.outcome(
+        "corrupt", "S0", w.oops == "corrupt", "a TD call runs on an LP without LP.INIT, as LP 0 of package 0", fatal=True
+    )
+    m.outcome("seamcall-oops", "S0", w.oops == "seamcall #UD", "a TD call outside VMX operation: #UD, oops", fatal=True)
+    m.outcome("vmxoff-bug", "S0", w.oops == "vmxoff #UD", "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
+    m.outcome("cpuhp-bug", "S0", w.oops == "cpuhp BUG_ON", "a teardown fails while its state is removed", fatal=True)
+    m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
+    m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
+    m.outcome("td-error", "S2", w.td_error, "a SEAMCALL fails on a TD that KVM created or is creating")
+    m.outcome("vm-refused", "S2", w.vm_refused, "creating the first VM fails without cause")
+    m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
+    error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
+    retry = (w.sys_state == "INIT_DONE") & (cpus.all(w.online) if w.module == "strict" else True)
+    m.outcome("sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again")
+    limit = "TDX is off until reboot: an LP was offline on a module that needs all, or initialisation broke half way"
+    m.outcome("off-until-reboot", "S3", error, limit)
+    m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
+    m.outcome("warned", "S4", w.warned, "the kernel warns")
+    up = w.tdx_status == "INITIALIZED"
+    latent = up & ~cpus.all(~w.active | w.lp_is_init)
+    m.outcome("latent-lp", "S4", latent, "TDX is up, and a CPU without LP.INIT is online, unused so far")
+    m.outcome("tdx-up", "ok", up, "TDX is up and every online CPU can run it")
+    m.outcome("clean-refusal", "ok", True, "TDX is not up; nothing was remembered against the next try")
+
+    user = w.kvm_loaded & w.enable_tdx & up
+    m.invariant("I1", w.oops != "corrupt", "a TD call runs on a CPU only after LP.INIT there")
+    m.invariant("I2", ~w.oops.isin(["seamcall #UD", "vmxoff #UD"]), "a TD call or VMXOFF happens in VMX operation only")
+    m.invariant("I3", cpus.all(~w.tdx_lp_initialized | w.lp_is_init), "the kernel's flag implies the hardware's")
+    m.invariant("I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package")
+    m.invariant("I5", ~user | cpus.all(~w.active | w.lp_is_init), "with TDX up and a user, an active CPU has LP.INIT")
+
+    m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")
+    if w.has("cpu_up") or w.has("cpu_down"):
+        m.expect("hotplug-ran", w.cpus_writer == "held", "a CPU is coming or going")

@@ -1,0 +1,80 @@
+"""A4: the pass and tdx_enable() at KVM load; KVM registers a dynamic hook only if TDX came up.
+
+Source: Kai Huang, 2024-04-26.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import Scope
+from tdxexplore.tdx.kernel import EACCES, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+
+class DynHookIfEnabled(VirtAtLoad):
+    """IPI pass of tdx_cpu_enable(), tdx_enable(), and on success cpuhp_setup_state() with cpus_read_lock() held."""
+
+    name = "dyn-hook-if-enabled"
+    title = "A4: pass and tdx_enable() at KVM load, then a dynamic hook that runs LP.INIT, only on success"
+    source = "Kai Huang, 2024-04-26 (A4)"
+    knobs = (
+        OFFLINE_VETO,
+        Knob(
+            "register_call",
+            ("cpuhp_setup_state", "_cpuslocked"),
+            "as posted, which takes cpus_read_lock() a second time, or the form that expects it held",
+        ),
+    )
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self.pass_error = w.model.flag("pass.error", Scope.GLOBAL)
+        self.dyn_hook = Hook(
+            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+        )
+        self.hooks = (self.kvm_online, self.dyn_hook)
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        w = k.w
+        with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
+            with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
+                error = k.tdx_cpu_enable()
+                with k.if_(error != OK):
+                    k.set(self.pass_error, value=True)
+            with k.if_(self.pass_error):
+                k.set(self.pass_error, value=False)
+                self.tdx_failed(k)
+                f.returns()
+            failed = k.tdx_enable()
+            with k.if_(failed != OK):
+                self.tdx_failed(k)
+                f.returns()
+            locked = self.setting["register_call"] == "_cpuslocked"
+            unregistered = k.cpuhp_setup_state(self.dyn_hook, cpuslocked=locked)
+            with k.if_(unregistered != OK):
+                self.tdx_failed(k)
+        k.set(w.kvm_loaded, value=True)
+
+    def kvm_unload(self, k: Kernel) -> None:
+        with k.if_(self.dyn_hook.registered):
+            k.cpuhp_remove_state(self.dyn_hook, calls=False)
+        super().kvm_unload(k)
+
+    def tdx_online_cpu(self, k: Kernel) -> Variable:
+        """enable_tdx unset: nothing to do; else interrupts off, tdx_cpu_enable()."""
+        with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
+            with k.if_(~k.w.enable_tdx):
+                f.returns(OK)
+            f.returns(k.tdx_cpu_enable())
+        return f.result
+
+    def tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """Nothing to undo: LP.INIT stays until reboot."""
+        with k.function("tdx_offline_cpu() of the hook", self.source, returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result

@@ -1,0 +1,69 @@
+"""A2: a core-kernel hook that runs after KVM's, and does LP.INIT if TDX has been enabled.
+
+Source: Sean Christopherson, 2024-04-25, quoted in the mail of 2024-04-26: "the kernel could register yet another cpuhp
+hook that runs after KVM's, i.e. does TDX.SYS.LP.INIT after KVM has done VMXON (if TDX has been enabled)". Chao Gao, same
+day, on a CPU that comes online while KVM is not loaded: "it should be ok to skip tdx_cpu_enable()".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.tdx.kernel import EACCES, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policies.inner_enable import InnerEnable
+from tdxexplore.tdx.policy import Knob
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+
+class HookAfterKvm(InnerEnable):
+    """tdx_enable() as in A1; on its first success core registers a hook ordered after KVM's. It survives KVM."""
+
+    name = "hook-after-kvm"
+    title = "A2: core hook after KVM's runs LP.INIT if TDX is enabled; it survives KVM"
+    source = "Sean Christopherson, 2024-04-25 (A2); Chao Gao, 2024-04-26 (A6, the knob skip_if_vmx_off)"
+    knobs = (
+        *InnerEnable.knobs,
+        Knob("skip_if_vmx_off", ("yes", "no"), "the callback does nothing on a CPU that is not in VMX operation"),
+        Knob("register", ("under-lock", "after-release"), "register with cpus_read_lock() held, or after its release"),
+    )
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self.tdx_hook = Hook(
+            "CPUHP_AP_TDX (after KVM)", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+        )
+        self.hooks = (self.kvm_online, self.tdx_hook)
+
+    def enabled_under_lock(self, k: Kernel, result: Variable) -> None:
+        if self.setting["register"] == "under-lock":
+            self._register(k, result, cpuslocked=True)
+
+    def enabled(self, k: Kernel, result: Variable) -> None:
+        if self.setting["register"] == "after-release":
+            self._register(k, result, cpuslocked=False)
+
+    def _register(self, k: Kernel, result: Variable, *, cpuslocked: bool) -> None:
+        with k.if_((result == OK) & ~self.tdx_hook.registered):
+            k.set(result, k.cpuhp_setup_state(self.tdx_hook, cpuslocked=cpuslocked))
+
+    def tdx_online_cpu(self, k: Kernel) -> Variable:
+        """Not enabled: nothing to do. VMX off: skip, or try all the same. Else tdx_cpu_enable()."""
+        w = k.w
+        with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
+            with k.if_(w.tdx_status != "INITIALIZED"):
+                f.returns(OK)
+            if self.setting["skip_if_vmx_off"] == "yes":
+                with k.if_(~w.vmx_on):
+                    k.note("VMX is off: tdx_cpu_enable() skipped")
+                    f.returns(OK)
+            f.returns(k.tdx_cpu_enable())
+        return f.result
+
+    def tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """Nothing to undo: LP.INIT stays until reboot."""
+        with k.function("tdx_offline_cpu() of core", self.source, returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result

@@ -1,0 +1,67 @@
+"""A3: a core-kernel hook before all users' hooks, so that online CPUs are TDX-capable and users call tdx_enable() only.
+
+Source: Kai Huang, 2024-04-23 and 2024-04-26: "the TDX cpuhp hook should be put _BEFORE_ all in-kernel TDX-users' cpuhp
+hooks". Core does VMXON, LP.INIT and VMXOFF by itself; users do their own VMXON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+
+class HookBeforeUsers(VirtAtLoad):
+    """Core hook: VMXON, tdx_cpu_enable(), VMXOFF; any error refuses the CPU."""
+
+    name = "hook-before-users"
+    title = "A3: core hook before all users' hooks: VMXON, LP.INIT, VMXOFF on every CPU that comes online"
+    source = "Kai Huang, 2024-04-23 and 2024-04-26 (A3)"
+    knobs = (
+        OFFLINE_VETO,
+        Knob("registered_at", ("boot", "after-kvm-load"), "when core registers its hook"),
+    )
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self.core_hook = Hook(
+            "CPUHP_AP_TDX (before users)", w.model.flag("TDX hook registered"), self.core_online_cpu, self.core_offline_cpu
+        )
+        self.hooks = (self.core_hook, self.kvm_online)
+
+    def boot(self, k: Kernel) -> None:
+        if self.setting["registered_at"] == "boot":
+            k.cpuhp_setup_state(self.core_hook)
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        if self.setting["registered_at"] == "after-kvm-load":
+            with k.if_(~self.core_hook.registered):
+                k.cpuhp_setup_state(self.core_hook)
+        with k.cpus_read_lock():
+            error = k.tdx_enable()
+            with k.if_(error != OK):
+                self.tdx_failed(k)
+            k.set(k.w.kvm_loaded, value=True)
+
+    def core_online_cpu(self, k: Kernel) -> Variable:
+        """VMXON, tdx_cpu_enable(), VMXOFF: the CPU is TDX-capable, and VMX is its users' own business."""
+        with k.function("tdx_online_cpu() of core", self.source, returns=(OK, EBUSY, EACCES, EIO)) as f:
+            vmx = k.vmxon()
+            with k.if_(vmx != OK):
+                f.returns(EBUSY)
+            k.step("tdx_cpu_enable(); VMXOFF")
+            error = k.tdx_cpu_enable()
+            k.vmxoff()
+            f.returns(error)
+        return f.result
+
+    def core_offline_cpu(self, k: Kernel) -> Variable:
+        """Nothing to undo: LP.INIT stays until reboot."""
+        with k.function("tdx_offline_cpu() of core", self.source, returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result

@@ -1,0 +1,70 @@
+"""A1: tdx_enable() runs the per-CPU step itself, and nothing else ever does.
+
+Source: Sean Christopherson, 2024-04-22 and 2024-04-25, as quoted by Kai Huang, 2024-04-26: "have tdx_enable() call an
+private/inner version, e.g. __tdx_cpu_enable()".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
+from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+
+MAIL = "Sean Christopherson, 2024-04-22"
+
+
+class InnerEnable(VirtAtLoad):
+    """tdx_enable() runs an IPI pass of __tdx_cpu_enable() under cpus_read_lock(); hotplug does VMXON only."""
+
+    name = "inner-enable"
+    title = "A1: tdx_enable() runs the LP.INIT pass itself; hotplug does VMXON only"
+    source = "Sean Christopherson, 2024-04-22 and 2024-04-25 (A1)"
+    knobs = (
+        OFFLINE_VETO,
+        Knob("pass", ("every-call", "first-call"), "whether tdx_enable() repeats the pass when TDX is up already"),
+    )
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        error = self.tdx_enable(k)
+        with k.if_(error != OK):
+            self.tdx_failed(k)
+        k.set(k.w.kvm_loaded, value=True)
+
+    def tdx_enable(self, k: Kernel) -> Variable:
+        """tdx_enable() with the pass inside: an error of the pass makes the status ERROR."""
+        w = k.w
+        with k.function("tdx_enable()", MAIL, returns=(OK, EINVAL, EIO)) as f:
+            with k.cpus_read_lock():
+                with k.mutex(w.tdx_module_lock):
+                    again = w.tdx_status != "INITIALIZED" if self.setting["pass"] == "first-call" else True
+                    with k.if_(again), k.on_each_cpu(w.online, "IPI __tdx_cpu_enable()"):
+                        error = self.inner_tdx_cpu_enable(k)
+                        with k.if_(error != OK):
+                            k.set(w.tdx_status, "ERROR")
+                    k.tdx_enable_locked(f.result)
+                self.enabled_under_lock(k, f.result)
+            self.enabled(k, f.result)
+        return f.result
+
+    def inner_tdx_cpu_enable(self, k: Kernel) -> Variable:
+        """__tdx_cpu_enable(): WARN and fail on a CPU that is not in VMX operation."""
+        w = k.w
+        with k.function("__tdx_cpu_enable()", MAIL, returns=(OK, EACCES, EIO)) as f:
+            with k.if_(~w.tdx_lp_initialized & ~w.vmx_on):
+                k.warn_on(~w.vmx_on, "CR4.VMXE is clear")
+                f.returns(EIO)
+            f.returns(k.tdx_cpu_enable())
+        return f.result
+
+    def enabled_under_lock(self, k: Kernel, result: Variable) -> None:
+        """After the status switch, cpus_read_lock() still held."""
+
+    def enabled(self, k: Kernel, result: Variable) -> None:
+        """After cpus_read_unlock()."""
+
+    def second_user(self, k: Kernel) -> None:
+        self.tdx_enable(k)

@@ -1,0 +1,74 @@
+"""Linux 6.16 to 7.0: KVM registers a cpuhp state of its own for TDX when it is loaded.
+
+Source: arch/x86/kvm/vmx/tdx.c, __tdx_bringup(), tdx_online_cpu(), tdx_offline_cpu(), tdx_cleanup(); v6.16 (the offline
+veto since 9934d7e5); virt/kvm/kvm_main.c for KVM_ONLINE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policy import VirtAtLoad
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+
+class Linux616(VirtAtLoad):
+    """KVM_ONLINE does VMXON; KVM's ONLINE_DYN state does tdx_cpu_enable() and vetoes a package's last CPU."""
+
+    name = "linux-6.16"
+    title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
+    source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self.tdx_dyn = Hook(
+            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+        )
+        self.hooks = (self.kvm_online, self.tdx_dyn)
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV here, as the module is present: any error fails the load."""
+        w = k.w
+        with k.function("__tdx_bringup()", self.source):
+            with k.cpus_read_lock():
+                unregistered = k.cpuhp_setup_state(self.tdx_dyn, cpuslocked=True)
+                with k.if_(unregistered != OK):
+                    self.tdx_failed(k)
+                with k.else_():
+                    failed = k.tdx_enable()
+                    with k.if_(failed != OK):
+                        k.cpuhp_remove_state(self.tdx_dyn, calls=False, cpuslocked=True)
+                        self.tdx_failed(k)
+            with k.if_(w.enable_tdx):
+                k.set(w.kvm_loaded, value=True)
+            with k.else_():
+                super().kvm_unload(k)
+
+    def kvm_unload(self, k: Kernel) -> None:
+        """tdx_cleanup(), then kvm_disable_virtualization()."""
+        k.cpuhp_remove_state(self.tdx_dyn, calls=False)
+        super().kvm_unload(k)
+
+    def kvm_offline_cpu(self, k: Kernel) -> Variable:
+        """kvm_offline_cpu(): VMXOFF; the veto is in TDX's own state."""
+        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
+            k.vmxoff()
+            f.returns(OK)
+        return f.result
+
+    def tdx_online_cpu(self, k: Kernel) -> Variable:
+        """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""
+        with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
+            k.warn_on(~k.w.vmx_on, "CR4.VMXE is clear")
+            f.returns(k.tdx_cpu_enable())
+        return f.result
+
+    def tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """tdx_offline_cpu(): the veto."""
+        with k.function("tdx_offline_cpu() callback", self.source, returns=(OK, EBUSY)) as f:
+            f.returns(self.veto(k))
+        return f.result

@@ -1,0 +1,130 @@
+"""KVM TDX v19: one pass over the online CPUs when KVM is loaded, and no TDX step in hotplug.
+
+Source: [PATCH v19 023/130] KVM: TDX: Initialize the TDX module when loading the KVM intel kernel module, Isaku Yamahata,
+2024-02-26; the mail that this project began with replies to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import Scope
+from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
+from tdxexplore.tdx.policy import Policy
+
+if TYPE_CHECKING:
+    from tdxexplore.model import Field
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+PATCH = "KVM TDX v19 023/130, Isaku Yamahata, 2024-02-26"
+KVM_MAIN = "virt/kvm/kvm_main.c, v6.8"
+
+
+class V19(Policy):
+    """Pass at KVM load only: VMXON, tdx_cpu_enable(), later VMXOFF; hardware_enable() is plain VMXON."""
+
+    name = "v19"
+    title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hotplug does VMXON only"
+    source = PATCH
+
+    def declare(self, w: World) -> None:
+        self.kvm_usage = w.model.flag("kvm_usage_count")
+        self.vmx_enabled = w.model.flag("tdx_hardware_setup.vmx_enabled", Scope.CPU)
+        self.vmx_enabled_by_second = w.model.flag("second_user.vmx_enabled", Scope.CPU)
+        self.setup_error = w.model.flag("tdx_hardware_setup.error")
+        self.vm_error = w.model.flag("hardware_enable_all.error")
+        self.kvm_online = Hook(
+            "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
+        )
+        self.hooks = (self.kvm_online,)
+
+    def kvm_load(self, k: Kernel) -> None:
+        """vt_init(): tdx_hardware_setup(), then kvm_init() registers KVM's callbacks.
+
+        Registering runs the callbacks on every online CPU, where they do nothing as no VM exists: one step here.
+        """
+        w = k.w
+        with k.function("tdx_hardware_setup()", PATCH):
+            self.enable_with_pass(k, self.vmx_enabled, on_error=lambda: k.set(w.enable_tdx, value=False))
+        with k.function("kvm_init()", KVM_MAIN):
+            k.step("cpuhp_setup_state_nocalls(CPUHP_AP_KVM_ONLINE)")
+            k.await_(w.cpus_writer == "none")
+            k.set(self.kvm_online.registered, value=True)
+            k.set(w.kvm_loaded, value=True)
+
+    def enable_with_pass(self, k: Kernel, mask: Field, on_error: object = None) -> None:
+        """cpus_read_lock(); vmx_tdx_on() everywhere; tdx_enable(); vmx_off() where the mask says so; unlock."""
+        w = k.w
+        with k.cpus_read_lock():
+            with k.on_each_cpu(w.online, "IPI vmx_tdx_on()"):
+                vmx = k.vmxon()
+                with k.if_(vmx == OK):
+                    k.set(mask, value=True)
+                    error = k.tdx_cpu_enable()
+                    with k.if_(error != OK):
+                        k.set(self.setup_error, value=True)
+                with k.else_():
+                    k.set(self.setup_error, value=True)
+            with k.if_(~self.setup_error):
+                failed = k.tdx_enable()
+                with k.if_(failed != OK):
+                    k.set(self.setup_error, value=True)
+            with k.on_each_cpu(mask, "IPI vmx_off()"):
+                k.set(mask, value=False)
+                k.vmxoff()
+            with k.if_(self.setup_error):
+                k.set(self.setup_error, value=False)
+                if callable(on_error):
+                    on_error()
+
+    def kvm_unload(self, k: Kernel) -> None:
+        """kvm_exit(): no VM is left, so the callbacks do nothing and removing them is one step."""
+        k.step("cpuhp_remove_state_nocalls(CPUHP_AP_KVM_ONLINE)", KVM_MAIN)
+        k.await_(k.w.cpus_writer == "none")
+        k.set(self.kvm_online.registered, value=False)
+
+    def kvm_online_cpu(self, k: Kernel) -> Variable:
+        """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
+        with k.function("kvm_online_cpu()", KVM_MAIN, returns=(OK, EBUSY)) as f:
+            with k.if_(self.kvm_usage):
+                f.returns(k.vmxon())
+            f.returns(OK)
+        return f.result
+
+    def kvm_offline_cpu(self, k: Kernel) -> Variable:
+        """kvm_offline_cpu(): hardware_disable_nolock() while a VM exists."""
+        with k.function("kvm_offline_cpu()", KVM_MAIN, returns=(OK, EBUSY)) as f:
+            error = self.veto(k)
+            with k.if_(error != OK):
+                f.returns(EBUSY)
+            with k.if_(self.kvm_usage):
+                k.vmxoff()
+            f.returns(OK)
+        return f.result
+
+    def first_vm(self, k: Kernel) -> Variable:
+        """hardware_enable_all(): VMXON on every online CPU. kvm_lock is always inside cpu_hotplug_lock: left out."""
+        w = k.w
+        with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
+            k.set(self.kvm_usage, value=True)
+            with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
+                error = k.vmxon()
+                with k.if_(error != OK):
+                    k.set(self.vm_error, value=True)
+            with k.if_(self.vm_error):
+                k.set(self.vm_error, value=False)
+                self._hardware_disable_all(k)
+                f.returns(EBUSY)
+            f.returns(OK)
+        return f.result
+
+    def last_vm(self, k: Kernel) -> None:
+        """hardware_disable_all(): VMXOFF on every online CPU."""
+        with k.function("hardware_disable_all()", KVM_MAIN), k.cpus_read_lock():
+            self._hardware_disable_all(k)
+
+    def _hardware_disable_all(self, k: Kernel) -> None:
+        k.set(self.kvm_usage, value=False)
+        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"), k.if_(k.w.vmx_on):
+            k.vmxoff()

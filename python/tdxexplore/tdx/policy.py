@@ -1,0 +1,179 @@
+"""What a policy is: who runs VMXON and TDH.SYS.LP.INIT, when, under which locks, and what the hotplug callbacks do.
+
+A policy is a subclass of `Policy` that reads beside the kernel source or mail it stands for. It contains only what is
+particular to it; locks, cpuhp, SEAMCALLs and the host library are `Kernel` methods, and the environment (administrator,
+virtual machines, hotplug) is `tdxexplore.tdx.system`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tdxexplore.errors import BadModel, suggest
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A choice that a policy's source leaves open.
+
+    Attributes:
+        name: For ``--set NAME=VALUE``.
+        values: Allowed values; the first is the default, the posted form.
+        text: What is chosen.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    text: str
+
+
+OFFLINE_VETO = Knob("offline_veto", ("on", "off"), "refuse to offline a package's last CPU while a TD holds a key id")
+
+
+class Policy:
+    """One design under study.
+
+    Subclasses set the class attributes, create their hooks in `declare`, and override the procedures they have.
+
+    Args:
+        knobs: Values by name; the others are at their default.
+
+    Attributes:
+        name: On the command line.
+        title: One line.
+        source: The mail or the source it stands for.
+        knobs: What its source leaves open.
+        has_boot: Whether `boot` runs something before user space.
+        hooks: Its cpuhp states, in the order in which a CPU that comes up meets them; set by `declare`.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        known = {knob.name: knob for knob in self.knobs}
+        self.setting = {knob.name: knob.values[0] for knob in self.knobs}
+        for name, value in (knobs or {}).items():
+            if name not in known:
+                raise BadModel(f"policy `{self.name}` has no knob `{name}`; {suggest(name, known)}")
+            if value not in known[name].values:
+                raise BadModel(f"knob `{name}` of policy `{self.name}` is `{value}`; {suggest(value, known[name].values)}")
+            self.setting[name] = value
+        self.hooks: tuple[Hook, ...] = ()
+
+    @property
+    def has_boot(self) -> bool:
+        """Whether `boot` does anything."""
+        return type(self).boot is not Policy.boot
+
+    # -- what a policy may override -----------------------------------------------------------------------------------
+
+    def declare(self, w: World) -> None:
+        """Declare fields of its own, and its hooks."""
+
+    def boot(self, k: Kernel) -> None:
+        """Initcalls: before user space runs, with the CPUs of the scenario online."""
+
+    def kvm_load(self, k: Kernel) -> None:
+        """``modprobe kvm_intel``; sets ``kvm_loaded`` unless loading fails."""
+        raise BadModel(f"policy `{self.name}` does not say what `kvm_load` does")
+
+    def kvm_unload(self, k: Kernel) -> None:
+        """``rmmod kvm_intel``, when no virtual machine is left."""
+
+    def first_vm(self, k: Kernel) -> Variable:
+        """The first virtual machine is created; returns 0 or an error."""
+        with k.function("kvm_enable_virtualization() at the first VM", returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result
+
+    def last_vm(self, k: Kernel) -> None:
+        """The last virtual machine is gone."""
+
+    def second_user(self, k: Kernel) -> None:
+        """Another in-kernel user calls tdx_enable(), with the duties that this design gives to callers."""
+        with k.cpus_read_lock():
+            k.tdx_enable()
+
+    # -- for policies -------------------------------------------------------------------------------------------------
+
+    def veto(self, k: Kernel) -> Variable:
+        """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: -EBUSY for the last CPU of a package whose key would be stuck."""
+        with k.function("tdx_offline_cpu()", returns=(OK, EBUSY)) as f:
+            if self.setting["offline_veto"] == "on":
+                with k.if_(k.last_cpu_of_a_package_with_a_key()):
+                    k.note("tdx_offline_cpu(): last CPU of a package with a key id, -EBUSY")
+                    f.returns(EBUSY)
+            f.returns(OK)
+        return f.result
+
+
+class VirtAtLoad(Policy):
+    """A policy whose KVM enables virtualization when it is loaded, in its own cpuhp state.
+
+    Shared by the alternatives of April 2024 (domain: "All: KVM load first registers KVM_ONLINE") and by Linux 6.16.
+    """
+
+    def declare(self, w: World) -> None:
+        self.kvm_online = Hook(
+            "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
+        )
+        self.hooks = (self.kvm_online,)
+
+    def kvm_online_cpu(self, k: Kernel) -> Variable:
+        """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
+        return k.vmxon()
+
+    def kvm_offline_cpu(self, k: Kernel) -> Variable:
+        """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""
+        with k.function("kvm_offline_cpu()", returns=(OK, EBUSY)) as f:
+            error = self.veto(k)
+            with k.if_(error != OK):
+                f.returns(EBUSY)
+            k.vmxoff()
+            f.returns(OK)
+        return f.result
+
+    def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
+        """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
+        with k.function("kvm_online_cpu()", self.source, returns=(OK, EBUSY, EACCES, EIO)) as f:
+            vmx = k.vmxon()
+            with k.if_(vmx != OK):
+                f.returns(EBUSY)
+            k.step("tdx_cpu_enable()")
+            error = k.tdx_cpu_enable()
+            with k.if_(error != OK):
+                k.vmxoff()
+            f.returns(error)
+        return f.result
+
+    def kvm_load(self, k: Kernel) -> None:
+        """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
+        with k.function("kvm_enable_virtualization()", "virt/kvm/kvm_main.c, v6.16"):
+            error = k.cpuhp_setup_state(self.kvm_online)
+        with k.if_(error == OK):
+            self.tdx_bringup(k)
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        """tdx_bringup(): KVM's TDX part of loading; sets ``kvm_loaded``."""
+        raise BadModel(f"policy `{self.name}` does not say what `tdx_bringup` does")
+
+    def tdx_failed(self, k: Kernel) -> None:
+        """TDX did not come up: KVM loads without it."""
+        k.set(k.w.enable_tdx, value=False)
+
+    def kvm_unload(self, k: Kernel) -> None:
+        """kvm_exit(): VMX off on every online CPU."""
+        with k.function("kvm_disable_virtualization()", "virt/kvm/kvm_main.c, v6.16"):
+            k.cpuhp_remove_state(self.kvm_online)
+

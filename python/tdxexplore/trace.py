@@ -1,0 +1,168 @@
+"""One interleaving in kernel words: which actor, on which CPU, in which function, which SEAMCALL, what it returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from tdxexplore import _core
+from tdxexplore.errors import BadSchedule
+from tdxexplore.model import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.model import Program
+    from tdxexplore.model.expr import Value
+    from tdxexplore.question import Compiled, Question
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One atomic action.
+
+    Attributes:
+        number: From 1.
+        actor: Who acts.
+        package: Where, or None.
+        cpu: Where, or None when the step is not bound to a CPU.
+        functions: The kernel functions it is in, outermost first.
+        title: The step.
+        notes: Instructions and SEAMCALLs, with what they returned.
+        source: What the step stands for.
+        changes: Fields that changed: ``(name, old, new)``; a CPU's or package's field has its number, ``vmx_on[2]``.
+    """
+
+    number: int
+    actor: str
+    package: int | None
+    cpu: int | None
+    functions: tuple[str, ...]
+    title: str
+    notes: tuple[str, ...]
+    source: str
+    changes: tuple[tuple[str, Value, Value], ...]
+
+    @property
+    def where(self) -> str:
+        """``CPU 2``, ``package 0`` or nothing."""
+        if self.cpu is not None:
+            return f"CPU {self.cpu}"
+        return "" if self.package is None else f"package {self.package}"
+
+    @property
+    def what(self) -> str:
+        """The innermost function and step, and what happened."""
+        inner = self.functions[-1] if self.functions else ""
+        title = f"{inner}: {self.title}" if inner and inner != self.title else self.title
+        return f"{title} -> {'; '.join(self.notes)}" if self.notes else title
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """An interleaving from the initial state; CPU 2 stays CPU 2 throughout.
+
+    Attributes:
+        steps: In order.
+        schedule: The string that replays it.
+        outcome: The outcome of its last state, or None if the run could go on.
+        enabled: What could happen next, in canonical order: (actor, step, CPU or None).
+    """
+
+    steps: tuple[TraceStep, ...]
+    schedule: str
+    outcome: str | None
+    enabled: tuple[tuple[str, str, int | None], ...]
+
+    def __iter__(self) -> Iterator[TraceStep]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def to_text(self, *, changes: bool = False, sources: bool = False) -> str:
+        """A line a step; with ``changes``, what each changed; with ``sources``, what each stands for."""
+        actors = max((len(s.actor) for s in self.steps), default=0)
+        places = max((len(s.where) for s in self.steps), default=0)
+        digits = len(str(len(self.steps)))
+        lines = []
+        for step in self.steps:
+            head = f"{step.number:>{digits}}  {step.actor:<{actors}}  {step.where:<{places}}  "
+            lines.append(f"{head}{step.what}")
+            margin = " " * len(head)
+            if changes:
+                visible = [(n, a, b) for n, a, b in step.changes if not n.startswith("pc.")]
+                lines += [f"{margin}  {name}: {_word(old)} -> {_word(new)}" for name, old, new in visible]
+            if sources and step.source:
+                lines.append(f"{margin}  [{step.source}]")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        cells = [(str(s.number), s.actor, s.where, s.what) for s in self.steps]
+        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)
+        head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
+        return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
+
+
+def replay(question: Question, schedule: str) -> Trace:
+    """Run one interleaving.
+
+    Args:
+        question: What was explored.
+        schedule: As printed under a trace, or its beginning.
+
+    Raises:
+        BadSchedule: A step of it has no transition; the message says which and what was possible.
+    """
+    compiled = question.compile()
+    try:
+        run = compiled.native.replay(question.initial(), schedule)
+    except _core.BadSchedule as error:
+        raise BadSchedule(str(error)) from None
+    program = compiled.program
+    steps = []
+    for number, (rule, package, cpu) in enumerate(run.steps, start=1):
+        taken, label = program.rules[rule], program.rules[rule].label
+        steps.append(
+            TraceStep(
+                number,
+                program.actors[taken.actor],
+                None if package < 0 else package,
+                None if cpu < 0 else cpu,
+                label.frames,
+                label.title,
+                taken.notes,
+                label.source,
+                tuple(_changes(program, run.states[number - 1], run.states[number])),
+            )
+        )
+    outcome = None if run.outcome is None else program.outcomes[run.outcome][0].name
+    return Trace(tuple(steps), schedule, outcome, tuple(_enabled(compiled, run.enabled)))
+
+
+def _enabled(compiled: Compiled, enabled: list[tuple[int, int, int]]) -> Iterator[tuple[str, str, int | None]]:
+    for rule, _, cpu in enabled:
+        taken = compiled.program.rules[rule]
+        yield compiled.program.actors[taken.actor], taken.label.title, None if cpu < 0 else cpu
+
+
+def _changes(program: Program, before: _core.Words, after: _core.Words) -> Iterator[tuple[str, Value, Value]]:
+    def differ(scope: Scope, old: int, new: int, suffix: str) -> Iterator[tuple[str, Value, Value]]:
+        if old != new:
+            was, now = program.unpack(scope, old), program.unpack(scope, new)
+            yield from ((f"{name}{suffix}", was[name], now[name]) for name in was if was[name] != now[name])
+
+    yield from differ(Scope.GLOBAL, before[0], after[0], "")
+    for p, (old, new) in enumerate(zip(before[1], after[1], strict=True)):
+        yield from differ(Scope.PACKAGE, old, new, f"[{p}]")
+    olds, news = [w for p in before[2] for w in p], [w for p in after[2] for w in p]
+    for c, (old, new) in enumerate(zip(olds, news, strict=True)):
+        yield from differ(Scope.CPU, old, new, f"[{c}]")
+
+
+def _word(value: Value) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

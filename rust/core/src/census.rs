@@ -1,0 +1,227 @@
+//! Which rules are enabled in a state, given how many CPUs and packages of each kind it has.
+//!
+//! A [`Census`] lists kinds of packages, and in each the kinds of its CPUs, with their numbers. The orbit space fills it
+//! with its run-length counts; traces and replays fill it with one entry for each CPU, so that a kind is an
+//! instance. One evaluator thus serves both, and the concrete space, which shares nothing with it, checks both.
+//!
+//! A quantified condition leaves the acting CPU (or package) out of the count. Therefore only "nothing matches",
+//! "exactly one matches" and "several match" have to be told apart, and only the middle case depends on who acts:
+//! see [`Verdict`]. Each count is made once for a rule, not once for each CPU.
+//!
+//! Rejected: evaluating each quantifier for each acting CPU anew, which is quadratic in the number of kinds.
+
+use std::ops::Range;
+
+use crate::program::{CpuCondition, Cube, Guard, Quantified, Quantifier, Rule, Scope};
+
+/// A state as numbers of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    pub(crate) global: u128,
+    pub(crate) packages: Vec<PackageKind>,
+    pub(crate) cpus: Vec<CpuKind>,
+    verdicts: Vec<Verdict>,
+}
+
+/// Packages that are equal, CPUs included.
+#[derive(Debug, Clone)]
+pub(crate) struct PackageKind {
+    pub(crate) word: u64,
+    /// How many packages are of this kind.
+    pub(crate) copies: u32,
+    /// Their CPUs, in [`Census::cpus`].
+    pub(crate) cpus: Range<usize>,
+}
+
+/// CPUs of one package that are equal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CpuKind {
+    /// The CPU's word; above its 48 bits the space may keep a class, which no cube looks at.
+    pub(crate) word: u64,
+    /// How many CPUs of the package are of this kind.
+    pub(crate) count: u32,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// The state as a whole.
+    Global,
+    /// A package of the kind with this index.
+    Package(usize),
+    /// A CPU of the second kind, in a package of the first.
+    Cpu(usize, usize),
+}
+
+/// A quantified condition, reduced to who may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Always,
+    Never,
+    /// Only the one that matches, since it is not counted itself.
+    OnlyMatching,
+    /// Anyone but the only one that matches.
+    NotMatching,
+}
+
+/// Counting stops here: beyond one, it no longer matters who acts.
+const SEVERAL: u32 = 2;
+
+impl Verdict {
+    fn new(quantifier: Quantifier, matching: u32) -> Self {
+        match (quantifier, matching) {
+            (Quantifier::Some, 0) => Self::Never,
+            (Quantifier::Some, 1) => Self::NotMatching,
+            (Quantifier::None, 0) => Self::Always,
+            (Quantifier::None, 1) => Self::OnlyMatching,
+            (Quantifier::Some, _) => Self::Always,
+            (Quantifier::None, _) => Self::Never,
+        }
+    }
+
+    /// `own_matches` is asked only if the answer depends on it.
+    fn admits(self, own_matches: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::OnlyMatching => own_matches(),
+            Self::NotMatching => !own_matches(),
+        }
+    }
+}
+
+impl Census {
+    pub(crate) fn clear(&mut self) {
+        self.packages.clear();
+        self.cpus.clear();
+    }
+
+    /// Whether a guard without acting package or CPU holds.
+    pub(crate) fn holds(&self, guard: &Guard) -> bool {
+        guard.global.matches(self.global)
+            && guard.quantified.iter().all(|quantified| {
+                let verdict = Verdict::new(quantified.quantifier(), self.matching(quantified));
+                verdict.admits(|| false)
+            })
+    }
+
+    /// Whether one of the guards holds.
+    pub(crate) fn any_holds(&self, guards: &[Guard]) -> bool {
+        guards.iter().any(|guard| self.holds(guard))
+    }
+
+    /// Calls `found` for every kind that may fire the rule, with its multiplicity.
+    #[inline]
+    pub(crate) fn for_each_enabled(&mut self, rule: &Rule, mut found: impl FnMut(&Self, Actor, u32)) {
+        let guard = &rule.guard;
+        if !guard.global.matches(self.global) {
+            return;
+        }
+        if rule.scope == Scope::Global {
+            if self.holds(guard) {
+                found(self, Actor::Global, 1);
+            }
+            return;
+        }
+        let mut verdicts = std::mem::take(&mut self.verdicts);
+        if self.judge(guard, &mut verdicts) {
+            for (at, package) in self.packages.iter().enumerate() {
+                if guard.package.matches(package.word) {
+                    self.for_each_in_package(rule, &verdicts, at, package, &mut found);
+                }
+            }
+        }
+        self.verdicts = verdicts;
+    }
+
+    fn for_each_in_package(
+        &self,
+        rule: &Rule,
+        verdicts: &[Verdict],
+        at: usize,
+        package: &PackageKind,
+        found: &mut impl FnMut(&Self, Actor, u32),
+    ) {
+        let guard = &rule.guard;
+        let admits = |cpu: Option<u64>| {
+            let each = guard.quantified.iter().zip(verdicts);
+            each.into_iter().all(|(quantified, verdict)| self.admits(quantified, *verdict, package, cpu))
+        };
+        if rule.scope == Scope::Package {
+            if admits(None) {
+                found(self, Actor::Package(at), package.copies);
+            }
+            return;
+        }
+        for cpu in package.cpus.clone() {
+            let CpuKind { word, count } = self.cpus[cpu];
+            if guard.cpu.matches(word) && admits(Some(word)) {
+                found(self, Actor::Cpu(at, cpu), package.copies * count);
+            }
+        }
+    }
+
+    /// Makes every count that does not depend on the acting package; false if the rule cannot fire at all.
+    fn judge(&self, guard: &Guard, verdicts: &mut Vec<Verdict>) -> bool {
+        verdicts.clear();
+        for quantified in &guard.quantified {
+            let verdict = if matches!(quantified, Quantified::PackageCpus { .. }) {
+                Verdict::Always
+            } else {
+                Verdict::new(quantified.quantifier(), self.matching(quantified))
+            };
+            if verdict == Verdict::Never {
+                return false;
+            }
+            verdicts.push(verdict);
+        }
+        true
+    }
+
+    /// Whether the condition holds for this acting package and, if given, acting CPU.
+    fn admits(&self, quantified: &Quantified, verdict: Verdict, own: &PackageKind, own_cpu: Option<u64>) -> bool {
+        match quantified {
+            Quantified::Cpus { cpu, package, .. } => {
+                verdict.admits(|| own_cpu.is_some_and(|word| cpu.matches(word)) && package.matches(own.word))
+            }
+            Quantified::PackageCpus { quantifier, cpu } => Verdict::new(*quantifier, self.matching_cpus(own, *cpu))
+                .admits(|| own_cpu.is_some_and(|word| cpu.matches(word))),
+            Quantified::Packages { package, cpus, .. } => verdict.admits(|| self.package_matches(own, *package, cpus)),
+        }
+    }
+
+    /// How many CPUs or packages of the whole state match, acting ones included; counts up to [`SEVERAL`].
+    fn matching(&self, quantified: &Quantified) -> u32 {
+        let mut matching = 0;
+        for own in &self.packages {
+            matching += own.copies
+                * match quantified {
+                    Quantified::Cpus { cpu, package, .. } if package.matches(own.word) => self.matching_cpus(own, *cpu),
+                    Quantified::Packages { package, cpus, .. } => u32::from(self.package_matches(own, *package, cpus)),
+                    Quantified::Cpus { .. } | Quantified::PackageCpus { .. } => 0,
+                };
+            if matching >= SEVERAL {
+                break;
+            }
+        }
+        matching
+    }
+
+    fn matching_cpus(&self, package: &PackageKind, cube: Cube<u64>) -> u32 {
+        let mut matching = 0;
+        for cpu in &self.cpus[package.cpus.clone()] {
+            if cube.matches(cpu.word) {
+                matching += cpu.count;
+                if matching >= SEVERAL {
+                    break;
+                }
+            }
+        }
+        matching
+    }
+
+    fn package_matches(&self, own: &PackageKind, package: Cube<u64>, cpus: &[CpuCondition]) -> bool {
+        package.matches(own.word)
+            && cpus.iter().all(|condition| condition.quantifier.holds(self.matching_cpus(own, condition.cpu) > 0))
+    }
+}

@@ -1,0 +1,56 @@
+//! The transitions between stored states, kept for the measures.
+//!
+//! Compressed sparse rows: the transitions of state `i` are one range of `targets` and `multiplicities`. Rows are appended
+//! in the order of ids, since states are expanded in that order.
+
+use crate::store::StateId;
+
+/// Transitions by source.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    /// Where each row ends.
+    ends: Vec<u64>,
+    targets: Vec<StateId>,
+    /// Labelled transitions behind each one: at most one for each CPU, so 16 bits suffice.
+    multiplicities: Vec<u16>,
+}
+
+impl Graph {
+    #[inline]
+    pub(crate) fn push(&mut self, target: StateId, multiplicity: u16) {
+        self.targets.push(target);
+        self.multiplicities.push(multiplicity);
+    }
+
+    /// Ends the row of the next state.
+    #[inline]
+    pub(crate) fn end_row(&mut self) {
+        self.ends.push(self.targets.len() as u64);
+    }
+
+    /// The number of states.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Target and multiplicity of each transition of a state.
+    #[inline]
+    pub(crate) fn row(&self, source: StateId) -> impl Iterator<Item = (StateId, u16)> + '_ {
+        let at = source.index();
+        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+        let range = start..self.ends[at] as usize;
+        self.targets[range.clone()].iter().copied().zip(self.multiplicities[range].iter().copied())
+    }
+
+    /// Labelled transitions of each labelled state behind this one.
+    pub(crate) fn out_degree(&self, source: StateId) -> u64 {
+        self.row(source).map(|(_, multiplicity)| u64::from(multiplicity)).sum()
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.ends.as_slice())
+            + size_of_val(self.targets.as_slice())
+            + size_of_val(self.multiplicities.as_slice())
+    }
+}

@@ -1,0 +1,262 @@
+//! Level-synchronous breadth-first search, parallel, with the same result for any number of threads.
+//!
+//! A level is cut into batches, a batch into one chunk for each thread or a few more. A batch goes through five stages:
+//!
+//! 1. *expand*, parallel over chunks: generate the successors and hash them;
+//! 2. *merge*, parallel over shards of the visited set: look up each successor, in order;
+//! 3. *number*, parallel over chunks: give the new states their ids, in the order of generation, and look at them;
+//! 4. *settle*, parallel over shards: write those ids into the visited set;
+//! 5. *append*, sequential: copy the new states and the transitions to where they stay.
+//!
+//! Invariant: ids follow the order of first generation, that is, the order of the sources and, for each source, the
+//! order of rules and kinds. How a level is cut into batches and chunks cannot be seen in the result.
+//!
+//! Rejected: threads that take states from a shared queue and insert them into a shared table. It needs no stages, but ids,
+//! parents and traces depend on who comes first, and depths are not shortest.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::chunk::{Chunk, Failure, Merge, Setting, observe};
+use super::tally::{LevelTally, Tally};
+use crate::error::Error;
+use crate::frontier::Frontier;
+use crate::graph::Graph;
+use crate::limits::{Limits, Reason, Watch};
+use crate::program::Program;
+use crate::progress::Progress;
+use crate::space::Space;
+use crate::state::LabelledState;
+use crate::store::{MOST_STATES, StateId, Store};
+use crate::visited::{Digest, Origin};
+
+/// Chunks for each thread: threads that are done early take another one.
+const CHUNKS_PER_THREAD: usize = 4;
+
+/// All that a search has found.
+pub(crate) struct Found {
+    pub(crate) store: Store,
+    pub(crate) graph: Graph,
+    pub(crate) tally: Tally,
+    pub(crate) levels: Vec<LevelTally>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) failure: Option<(StateId, Failure)>,
+    /// The most bytes held at any time.
+    pub(crate) peak_bytes: usize,
+}
+
+/// A search under way.
+pub(crate) struct BreadthFirst<'s, S: Space> {
+    setting: Setting<'s, S>,
+    limits: Limits,
+    watch: &'s Watch<'s>,
+    chunks: Vec<Chunk<S>>,
+    merges: Vec<Merge>,
+    frontier: Frontier,
+    found: Found,
+    /// States were dropped on a level that the limit on depth closes.
+    cut: bool,
+}
+
+impl<'s, S: Space> BreadthFirst<'s, S> {
+    pub(crate) fn new(
+        program: &'s Program,
+        space: &'s S,
+        keeps_graph: bool,
+        limits: Limits,
+        watch: &'s Watch<'s>,
+    ) -> Self {
+        let setting = Setting {
+            program,
+            space,
+            has_traps: program.rules.iter().any(|rule| rule.trap.is_some()),
+            has_fatal_outcomes: program.outcomes.iter().any(|outcome| outcome.fatal),
+            keeps_graph,
+        };
+        let threads = rayon::current_num_threads();
+        let chunks = if threads == 1 { 1 } else { threads * CHUNKS_PER_THREAD };
+        let shards = chunks.next_power_of_two();
+        Self {
+            chunks: (0..chunks).map(|_| Chunk::new(&setting, shards)).collect(),
+            merges: (0..shards).map(|_| Merge::default()).collect(),
+            frontier: Frontier::new(),
+            found: Found {
+                store: Store::new(S::STRIDE),
+                graph: Graph::default(),
+                tally: Tally::new(program),
+                levels: Vec::new(),
+                reason: None,
+                failure: None,
+                peak_bytes: 0,
+            },
+            cut: false,
+            setting,
+            limits,
+            watch,
+        }
+    }
+
+    /// Explores from `initial` until nothing new is found, a limit is hit or the Program turns out to be wrong.
+    pub(crate) fn run(mut self, initial: &LabelledState) -> Result<Found, Error> {
+        self.store_initial(initial)?;
+        while !self.frontier.is_empty() {
+            let next_level = self.found.store.len() as u32;
+            while self.may_go_on() && !self.frontier.is_empty() {
+                let batch = self.frontier.next_batch();
+                self.explore_batch(batch);
+            }
+            self.end_level();
+            if self.found.reason.is_some() || self.found.failure.is_some() {
+                break;
+            }
+            self.frontier.advance(next_level..self.found.store.len() as u32);
+        }
+        for chunk in &self.chunks {
+            self.found.tally.merge(&chunk.tally);
+        }
+        self.report();
+        Ok(self.found)
+    }
+
+    fn store_initial(&mut self, initial: &LabelledState) -> Result<(), Error> {
+        if self.limits.max_states == Some(0) {
+            return Err(Error::options("max_states is 0, at least the initial state must be stored"));
+        }
+        let mut packed = Vec::new();
+        self.setting.space.encode(initial, &mut packed);
+        let tally = &mut self.found.tally;
+        let mut workspace = self.setting.space.workspace();
+        let outcome = observe(&self.setting, &packed, StateId(0), &mut workspace, tally);
+        self.found.levels.push(std::mem::take(&mut tally.level));
+        let digest = Digest::of(&packed);
+        let shard = &mut self.merges[digest.shard(self.chunks.len().next_power_of_two())].shard;
+        let origin = Origin { chunk: 0, successor: 0 };
+        shard.find_or_insert(&packed, digest, origin, &self.found.store, 0, |_| &[]);
+        shard.settle(0, &[Some(StateId(0))]);
+        self.found.store.push(&packed, StateId(0), outcome);
+        Ok(())
+    }
+
+    /// The current level's depth.
+    fn depth(&self) -> u32 {
+        self.found.levels.len() as u32 - 1
+    }
+
+    /// New states get ids below this.
+    fn id_limit(&self) -> u32 {
+        if self.limits.max_depth == Some(self.depth()) {
+            return self.found.store.len() as u32;
+        }
+        self.limits.max_states.map_or(MOST_STATES, |limit| limit.min(MOST_STATES)) as u32
+    }
+
+    /// Looks at the limits.
+    fn may_go_on(&mut self) -> bool {
+        if self.found.reason.is_none() {
+            self.found.reason = self.watch.interruption();
+        }
+        self.found.reason.is_none() && self.found.failure.is_none()
+    }
+
+    fn explore_batch(&mut self, batch: Range<u32>) {
+        let Self { setting, chunks, found, watch, .. } = self;
+        let shares = shares(&batch, chunks.len());
+        chunks.par_iter_mut().zip(shares).for_each(|(chunk, share)| {
+            if watch.interruption().is_none() {
+                chunk.expand(setting, &found.store, share);
+            }
+        });
+        // A batch that was interrupted is dropped: some of its chunks may not have been expanded.
+        if !self.may_go_on() {
+            return;
+        }
+        self.found.failure = self.chunks.iter().find_map(|chunk| chunk.failure);
+        if self.found.failure.is_none() {
+            self.merge_batch();
+            let words = self.chunks.iter().map(Chunk::words_generated).sum();
+            self.frontier.adapt(batch.len(), words);
+            self.report();
+        }
+    }
+
+    fn merge_batch(&mut self) {
+        let (id_limit, at_depth_limit) = (self.id_limit(), self.limits.max_depth == Some(self.depth()));
+        let Self { setting, chunks, merges, found, .. } = self;
+        let first_free = found.store.len() as u32;
+        merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.find_or_insert(shard, chunks, &found.store));
+        let mut first_ids = vec![first_free];
+        for at in 0..chunks.len() {
+            let new: u32 = merges.iter().map(|merge| merge.new_states(at)).sum();
+            first_ids.push(first_ids[at] + new);
+        }
+        chunks.par_iter_mut().zip(first_ids.as_slice()).enumerate().for_each(|(at, (chunk, first_id))| {
+            chunk.number(setting, at, merges, first_free, *first_id, id_limit);
+        });
+        merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.settle(shard, chunks, first_free));
+        for chunk in chunks {
+            chunk.append_states(&mut found.store);
+            for (source, outcome) in &chunk.terminals {
+                found.store.set_outcome(*source, *outcome);
+            }
+            if setting.keeps_graph {
+                chunk.append_transitions(merges, first_free, &mut found.graph);
+            }
+        }
+        if (found.store.len() as u32) < first_ids[first_ids.len() - 1] {
+            if at_depth_limit {
+                self.cut = true;
+            } else {
+                found.reason = Some(Reason::MaxStates(u64::from(id_limit)));
+            }
+        }
+    }
+
+    /// Collects the figures of the level from the chunks.
+    fn end_level(&mut self) {
+        let mut level = LevelTally::default();
+        for chunk in &mut self.chunks {
+            level.merge(&std::mem::take(&mut chunk.tally.level));
+        }
+        let depth = self.found.levels.len() - 1;
+        self.found.levels[depth].generated = std::mem::take(&mut level.generated);
+        if level.explored > 0 {
+            self.found.levels.push(level);
+        }
+        if self.cut && self.found.reason.is_none() {
+            self.found.reason = self.limits.max_depth.map(Reason::MaxDepth);
+        }
+    }
+
+    /// Adds up the memory, looks at its limit and tells the monitor.
+    fn report(&mut self) {
+        let Self { found, chunks, merges, .. } = self;
+        let bytes = found.store.bytes()
+            + found.graph.bytes()
+            + chunks.iter().map(Chunk::bytes).sum::<usize>()
+            + merges.iter().map(|merge| merge.shard.bytes()).sum::<usize>();
+        found.peak_bytes = found.peak_bytes.max(bytes);
+        if let Some(limit) = self.limits.max_memory
+            && bytes as u64 > limit
+            && found.reason.is_none()
+        {
+            found.reason = Some(Reason::MaxMemory(limit));
+        }
+        let generated_before: u64 = found.levels.iter().map(|level| level.generated).sum();
+        let generated_now: u64 = chunks.iter().map(|chunk| chunk.tally.level.generated).sum();
+        self.watch.monitor.report(Progress {
+            depth: found.levels.len() as u64 - 1,
+            explored: found.store.len() as u64,
+            generated: generated_before + generated_now,
+            frontier: self.frontier.len() as u64,
+            memory_bytes: bytes as u64,
+            elapsed: self.watch.elapsed(),
+        });
+    }
+}
+
+/// Cuts a batch into `count` shares whose sizes differ by at most one.
+fn shares(batch: &Range<u32>, count: usize) -> Vec<Range<u32>> {
+    let bound = |at: usize| batch.start + (batch.len() * at / count) as u32;
+    (0..count).map(|at| bound(at)..bound(at + 1)).collect()
+}

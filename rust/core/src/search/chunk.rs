@@ -1,0 +1,313 @@
+//! The share of a batch that one thread works on, with all the memory for it.
+//!
+//! A chunk goes through four stages, each parallel over chunks or over shards, see [`super::breadth_first`]. Its successors
+//! stay in the order of generation throughout; that order is what makes ids, and thus traces, independent of the number of threads.
+
+use std::ops::Range;
+
+use super::tally::Tally;
+use crate::count::Weight;
+use crate::frontier;
+use crate::program::{Program, RuleId};
+use crate::space::Space;
+use crate::store::{NO_OUTCOME, StateId, Store};
+use crate::visited::{Digest, Origin, Shard};
+
+/// A generated successor.
+#[derive(Debug, Clone, Copy)]
+struct Successor {
+    /// Where its words end; they start where those of the previous one end.
+    end: u32,
+    digest: Digest,
+    multiplicity: u16,
+}
+
+/// The Program is wrong about itself: found while expanding a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A rule with a trap is enabled.
+    Trap(RuleId),
+    /// The state is terminal and has no outcome.
+    NoOutcome,
+}
+
+/// What is the same for all chunks.
+pub(crate) struct Setting<'s, S> {
+    pub(crate) program: &'s Program,
+    pub(crate) space: &'s S,
+    pub(crate) has_traps: bool,
+    pub(crate) has_fatal_outcomes: bool,
+    /// Whether transitions are kept for the measures.
+    pub(crate) keeps_graph: bool,
+}
+
+/// A share of a batch.
+pub(crate) struct Chunk<S: Space> {
+    workspace: S::Workspace,
+    pub(crate) tally: Tally,
+    /// The sources, and for each where its successors end.
+    sources: Range<u32>,
+    row_ends: Vec<u32>,
+    words: Vec<u64>,
+    successors: Vec<Successor>,
+    /// For each shard the successors that belong to it.
+    by_shard: Vec<Vec<u32>>,
+    /// Outcomes of sources that turned out to be terminal.
+    pub(crate) terminals: Vec<(StateId, u8)>,
+    pub(crate) failure: Option<(StateId, Failure)>,
+    /// Ids of the successors, provisional ones included.
+    targets: Vec<u32>,
+    /// The successors that are new: their index, their source and, if known already, their outcome.
+    new: Vec<(u32, StateId, u8)>,
+    /// For each shard the ids of the new states, in the order of their ordinals.
+    settled: Vec<Vec<Option<StateId>>>,
+}
+
+/// The ids that a shard gave to its successors of a batch, chunk by chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    pub(crate) shard: Shard,
+    /// The ids, provisional ones included, of each chunk's successors.
+    ids: Vec<Vec<u32>>,
+    /// The ordinal of the first state that is new in each chunk, and of the one after the last.
+    first_new: Vec<u32>,
+    /// The ids of the new states by ordinal.
+    settled: Vec<Option<StateId>>,
+}
+
+impl<S: Space> Chunk<S> {
+    pub(crate) fn new(setting: &Setting<'_, S>, shards: usize) -> Self {
+        Self {
+            workspace: setting.space.workspace(),
+            tally: Tally::new(setting.program),
+            sources: 0..0,
+            row_ends: Vec::new(),
+            words: Vec::new(),
+            successors: Vec::new(),
+            by_shard: vec![Vec::new(); shards],
+            terminals: Vec::new(),
+            failure: None,
+            targets: Vec::new(),
+            new: Vec::new(),
+            settled: vec![Vec::new(); shards],
+        }
+    }
+
+    /// Words of all successors.
+    pub(crate) fn words_generated(&self) -> usize {
+        self.words.len()
+    }
+
+    pub(crate) fn new_states(&self) -> usize {
+        self.new.len()
+    }
+
+    /// Bytes allocated for the batch.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+            + self.successors.capacity() * (size_of::<Successor>() + 2 * size_of::<u32>())
+    }
+
+    /// Stage 1: generates the successors of `sources`.
+    pub(crate) fn expand(&mut self, setting: &Setting<'_, S>, store: &Store, sources: Range<u32>) {
+        self.row_ends.clear();
+        self.words.clear();
+        self.successors.clear();
+        self.by_shard.iter_mut().for_each(Vec::clear);
+        self.terminals.clear();
+        self.failure = None;
+        self.sources = sources.clone();
+        for source in frontier::ids(sources) {
+            // A fatal outcome, known since the state was found, ends the run.
+            if store.outcome(source) == NO_OUTCOME {
+                self.expand_one(setting, source, store.get(source));
+            }
+            self.row_ends.push(self.successors.len() as u32);
+            if self.failure.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn expand_one(&mut self, setting: &Setting<'_, S>, source: StateId, packed: &[u64]) {
+        let Setting { program, space, .. } = setting;
+        space.load(packed, &mut self.workspace);
+        let weight = Weight::from(space.orbit_size(&self.workspace));
+        let shards = self.by_shard.len();
+        let Self { workspace, words, successors, by_shard, tally, failure, .. } = self;
+        let before = successors.len();
+        space.successors(workspace, |packed, rule, multiplicity| {
+            if setting.has_traps && failure.is_none() && program.rule(rule).trap.is_some() {
+                *failure = Some((source, Failure::Trap(rule)));
+            }
+            let digest = Digest::of(packed);
+            by_shard[digest.shard(shards)].push(successors.len() as u32);
+            words.extend_from_slice(packed);
+            successors.push(Successor { end: words.len() as u32, digest, multiplicity: multiplicity as u16 });
+            let rule = &mut tally.rules[rule.index()];
+            rule.fired += 1;
+            rule.transitions.add(&weight, multiplicity);
+        });
+        tally.level.generated += (successors.len() - before) as u64;
+        if successors.len() == before {
+            let outcome = program.outcomes.iter().position(|outcome| space.any_holds(&outcome.when, workspace));
+            match outcome {
+                Some(outcome) => {
+                    tally.outcomes[outcome].add(source, &weight);
+                    self.terminals.push((source, outcome as u8));
+                }
+                None => self.failure = Some((source, Failure::NoOutcome)),
+            }
+        }
+    }
+
+    #[inline]
+    fn successor_words(&self, successor: u32) -> &[u64] {
+        let at = successor as usize;
+        let start = if at == 0 { 0 } else { self.successors[at - 1].end as usize };
+        &self.words[start..self.successors[at].end as usize]
+    }
+
+    /// Stage 3: gives ids from `first_id` on, up to `limit`, to the new states, and looks at each of them once.
+    pub(crate) fn number(&mut self, setting: &Setting<'_, S>, at: usize, merges: &[Merge], first_free: u32, first_id: u32, limit: u32) {
+        self.targets.clear();
+        self.new.clear();
+        self.settled.iter_mut().for_each(Vec::clear);
+        let shards = merges.len();
+        let mut taken = vec![0_usize; shards];
+        let mut next_id = first_id;
+        let mut rows = frontier::ids(self.sources.clone()).zip(&self.row_ends);
+        let (mut source, mut row_end) = (StateId(0), 0);
+        for successor in 0..self.successors.len() as u32 {
+            while successor >= row_end {
+                (source, row_end) = rows.next().map_or((source, u32::MAX), |(source, end)| (source, *end));
+            }
+            let shard = self.successors[successor as usize].digest.shard(shards);
+            let merge = &merges[shard];
+            let target = merge.ids[at][taken[shard]];
+            taken[shard] += 1;
+            self.targets.push(target);
+            // Ordinals are given in order, so the first occurrence of a new state is the one whose turn it is.
+            let turn = first_free + merge.first_new[at] + self.settled[shard].len() as u32;
+            if target == turn {
+                if next_id < limit {
+                    self.settled[shard].push(Some(StateId(next_id)));
+                    self.new.push((successor, source, NO_OUTCOME));
+                    next_id += 1;
+                } else {
+                    self.settled[shard].push(None);
+                }
+            }
+        }
+        self.observe(setting, first_id);
+    }
+
+    /// Looks at each new state: orbit size, fatal outcomes, invariants, expectations.
+    fn observe(&mut self, setting: &Setting<'_, S>, first_id: u32) {
+        let mut new = std::mem::take(&mut self.new);
+        for (id, (successor, _, outcome)) in (first_id..).zip(&mut new) {
+            let at = *successor as usize;
+            let start = if at == 0 { 0 } else { self.successors[at - 1].end as usize };
+            let packed = &self.words[start..self.successors[at].end as usize];
+            *outcome = observe(setting, packed, StateId(id), &mut self.workspace, &mut self.tally);
+        }
+        self.new = new;
+    }
+
+    /// Stage 5, in the order of chunks: appends the new states to the store.
+    pub(crate) fn append_states(&self, store: &mut Store) {
+        for (successor, parent, outcome) in &self.new {
+            store.push(self.successor_words(*successor), *parent, *outcome);
+        }
+    }
+
+    /// Calls `push` with the target and multiplicity of each transition, and `end_row` after each source.
+    pub(crate) fn append_transitions(&self, merges: &[Merge], first_free: u32, graph: &mut crate::graph::Graph) {
+        let mut start = 0;
+        for end in &self.row_ends {
+            for at in start..*end as usize {
+                let successor = &self.successors[at];
+                let target = match self.targets[at].checked_sub(first_free) {
+                    None => Some(StateId(self.targets[at])),
+                    Some(ordinal) => merges[successor.digest.shard(merges.len())].settled[ordinal as usize],
+                };
+                // Without id, a limit was hit, and the graph is of no use any more.
+                graph.push(target.unwrap_or(StateId(0)), successor.multiplicity);
+            }
+            start = *end as usize;
+            graph.end_row();
+        }
+    }
+}
+
+/// Looks at a state that has just been found; returns its outcome if that is fatal.
+pub(crate) fn observe<S: Space>(
+    setting: &Setting<'_, S>,
+    packed: &[u64],
+    id: StateId,
+    workspace: &mut S::Workspace,
+    tally: &mut Tally,
+) -> u8 {
+    let Setting { program, space, .. } = setting;
+    space.load(packed, workspace);
+    let weight = Weight::from(space.orbit_size(workspace));
+    tally.level.explored += 1;
+    tally.level.states.add(&weight, 1);
+    for (invariant, tally) in program.invariants.iter().zip(&mut tally.invariants) {
+        if space.any_holds(&invariant.violated_when, workspace) {
+            tally.add(id, &weight);
+        }
+    }
+    for (expectation, tally) in program.expectations.iter().zip(&mut tally.expectations) {
+        if space.any_holds(&expectation.when, workspace) {
+            tally.add(id, &weight);
+        }
+    }
+    if !setting.has_fatal_outcomes {
+        return NO_OUTCOME;
+    }
+    let holds = |at: usize| space.any_holds(&program.outcomes[at].when, workspace);
+    if !(0..program.outcomes.len()).any(|at| program.outcomes[at].fatal && holds(at)) {
+        return NO_OUTCOME;
+    }
+    let Some(outcome) = (0..program.outcomes.len()).find(|at| holds(*at)) else {
+        unreachable!("a fatal outcome holds")
+    };
+    tally.outcomes[outcome].add(id, &weight);
+    outcome as u8
+}
+
+impl Merge {
+    /// Stage 2: looks up the shard's successors of all chunks, in order.
+    pub(crate) fn find_or_insert<S: Space>(&mut self, shard: usize, chunks: &[Chunk<S>], store: &Store) {
+        let first_free = store.len() as u32;
+        let words = |origin: Origin| chunks[origin.chunk as usize].successor_words(origin.successor);
+        self.ids.resize_with(chunks.len(), Vec::new);
+        self.first_new.clear();
+        for (at, chunk) in chunks.iter().enumerate() {
+            self.first_new.push(self.shard.new_states() as u32);
+            let ids = &mut self.ids[at];
+            ids.clear();
+            for &successor in &chunk.by_shard[shard] {
+                let origin = Origin { chunk: at as u32, successor };
+                let digest = chunk.successors[successor as usize].digest;
+                ids.push(self.shard.find_or_insert(words(origin), digest, origin, store, first_free, words));
+            }
+        }
+        self.first_new.push(self.shard.new_states() as u32);
+    }
+
+    /// How many states are new in a chunk.
+    pub(crate) fn new_states(&self, chunk: usize) -> u32 {
+        self.first_new[chunk + 1] - self.first_new[chunk]
+    }
+
+    /// Stage 4: replaces provisional ids.
+    pub(crate) fn settle<S: Space>(&mut self, shard: usize, chunks: &[Chunk<S>], first_free: u32) {
+        self.settled.clear();
+        for chunk in chunks {
+            self.settled.extend_from_slice(&chunk.settled[shard]);
+        }
+        self.shard.settle(first_free, &self.settled);
+    }
+}

@@ -1,0 +1,245 @@
+//! Explores all states that a Program can reach.
+//!
+//! This is the entry: it chooses the space, runs the search on threads of its own, and turns what was found into an
+//! [`Exploration`]: measures, tables and schedules.
+
+mod breadth_first;
+mod chunk;
+mod tally;
+
+use std::time::Duration;
+
+use self::breadth_first::{BreadthFirst, Found};
+use self::chunk::Failure;
+use self::tally::StateTally;
+use crate::count;
+use crate::error::Error;
+use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
+use crate::limits::{Limits, Watch};
+use crate::measure::{self, Measures};
+use crate::program::Program;
+use crate::progress::Monitor;
+use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::state::LabelledState;
+use crate::store::StateId;
+use crate::trace::Tracer;
+
+/// How to explore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The representation of states.
+    pub space: SpaceKind,
+    /// Threads of the search, at least 1.
+    pub threads: usize,
+    /// Resources.
+    pub limits: Limits,
+    /// Whether to compute interleavings and probabilities, which needs the transitions in memory.
+    pub measuring: Measuring,
+}
+
+/// Whether interleavings and probabilities are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Measuring {
+    /// They are, if the search is complete.
+    #[default]
+    On,
+    /// They are not, and transitions are not kept.
+    Off,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { space: SpaceKind::Orbit, threads: 1, limits: Limits::default(), measuring: Measuring::On }
+    }
+}
+
+/// Explores all states reachable from `initial`.
+pub fn explore(
+    program: &Program,
+    initial: &LabelledState,
+    options: &Options,
+    monitor: &Monitor,
+) -> Result<Exploration, Error> {
+    if options.threads == 0 {
+        return Err(Error::options("threads is 0, at least 1 is needed"));
+    }
+    with_space(program, initial, options.space, Explore { program, initial, options, monitor })?
+}
+
+/// Bits of a state as it is stored: of the initial state, since in the orbit space sizes differ.
+pub fn state_bits(program: &Program, initial: &LabelledState, space: SpaceKind) -> Result<u64, Error> {
+    with_space(program, initial, space, StateBits { initial })
+}
+
+/// Something to do in a space whose type is not known yet.
+trait InSpace {
+    type Answer;
+    fn run<S: Space>(self, space: &S) -> Self::Answer;
+}
+
+/// Chooses the type of the space: the one place that lists them.
+fn with_space<T: InSpace>(
+    program: &Program,
+    initial: &LabelledState,
+    kind: SpaceKind,
+    task: T,
+) -> Result<T::Answer, Error> {
+    if kind == SpaceKind::Orbit {
+        return Ok(task.run(&Orbit::new(program, initial)));
+    }
+    let layout = Layout::new(program, initial)?;
+    Ok(match layout.words {
+        1 => task.run(&Concrete::<1>::new(program, initial, layout)),
+        2 => task.run(&Concrete::<2>::new(program, initial, layout)),
+        3..=4 => task.run(&Concrete::<4>::new(program, initial, layout)),
+        5..=8 => task.run(&Concrete::<8>::new(program, initial, layout)),
+        words => {
+            return Err(Error::initial(format!(
+                "concrete space: a state takes {words} words of 64 bits, at most 8 are possible; use the orbit space"
+            )));
+        }
+    })
+}
+
+struct StateBits<'a> {
+    initial: &'a LabelledState,
+}
+
+impl InSpace for StateBits<'_> {
+    type Answer = u64;
+
+    fn run<S: Space>(self, space: &S) -> u64 {
+        let mut packed = Vec::new();
+        space.encode(self.initial, &mut packed);
+        packed.len() as u64 * u64::from(u64::BITS)
+    }
+}
+
+struct Explore<'a> {
+    program: &'a Program,
+    initial: &'a LabelledState,
+    options: &'a Options,
+    monitor: &'a Monitor,
+}
+
+impl InSpace for Explore<'_> {
+    type Answer = Result<Exploration, Error>;
+
+    fn run<S: Space>(self, space: &S) -> Self::Answer {
+        // A pool of its own: a search never competes for, nor waits on, the threads of anyone else in the process.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
+        let pool = pool.map_err(|error| Error::options(format!("threads: {error}")))?;
+        pool.install(|| self.explore(space))
+    }
+}
+
+impl Explore<'_> {
+    fn explore<S: Space>(&self, space: &S) -> Result<Exploration, Error> {
+        let Self { program, initial, options, monitor } = *self;
+        let watch = Watch::start(monitor, &options.limits);
+        let measuring = options.measuring == Measuring::On;
+        let mut found = BreadthFirst::new(program, space, measuring, options.limits, &watch).run(initial)?;
+        let tracer = Tracer { program, initial, space, store: &found.store };
+        if let Some((state, failure)) = found.failure {
+            return Err(self.failure(failure, tracer.schedule(state)));
+        }
+        let mut measures = None;
+        if measuring && found.reason.is_none() {
+            match measure::measure(&found.graph, &found.store, program.outcomes.len(), &watch) {
+                Ok(measured) => measures = Some(measured),
+                Err(reason) => found.reason = Some(reason),
+            }
+        }
+        let state_bits = StateBits { initial }.run(space);
+        Ok(self.exploration(found, measures, state_bits, space, watch.elapsed()))
+    }
+
+    fn failure(&self, failure: Failure, schedule: String) -> Error {
+        let message = match failure {
+            Failure::Trap(rule) => {
+                let trap = self.program.rule(rule).trap.as_deref().unwrap_or_default();
+                format!("{}: {trap}; reached by schedule \"{schedule}\"", self.program.rule_name(rule))
+            }
+            Failure::NoOutcome => {
+                format!("Program: a terminal state matches no outcome; reached by schedule \"{schedule}\"")
+            }
+        };
+        Error::trap(message, schedule)
+    }
+
+    fn exploration<S: Space>(
+        &self,
+        found: Found,
+        measures: Option<Measures>,
+        state_bits: u64,
+        space: &S,
+        seconds: Duration,
+    ) -> Exploration {
+        let Self { program, initial, options, .. } = *self;
+        let tracer = Tracer { program, initial, space, store: &found.store };
+        let mut depth_ends = Vec::new();
+        for level in &found.levels {
+            depth_ends.push(depth_ends.last().copied().unwrap_or(0) + level.explored);
+        }
+        let depth_of = |state: StateId| depth_ends.partition_point(|end| *end <= u64::from(state.0)) as u32;
+        let predicate = |tally: &StateTally| PredicateRow {
+            states: tally.states.clone().into_exact(),
+            shortest_steps: tally.first.map(depth_of),
+            schedule: tally.first.map(|state| tracer.schedule(state)),
+        };
+        let total = measures.as_ref().and_then(|measures| measures.interleavings.as_ref()).map(|all| all.iter().sum());
+        let outcome = |(at, tally): (usize, &StateTally)| {
+            let first = tally.first?;
+            let interleavings = measures.as_ref().and_then(|it| it.interleavings.as_ref()).map(|all| all[at].clone());
+            Some(OutcomeRow {
+                outcome: at,
+                terminal_states: tally.states.clone().into_exact(),
+                explored_terminals: tally.explored,
+                log10_interleavings: interleavings.as_ref().and_then(count::log10),
+                interleaving_share: interleavings.as_ref().zip(total.as_ref()).map(|(part, all)| count::ratio(part, all)),
+                interleavings,
+                probability: measures.as_ref().and_then(|it| it.probabilities.as_ref()).map(|all| all[at]),
+                shortest_steps: depth_of(first),
+                schedule: tracer.schedule(first),
+            })
+        };
+        let mut states = count::Total::default();
+        found.levels.iter().for_each(|level| states.merge(&level.states));
+        let mut transitions = count::Total::default();
+        found.tally.rules.iter().for_each(|rule| transitions.merge(&rule.transitions));
+        Exploration {
+            incomplete: found.reason,
+            states: states.into_exact(),
+            transitions: transitions.into_exact(),
+            explored: found.store.len() as u64,
+            generated: found.tally.rules.iter().map(|rule| rule.fired).sum(),
+            depth: found.levels.len() as u32 - 1,
+            state_bits,
+            memory_bytes: found.peak_bytes as u64,
+            elapsed: seconds,
+            threads: options.threads,
+            measured: measures.as_ref().map(|measures| Measured {
+                cyclic: measures.cyclic,
+                diverging: measures.diverging,
+            }),
+            outcomes: found.tally.outcomes.iter().enumerate().filter_map(outcome).collect(),
+            invariants: found.tally.invariants.iter().map(predicate).collect(),
+            expectations: found.tally.expectations.iter().map(predicate).collect(),
+            levels: found
+                .levels
+                .iter()
+                .map(|level| LevelRow {
+                    explored: level.explored,
+                    states: level.states.clone().into_exact(),
+                    generated: level.generated,
+                })
+                .collect(),
+            rules: found
+                .tally
+                .rules
+                .iter()
+                .map(|rule| RuleRow { fired: rule.fired, transitions: rule.transitions.clone().into_exact() })
+                .collect(),
+        }
+    }
+}

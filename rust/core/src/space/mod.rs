@@ -1,0 +1,60 @@
+//! How states are represented: two answers behind one trait.
+//!
+//! [`Concrete`] keeps the identity of every CPU; [`Orbit`] counts CPUs and packages of each kind. The search, the visited
+//! set and the measures are written once, for any [`Space`]; a state is a slice of `u64` to them, equal exactly if
+//! the states are equal.
+//!
+//! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each space.
+
+mod binomial;
+mod concrete;
+mod layout;
+mod orbit;
+
+use dashu_int::UBig;
+
+pub(crate) use concrete::Concrete;
+pub(crate) use layout::Layout;
+pub(crate) use orbit::Orbit;
+
+use crate::program::{Guard, RuleId};
+use crate::state::LabelledState;
+
+/// Which representation a search uses; the verdict and all concrete totals are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpaceKind {
+    /// CPUs are counted by kind: the default, and the only one for large topologies.
+    #[default]
+    Orbit,
+    /// CPUs keep their identity.
+    Concrete,
+}
+
+/// A packed representation of states.
+///
+/// A [`Workspace`](Space::Workspace) holds one unpacked state; it is loaded once and then asked several questions. Each thread has its own.
+pub(crate) trait Space: Sync {
+    /// Words of a packed state if all states have the same, else 0.
+    const STRIDE: usize;
+
+    /// One unpacked state and the memory to expand it.
+    type Workspace: Send + Sync;
+
+    fn workspace(&self) -> Self::Workspace;
+
+    /// Packs a labelled state: two states that a symmetry exchanges become equal, if the space has symmetries.
+    fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>);
+
+    /// Unpacks a state.
+    fn load(&self, packed: &[u64], workspace: &mut Self::Workspace);
+
+    /// Whether one of the guards, all of global scope, holds in the loaded state.
+    fn any_holds(&self, guards: &[Guard], workspace: &Self::Workspace) -> bool;
+
+    /// The number of labelled states that the loaded state stands for.
+    fn orbit_size(&self, workspace: &Self::Workspace) -> UBig;
+
+    /// Calls `emit` with each packed successor of the loaded state, its rule, and the number of labelled transitions that it
+    /// stands for. The order depends on the state only.
+    fn successors(&self, workspace: &mut Self::Workspace, emit: impl FnMut(&[u64], RuleId, u32));
+}

@@ -1,0 +1,144 @@
+//! The visited set: which states have been found.
+//!
+//! It is split into shards by hash, and during a merge each shard is owned by one thread: no locks, and the
+//! result does not depend on the number of threads. A table entry is 8 bytes, 32 bits of the hash and the id; the
+//! states themselves lie in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
+//! exact, never probable.
+//!
+//! Ids follow the order of first generation over the whole batch, which a shard alone cannot know. A state that is new to a
+//! shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of the shard in this
+//! batch; [`Shard::settle`] replaces it once the batch is numbered.
+//!
+//! Rejected: hash compaction (a few bits for each state, and an answer that is wrong with some probability), and one
+//! concurrent table (ids, parents and thus traces would depend on the schedule of the threads).
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::store::{StateId, Store};
+
+/// Bits of a state's hash: those that choose the shard, and those that the shard works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digest {
+    shard: u32,
+    tag: u32,
+}
+
+impl Digest {
+    /// Nothing visible may depend on the value: foldhash promises nothing across versions.
+    #[inline]
+    pub(crate) fn of(state: &[u64]) -> Self {
+        let mut hasher = FixedState::default().build_hasher();
+        let (pairs, odd) = state.as_chunks::<2>();
+        for [low, high] in pairs {
+            hasher.write_u128(u128::from(*high) << 64 | u128::from(*low));
+        }
+        if let [last] = odd {
+            hasher.write_u64(*last);
+        }
+        let hash = hasher.finish();
+        Self { shard: (hash >> 32) as u32, tag: hash as u32 }
+    }
+
+    /// Which of `shards`, a power of two, the state belongs to.
+    #[inline]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        self.shard as usize & (shards - 1)
+    }
+
+    /// The 64 bits that the table wants, from the 32 that are kept: it looks at the lowest and at the highest.
+    #[inline]
+    fn spread(tag: u32) -> u64 {
+        u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    tag: u32,
+    id: u32,
+}
+
+/// Where the words of a successor are in the current batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) chunk: u32,
+    pub(crate) successor: u32,
+}
+
+/// A part of the visited set.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    table: HashTable<Slot>,
+    /// The states that are new in this batch, by ordinal: their hashes and first occurrences.
+    new: Vec<(u32, Origin)>,
+}
+
+impl Shard {
+    /// The number of states that are new in this batch.
+    pub(crate) fn new_states(&self) -> usize {
+        self.new.len()
+    }
+
+    /// The id of the state; if it is new, a provisional one from `first_free` on.
+    ///
+    /// `words` gives the words of a successor of this batch.
+    #[inline]
+    pub(crate) fn find_or_insert<'a>(
+        &mut self,
+        state: &[u64],
+        digest: Digest,
+        origin: Origin,
+        store: &'a Store,
+        first_free: u32,
+        words: impl Fn(Origin) -> &'a [u64],
+    ) -> u32 {
+        let same = |slot: &Slot| {
+            slot.tag == digest.tag
+                && state
+                    == if slot.id < first_free {
+                        store.get(StateId(slot.id))
+                    } else {
+                        words(self.new[(slot.id - first_free) as usize].1)
+                    }
+        };
+        match self.table.entry(Digest::spread(digest.tag), same, |slot| Digest::spread(slot.tag)) {
+            Entry::Occupied(slot) => slot.get().id,
+            Entry::Vacant(slot) => {
+                let id = first_free + self.new.len() as u32;
+                slot.insert(Slot { tag: digest.tag, id });
+                self.new.push((digest.tag, origin));
+                id
+            }
+        }
+    }
+
+    /// Gives the new states their ids, in the order of their ordinals; without one, a state is forgotten.
+    pub(crate) fn settle(&mut self, first_free: u32, ids: &[Option<StateId>]) {
+        debug_assert_eq!(ids.len(), self.new.len());
+        // Backwards: the id of an ordinal is never below its provisional id, so a slot that is settled already cannot be
+        // taken for one that is still to come.
+        for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate().rev() {
+            let provisional = first_free + ordinal as u32;
+            let wanted = |slot: &Slot| slot.tag == *tag && slot.id == provisional;
+            let Ok(mut slot) = self.table.find_entry(Digest::spread(*tag), wanted) else {
+                unreachable!("a new state stays in its table until it is settled")
+            };
+            match id {
+                Some(id) => slot.get_mut().id = id.0,
+                None => {
+                    slot.remove();
+                }
+            }
+        }
+        self.new.clear();
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.allocation_size()
+    }
+}

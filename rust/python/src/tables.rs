@@ -1,0 +1,138 @@
+//! Results as Arrow tables with explicit schemas: an empty or all-null column has its type all the same.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::{DataType, Field, Schema};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::PyTable;
+use tdxexplore_core::{Exploration, PredicateRow};
+
+use crate::decimal;
+
+/// An Arrow table that can be read again and again.
+#[pyclass(frozen, module = "tdxexplore._core")]
+pub(crate) struct Table {
+    inner: Py<PyTable>,
+    rows: usize,
+}
+
+#[pymethods]
+impl Table {
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__(&self, py: Python<'_>, requested_schema: Option<Bound<'_, PyCapsule>>) -> PyResult<Py<PyAny>> {
+        self.inner.call_method1(py, "__arrow_c_stream__", (requested_schema,))
+    }
+
+    fn __arrow_c_schema__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.inner.call_method0(py, "__arrow_c_schema__")
+    }
+
+    fn __len__(&self) -> usize {
+        self.rows
+    }
+}
+
+/// A column under construction.
+struct Column {
+    field: Field,
+    values: ArrayRef,
+}
+
+impl Column {
+    fn u32(name: &str, values: impl Iterator<Item = u32>) -> Self {
+        Self::new(name, DataType::UInt32, false, Arc::new(UInt32Array::from_iter_values(values)))
+    }
+
+    fn u32_or_null(name: &str, values: impl Iterator<Item = Option<u32>>) -> Self {
+        Self::new(name, DataType::UInt32, true, Arc::new(UInt32Array::from_iter(values)))
+    }
+
+    fn u64(name: &str, values: impl Iterator<Item = u64>) -> Self {
+        Self::new(name, DataType::UInt64, false, Arc::new(UInt64Array::from_iter_values(values)))
+    }
+
+    fn f64_or_null(name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
+        Self::new(name, DataType::Float64, true, Arc::new(Float64Array::from_iter(values)))
+    }
+
+    fn text(name: &str, values: impl Iterator<Item = String>) -> Self {
+        Self::new(name, DataType::Utf8, false, Arc::new(StringArray::from_iter_values(values)))
+    }
+
+    fn text_or_null(name: &str, values: impl Iterator<Item = Option<String>>) -> Self {
+        Self::new(name, DataType::Utf8, true, Arc::new(StringArray::from_iter(values)))
+    }
+
+    fn new(name: &str, data_type: DataType, nullable: bool, values: ArrayRef) -> Self {
+        Self { field: Field::new(name, data_type, nullable), values }
+    }
+}
+
+fn table(py: Python<'_>, columns: Vec<Column>) -> PyResult<Table> {
+    let (fields, values): (Vec<_>, Vec<_>) = columns.into_iter().map(|column| (column.field, column.values)).unzip();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), values);
+    let batch = batch.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let rows = batch.num_rows();
+    Ok(Table { inner: Py::new(py, PyTable::try_new(vec![batch], schema)?)?, rows })
+}
+
+pub(crate) fn outcomes(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+    let rows = exploration.outcomes.iter();
+    table(
+        py,
+        vec![
+            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
+            Column::text("terminal_states", rows.clone().map(|row| decimal(&row.terminal_states))),
+            Column::u64("explored_terminals", rows.clone().map(|row| row.explored_terminals)),
+            Column::text_or_null("interleavings", rows.clone().map(|row| row.interleavings.as_ref().map(decimal))),
+            Column::f64_or_null("log10_interleavings", rows.clone().map(|row| row.log10_interleavings)),
+            Column::f64_or_null("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
+            Column::f64_or_null("probability", rows.clone().map(|row| row.probability)),
+            Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
+            Column::text("schedule", rows.map(|row| row.schedule.clone())),
+        ],
+    )
+}
+
+/// Invariants or expectations: `key` names the column of their index, `states` that of the states in which they are
+/// violated or met.
+pub(crate) fn predicates(py: Python<'_>, key: &str, states: &str, rows: &[PredicateRow]) -> PyResult<Table> {
+    table(
+        py,
+        vec![
+            Column::u32(key, 0..rows.len() as u32),
+            Column::text(states, rows.iter().map(|row| decimal(&row.states))),
+            Column::u32_or_null("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
+            Column::text_or_null("schedule", rows.iter().map(|row| row.schedule.clone())),
+        ],
+    )
+}
+
+pub(crate) fn levels(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+    let rows = exploration.levels.iter();
+    table(
+        py,
+        vec![
+            Column::u32("depth", 0..rows.len() as u32),
+            Column::u64("explored", rows.clone().map(|row| row.explored)),
+            Column::text("states", rows.clone().map(|row| decimal(&row.states))),
+            Column::u64("generated", rows.map(|row| row.generated)),
+        ],
+    )
+}
+
+pub(crate) fn rules(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+    let rows = exploration.rules.iter();
+    table(
+        py,
+        vec![
+            Column::u32("rule", 0..rows.len() as u32),
+            Column::u64("fired", rows.clone().map(|row| row.fired)),
+            Column::text("transitions", rows.map(|row| decimal(&row.transitions))),
+        ],
+    )
+}
