@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any as Json
 
 from tdxexplore.model.expr import Scope
+from tdxexplore.model.record import SEVERITIES, Property
 
 if TYPE_CHECKING:
     from tdxexplore.model.code import Label
     from tdxexplore.model.expr import Value
-    from tdxexplore.model.record import Property
     from tdxexplore.model.topology import State
 
 FORMAT = 1
@@ -250,9 +250,11 @@ class Program:
         return self._json[0]
 
     def _document(self) -> dict[str, Json]:
-        def prop(p: Property, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
-            severity = 5 if p.severity == "ok" else int(p.severity[1])
-            return {"name": p.name, "severity": severity, "fatal": p.fatal, key: [g.to_json() for g in guards]}
+        def named(p: Property, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
+            return {"name": p.name, key: [g.to_json() for g in guards]}
+
+        def severity(p: Property) -> int:
+            return SEVERITIES.index(p.severity)
 
         return {
             "format": FORMAT,
@@ -271,9 +273,11 @@ class Program:
             "actors": list(self.actors),
             "index": list(self.index),
             "rules": [r.to_json() for r in self.rules],
-            "outcomes": [prop(p, "when", g) for p, g in self.outcomes],
-            "invariants": [prop(p, "violated_when", g) for p, g in self.invariants],
-            "expectations": [prop(p, "when", g) for p, g in self.expectations],
+            "outcomes": [
+                {**named(p, "when", g), "severity": severity(p), "fatal": p.fatal} for p, g in self.outcomes
+            ],
+            "invariants": [{**named(p, "violated_when", g), "severity": severity(p)} for p, g in self.invariants],
+            "expectations": [named(p, "when", g) for p, g in self.expectations],
         }
 
     @property
