@@ -1,0 +1,90 @@
+//! The orbit space, the concrete space and the witness give the same answer to random questions.
+
+use proptest::prelude::*;
+use tdxexplore_core::program::Program;
+use tdxexplore_core::{Exploration, LabelledState, Monitor, Options, SpaceKind, UBig, explore};
+
+use crate::random::{Shape, question};
+use crate::witness::Witness;
+
+/// Labelled states above which a random question is passed over.
+const LARGE: usize = 1500;
+
+fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(), TestCaseError> {
+    let Some(witness) = Witness::explore(program, initial, LARGE) else {
+        return Ok(());
+    };
+    let mut answers = Vec::new();
+    for space in [SpaceKind::Orbit, SpaceKind::Concrete] {
+        let options = Options { space, ..Options::default() };
+        let answer = explore(program, initial, &options, &Monitor::default()).unwrap();
+        compare(program, &witness, &answer, shape)?;
+        answers.push(answer);
+    }
+    prop_assert!(answers[0].explored <= answers[1].explored);
+    prop_assert_eq!(UBig::from(answers[1].explored), answers[1].states.clone());
+    prop_assert_eq!(UBig::from(answers[1].generated), answers[1].transitions.clone());
+    Ok(())
+}
+
+/// Compares everything that does not depend on the space.
+fn compare(program: &Program, witness: &Witness, answer: &Exploration, shape: Shape) -> Result<(), TestCaseError> {
+    prop_assert_eq!(answer.incomplete, None);
+    prop_assert_eq!(&answer.states, &UBig::from(witness.states.len()));
+    prop_assert_eq!(&answer.transitions, &witness.transitions.iter().map(Vec::len).sum::<usize>().into());
+    prop_assert_eq!(Some(&answer.depth), witness.depths.iter().max());
+    for (depth, level) in answer.levels.iter().enumerate() {
+        let states = witness.depths.iter().filter(|it| **it as usize == depth).count();
+        prop_assert_eq!(&level.states, &UBig::from(states));
+    }
+    for (at, rule) in answer.rules.iter().enumerate() {
+        prop_assert_eq!(&rule.transitions, &UBig::from(witness.count_transitions(at)));
+    }
+    for (invariant, row) in program.invariants.iter().zip(&answer.invariants) {
+        prop_assert_eq!(&row.states, &UBig::from(witness.count_states(&invariant.violated_when)));
+    }
+    for (expectation, row) in program.expectations.iter().zip(&answer.expectations) {
+        prop_assert_eq!(&row.states, &UBig::from(witness.count_states(&expectation.when)));
+    }
+    compare_outcomes(program, witness, answer, shape)
+}
+
+fn compare_outcomes(program: &Program, witness: &Witness, answer: &Exploration, shape: Shape) -> Result<(), TestCaseError> {
+    let count = program.outcomes.len();
+    let interleavings = witness.interleavings(count);
+    let measured = answer.measured.unwrap();
+    prop_assert_eq!(measured.cyclic, interleavings.is_none());
+    prop_assert!(shape == Shape::Free || !measured.cyclic);
+    let (probabilities, diverging) = witness.probabilities(count);
+    prop_assert!((measured.diverging.unwrap() - diverging).abs() < 1e-12);
+    let mut share = 0.0;
+    for (at, probability) in probabilities.iter().enumerate() {
+        let row = answer.outcomes.iter().find(|row| row.outcome == at);
+        let Some(row) = row else {
+            prop_assert_eq!(witness.terminal_states(at), 0);
+            continue;
+        };
+        prop_assert_eq!(&row.terminal_states, &UBig::from(witness.terminal_states(at)));
+        prop_assert_eq!(row.interleavings.as_ref(), interleavings.as_ref().map(|all| &all[at]));
+        prop_assert!((row.probability.unwrap() - probability).abs() < 1e-12);
+        let reached = witness.outcomes.iter().zip(&witness.depths).filter(|(outcome, _)| **outcome == Some(at));
+        prop_assert_eq!(Some(row.shortest_steps), reached.map(|(_, depth)| *depth).min());
+        share += row.interleaving_share.unwrap_or(0.0);
+    }
+    prop_assert!(measured.cyclic || (share - 1.0).abs() < 1e-12);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_spaces_agree_with_the_witness_on_acyclic_programs((program, initial) in question(Shape::Monotone)) {
+        check(&program, &initial, Shape::Monotone)?;
+    }
+
+    #[test]
+    fn both_spaces_agree_with_the_witness_on_any_program((program, initial) in question(Shape::Free)) {
+        check(&program, &initial, Shape::Free)?;
+    }
+}

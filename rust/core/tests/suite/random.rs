@@ -1,0 +1,192 @@
+//! Random small Programs: every kind of guard and effect, uneven packages, initial words that differ.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tdxexplore_core::{LabelledState, Program};
+
+use crate::cube;
+
+const GLOBAL_BITS: u32 = 4;
+const PACKAGE_BITS: u32 = 2;
+const CPU_BITS: u32 = 2;
+
+/// Whether bits may be cleared again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Each step sets a bit that was clear: no cycles.
+    Monotone,
+    /// Anything goes, cycles included.
+    Free,
+}
+
+/// A Program and an initial state of it.
+pub(crate) fn question(shape: Shape) -> impl Strategy<Value = (Program, LabelledState)> {
+    (program(shape), initial()).prop_map(|(program, initial)| {
+        let program = Program::from_json(&program.to_string()).unwrap();
+        let initial = LabelledState::from_json(&program, &initial.to_string()).unwrap();
+        (program, initial)
+    })
+}
+
+fn program(shape: Shape) -> impl Strategy<Value = Value> {
+    let rules = prop::collection::vec(rule(shape), 2..8);
+    let outcomes = prop::collection::vec((predicate(), prop::bool::weighted(0.25)), 1..3);
+    (rules, outcomes, predicate(), predicate(), any::<bool>()).prop_map(|(rules, outcomes, violated, met, indexed)| {
+        let mut outcomes: Vec<Value> = outcomes
+            .into_iter()
+            .enumerate()
+            .map(|(at, (when, fatal))| json!({"name": format!("outcome {at}"), "severity": 3, "fatal": fatal, "when": when}))
+            .collect();
+        outcomes.push(json!({"name": "any other", "severity": 5, "fatal": false, "when": [{}]}));
+        let values = ["0", "1", "2", "3"];
+        json!({
+            "format": 1, "name": "random",
+            "widths": {"global": GLOBAL_BITS, "package": PACKAGE_BITS, "cpu": CPU_BITS},
+            "fields": [
+                {"name": "pc", "scope": "global", "offset": 0, "width": 2, "values": values},
+                {"name": "other pc", "scope": "global", "offset": 2, "width": 2, "values": values}
+            ],
+            "actors": ["left", "right"],
+            "index": if indexed { vec!["pc", "other pc"] } else { Vec::new() },
+            "rules": rules,
+            "outcomes": outcomes,
+            "invariants": [{"name": "never", "severity": 0, "violated_when": violated}],
+            "expectations": [{"name": "sometimes", "when": met}]
+        })
+    })
+}
+
+fn rule(shape: Shape) -> impl Strategy<Value = Value> {
+    prop_oneof![Just("global"), Just("package"), Just("cpu"), Just("cpu")].prop_flat_map(move |scope| {
+        let bits = match scope {
+            "global" => GLOBAL_BITS,
+            "package" => PACKAGE_BITS,
+            _ => CPU_BITS,
+        };
+        let own = (0..bits, any::<bool>());
+        let parts = (any_guard(scope), effect(scope, shape), own, 0..2_u32, 0..3_u32);
+        parts.prop_map(move |(mut guard, mut effect, (bit, adds), actor, choice)| {
+            let bit = 1_u64 << bit;
+            match shape {
+                Shape::Monotone => {
+                    // This step sets `bit`, which must be clear.
+                    guard[scope] = require_clear(&guard[scope], bit);
+                    effect[scope] = json!({"set": format!("{:#x}", bit | hex(&effect[scope]["set"]))});
+                }
+                Shape::Free if adds => {
+                    effect[scope] = json!({"add": [{"offset": 0, "width": 2, "delta": if bit == 1 { 1 } else { -1 }}]});
+                }
+                Shape::Free => {}
+            }
+            json!({"actor": actor, "label": "step", "choice": choice, "scope": scope, "guard": guard, "effect": effect})
+        })
+    })
+}
+
+fn hex(text: &Value) -> u64 {
+    text.as_str().map_or(0, |text| u64::from_str_radix(&text[2..], 16).unwrap())
+}
+
+fn require_clear(old: &Value, bit: u64) -> Value {
+    let (care, value) = (hex(&old["care"]), hex(&old["value"]));
+    cube(care | bit, value & !bit)
+}
+
+/// A cube that cares for each bit with some probability.
+fn any_cube(bits: u32) -> impl Strategy<Value = Value> {
+    let limit = 1_u64 << bits;
+    (0..limit, 0..limit, 0..limit).prop_map(|(care, also, value)| cube(care & also, value & care & also))
+}
+
+fn any_guard(scope: &'static str) -> impl Strategy<Value = Value> {
+    let quantified = prop::collection::vec(any_quantified(scope), 0..3);
+    let own = (any_cube(GLOBAL_BITS), any_cube(PACKAGE_BITS), any_cube(CPU_BITS));
+    (own, quantified).prop_map(move |((global, package, cpu), quantified)| {
+        let mut guard = json!({"global": global, "quantified": quantified});
+        if scope != "global" {
+            guard["package"] = package;
+        }
+        if scope == "cpu" {
+            guard["cpu"] = cpu;
+        }
+        guard
+    })
+}
+
+fn any_quantified(scope: &'static str) -> impl Strategy<Value = Value> {
+    let condition = (any::<bool>(), any_cube(CPU_BITS)).prop_map(|(some, cpu)| json!({"some": some, "cpu": cpu}));
+    let conditions = prop::collection::vec(condition, 0..3);
+    let kinds = if scope == "global" { vec!["cpus", "packages"] } else { vec!["cpus", "packages", "package-cpus"] };
+    let parts = (prop::sample::select(kinds), any::<bool>(), any_cube(CPU_BITS), any_cube(PACKAGE_BITS), conditions);
+    parts.prop_map(|(over, some, cpu, package, conditions)| match over {
+        "cpus" => json!({"over": over, "some": some, "cpu": cpu, "package": package}),
+        "packages" => json!({"over": over, "some": some, "package": package, "cpus": conditions}),
+        _ => json!({"over": over, "some": some, "cpu": cpu}),
+    })
+}
+
+fn effect(scope: &'static str, shape: Shape) -> impl Strategy<Value = Value> {
+    let bulk = prop::collection::vec(any_bulk(scope, shape), 0..3);
+    (update(GLOBAL_BITS, shape), update(PACKAGE_BITS, shape), update(CPU_BITS, shape), bulk).prop_map(
+        move |(global, package, cpu, bulk)| {
+            let mut effect = json!({"global": global, "bulk": bulk});
+            if scope != "global" {
+                effect["package"] = package;
+            }
+            if scope == "cpu" {
+                effect["cpu"] = cpu;
+            }
+            effect
+        },
+    )
+}
+
+/// Changes no bits in half of the cases.
+fn update(bits: u32, shape: Shape) -> impl Strategy<Value = Value> {
+    let limit = 1_u64 << bits;
+    let masks = prop_oneof![Just((0, 0)), (0..limit, 0..limit)];
+    masks.prop_map(move |(clear, set)| {
+        let clear = if shape == Shape::Monotone { 0 } else { clear };
+        json!({"clear": format!("{clear:#x}"), "set": format!("{set:#x}")})
+    })
+}
+
+fn any_bulk(scope: &'static str, shape: Shape) -> impl Strategy<Value = Value> {
+    let kinds = if scope == "global" { vec!["cpus", "packages"] } else { vec!["cpus", "packages", "package-cpus"] };
+    let cubes = (any_cube(CPU_BITS), any_cube(PACKAGE_BITS));
+    let updates = (update(CPU_BITS, shape), update(PACKAGE_BITS, shape));
+    (prop::sample::select(kinds), cubes, updates).prop_map(|(over, (cpu, package), (cpu_update, package_update))| {
+        let mut bulk = if over == "packages" { package_update } else { cpu_update };
+        bulk["over"] = over.into();
+        if over != "packages" {
+            bulk["cpu"] = cpu;
+        }
+        if over != "package-cpus" {
+            bulk["package"] = package;
+        }
+        bulk
+    })
+}
+
+fn predicate() -> impl Strategy<Value = Vec<Value>> {
+    prop::collection::vec(any_guard("global"), 1..3)
+}
+
+/// One to three packages of one to three CPUs, with words that are often, but not always, equal.
+fn initial() -> impl Strategy<Value = Value> {
+    let cpu = prop_oneof![3 => Just(0_u64), 1 => Just(1_u64)];
+    let package = (prop_oneof![3 => Just(0_u64), 1 => Just(2_u64)], prop::collection::vec(cpu, 1..=3));
+    prop::collection::vec(package, 1..=3).prop_map(|packages| {
+        let mut left = 5;
+        let mut listed = Vec::new();
+        for (word, mut cpus) in packages {
+            cpus.truncate(left);
+            left -= cpus.len();
+            if !cpus.is_empty() {
+                let cpus: Vec<String> = cpus.iter().map(|word| format!("{word:#x}")).collect();
+                listed.push(json!({"word": format!("{word:#x}"), "cpus": cpus}));
+            }
+        }
+        json!({"global": "0x0", "packages": listed})
+    })
+}

@@ -1,0 +1,97 @@
+"""Compares the engine with the reference, space with space, thread count with thread count. Shared by the tests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tdxexplore import _core
+from tdxexplore.model import State, lower, reference
+
+if TYPE_CHECKING:
+    from tdxexplore.model import Model
+
+TOLERANCE = 1e-12
+
+
+@dataclass
+class Compared:
+    """How much a comparison looked at, so that a test can assert it."""
+
+    answer: reference.Answer
+    traces: int
+    program: _core.Program
+
+
+def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool = True) -> Compared:
+    """Reference, concrete space and orbit space agree exactly; so do 1 and several threads, schedules included."""
+    answer = reference.explore(model, initial)
+    program = lower(model)
+    native, packed = _core.Program(program.to_json()), program.pack(initial)
+    traces = 0
+    for space in ("orbit", "concrete"):
+        single = native.explore(packed, space=space, threads=1)
+        several = native.explore(packed, space=space, threads=threads)
+        for table in ("outcomes", "invariants", "expectations", "levels", "rules"):
+            one, many = (pl.DataFrame(getattr(e, table)()) for e in (single, several))
+            assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
+        matches_reference(model, answer, several, space)
+        if replay:
+            traces += replays(model, initial, native, packed, several)
+    return Compared(answer, traces, native)
+
+
+def matches_reference(model: Model, answer: reference.Answer, found: _core.Exploration, space: str) -> None:
+    """Every figure of the engine is that of the reference."""
+    assert found.complete
+    assert int(found.states) == answer.states, space
+    assert int(found.transitions) == answer.transitions, space
+    if space == "concrete":
+        assert (found.explored, found.generated) == (answer.states, answer.transitions)
+    assert found.depth == answer.depth, space
+    outcomes = pl.DataFrame(found.outcomes())
+    names = [model.outcomes[i].name for i in outcomes["outcome"]]
+    assert dict(zip(names, map(int, outcomes["terminal_states"]), strict=True)) == dict(answer.terminal_states), space
+    assert found.cyclic is (answer.interleavings is None)
+    if answer.interleavings is not None and answer.probability is not None:
+        counts = dict(zip(names, map(int, outcomes["interleavings"]), strict=True))
+        assert counts == dict(answer.interleavings), space
+        total = sum(counts.values())
+        for name, share in zip(names, outcomes["interleaving_share"], strict=True):
+            assert math.isclose(share, counts[name] / total, abs_tol=TOLERANCE)
+        for name, probability in zip(names, outcomes["probability"], strict=True):
+            assert abs(probability - float(answer.probability[name])) <= TOLERANCE, (space, name)
+        assert math.isclose(sum(outcomes["interleaving_share"]), 1, abs_tol=TOLERANCE)
+        assert math.isclose(sum(outcomes["probability"]), 1, abs_tol=TOLERANCE)
+    invariants = pl.DataFrame(found.invariants())
+    for prop, states in zip(model.invariants, invariants["violating_states"], strict=True):
+        assert int(states) == answer.violating_states[prop.name], (space, prop.name)
+    expectations = pl.DataFrame(found.expectations())
+    for prop, states in zip(model.expectations, expectations["states"], strict=True):
+        assert int(states) == answer.expected_states[prop.name], (space, prop.name)
+
+
+def replays(
+    model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration
+) -> int:
+    """Every reported trace leads to its outcome, in the engine and in the reference; returns how many there were."""
+    outcomes = pl.DataFrame(found.outcomes())
+    for index, steps, schedule in outcomes.select("outcome", "shortest_steps", "schedule").iter_rows():
+        run = native.replay(packed, schedule)
+        assert len(run.steps) == steps
+        assert run.terminal
+        assert run.outcome == index
+        taken = reference.replay(model, initial, schedule)
+        last = taken[-1].target if taken else initial
+        assert len(taken) == steps
+        assert not reference.transitions(model, last)
+        assert reference.outcome_of(model, last) == model.outcomes[index].name
+    invariants = pl.DataFrame(found.invariants()).drop_nulls("schedule")
+    for index, schedule in invariants.select("invariant", "schedule").iter_rows():
+        taken = reference.replay(model, initial, schedule)
+        last = taken[-1].target if taken else initial
+        assert not reference.evaluate(model.invariants[index].when, last, -1, -1, {})
+    return len(outcomes) + len(invariants)
