@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from witnesses import compare_all
 
 from tdxexplore.model import Topology
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
 from tdxexplore.tdx.world import MODULE_KINDS
+from witnesses import compare_all
 
 TOPOLOGIES = [Topology((n,)) for n in (1, 2, 3, 4)] + [Topology((1, 1)), Topology((2, 1)), Topology((2, 2))]
 
@@ -32,7 +32,10 @@ def test_reference_concrete_and_orbit_space_agree_on_every_module_kind_and_up_to
 
 
 KNOBS = [
-    (policy.name, knob.name, value) for policy in BUILT_IN.values() for knob in policy.knobs for value in knob.values[1:]
+    (policy.name, knob.name, value)
+    for policy in BUILT_IN.values()
+    for knob in policy.knobs
+    for value in knob.values[1:]
 ]
 
 

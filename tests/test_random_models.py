@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
-from random_models import Generator
-from witnesses import TOLERANCE, compare_all
 
+from random_models import Generator
 from tdxexplore import _core
 from tdxexplore.errors import BadModel, Trap
 from tdxexplore.model import Model, State, lower, reference
+from witnesses import TOLERANCE, compare_all
 
 BATCHES = 8
 WANTED = 50

@@ -74,9 +74,7 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
         assert int(states) == answer.expected_states[prop.name], (space, prop.name)
 
 
-def replays(
-    model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration
-) -> int:
+def replays(model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration) -> int:
     """Every reported trace leads to its outcome, in the engine and in the reference; returns how many there were."""
     outcomes = pl.DataFrame(found.outcomes())
     for index, steps, schedule in outcomes.select("outcome", "shortest_steps", "schedule").iter_rows():

@@ -7,12 +7,19 @@ Example:
     'sticky-error'
 """
 
-from tdxexplore._version import __version__
-from tdxexplore.compare import Comparison, compare
-from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError, Trap
-from tdxexplore.exploration import Exploration, check
-from tdxexplore.question import Question
-from tdxexplore.trace import Trace, TraceStep, replay
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tdxexplore._version import __version__
+    from tdxexplore.comparison import Comparison, compare
+    from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError, Trap
+    from tdxexplore.exploration import Exploration, check
+    from tdxexplore.question import Question
+    from tdxexplore.tdx.policy import Knob, Policy, VirtAtLoad
+    from tdxexplore.trace import Trace, TraceStep, replay
 
 __all__ = [
     "BadModel",
@@ -20,13 +27,40 @@ __all__ = [
     "Comparison",
     "Exploration",
     "InternalError",
+    "Knob",
+    "Policy",
     "Question",
     "TdxExploreError",
     "Trace",
     "TraceStep",
     "Trap",
+    "VirtAtLoad",
     "__version__",
     "check",
     "compare",
     "replay",
 ]
+
+_HOMES = {
+    "_version": ("__version__",),
+    "comparison": ("Comparison", "compare"),
+    "errors": ("BadModel", "BadSchedule", "InternalError", "TdxExploreError", "Trap"),
+    "exploration": ("Exploration", "check"),
+    "question": ("Question",),
+    "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),
+    "trace": ("Trace", "TraceStep", "replay"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # PEP 562: polars and the engine are loaded when first used, so that the import itself is quick.
+    for module, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(f"tdxexplore.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module `tdxexplore` has no attribute `{name}`")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import cyclopts
@@ -18,7 +18,8 @@ from cyclopts import App, Parameter
 
 from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError
-from tdxexplore.exploration import Exploration, check as explore
+from tdxexplore.exploration import Exploration
+from tdxexplore.exploration import check as explore
 from tdxexplore.question import Question
 
 if TYPE_CHECKING:
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SCHEMA_VERSION = 1
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_UNITS = {
+    "": 1,
+    "K": 2**10,
+    "M": 2**20,
+    "G": 2**30,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
 T = TypeVar("T")
 
 app = App(
@@ -119,8 +131,8 @@ def policies() -> int:
 def check(
     policy: str,
     *,
-    point: Point = Point(),  # noqa: B008 -- frozen
-    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    point: Point = Point(),
+    limits: Limits = Limits(),
     max_depth: int | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
@@ -163,7 +175,7 @@ def compare(
     scenario: Annotated[Sequence[str], Parameter(negative="")] = (),
     cpus: str = "4",
     packages: int = 1,
-    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    limits: Limits = Limits(),
     out: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
@@ -180,7 +192,7 @@ def compare(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    from tdxexplore.compare import compare as explore_all  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.comparison import compare as explore_all  # noqa: PLC0415 -- keeps check quick
     from tdxexplore.tdx.scenarios import SCENARIOS  # noqa: PLC0415
     from tdxexplore.tdx.world import MODULE_KINDS  # noqa: PLC0415
 
@@ -194,7 +206,9 @@ def compare(
             scenarios=tuple(scenario) or tuple(SCENARIOS),
             cpus=counts,
             packages=packages,
-            progress=None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last}),
+            progress=None
+            if show is None
+            else lambda done, total, last: show({"done": done, "total": total, "last": last}),
             **limits.values(),
         )
     if out is not None:
@@ -217,7 +231,7 @@ def replay(
     policy: str,
     schedule: str,
     *,
-    point: Point = Point(),  # noqa: B008 -- frozen
+    point: Point = Point(),
     changes: Annotated[bool, Parameter(negative="")] = False,
     sources: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -255,7 +269,9 @@ def replay(
     if trace.outcome is not None:
         print(f"outcome: {trace.outcome}")  # noqa: T201
     else:
-        options = "; ".join(f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled))
+        options = "; ".join(
+            f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled)
+        )
         print(f"next: {options}")  # noqa: T201
     return HOLDS
 

@@ -162,7 +162,9 @@ class Exploration:
             pl.Series("notes", ["; ".join(r.notes) for r in rules], dtype=pl.String),
             pl.Series("trap", [r.trap is not None for r in rules]),
         )
-        return self._with_key(fired.filter(~pl.col("trap")).select("rule", "actor", "label", "notes", "fired", "transitions"))
+        return self._with_key(
+            fired.filter(~pl.col("trap")).select("rule", "actor", "label", "notes", "fired", "transitions")
+        )
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
@@ -194,8 +196,14 @@ class Exploration:
     def _repr_html_(self) -> str:
         shown = self.outcomes.drop(*KEY)
         head = "".join(f"<th>{escape(c)}</th>" for c in shown.columns)
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>" for row in shown.iter_rows())
-        worst = f"<p>shortest trace to {escape(self.worst)}</p>{self.traces[self.worst]._repr_html_()}" if self.worst else ""
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>" for row in shown.iter_rows()
+        )
+        worst = (
+            f"<p>shortest trace to {escape(self.worst)}</p>{self.traces[self.worst]._repr_html_()}"
+            if self.worst
+            else ""
+        )
         title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
         return f"{title}<table><tr>{head}</tr>{body}</table>{worst}"
 

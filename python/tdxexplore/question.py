@@ -18,13 +18,13 @@ from tdxexplore.errors import BadModel, TdxExploreError
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.catalogue import describe, find_policy, find_scenario, where
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.model import Model, Program
+    from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.scenarios import Scenario
     from tdxexplore.tdx.world import ModuleKind
 

@@ -8,9 +8,10 @@ that step. Other actors run only between steps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
 
 
 @dataclass(eq=False, slots=True)

@@ -20,7 +20,21 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
-from tdxexplore.model.expr import And, Any, Const, Expr, Field, Group, In, Not, Or, Scope, Temp, Value, Variable, variables
+from tdxexplore.model.expr import (
+    And,
+    Any,
+    Const,
+    Expr,
+    Field,
+    Group,
+    In,
+    Not,
+    Or,
+    Scope,
+    Temp,
+    Value,
+    Variable,
+)
 from tdxexplore.model.program import Atom, Bulk, Cube, Guard, Program, Rule, Slot, Update
 
 if TYPE_CHECKING:
@@ -197,12 +211,17 @@ class Lowering:
             case Not(operand):
                 return [(_negate(e), p) for e, p in self._specialise(operand, path, kind)]
             case And(left, right):
-                pairs = [(a, b, q) for a, p in self._specialise(left, path, kind) for b, q in self._then(a, right, p, kind)]
+                pairs = [
+                    (a, b, q) for a, p in self._specialise(left, path, kind) for b, q in self._then(a, right, p, kind)
+                ]
                 return [(_conjoin(a, b), q) for a, b, q in pairs]
             case Or(left, right):
                 return self._specialise(Not(And(Not(left), Not(right))), path, kind)
             case Any(group, body):
-                return [(e if isinstance(e, Const) and not e.value else Any(group, e), p) for e, p in self._specialise(body, path, kind)]
+                return [
+                    (e if isinstance(e, Const) and not e.value else Any(group, e), p)
+                    for e, p in self._specialise(body, path, kind)
+                ]
             case _:
                 return [(expr, path)]
 
@@ -222,7 +241,9 @@ class Lowering:
                     for target, value in assignments:
                         if target is variable:
                             if over == "package-cpus" != kind:
-                                raise self._unsupported(f"`{variable.name}` is read after it was changed in one package")
+                                raise self._unsupported(
+                                    f"`{variable.name}` is read after it was changed in one package"
+                                )
                             hit = where if value in values else _FALSE
                             now = Or(_conjoin(where, hit), _conjoin(_negate(where), now))
                 return now
@@ -399,9 +420,9 @@ class _Actor:
 
     def rules(self) -> list[Rule]:
         """The rules of every step that can be taken at all."""
-        labels = {(l.pc, l.name): (at, l) for at, l in self._code.labels}
+        labels = {(label.pc, label.name): (at, label) for at, label in self._code.labels}
         entry = self._code.instructions[0]
-        assert isinstance(entry, Label)  # noqa: S101 -- `Procedure.finish` refuses any other procedure
+        assert isinstance(entry, Label)
         waiting, lowered = [(entry.pc, entry.name)], {}
         while waiting:
             key = waiting.pop()
@@ -509,11 +530,15 @@ def _meet(a: Atom, b: Atom) -> Atom | None:
 def _cubes(slot: Slot, values: frozenset[Value]) -> list[Cube]:
     """Disjoint bit-mask matches that tell ``values`` from the rest of the domain; unused codes may fall either way."""
     codes = frozenset(i for i, v in enumerate(slot.values) if v in values)
-    return [Cube(care << slot.offset, value << slot.offset) for care, value in _cover(codes, len(slot.values), slot.width)]
+    return [
+        Cube(care << slot.offset, value << slot.offset) for care, value in _cover(codes, len(slot.values), slot.width)
+    ]
 
 
 @cache
-def _cover(codes: frozenset[int], domain: int, width: int, care: int = 0, value: int = 0) -> tuple[tuple[int, int], ...]:
+def _cover(
+    codes: frozenset[int], domain: int, width: int, care: int = 0, value: int = 0
+) -> tuple[tuple[int, int], ...]:
     here = [c for c in range(domain) if c & care == value]
     inside = [c for c in here if c in codes]
     if not inside:
@@ -529,5 +554,5 @@ def _cover(codes: frozenset[int], domain: int, width: int, care: int = 0, value:
                 best = found
         if best is not None and width > 5:  # noqa: PLR2004 -- trying every order of bits is exponential in the width
             break
-    assert best is not None  # noqa: S101 -- a word with all bits fixed is inside or outside
+    assert best is not None
     return best

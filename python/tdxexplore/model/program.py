@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any as Json
+from typing import TYPE_CHECKING
+from typing import Any as Json
 
 from tdxexplore.model.expr import Scope
 from tdxexplore.model.record import SEVERITIES, Property
@@ -273,9 +274,7 @@ class Program:
             "actors": list(self.actors),
             "index": list(self.index),
             "rules": [r.to_json() for r in self.rules],
-            "outcomes": [
-                {**named(p, "when", g), "severity": severity(p), "fatal": p.fatal} for p, g in self.outcomes
-            ],
+            "outcomes": [{**named(p, "when", g), "severity": severity(p), "fatal": p.fatal} for p, g in self.outcomes],
             "invariants": [{**named(p, "violated_when", g), "severity": severity(p)} for p, g in self.invariants],
             "expectations": [named(p, "when", g) for p, g in self.expectations],
         }

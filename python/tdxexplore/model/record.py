@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.code import Instruction
 
-I = TypeVar("I", bound="Instruction")
+Recorded = TypeVar("Recorded", bound="Instruction")
 
 IDLE = "idle"
 DONE = "done"
@@ -127,14 +127,14 @@ class Model:
 
     # -- properties ---------------------------------------------------------------------------------------------------
 
-    def outcome(
-        self, name: str, severity: str, when: Operand | bool, text: str = "", *, fatal: bool = False
-    ) -> None:
+    def outcome(self, name: str, severity: str, when: Operand | bool, text: str = "", *, fatal: bool = False) -> None:
         """Name a class of terminal states. Declared most severe first; the first that matches counts."""
         self._property(self.outcomes, Property(name, severity, as_expr(when), text, fatal))
         order = [SEVERITIES.index(p.severity) for p in self.outcomes]
         if order != sorted(order):
-            raise BadModel(f"outcome `{name}` ({severity}) is declared after a less severe one; declare most severe first")
+            raise BadModel(
+                f"outcome `{name}` ({severity}) is declared after a less severe one; declare most severe first"
+            )
 
     def invariant(self, name: str, holds: Operand | bool, text: str = "", severity: str = "S0") -> None:
         """Something that must hold in every state."""
@@ -168,7 +168,7 @@ class Model:
         found: Expr = Const(value=False)
         for code in self.codes:
             for pc, scope in code.counters.items():
-                busy = frozenset(l.name for _, l in code.labels if l.pc == pc and not l.rest)
+                busy = frozenset(label.name for _, label in code.labels if label.pc == pc and not label.rest)
                 if not busy:
                     continue
                 at = In(self.fields[pc], busy)
@@ -447,7 +447,7 @@ class Procedure:
         """Where the next instruction goes."""
         return len(self._code)
 
-    def emit(self, instruction: I) -> I:
+    def emit(self, instruction: Recorded) -> Recorded:
         """Append an instruction."""
         self._code.append(instruction)
         return instruction

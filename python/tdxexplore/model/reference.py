@@ -234,9 +234,7 @@ def explore(model: Model, initial: State) -> Answer:
             if not steps:
                 outcomes[key] = outcome_of(model, state)
                 answer.terminal_states[outcomes[key]] += 1
-            answer.violating_states.update(
-                p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {})
-            )
+            answer.violating_states.update(p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {}))
             answer.expected_states.update(p.name for p in model.expectations if evaluate(p.when, state, -1, -1, {}))
             for step in steps:
                 if step.target.key() not in successors and step.target.key() not in level:
@@ -293,7 +291,9 @@ def replay(model: Model, initial: State, schedule: str) -> list[Transition]:
     for position, index in enumerate(decode(schedule)):
         steps = transitions(model, state)
         if index >= len(steps):
-            raise BadSchedule(f"step {position + 1} of the schedule is {encode([index])}; {len(steps)} are enabled there")
+            raise BadSchedule(
+                f"step {position + 1} of the schedule is {encode([index])}; {len(steps)} are enabled there"
+            )
         taken.append(steps[index])
         state = steps[index].target
     return taken

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tdxexplore.compare import Comparison
+    from tdxexplore.comparison import Comparison
     from tdxexplore.exploration import Exploration
     from tdxexplore.trace import Trace
 
@@ -68,7 +68,9 @@ def print_exploration(answer: Exploration) -> None:
     """Verdict, outcome table, the shortest trace to the worst outcome, and the figures behind them."""
     out, run = console(), answer.runs.row(0, named=True)
     packages = f"{run['packages']} package{'s' * (run['packages'] > 1)}"
-    out.print(f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages}, scenario {run['scenario']}")
+    out.print(
+        f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages}, scenario {run['scenario']}"
+    )
     out.print(f"[dim]knobs: {run['knobs']}[/dim]")
     verdict = Text.assemble("verdict: ", (answer.verdict, _VERDICTS[answer.verdict]))
     out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
@@ -77,7 +79,9 @@ def print_exploration(answer: Exploration) -> None:
     broken = answer.invariants.drop_nulls("shortest_steps")
     for row in broken.iter_rows(named=True):
         states = integer(row["violating_states"])
-        out.print(f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)")
+        out.print(
+            f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
+        )
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
     if answer.worst is not None:

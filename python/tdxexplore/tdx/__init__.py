@@ -1,0 +1,1 @@
+"""The TDX family: the module, the kernel around it, policies and scenarios. See `tdxexplore.tdx.policy`."""

@@ -85,7 +85,9 @@ def _load(path: Path) -> ModuleType:
 
 def where(error: BaseException, path: Path) -> str:
     """``line N: `` for the last line of a file that an error passed through; empty when it did not."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
+    lines = [
+        f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()
+    ]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
     return f"line {lines[-1]}: " if lines else ""

@@ -19,7 +19,11 @@ def declare(w: World) -> None:
     """Declare outcomes, invariants and expectations; the procedures are recorded by now."""
     m = w.model
     m.outcome(
-        "corrupt", "S0", w.oops == "corrupt", "a TD call runs on an LP without LP.INIT, as LP 0 of package 0", fatal=True
+        "corrupt",
+        "S0",
+        w.oops == "corrupt",
+        "a TD call runs on an LP without LP.INIT, as LP 0 of package 0",
+        fatal=True,
     )
     m.outcome("seamcall-oops", "S0", w.oops == "seamcall #UD", "a TD call outside VMX operation: #UD, oops", fatal=True)
     m.outcome("vmxoff-bug", "S0", w.oops == "vmxoff #UD", "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
@@ -31,7 +35,9 @@ def declare(w: World) -> None:
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
     error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
     retry = (w.sys_state == "INIT_DONE") & (cpus.all(w.online) if w.module == "strict" else True)
-    m.outcome("sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again")
+    m.outcome(
+        "sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again"
+    )
     limit = "TDX is off until reboot: an LP was offline on a module that needs all, or initialisation broke half way"
     m.outcome("off-until-reboot", "S3", error, limit)
     m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
@@ -46,7 +52,9 @@ def declare(w: World) -> None:
     m.invariant("I1", w.oops != "corrupt", "a TD call runs on a CPU only after LP.INIT there")
     m.invariant("I2", ~w.oops.isin(["seamcall #UD", "vmxoff #UD"]), "a TD call or VMXOFF happens in VMX operation only")
     m.invariant("I3", cpus.all(~w.tdx_lp_initialized | w.lp_is_init), "the kernel's flag implies the hardware's")
-    m.invariant("I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package")
+    m.invariant(
+        "I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package"
+    )
     m.invariant("I5", ~user | cpus.all(~w.active | w.lp_is_init), "with TDX up and a user, an active CPU has LP.INIT")
 
     m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")

@@ -67,7 +67,9 @@ class Policy:
             if name not in known:
                 raise BadModel(f"policy `{self.name}` has no knob `{name}`; {suggest(name, known)}")
             if value not in known[name].values:
-                raise BadModel(f"knob `{name}` of policy `{self.name}` is `{value}`; {suggest(value, known[name].values)}")
+                raise BadModel(
+                    f"knob `{name}` of policy `{self.name}` is `{value}`; {suggest(value, known[name].values)}"
+                )
             self.setting[name] = value
         self.hooks: tuple[Hook, ...] = ()
 
@@ -176,4 +178,3 @@ class VirtAtLoad(Policy):
         """kvm_exit(): VMX off on every online CPU."""
         with k.function("kvm_disable_virtualization()", "virt/kvm/kvm_main.c, v6.16"):
             k.cpuhp_remove_state(self.kvm_online)
-

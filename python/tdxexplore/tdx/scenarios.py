@@ -53,7 +53,9 @@ SCENARIOS = {
             up_after_load=True,
         ),
         Scenario("offline-mid-enable", "a CPU goes offline at any time", {"kvm_load": 1, "cpu_down": 1}),
-        Scenario("online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1),
+        Scenario(
+            "online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1
+        ),
         Scenario(
             "kvm-reload",
             "KVM is loaded, unloaded and loaded again; an offline CPU comes online after the first load",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tdxexplore.tdx.policies.dyn_hook_if_enabled import DynHookIfEnabled
 from tdxexplore.tdx.policies.hook_after_kvm import HookAfterKvm
 from tdxexplore.tdx.policies.hook_before_users import HookBeforeUsers
@@ -10,7 +12,9 @@ from tdxexplore.tdx.policies.inner_enable_kvm_hook import InnerEnableKvmHook
 from tdxexplore.tdx.policies.kvm_hook_lp_init import KvmHookLpInit
 from tdxexplore.tdx.policies.linux_6_16 import Linux616
 from tdxexplore.tdx.policies.v19 import V19
-from tdxexplore.tdx.policy import Policy
+
+if TYPE_CHECKING:
+    from tdxexplore.tdx.policy import Policy
 
 BUILT_IN: dict[str, type[Policy]] = {
     policy.name: policy

@@ -30,7 +30,10 @@ class HookBeforeUsers(VirtAtLoad):
     def declare(self, w: World) -> None:
         super().declare(w)
         self.core_hook = Hook(
-            "CPUHP_AP_TDX (before users)", w.model.flag("TDX hook registered"), self.core_online_cpu, self.core_offline_cpu
+            "CPUHP_AP_TDX (before users)",
+            w.model.flag("TDX hook registered"),
+            self.core_online_cpu,
+            self.core_offline_cpu,
         )
         self.hooks = (self.core_hook, self.kvm_online)
 

@@ -98,10 +98,6 @@ impl<S: Space> Chunk<S> {
         self.words.len()
     }
 
-    pub(crate) fn new_states(&self) -> usize {
-        self.new.len()
-    }
-
     /// Bytes allocated for the batch.
     pub(crate) fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
