@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -24,6 +24,8 @@ from tdxexplore.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tdxexplore.tdx.world import ModuleKind
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SCHEMA_VERSION = 1
@@ -75,7 +77,7 @@ class Point:
         """As the library takes it."""
         return Question.of(
             policy,
-            module=self.module,  # type: ignore[arg-type] -- `build` checks it, with a suggestion
+            module=cast("ModuleKind", self.module),  # checked where the model is built
             cpus=self.cpus,
             packages=self.packages,
             scenario=self.scenario,
@@ -202,7 +204,7 @@ def compare(
     with _progress("compare", quiet=quiet or as_json) as show:
         comparison = explore_all(
             names,
-            modules=tuple(module) or MODULE_KINDS,  # type: ignore[arg-type] -- `build` checks them
+            modules=cast("tuple[ModuleKind, ...]", tuple(module)) or MODULE_KINDS,
             scenarios=tuple(scenario) or tuple(SCENARIOS),
             cpus=counts,
             packages=packages,

@@ -16,7 +16,7 @@ from tdxexplore.tdx.world import MODULE_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tdxexplore.exploration import Exploration
+    from tdxexplore.exploration import Exploration, Space
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import ModuleKind
 
@@ -96,7 +96,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
     max_states: int | None = None,
     max_memory: int | None = None,
     timeout: float | None = None,
-    space: str = "orbit",
+    space: Space = "orbit",
     fail_on: str = "S3",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:

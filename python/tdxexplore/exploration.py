@@ -6,7 +6,7 @@ import math
 import os
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import polars as pl
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import ModuleKind
+
+Space: TypeAlias = Literal["orbit", "concrete"]
 
 KEY = {
     "digest": pl.String,
@@ -220,7 +222,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     scenario: str = "all-online",
     knobs: Mapping[str, str] | None = None,
     budgets: Mapping[str, int] | None = None,
-    space: str = "orbit",
+    space: Space = "orbit",
     threads: int | None = None,
     max_states: int | None = None,
     max_depth: int | None = None,
@@ -228,7 +230,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     timeout: float | None = None,
     measures: bool = True,
     fail_on: str = "S3",
-    progress: Callable[[dict[str, float]], None] | None = None,
+    progress: Callable[[_core.Progress], object] | None = None,
 ) -> Exploration:
     """Explore every interleaving of a policy.
 
@@ -271,8 +273,8 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
             raise BadModel(f"{name} is {limit}; a limit must be positive")
     if threads is not None and threads < 1:
         raise BadModel(f"--threads is {threads}; at least 1 is needed")
-    if space not in ("orbit", "concrete"):
-        raise BadModel(f"--space is `{space}`; {suggest(space, ['orbit', 'concrete'])}")
+    if space not in get_args(Space):
+        raise BadModel(f"--space is `{space}`; {suggest(space, get_args(Space))}")
     if fail_on not in SEVERITIES[:-1]:
         raise BadModel(f"--fail-on is `{fail_on}`; {suggest(fail_on, SEVERITIES[:-1])}")
     try:

@@ -95,7 +95,8 @@ class Question:
             BadModel: A name or value is not allowed, or the policy cannot be recorded.
         """
         policy = find_policy(self.policy) if isinstance(self.policy, str) else self.policy
-        return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)
+        # mypy takes the class for an instance here, and then misses its hash.
+        return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
 
     def initial(self) -> str:
         """The labelled initial state, packed.

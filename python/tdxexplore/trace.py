@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tdxexplore import _core
 from tdxexplore.errors import BadSchedule
 from tdxexplore.model import Scope
+
+Words: TypeAlias = "tuple[int, list[int], list[list[int]]]"
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +152,7 @@ def _enabled(compiled: Compiled, enabled: list[tuple[int, int, int]]) -> Iterato
         yield compiled.program.actors[taken.actor], taken.label.title, None if cpu < 0 else cpu
 
 
-def _changes(program: Program, before: _core.Words, after: _core.Words) -> Iterator[tuple[str, Value, Value]]:
+def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[str, Value, Value]]:
     def differ(scope: Scope, old: int, new: int, suffix: str) -> Iterator[tuple[str, Value, Value]]:
         if old != new:
             was, now = program.unpack(scope, old), program.unpack(scope, new)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tdxexplore.errors import BadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 Value: TypeAlias = "bool | int | str"
 
@@ -248,19 +248,3 @@ def as_expr(value: Operand | bool) -> Expr:
             raise BadModel(f"field `{value.name}` is not a flag; compare it with one of {value.values}")
         return In(value, frozenset([True]))
     raise BadModel(f"{value!r} is not an expression")
-
-
-def variables(expr: Expr) -> Iterator[Variable]:
-    """The variables an expression reads, quantified ones included."""
-    match expr:
-        case In(variable, _):
-            yield variable
-        case Not(operand):
-            yield from variables(operand)
-        case And(left, right) | Or(left, right):
-            yield from variables(left)
-            yield from variables(right)
-        case Any(_, body):
-            yield from variables(body)
-        case _:
-            return

@@ -282,8 +282,10 @@ class Lowering:
 
     def assign(self, target: Variable, value: Value | Variable, path: Path) -> list[Path]:
         """After an assignment; a copy forks on the value."""
-        options = [(value, path)]
-        if isinstance(value, Variable):
+        options: list[tuple[Value, Path]]
+        if not isinstance(value, Variable):
+            options = [(value, path)]
+        else:
             options = [(v, p) for v in value.values for truth, p in self.decide(value.isin([v]), path) if truth]
         if isinstance(target, Temp):
             return [replace(p, temps={**p.temps, target.name: v}) for v, p in options]
@@ -440,7 +442,9 @@ class _Actor:
         fields = self._model.fields
         idle = [fields[pc] for pc in self._code.counters if pc != label.pc and pc not in label.implied]
         lowering = Lowering(self._model, self._slots, label.scope, where, idle)
-        known = {fields[pc]: frozenset([name]) for pc, name in {label.pc: label.name, **label.implied}.items()}
+        known: dict[Field, frozenset[Value]] = {
+            fields[pc]: frozenset([name]) for pc, name in {label.pc: label.name, **label.implied}.items()
+        }
         for path, trap in _run(lowering, self._code, at + 1, Path(allowed=known)):
             leads_to = [(f.name, str(v)) for f, v in path.assigned.items()]
             leads_to += [(f.name, str(v)) for _, _, values in path.bulk for f, v in values]

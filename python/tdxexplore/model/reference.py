@@ -223,7 +223,7 @@ def explore(model: Model, initial: State) -> Answer:
     answer = Answer()
     successors: dict[object, list[object]] = {}
     outcomes: dict[object, str] = {}
-    level = {initial.key(): initial}
+    level: dict[object, State] = {initial.key(): initial}
     root = initial.key()
     while level:
         following: dict[object, State] = {}

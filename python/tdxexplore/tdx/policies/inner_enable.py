@@ -6,7 +6,7 @@ private/inner version, e.g. __tdx_cpu_enable()".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
@@ -23,7 +23,7 @@ class InnerEnable(VirtAtLoad):
     name = "inner-enable"
     title = "A1: tdx_enable() runs the LP.INIT pass itself; hotplug does VMXON only"
     source = "Sean Christopherson, 2024-04-22 and 2024-04-25 (A1)"
-    knobs = (
+    knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
         Knob("pass", ("every-call", "first-call"), "whether tdx_enable() repeats the pass when TDX is up already"),
     )

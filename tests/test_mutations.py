@@ -1,0 +1,244 @@
+"""Each guard matters: taking one out of the models changes an answer, or the test says why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from tdxexplore import _core
+from tdxexplore.model import Model, Topology, lower
+from tdxexplore.model.code import Await, Branch, Label
+from tdxexplore.model.expr import And, Any, Const, Expr, In, Not, Or
+from tdxexplore.tdx.kernel import Kernel
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.tdx.world import ModuleKind
+
+
+@dataclass(frozen=True)
+class Question:
+    policy: str
+    module: ModuleKind
+    scenario: str
+    topology: tuple[int, ...] = (3,)
+    knobs: dict[str, str] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
+
+    def model(self) -> Model:
+        return build(BUILT_IN[self.policy](self.knobs), self.module, SCENARIOS[self.scenario], self.budgets)
+
+    def answer(self, model: Model) -> set[str]:
+        program = lower(model)
+        packed = program.pack(initial_state(model, Topology(self.topology), SCENARIOS[self.scenario]))
+        found = _core.Program(program.to_json()).explore(packed)
+        assert found.complete
+        return {model.outcomes[i].name for i in pl.DataFrame(found.outcomes())["outcome"]}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A guard to remove: the wait of a step, or a check by what it reads; and what must change, or why nothing does."""
+
+    name: str
+    question: Question
+    step: str = ""
+    reads: frozenset[str] = frozenset()
+    taken: bool = False
+    actor: str = ""
+    only_first: bool = False
+    before: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+    why_not: str = ""
+
+
+def reads(expr: Expr) -> Iterator[str]:
+    match expr:
+        case In(variable, _):
+            yield variable.name
+        case Not(operand):
+            yield from reads(operand)
+        case And(left, right) | Or(left, right):
+            yield from reads(left)
+            yield from reads(right)
+        case Any(_, body):
+            yield from reads(body)
+
+
+def remove(model: Model, mutation: Mutation) -> int:
+    """Take the guard out; returns in how many places."""
+    places = 0
+    for code in model.codes:
+        if mutation.actor not in ("", code.actor):
+            continue
+        title = ""
+        for instruction in code.instructions:
+            if isinstance(instruction, Label):
+                title = instruction.title
+            elif isinstance(instruction, Await) and not mutation.reads and title == mutation.step:
+                instruction.condition = Const(value=True)
+                places += 1
+            elif isinstance(instruction, Branch) and mutation.reads == frozenset(reads(instruction.condition)):
+                wanted = not mutation.step or title == mutation.step
+                if wanted and not (mutation.only_first and places):
+                    instruction.condition = Const(mutation.taken)
+                    places += 1
+    return places
+
+
+def names(*words: str) -> frozenset[str]:
+    return frozenset(words)
+
+
+MUTATIONS = [
+    Mutation(
+        "cpus_read_lock() does not wait for a writer that holds the lock",
+        Question("linux-6.16", "strict", "offline-mid-enable"),
+        step="cpus_read_lock()",
+        before=names("off-until-reboot", "tdx-up"),
+        after=names("vmxoff-bug", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+    ),
+    Mutation(
+        "cpus_write_lock() does not wait for readers",
+        Question("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
+        step="cpus_write_lock()",
+        before=names("deadlock", "tdx-up"),
+        after=names("vmxoff-bug", "off-until-reboot", "clean-refusal", "tdx-up"),
+    ),
+    Mutation(
+        "mutex_lock(&tdx_module_lock) does not wait",
+        Question("inner-enable-kvm-hook", "subset", "second-enable"),
+        step="mutex_lock(&tdx_module_lock)",
+        why_not="a second user calls only once TDX is up, and then the status switch does nothing",
+    ),
+    Mutation(
+        "mutex_lock(&cpuhp_state_mutex) does not wait",
+        Question("hook-after-kvm", "subset", "second-enable"),
+        step="mutex_lock(&cpuhp_state_mutex)",
+        why_not="only KVM's loader registers states: the second user finds the hook registered",
+    ),
+    Mutation(
+        "TDH.SYS.CONFIG does not ask whether every LP is initialised",
+        Question("v19", "strict", "late-online"),
+        step="config_tdx_module()",
+        reads=names("sys_state", "lp_is_init"),
+        before=names("sticky-error"),
+        after=names("corrupt"),
+    ),
+    Mutation(
+        "TDH.SYS.LP.INIT is accepted in every state of a strict module",
+        Question("kvm-hook-lp-init", "strict", "online-mid-enable"),
+        reads=names("sys_state"),
+        step="tdx_cpu_enable()",
+        why_not="CONFIG has passed only with every LP initialised, and before that the state is INIT_DONE",
+    ),
+    Mutation(
+        "TDH.SYS.LP.INIT does not refuse a second time",
+        Question("linux-6.16", "subset", "kvm-reload"),
+        reads=names("lp_is_init"),
+        step="CPUHP_AP_ONLINE_DYN startup",
+        why_not="tdx_lp_initialized keeps the kernel from calling it a second time",
+    ),
+    Mutation(
+        "tdx_cpu_enable() does not look at tdx_lp_initialized",
+        Question("linux-6.16", "subset", "kvm-reload"),
+        reads=names("tdx_lp_initialized"),
+        before=names("tdx-up"),
+        after=names("kvm-not-loaded"),
+    ),
+    Mutation(
+        "tdx_cpu_enable() calls TDH.SYS.INIT every time",
+        Question("kvm-hook-lp-init", "subset", "all-online"),
+        reads=names("sysinit_ret"),
+        taken=True,
+        before=names("tdx-up"),
+        after=names("clean-refusal"),
+    ),
+    Mutation(
+        "tdx_enable() forgets that it failed",
+        Question("linux-6.16", "strict", "kvm-reload"),
+        reads=names("tdx_status"),
+        before=names("sticky-error"),
+        after=names("tdx-up", "sticky-error"),
+    ),
+    Mutation(
+        "the offline veto is missing",
+        Question("linux-6.16", "strict", "offline-mid-enable", (1, 1), budgets={"kvm_unload": 1}),
+        reads=names("hkid_live", "online"),
+        before=names("off-until-reboot", "tdx-up"),
+        after=names("key-id-lost", "off-until-reboot", "tdx-up"),
+    ),
+    Mutation(
+        "KVM is unloaded while a VM exists",
+        Question("inner-enable", "subset", "no-kvm", budgets={"cpu_up": 0}),
+        step="wait until no VM is left",
+        before=names("tdx-up"),
+        after=names("seamcall-oops", "tdx-up"),
+    ),
+    Mutation(
+        "a TD is created without asking whether TDX is on",
+        Question("v19", "strict", "late-online"),
+        step="KVM_CREATE_VM",
+        before=names("sticky-error"),
+        after=names("vmxoff-bug", "td-error", "vm-refused"),
+    ),
+    Mutation(
+        "a vCPU runs on a CPU that is not active yet",
+        Question("kvm-hook-lp-init", "subset", "late-online"),
+        step="KVM_RUN",
+        before=names("tdx-up"),
+        after=names("seamcall-oops"),
+    ),
+    Mutation(
+        "hook-after-kvm does not skip a CPU that is not in VMX operation",
+        Question("hook-after-kvm", "subset", "no-kvm"),
+        step="CPUHP_AP_TDX (after KVM) startup",
+        reads=names("vmx_on"),
+        actor="hotplug",
+        only_first=True,
+        before=names("latent-lp", "tdx-up"),
+        after=names("online-refused", "tdx-up"),
+    ),
+]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_a_guard_that_is_removed_changes_an_answer_or_cannot(mutation: Mutation) -> None:
+    question = mutation.question
+    before = question.answer(question.model())
+    mutant = question.model()
+    assert remove(mutant, mutation) > 0, "the guard was not found"
+    after = question.answer(mutant)
+    if mutation.why_not:
+        assert after == before
+    else:
+        assert (before, after) == (set(mutation.before), set(mutation.after))
+
+
+def test_the_last_online_cpu_may_go_offline_when_nothing_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question("linux-6.16", "subset", "offline-mid-enable", (1,))
+    assert question.answer(question.model()) == {"tdx-up"}
+    monkeypatch.setattr(Kernel, "another_cpu_online", Const(value=True))
+    assert question.answer(question.model()) == {"deadlock", "tdx-up"}
+
+
+def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question("dyn-hook-if-enabled", "subset", "offline-mid-enable")
+    assert question.answer(question.model()) == {"deadlock", "tdx-up"}
+    unfair = question.model()
+    places = 0
+    for code in unfair.codes:
+        for instruction in code.instructions:
+            if isinstance(instruction, Await) and frozenset(reads(instruction.condition)) == {
+                "cpu_hotplug_lock.writer"
+            }:
+                instruction.condition = unfair["cpu_hotplug_lock.writer"] != "held"
+                places += 1
+    assert places >= 3
+    assert question.answer(unfair) == {"tdx-up"}
