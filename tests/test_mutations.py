@@ -228,7 +228,7 @@ def test_the_last_online_cpu_may_go_offline_when_nothing_forbids_it(monkeypatch:
     assert question.answer(question.model()) == {"deadlock", "tdx-up"}
 
 
-def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> None:
     question = Question("dyn-hook-if-enabled", "subset", "offline-mid-enable")
     assert question.answer(question.model()) == {"deadlock", "tdx-up"}
     unfair = question.model()

@@ -44,6 +44,6 @@ class InternalError(TdxExploreError, RuntimeError):
 def suggest(given: str, allowed: Iterable[str]) -> str:
     """``; did you mean `x`?`` when a known name is close, and the allowed names."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(given, names, n=1)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.3)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}Allowed: {', '.join(names)}"

@@ -290,8 +290,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
             progress=progress,
         )
     except _core.Trap as error:
-        message, schedule = error.args
-        raise Trap(message, schedule) from None
+        raise Trap(str(error), error.schedule) from None
     except _core.BadModel as error:
         raise BadModel(str(error)) from None
     except _core.InternalError as error:

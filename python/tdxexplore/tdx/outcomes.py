@@ -48,7 +48,7 @@ def declare(w: World) -> None:
     m.outcome("tdx-up", "ok", up, "TDX is up and every online CPU can run it")
     m.outcome("clean-refusal", "ok", True, "TDX is not up; nothing was remembered against the next try")
 
-    user = w.kvm_loaded & w.enable_tdx & up
+    user = w.kvm_loaded & ~w.kvm_unloading & w.enable_tdx & up
     m.invariant("I1", w.oops != "corrupt", "a TD call runs on a CPU only after LP.INIT there")
     m.invariant("I2", ~w.oops.isin(["seamcall #UD", "vmxoff #UD"]), "a TD call or VMXOFF happens in VMX operation only")
     m.invariant("I3", cpus.all(~w.tdx_lp_initialized | w.lp_is_init), "the kernel's flag implies the hardware's")

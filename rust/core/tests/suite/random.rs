@@ -190,3 +190,24 @@ fn initial() -> impl Strategy<Value = Value> {
         json!({"global": "0x0", "packages": listed})
     })
 }
+
+#[test]
+fn random_questions_are_worth_asking() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    for shape in [Shape::Monotone, Shape::Free] {
+        let (mut sizes, mut orbits, mut fired) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..200 {
+            let (program, initial) = question(shape).new_tree(&mut runner).unwrap().current();
+            let answer = crate::explored(&program, &initial, tdxexplore_core::SpaceKind::Orbit);
+            sizes.push(u64::try_from(&answer.states).unwrap());
+            orbits.push(answer.explored);
+            fired += answer.rules.iter().filter(|rule| rule.fired > 0).count();
+        }
+        sizes.sort_unstable();
+        orbits.sort_unstable();
+        eprintln!("{shape:?} {:?} {:?} fired {fired}", [sizes[50], sizes[100], sizes[150], sizes[190], sizes[199]], [orbits[50], orbits[100], orbits[150], orbits[190], orbits[199]]);
+    }
+}

@@ -1,0 +1,5 @@
+"""``python -m tdxexplore``."""
+
+from tdxexplore.cli import main
+
+main()

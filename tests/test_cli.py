@@ -1,0 +1,250 @@
+"""The command line: results, exit codes, one clear line for each mistake, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from tdxexplore import cli
+from tdxexplore.tdx.policies import BUILT_IN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "tdxexplore"]
+
+POLICY = """
+from tdxexplore import Policy
+
+class Mine(Policy):
+    name = "mine"
+    title = "a policy of a user"
+    source = "a test"
+
+    def kvm_load(self, k):
+        w = k.w
+{body}
+"""
+
+
+def policy_file(folder: Path, *body: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(POLICY.format(body="\n".join(f"        {line}" for line in body)))
+    return f"{path}:Mine"
+
+
+def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["check", "v19", "--module", "subset", "--cpus", "3", "--scenario", "late-online"]) == 1
+    out = capsys.readouterr().out
+    assert "verdict: violated" in out
+    assert re.search(r"td-error +S2 +24,192 +1\.0000 +1\.0000", out)
+    assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in out
+    replay = re.search(r"replay: tdxexplore (.*)", out)
+    assert replay is not None
+    assert cli.run(replay[1].split()) == 0
+    assert "outcome: td-error" in capsys.readouterr().out
+
+
+def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["check", "linux-6.16", "--module", "subset", "--scenario", "late-online", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema_version"] == 1
+    assert document["run"]["verdict"] == "holds"
+    assert [row["outcome"] for row in document["outcomes"]] == ["tdx-up"]
+    assert document["outcomes"][0]["interleavings"].isdecimal()
+    assert {row["invariant"] for row in document["invariants"]} == {"I1", "I2", "I3", "I4", "I5"}
+
+
+def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["policies"]) == 0
+    out = capsys.readouterr().out
+    assert len(BUILT_IN) == 8
+    for policy in BUILT_IN.values():
+        assert policy.name in out
+        assert policy.source in out
+
+
+def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "compare",
+        "v19",
+        "linux-6.16",
+        "--module",
+        "subset",
+        "--cpus",
+        "2-3",
+        "--out",
+        str(tmp_path / "new" / "out"),
+    ]
+    assert cli.run(words) == 1
+    assert "S2 td-error" in capsys.readouterr().out
+    matrix = pl.read_parquet(tmp_path / "new" / "out" / "matrix.parquet")
+    assert len(matrix) == 2 * 7 * 2
+    assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
+        "matrix.parquet",
+        "outcomes.parquet",
+        "runs.parquet",
+    ]
+    assert matrix.filter(pl.col("policy") == "linux-6.16")["verdict"].to_list() == ["holds"] * 14
+
+
+def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["replay", "v19", "0000", "--cpus", "2", "--changes", "--sources"]) == 0
+    out = capsys.readouterr().out
+    assert "vmx_on[0]: no -> yes" in out
+    assert "[KVM TDX v19 023/130, Isaku Yamahata, 2024-02-26]" in out
+    assert "next: 0: kvm mutex_lock(&tdx_module_lock)" in out
+
+
+MISTAKES = {
+    "an unknown policy": (["check", "v20"], ["`v20`", "did you mean `v19`", "linux-6.16"]),
+    "an unknown module kind": (["check", "v19", "--module", "strickt"], ["`strickt`", "did you mean `strict`"]),
+    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, kvm-reload"]),
+    "no CPUs": (["check", "v19", "--cpus", "0"], ["--cpus is 0", "1 to 64"]),
+    "too many CPUs": (["check", "v19", "--cpus", "65"], ["--cpus is 65", "1 to 64"]),
+    "CPUs that are not a number": (["check", "v19", "--cpus", "four"], ["four", "--cpus"]),
+    "too many packages": (["check", "v19", "--packages", "9", "--cpus", "9"], ["--packages is 9", "1 to 8"]),
+    "packages that do not fit": (["check", "v19", "--packages", "5"], ["--packages is 5 with --cpus 4"]),
+    "too few CPUs for a scenario": (
+        ["check", "v19", "--cpus", "1", "--scenario", "no-kvm"],
+        ["`no-kvm`", "at least 2"],
+    ),
+    "a negative budget": (["check", "v19", "--budget", "cpu_up=-1"], ["`cpu_up` is -1", "0 to 8"]),
+    "a budget without a number": (["check", "v19", "--budget", "cpu_up=x"], ["cpu_up", "`x`", "whole number"]),
+    "an unknown budget": (["check", "v19", "--budget", "cpus_up=1"], ["`cpus_up`", "did you mean `cpu_up`"]),
+    "an unknown knob": (["check", "v19", "--set", "veto=off"], ["no knob `veto`", "offline_veto"]),
+    "a bad knob value": (["check", "v19", "--set", "offline_veto=0"], ["`offline_veto`", "`0`", "Allowed: off, on"]),
+    "a knob without a value": (["check", "v19", "--set", "offline_veto"], ["--set is `offline_veto`", "NAME=VALUE"]),
+    "a limit of zero": (["check", "v19", "--max-states", "0"], ["--max-states is 0", "positive"]),
+    "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "at least 1"]),
+    "a memory limit without a unit": (["check", "v19", "--max-memory", "lots"], ["`lots`", "2G"]),
+    "an unknown space": (["check", "v19", "--space", "quotient"], ["quotient", "--space"]),
+    "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),
+    "a missing policy": (["check"], ["policy"]),
+    "an unknown command": (["chek"], ["chek"]),
+    "a schedule with a strange character": (["replay", "v19", "00!"], ["`!`", "step 3"]),
+    "a schedule that does not replay": (["replay", "v19", "000z"], ["step 4", "`z`"]),
+    "CPU counts that are no range": (["compare", "v19", "--cpus", "2-x"], ["`2-x`", "2-6"]),
+    "a policy file that is not there": (["check", "nowhere.py:Mine"], ["`nowhere.py`", "does not exist"]),
+    "a policy file without a name": (["check", "examples/lazy_first_vm.py"], ["NAME"]),
+    "a policy file without that policy": (
+        ["check", "examples/lazy_first_vm.py:Lazy"],
+        ["`Lazy`", "did you mean `LazyFirstVm`"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_clear_line_and_exit_code_2(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, expected = MISTAKES[mistake]
+    assert cli.run(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    assert captured.err.startswith("tdxexplore: error: ")
+    for part in expected:
+        assert part in captured.err, captured.err
+
+
+BROKEN_POLICIES = {
+    "it does not parse": (["k.step("], ["does not import", "SyntaxError"]),
+    "it uses an undefined field": (["k.set(w.vmx_onn, True)"], ["line 11", "`vmx_onn`", "did you mean `vmx_on`"]),
+    "it assigns a value outside the domain": (
+        ["k.set(w.tdx_status, 'BROKEN')"],
+        ["line 11", "'BROKEN'", "UNINITIALIZED"],
+    ),
+    "it compares with a value outside the domain": (["k.await_(w.tdx_status == 'UP')"], ["line 11", "'UP'"]),
+    "it has an unreachable step": (
+        ["with k.function('f()') as f:", "    f.returns()", "    k.step('never')"],
+        ["step `never` of `kvm` cannot be reached"],
+    ),
+    "it uses a CPU field where no CPU acts": (["k.set(w.vmx_on, True)"], ["`vmx_on`", "none acts"]),
+    "its loop never ends": (["with k.loop():", "    k.note('round')"], ["never ends"]),
+    "it raises": (["k.no_such_function()"], ["line 11", "AttributeError", "no_such_function"]),
+    "it uses an expression as a truth value": (["k.await_(w.booted and w.kvm_loaded)"], ["line 11", "use &, | and ~"]),
+    "it leaves the domain of a counter": (["k.add(w.cpus_readers, -1)"], ["leaves its domain", "schedule"]),
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN_POLICIES)
+def test_a_broken_policy_file_is_explained(mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body, expected = BROKEN_POLICIES[mistake]
+    assert cli.run(["check", policy_file(tmp_path, *body)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    for part in expected:
+        assert part in captured.err, captured.err
+
+
+def test_an_output_folder_that_cannot_be_written_is_an_error_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    started = time.monotonic()
+    assert cli.run(["compare", "--cpus", "64", "--out", str(tmp_path / "file" / "out")]) == 2
+    assert time.monotonic() - started < 10
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_limits_say_incomplete_and_what_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["check", "linux-6.16", "--module", "subset", "--scenario", "kvm-reload", "--cpus", "6"]
+    for limit, reason in {
+        ("--max-states", "100"): "max-states 100",
+        ("--max-depth", "5"): "max-depth 5",
+        ("--timeout", "0.000001"): "timeout",
+        ("--max-memory", "1K"): "max-memory",
+    }.items():
+        assert cli.run([*question, *limit]) == 3
+        out = capsys.readouterr().out
+        assert "verdict: incomplete" in out, limit
+        assert reason in out
+        assert "so far" in out
+        assert "holds" not in out
+
+
+def test_fail_on_moves_the_line_between_holds_and_violated(capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["check", "kvm-hook-lp-init", "--module", "subset", "--scenario", "no-kvm"]
+    assert cli.run(question) == 0
+    assert cli.run([*question, "--fail-on", "S4"]) == 1
+    assert "latent-lp" in capsys.readouterr().out
+
+
+def test_nothing_but_the_result_is_printed_when_nobody_watches() -> None:
+    environment = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(
+        [*COMMAND, "check", "v19", "--cpus", "2"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("space", ["orbit", "concrete"])
+def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(space: str) -> None:
+    question = ["check", "inner-enable-kvm-hook", "--module", "subset", "--scenario", "kvm-reload"]
+    size = ["--cpus", "64", "--packages", "4", "--budget", "cpu_up=8", "--budget", "cpu_down=8"]
+    if space == "concrete":
+        size[1] = "24"
+    process = subprocess.Popen(
+        [*COMMAND, *question, *size, "--space", space], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(3)
+    assert process.poll() is None, "the search is too short for this test"
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert time.monotonic() - sent < 1.5  # the answer in a second; printing it takes the rest
+    assert "verdict: incomplete (interrupted" in out
+    assert re.search(r"so far: [0-9.e,]+ concrete states", out)
