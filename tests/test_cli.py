@@ -48,9 +48,10 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "verdict: violated" in out
     assert re.search(r"td-error +S2 +24,192 +1\.0000 +1\.0000", out)
     assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in out
-    replay = re.search(r"replay: tdxexplore (.*)", out)
-    assert replay is not None
-    assert cli.run(replay[1].split()) == 0
+    of_invariant, of_outcome = re.findall(r"replay: tdxexplore (.*)", out)
+    assert cli.run(of_invariant.split()) == 0
+    assert "next: " in capsys.readouterr().out
+    assert cli.run(of_outcome.split()) == 0
     assert "outcome: td-error" in capsys.readouterr().out
 
 

@@ -107,13 +107,15 @@ class Kernel(Procedure):
             self.step(title)
 
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
-        """With releases as steps of their own, a result has to outlive a step: it becomes part of the state."""
-        if not self._split_releases:
+        """With releases as steps of their own, a result has to outlive a step: it becomes part of the state.
+
+        Nobody releases a lock in a callback that runs on a CPU, so results there stay as they are.
+        """
+        if not self._split_releases or (self._region or self.scope) is Scope.CPU:
             return super().result(name, values)
         known, name = self.w.model.fields, f"{self.actor}.{name}"
-        scope = self._region or self.scope
         if name not in known:
-            known[name] = Field(name, scope, values, values[0])
+            known[name] = Field(name, Scope.GLOBAL, values, values[0])
         return known[name]
 
     # -- VMX ----------------------------------------------------------------------------------------------------------
