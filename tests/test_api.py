@@ -1,0 +1,151 @@
+"""The Python API: frames, traces, notebooks; and that the README is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+import tdxexplore
+from tdxexplore.cli import run
+from tdxexplore.exploration import KEY, log10
+
+if TYPE_CHECKING:
+    from tdxexplore.tdx.world import ModuleKind
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def late() -> tdxexplore.Exploration:
+    return tdxexplore.check("v19", module="subset", cpus=4, packages=2, scenario="late-online")
+
+
+def test_frames_share_the_key_and_have_fixed_types(late: tdxexplore.Exploration) -> None:
+    frames = {
+        name: getattr(late, name) for name in ("outcomes", "runs", "levels", "rules", "invariants", "expectations")
+    }
+    for name, frame in frames.items():
+        assert isinstance(frame, pl.DataFrame), name
+        assert list(frame.columns[: len(KEY)]) == list(KEY), name
+        assert pl.Null not in frame.dtypes, name
+        assert frame["digest"].n_unique() == 1
+    assert frames["outcomes"].schema["interleavings"] == pl.String
+    assert frames["outcomes"].schema["probability"] == pl.Float64
+    assert frames["runs"]["states"][0] == str(sum(map(int, frames["levels"]["states"])))
+    assert frames["runs"]["generated"][0] == frames["levels"]["generated"].sum() == frames["rules"]["fired"].sum()
+    assert frames["runs"]["depth"][0] == frames["levels"]["depth"].max()
+
+
+def test_traces_are_kept_by_outcome_and_invariant_and_keep_cpu_numbers(late: tdxexplore.Exploration) -> None:
+    assert set(late.traces) == {"td-error", "I5"}
+    trace = late.traces["td-error"]
+    assert trace.outcome == "td-error"
+    hotplug = [step.cpu for step in trace if step.actor == "hotplug"]
+    assert hotplug == [3] * 4  # the last CPU was offline at first
+    changed = {name: (old, new) for step in trace for name, old, new in step.changes}
+    assert changed["online[3]"] == (False, True)
+    assert "vmx_on[3]: no -> yes" in trace.to_text(changes=True)
+    assert tdxexplore.replay(late.question, trace.schedule) == trace
+
+
+def test_notebooks_show_tables_and_traces(late: tdxexplore.Exploration) -> None:
+    html = late._repr_html_()
+    assert "<td>td-error</td>" in html
+    assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in html
+    assert "http" not in html
+
+
+def test_a_policy_class_is_as_good_as_a_name() -> None:
+    class Idle(tdxexplore.Policy):
+        name = "idle"
+        title = "loads KVM without TDX"
+        source = "this test"
+
+        def kvm_load(self, k: object) -> None:
+            kernel = k
+            kernel.set(kernel.w.enable_tdx, False)  # type: ignore[attr-defined]
+            kernel.set(kernel.w.kvm_loaded, True)  # type: ignore[attr-defined]
+
+    answer = tdxexplore.check(Idle, cpus=2)
+    assert answer.outcomes["outcome"].to_list() == ["clean-refusal"]
+    assert answer.verdict == "holds"
+
+
+def test_steps_that_no_state_takes_are_named(late: tdxexplore.Exploration) -> None:
+    assert ("td", "IPI hardware_disable_nolock()") in late.never_taken
+
+
+def test_digests_tell_questions_apart_and_nothing_else() -> None:
+    def digest(**changed: Any) -> str:
+        return tdxexplore.Question.of(
+            "v19", **{"module": "subset", "scenario": "late-online", "cpus": 3, **changed}
+        ).digest()
+
+    assert digest(knobs={"offline_veto": "on"}) == digest()
+    others = [{"cpus": 4}, {"packages": 3}, {"module": "strict"}, {"scenario": "no-kvm"}, {"budgets": {"cpu_up": 2}}]
+    assert len({digest(), *(digest(**other) for other in others)}) == len(others) + 1
+
+
+def test_logarithms_of_long_counts() -> None:
+    assert log10("1") == 0
+    assert abs(log10("9" * 400) - 400) < 1e-12
+    assert log10("0") == float("-inf")
+
+
+def test_importing_the_package_loads_neither_polars_nor_the_engine() -> None:
+    code = (
+        "import sys, tdxexplore; print(sorted({'polars', 'rich', 'cyclopts', 'tdxexplore._core'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert len(tdxexplore.__all__) >= 15
+    for name in tdxexplore.__all__:
+        assert getattr(tdxexplore, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = tdxexplore.no_such_name  # type: ignore[attr-defined]
+
+
+def test_the_commands_of_the_readme_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    commands = re.findall(r"^tdxexplore ([^#\n]*)", README, flags=re.MULTILINE)
+    assert len(commands) >= 6
+    for command in commands:
+        words = command.replace("--out results", f"--out {tmp_path}").split()
+        assert run(words) in (0, 1), command
+    assert capsys.readouterr().err == ""
+
+
+def test_the_figures_of_the_readme_are_true() -> None:
+    rows: dict[tuple[str, str, ModuleKind], tuple[str, str]] = {
+        ("v19", "late-online", "subset"): ("td-error", "19,770,480"),
+        ("linux-6.16", "late-online", "subset"): ("tdx-up", "3,009,312"),
+        ("dyn-hook-if-enabled", "offline-mid-enable", "subset"): ("deadlock", "1,327,104"),
+    }
+    for (policy, scenario, module), (outcome, interleavings) in rows.items():
+        assert interleavings in README
+        answer = tdxexplore.check(policy, module=module, scenario=scenario, cpus=4)
+        found = dict(answer.outcomes.select("outcome", "interleavings").iter_rows())
+        assert f"{int(found[outcome]):,}" == interleavings
+    trace = str(tdxexplore.check("v19", module="subset", cpus=4, scenario="late-online").traces["td-error"])
+    shown = re.findall(r"^ ?\d+  (?:kvm|hotplug|td) .*$", README, flags=re.MULTILINE)
+    assert len(shown) == 7
+    for line in shown:
+        assert line in trace
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "import tdxexplore" in b]
+    assert len(blocks) == 1
+    exec(blocks[0], {})
