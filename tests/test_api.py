@@ -84,13 +84,19 @@ def test_steps_that_no_state_takes_are_named(late: tdxexplore.Exploration) -> No
 
 def test_digests_tell_questions_apart_and_nothing_else() -> None:
     def digest(**changed: Any) -> str:
-        return tdxexplore.Question.of(
-            "v19", **{"module": "subset", "scenario": "late-online", "cpus": 3, **changed}
-        ).digest()
+        question: dict[str, Any] = {"module": "subset", "scenario": "late-online", "cpus": 3, **changed}
+        return tdxexplore.Question.of("v19", **question).digest()
 
     assert digest(knobs={"offline_veto": "on"}) == digest()
-    others = [{"cpus": 4}, {"packages": 3}, {"module": "strict"}, {"scenario": "no-kvm"}, {"budgets": {"cpu_up": 2}}]
-    assert len({digest(), *(digest(**other) for other in others)}) == len(others) + 1
+    others: list[dict[str, Any]] = [
+        {"cpus": 4},
+        {"packages": 3},
+        {"module": "strict"},
+        {"scenario": "no-kvm"},
+        {"budgets": {"cpu_up": 2}},
+    ]
+    digests = {digest(**other) for other in others}
+    assert len(digests | {digest()}) == len(others) + 1
 
 
 def test_logarithms_of_long_counts() -> None:
@@ -112,7 +118,7 @@ def test_every_public_name_can_be_imported() -> None:
     for name in tdxexplore.__all__:
         assert getattr(tdxexplore, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = tdxexplore.no_such_name  # type: ignore[attr-defined]
+        _ = tdxexplore.no_such_name
 
 
 def test_the_commands_of_the_readme_run(

@@ -47,7 +47,7 @@ def always(model: Model, scenario: str, holds: Expr) -> bool:
     model.invariant("asked", holds)
     program = lower(model)
     packed = program.pack(initial_state(model, Topology.of(CPUS), SCENARIOS[scenario]))
-    found = _core.Program(program.to_json()).explore(packed)
+    found = _core.Program(program.text).explore(packed)
     assert found.complete
     return bool(pl.DataFrame(found.invariants())["schedule"][-1] is None)
 

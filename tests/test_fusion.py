@@ -20,7 +20,7 @@ def explored(
     """The outcomes that are reached, and the number of concrete states."""
     model = build(BUILT_IN[policy](), module, scenario, split_releases=split)
     program = lower(model)
-    found = _core.Program(program.to_json()).explore(program.pack(initial_state(model, topology, scenario)))
+    found = _core.Program(program.text).explore(program.pack(initial_state(model, topology, scenario)))
     assert found.complete
     return {model.outcomes[i].name for i in pl.DataFrame(found.outcomes())["outcome"]}, int(found.states)
 

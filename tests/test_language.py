@@ -170,7 +170,7 @@ def test_leaving_the_domain_of_a_counter_is_a_trap_with_the_way_there() -> None:
     program, initial = lower(model), State.initial(model, Topology.of(2))
     for space in ("orbit", "concrete"):
         with pytest.raises(_core.Trap, match="`count` \\+1 leaves its domain, 0 to 2") as caught:
-            _core.Program(program.to_json()).explore(program.pack(initial), space=space)
+            _core.Program(program.text).explore(program.pack(initial), space=space)
         assert caught.value.schedule == "00"
     with pytest.raises(Trap):
         reference.explore(model, initial)
@@ -184,7 +184,7 @@ def test_a_terminal_state_without_an_outcome_is_an_error() -> None:
     model.outcome("deadlock", "S1", model.stuck())
     program, initial = lower(model), State.initial(model, Topology.of(1))
     with pytest.raises(_core.BadModel, match="outcome"):
-        _core.Program(program.to_json()).explore(program.pack(initial))
+        _core.Program(program.text).explore(program.pack(initial))
     with pytest.raises(BadModel, match="matches no outcome"):
         reference.explore(model, initial)
 

@@ -37,7 +37,7 @@ class Question:
     def answer(self, model: Model) -> set[str]:
         program = lower(model)
         packed = program.pack(initial_state(model, Topology(self.topology), SCENARIOS[self.scenario]))
-        found = _core.Program(program.to_json()).explore(packed)
+        found = _core.Program(program.text).explore(packed)
         assert found.complete
         return {model.outcomes[i].name for i in pl.DataFrame(found.outcomes())["outcome"]}
 

@@ -40,7 +40,7 @@ def _compare(seed: int) -> str:
         program = lower(model)
     except BadModel:
         return "not expressible"
-    native = _core.Program(program.to_json())
+    native = _core.Program(program.text)
     try:
         probe = native.explore(program.pack(initial), space="concrete", max_states=LARGEST, measures=False)
     except _core.Trap as error:

@@ -30,7 +30,7 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
     """Reference, concrete space and orbit space agree exactly; so do 1 and several threads, schedules included."""
     answer = reference.explore(model, initial)
     program = lower(model)
-    native, packed = _core.Program(program.to_json()), program.pack(initial)
+    native, packed = _core.Program(program.text), program.pack(initial)
     traces = 0
     for space in ("orbit", "concrete"):
         single = native.explore(packed, space=space, threads=1)

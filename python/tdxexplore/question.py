@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -109,8 +108,7 @@ class Question:
 
     def digest(self) -> str:
         """A stable hash of everything that decides the answer: 32 hex digits of BLAKE2b."""
-        text = json.dumps([self.compile().program.to_json(), self.initial()])
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return _digest(self)
 
     def key(self) -> dict[str, str | int]:
         """The key columns of every table."""
@@ -140,6 +138,12 @@ class Question:
         return " ".join(words)
 
 
+@lru_cache(maxsize=4096)
+def _digest(question: Question) -> str:
+    text = f"{question.compile().program.digest} {question.initial()}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 @lru_cache(maxsize=256)
 def _compile(
     policy_class: type[Policy],
@@ -160,4 +164,4 @@ def _compile(
         text = str(error) if isinstance(error, TdxExploreError) else describe(error)
         raise BadModel(f"{path}: {where(error, path)}{text}") from error
     program = lower(model)
-    return Compiled(policy, scenario, model, program, _core.Program(program.to_json()))
+    return Compiled(policy, scenario, model, program, _core.Program(program.text))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 from typing import Any as Json
 
@@ -197,7 +198,7 @@ class Slot:
         return self.values[(word & self.mask) >> self.offset]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """Rules over packed words, validated by the engine when it reads them.
 
@@ -219,7 +220,6 @@ class Program:
     outcomes: tuple[tuple[Property, tuple[Guard, ...]], ...]
     invariants: tuple[tuple[Property, tuple[Guard, ...]], ...]
     expectations: tuple[tuple[Property, tuple[Guard, ...]], ...]
-    _json: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def width(self, scope: Scope) -> int:
         """Bits of a word."""
@@ -244,11 +244,10 @@ class Program:
         """The field values in a word."""
         return {s.name: s.decode(word) for s in self.slots.values() if s.scope is scope}
 
-    def to_json(self) -> str:
+    @cached_property
+    def text(self) -> str:
         """The canonical text: what the engine reads and what the digest covers."""
-        if not self._json:
-            self._json.append(json.dumps(self._document(), sort_keys=True, separators=(",", ":")))
-        return self._json[0]
+        return json.dumps(self._document(), sort_keys=True, separators=(",", ":"))
 
     def _document(self) -> dict[str, Json]:
         def named(p: Property, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
@@ -279,10 +278,10 @@ class Program:
             "expectations": [named(p, "when", g) for p, g in self.expectations],
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A stable hash of the canonical text: 32 hex digits of BLAKE2b."""
-        return hashlib.blake2b(self.to_json().encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
 
     def to_text(self) -> str:
         """A dump to read: fields, then rules with decoded guards and effects."""
