@@ -12,7 +12,7 @@ import sys
 import time
 
 RUNS = 15
-ANSWER = "tdx-up   ok       84,934,656"
+ANSWER = "84,934,656"
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "import tdxexplore": [sys.executable, "-c", "import tdxexplore"],
