@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore import Policy
-from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
@@ -39,7 +40,7 @@ class LazyFirstVm(Policy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with k.cpus_read_lock():
-                failed = k.tdx_enable()
+                failed = tdx_enable(k)
                 with k.if_(failed != OK):
                     f.returns(EBUSY)
             f.returns(OK)
@@ -56,7 +57,7 @@ class LazyFirstVm(Policy):
             vmx = k.vmxon()
             with k.if_(vmx != OK):
                 f.returns(EBUSY)
-            f.returns(k.tdx_cpu_enable())
+            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:

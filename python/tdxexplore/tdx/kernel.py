@@ -1,8 +1,8 @@
-"""The kernel around TDX: locks, CPU hotplug, the TDX host library. Shared by all policies.
+"""The kernel around TDX: locks, VMX, CPU hotplug. Shared by all policies.
 
-Sources: kernel/cpu.c of about Linux 6.6 for cpuhp; arch/x86/virt/vmx/tdx/tdx.c @01fb93a3 (6.8 to 7.0) for the host
-library. A lock's release is part of the step before it: a release only enables others, so delaying it hides nothing
-(Lipton's left mover), and ``tests/test_fusion.py`` compares the outcomes with releases as steps of their own.
+Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables others,
+so delaying it hides nothing (Lipton's left mover), and ``tests/test_fusion.py`` compares the outcomes with releases as
+steps of their own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from tdxexplore.model import (
     cpus,
     other_cpus,
     other_package_cpus,
-    package_cpus,
-    packages,
 )
-from tdxexplore.tdx import module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,13 +27,10 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.world import World
 
 CPUHP = "kernel/cpu.c, v6.6"
-HOST = "arch/x86/virt/vmx/tdx/tdx.c @01fb93a3"
 
 OK = "0"
 EIO = "-EIO"
 EBUSY = "-EBUSY"
-EACCES = "-EACCES"
-EINVAL = "-EINVAL"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -254,83 +248,7 @@ class Kernel(Procedure):
         self._release("cpus_write_unlock()")
         self.set(self.w.cpus_writer, "none")
 
-    # -- the TDX host library, 6.8 to 7.0 -----------------------------------------------------------------------------
-
-    def tdx_cpu_enable(self) -> Variable:
-        """tdx_cpu_enable() on the acting CPU: TDH.SYS.INIT once in the system, TDH.SYS.LP.INIT here. Interrupts are off.
-
-        The result of TDH.SYS.INIT is cached, even a failure.
-        """
-        w = self.w
-        with self.function("tdx_cpu_enable()", HOST, returns=(OK, EACCES, EIO)) as f:
-            with self.if_(w.tdx_lp_initialized):
-                f.returns(OK)
-            with self.if_(w.sysinit_ret == "not called"):
-                self._errno(module.sys_init(self), w.sysinit_ret)
-            for error in (EACCES, EIO):
-                with self.if_(w.sysinit_ret == error):
-                    f.returns(error)
-            self._errno(module.sys_lp_init(self), f.result)
-            with self.if_(f.result == OK):
-                self.set(w.tdx_lp_initialized, value=True)
-        return f.result
-
-    def tdx_enable(self) -> Variable:
-        """tdx_enable(), the caller holds the read side of cpu_hotplug_lock: an error is remembered until reboot."""
-        w = self.w
-        with self.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f, self.mutex(w.tdx_module_lock):
-            self.tdx_enable_locked(f.result)
-        return f.result
-
-    def tdx_enable_locked(self, result: Variable) -> None:
-        """The status switch of tdx_enable(), under tdx_module_lock."""
-        w = self.w
-        with self.if_(w.tdx_status == "INITIALIZED"):
-            self.set(result, OK)
-        with self.else_():
-            with self.if_(w.tdx_status == "ERROR"):
-                self.note("tdx_enable(): the module failed before, -EINVAL until reboot")
-                self.set(result, EINVAL)
-            with self.else_():
-                error = self.init_tdx_module()
-                with self.if_(error == OK):
-                    self.set(w.tdx_status, "INITIALIZED")
-                with self.else_():
-                    self.set(w.tdx_status, "ERROR")
-                self.set(result, error)
-
-    def init_tdx_module(self) -> Variable:
-        """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
-
-        KEY.CONFIG runs on the first online CPU of each package, in the order of CPU numbers: here on any online one, and
-        the packages in any order, as numbers are names. Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
-        """
-        w = self.w
-        with self.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
-            with self.on_any_cpu(w.active, "config_tdx_module()"):
-                with self.if_(module.sys_config(self) != module.SUCCESS):
-                    f.returns(EIO)
-            with self.loop() as packages_left:
-                with self.on_any_cpu(w.online & ~w.pkg_config, "config_global_keyid()"):
-                    with self.if_(module.sys_key_config(self) != module.SUCCESS):
-                        f.returns(EIO)
-                    with self.if_(packages.none(~w.pkg_config & package_cpus.any(w.online))):
-                        packages_left.leave()
-            with self.on_any_cpu(w.active, "init_tdmrs()"):
-                with self.if_(module.sys_tdmr_init(self) != module.SUCCESS):
-                    f.returns(EIO)
-            f.returns(OK)
-        return f.result
-
-    def _errno(self, status: Variable, into: Variable | Field) -> None:
-        """sc_retry_prerr(): #UD becomes -EACCES, any other error -EIO."""
-        with self.if_(status == module.SUCCESS):
-            self.set(into, OK)
-        with self.else_():
-            with self.if_(status == module.UD):
-                self.set(into, EACCES)
-            with self.else_():
-                self.set(into, EIO)
+    # -- who may go offline ------------------------------------------------------------------------------------------
 
     def last_cpu_of_a_package_with_a_key(self) -> Operand:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: the last online CPU of a package while a key id is configured."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class Policy:
     def second_user(self, k: Kernel) -> None:
         """Another in-kernel user calls tdx_enable(), with the duties that this design gives to callers."""
         with k.cpus_read_lock():
-            k.tdx_enable()
+            tdx_enable(k)
 
     # -- for policies -------------------------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ class VirtAtLoad(Policy):
             with k.if_(vmx != OK):
                 f.returns(EBUSY)
             k.step("tdx_cpu_enable()")
-            error = k.tdx_cpu_enable()
+            error = tdx_cpu_enable(k)
             with k.if_(error != OK):
                 k.vmxoff()
             f.returns(error)

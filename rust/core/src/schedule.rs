@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn a_bad_token_is_named_with_its_position() {
-        for (schedule, token) in [("01A", "`A`"), ("01(3", "`(3`"), ("01(+3)", "`(+3)`"), ("01()", "`()`"), ("01é", "`é`")] {
+        for (schedule, token) in
+            [("01A", "`A`"), ("01(3", "`(3`"), ("01(+3)", "`(+3)`"), ("01()", "`()`"), ("01é", "`é`")]
+        {
             let message = parse(schedule).unwrap_err().to_string();
             assert!(message.contains("step 2") && message.contains(token), "{message}");
         }

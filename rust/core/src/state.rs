@@ -54,9 +54,7 @@ impl LabelledState {
     fn check(&self, program: &Program) -> Result<(), Error> {
         let count = self.packages.len();
         if count == 0 || count > MOST_PACKAGES {
-            return Err(Error::initial(format!(
-                "initial state: {count} packages, 1 to {MOST_PACKAGES} are allowed"
-            )));
+            return Err(Error::initial(format!("initial state: {count} packages, 1 to {MOST_PACKAGES} are allowed")));
         }
         check_word(program, "global", Scope::Global, self.global)?;
         for (at, package) in self.packages.iter().enumerate() {

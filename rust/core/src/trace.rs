@@ -60,7 +60,13 @@ impl<S: Space> Tracer<'_, S> {
     }
 
     /// The first labelled transition that fires the rule and leads into the orbit of the next state.
-    fn step(&self, machine: &mut Machine<'_>, state: &LabelledState, rule: RuleId, next: StateId) -> (usize, LabelledState) {
+    fn step(
+        &self,
+        machine: &mut Machine<'_>,
+        state: &LabelledState,
+        rule: RuleId,
+        next: StateId,
+    ) -> (usize, LabelledState) {
         let mut packed = Vec::new();
         for (step, transition) in machine.transitions(state).into_iter().enumerate() {
             if transition.rule == rule {

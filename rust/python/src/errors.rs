@@ -1,8 +1,8 @@
 //! The one place where errors of the engine become Python exceptions.
 
+use pyo3::create_exception;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::create_exception;
 use tdxexplore_core::{Error, ErrorKind};
 
 create_exception!(

@@ -22,7 +22,11 @@ pub(crate) struct Table {
 #[pymethods]
 impl Table {
     #[pyo3(signature = (requested_schema = None))]
-    fn __arrow_c_stream__(&self, py: Python<'_>, requested_schema: Option<Bound<'_, PyCapsule>>) -> PyResult<Py<PyAny>> {
+    fn __arrow_c_stream__(
+        &self,
+        py: Python<'_>,
+        requested_schema: Option<Bound<'_, PyCapsule>>,
+    ) -> PyResult<Py<PyAny>> {
         self.inner.call_method1(py, "__arrow_c_stream__", (requested_schema,))
     }
 

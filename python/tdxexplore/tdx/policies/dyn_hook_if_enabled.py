@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.kernel import EACCES, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ class DynHookIfEnabled(VirtAtLoad):
         w = k.w
         with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
             with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
-                error = k.tdx_cpu_enable()
+                error = tdx_cpu_enable(k)
                 with k.if_(error != OK):
                     k.set(self.pass_error, value=True)
             with k.if_(self.pass_error):
                 k.set(self.pass_error, value=False)
                 self.tdx_failed(k)
                 f.returns()
-            failed = k.tdx_enable()
+            failed = tdx_enable(k)
             with k.if_(failed != OK):
                 self.tdx_failed(k)
                 f.returns()
@@ -70,7 +71,7 @@ class DynHookIfEnabled(VirtAtLoad):
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
             with k.if_(~k.w.enable_tdx):
                 f.returns(OK)
-            f.returns(k.tdx_cpu_enable())
+            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.kernel import EACCES, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
+from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
 from tdxexplore.tdx.policies.inner_enable import InnerEnable
 from tdxexplore.tdx.policy import Knob
 
@@ -59,7 +60,7 @@ class HookAfterKvm(InnerEnable):
                 with k.if_(~w.vmx_on):
                     k.note("VMX is off: tdx_cpu_enable() skipped")
                     f.returns(OK)
-            f.returns(k.tdx_cpu_enable())
+            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class HookBeforeUsers(VirtAtLoad):
             with k.if_(~self.core_hook.registered):
                 k.cpuhp_setup_state(self.core_hook)
         with k.cpus_read_lock():
-            error = k.tdx_enable()
+            error = tdx_enable(k)
             with k.if_(error != OK):
                 self.tdx_failed(k)
             k.set(k.w.kvm_loaded, value=True)
@@ -58,7 +59,7 @@ class HookBeforeUsers(VirtAtLoad):
             with k.if_(vmx != OK):
                 f.returns(EBUSY)
             k.step("tdx_cpu_enable(); VMXOFF")
-            error = k.tdx_cpu_enable()
+            error = tdx_cpu_enable(k)
             k.vmxoff()
             f.returns(error)
         return f.result

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
+from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable_locked
+from tdxexplore.tdx.kernel import EIO, OK, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class InnerEnable(VirtAtLoad):
                         error = self.inner_tdx_cpu_enable(k)
                         with k.if_(error != OK):
                             k.set(w.tdx_status, "ERROR")
-                    k.tdx_enable_locked(f.result)
+                    tdx_enable_locked(k, f.result)
                 self.enabled_under_lock(k, f.result)
             self.enabled(k, f.result)
         return f.result
@@ -57,7 +58,7 @@ class InnerEnable(VirtAtLoad):
             with k.if_(~w.tdx_lp_initialized & ~w.vmx_on):
                 k.warn_on(~w.vmx_on, "CR4.VMXE is clear")
                 f.returns(EIO)
-            f.returns(k.tdx_cpu_enable())
+            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def enabled_under_lock(self, k: Kernel, result: Variable) -> None:

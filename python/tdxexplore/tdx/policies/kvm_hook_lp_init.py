@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.tdx.host import tdx_enable
 from tdxexplore.tdx.kernel import OK, Kernel
 from tdxexplore.tdx.policy import VirtAtLoad
 
@@ -26,7 +27,7 @@ class KvmHookLpInit(VirtAtLoad):
 
     def tdx_bringup(self, k: Kernel) -> None:
         with k.cpus_read_lock():
-            error = k.tdx_enable()
+            error = tdx_enable(k)
             with k.if_(error != OK):
                 self.tdx_failed(k)
             k.set(k.w.kvm_loaded, value=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 from tdxexplore.tdx.policy import VirtAtLoad
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Linux616(VirtAtLoad):
                 with k.if_(unregistered != OK):
                     self.tdx_failed(k)
                 with k.else_():
-                    failed = k.tdx_enable()
+                    failed = tdx_enable(k)
                     with k.if_(failed != OK):
                         k.cpuhp_remove_state(self.tdx_dyn, calls=False, cpuslocked=True)
                         self.tdx_failed(k)
@@ -64,7 +65,7 @@ class Linux616(VirtAtLoad):
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
             k.warn_on(~k.w.vmx_on, "CR4.VMXE is clear")
-            f.returns(k.tdx_cpu_enable())
+            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
 from tdxexplore.tdx.policy import Policy
 
@@ -61,13 +62,13 @@ class V19(Policy):
                 vmx = k.vmxon()
                 with k.if_(vmx == OK):
                     k.set(mask, value=True)
-                    error = k.tdx_cpu_enable()
+                    error = tdx_cpu_enable(k)
                     with k.if_(error != OK):
                         k.set(self.setup_error, value=True)
                 with k.else_():
                     k.set(self.setup_error, value=True)
             with k.if_(~self.setup_error):
-                failed = k.tdx_enable()
+                failed = tdx_enable(k)
                 with k.if_(failed != OK):
                     k.set(self.setup_error, value=True)
             with k.on_each_cpu(mask, "IPI vmx_off()"):

@@ -50,5 +50,11 @@ const PATIENCE: usize = 1 << 14;
 
 /// Looks at the watch once in a while.
 fn stop_if_asked(watch: &Watch<'_>, done: usize) -> Result<(), Reason> {
-    if done.is_multiple_of(PATIENCE) && let Some(reason) = watch.interruption() { Err(reason) } else { Ok(()) }
+    if done.is_multiple_of(PATIENCE)
+        && let Some(reason) = watch.interruption()
+    {
+        Err(reason)
+    } else {
+        Ok(())
+    }
 }

@@ -123,7 +123,8 @@ pub(super) fn cyclic(
         }
         chain.leave(component);
     }
-    let absorbed = Absorbed { by_outcome: by_outcome.into_iter().map(Sum::value).collect(), diverging: diverging.value() };
+    let absorbed =
+        Absorbed { by_outcome: by_outcome.into_iter().map(Sum::value).collect(), diverging: diverging.value() };
     let total: f64 = absorbed.by_outcome.iter().sum::<f64>() + absorbed.diverging;
     Ok(((total - 1.0).abs() < SANE).then_some(absorbed))
 }

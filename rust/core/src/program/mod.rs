@@ -173,9 +173,9 @@ pub enum Quantified {
 impl Quantified {
     pub(crate) fn quantifier(&self) -> Quantifier {
         match self {
-            Self::Cpus { quantifier, .. } | Self::PackageCpus { quantifier, .. } | Self::Packages { quantifier, .. } => {
-                *quantifier
-            }
+            Self::Cpus { quantifier, .. }
+            | Self::PackageCpus { quantifier, .. }
+            | Self::Packages { quantifier, .. } => *quantifier,
         }
     }
 }

@@ -117,7 +117,9 @@ impl Checker<'_> {
         let severe = outcomes.iter().map(|outcome| (&outcome.name, outcome.severity));
         for (name, severity) in severe.chain(invariants.iter().map(|invariant| (&invariant.name, invariant.severity))) {
             if severity > WORST_SEVERITY {
-                return Err(Error::program(format!("`{name}`: severity {severity}, 0 to {WORST_SEVERITY} are allowed")));
+                return Err(Error::program(format!(
+                    "`{name}`: severity {severity}, 0 to {WORST_SEVERITY} are allowed"
+                )));
             }
         }
         let named = outcomes.iter().map(|outcome| ("outcome", &outcome.name, &outcome.when));

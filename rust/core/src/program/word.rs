@@ -142,9 +142,9 @@ pub(crate) mod hex {
     pub(crate) fn parse<W: Word>(text: &str) -> Result<W, String> {
         let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
         let word = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
-        word.filter(|word| word & !low_bits(W::BITS) == 0).map(W::from_u128).ok_or_else(|| {
-            format!("`{text}` is not a hexadecimal string of at most {} bits such as \"0x1f\"", W::BITS)
-        })
+        word.filter(|word| word & !low_bits(W::BITS) == 0)
+            .map(W::from_u128)
+            .ok_or_else(|| format!("`{text}` is not a hexadecimal string of at most {} bits such as \"0x1f\"", W::BITS))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, W: Word>(deserializer: D) -> Result<W, D::Error> {

@@ -165,7 +165,15 @@ impl<S: Space> Chunk<S> {
     }
 
     /// Stage 3: gives ids from `first_id` on, up to `limit`, to the new states, and looks at each of them once.
-    pub(crate) fn number(&mut self, setting: &Setting<'_, S>, at: usize, merges: &[Merge], first_free: u32, first_id: u32, limit: u32) {
+    pub(crate) fn number(
+        &mut self,
+        setting: &Setting<'_, S>,
+        at: usize,
+        merges: &[Merge],
+        first_free: u32,
+        first_id: u32,
+        limit: u32,
+    ) {
         self.targets.clear();
         self.new.clear();
         self.settled.iter_mut().for_each(Vec::clear);

@@ -196,7 +196,10 @@ impl Explore<'_> {
                 terminal_states: tally.states.clone().into_exact(),
                 explored_terminals: tally.explored,
                 log10_interleavings: interleavings.as_ref().and_then(count::log10),
-                interleaving_share: interleavings.as_ref().zip(total.as_ref()).map(|(part, all)| count::ratio(part, all)),
+                interleaving_share: interleavings
+                    .as_ref()
+                    .zip(total.as_ref())
+                    .map(|(part, all)| count::ratio(part, all)),
                 interleavings,
                 probability: measures.as_ref().and_then(|it| it.probabilities.as_ref()).map(|all| all[at]),
                 shortest_steps: depth_of(first),
@@ -218,10 +221,9 @@ impl Explore<'_> {
             memory_bytes: found.peak_bytes as u64,
             elapsed: seconds,
             threads: options.threads,
-            measured: measures.as_ref().map(|measures| Measured {
-                cyclic: measures.cyclic,
-                diverging: measures.diverging,
-            }),
+            measured: measures
+                .as_ref()
+                .map(|measures| Measured { cyclic: measures.cyclic, diverging: measures.diverging }),
             outcomes: found.tally.outcomes.iter().enumerate().filter_map(outcome).collect(),
             invariants: found.tally.invariants.iter().map(predicate).collect(),
             expectations: found.tally.expectations.iter().map(predicate).collect(),

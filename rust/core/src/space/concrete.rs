@@ -13,7 +13,9 @@ use dashu_int::UBig;
 use super::Space;
 use super::layout::{Layout, Plane};
 use crate::index::RuleIndex;
-use crate::program::{Bulk, CpuCondition, Cube, Effect, Guard, Program, Quantified, Quantifier, RuleId, Scope, Update, low_bits};
+use crate::program::{
+    Bulk, CpuCondition, Cube, Effect, Guard, Program, Quantified, Quantifier, RuleId, Scope, Update, low_bits,
+};
 use crate::state::LabelledState;
 
 /// The concrete space of a Program and a topology, in `W` words.
@@ -185,7 +187,14 @@ impl<'p, const W: usize> Concrete<'p, W> {
         words
     }
 
-    fn apply_bulk(&self, effect: &Effect, package: Option<u32>, cpu: Option<u32>, workspace: &Workspace<W>, words: &mut [u64; W]) {
+    fn apply_bulk(
+        &self,
+        effect: &Effect,
+        package: Option<u32>,
+        cpu: Option<u32>,
+        workspace: &Workspace<W>,
+        words: &mut [u64; W],
+    ) {
         let not_acting = |actor: Option<u32>| actor.map_or(u64::MAX, |actor| !(1 << actor));
         for bulk in &effect.bulk {
             match *bulk {
@@ -204,6 +213,21 @@ impl<'p, const W: usize> Concrete<'p, W> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl<const W: usize> Concrete<'_, W> {
+    /// The loaded state.
+    pub(super) fn labelled(&self, workspace: &Workspace<W>) -> LabelledState {
+        let word = |planes: &[u64], at: u32| {
+            planes.iter().enumerate().fold(0, |word, (bit, plane)| word | (plane >> at & 1) << bit)
+        };
+        let package = |(at, members): (usize, &u64)| crate::state::LabelledPackage {
+            word: word(&workspace.package_planes, at as u32),
+            cpus: bits(*members).map(|cpu| word(&workspace.cpu_planes, cpu)).collect(),
+        };
+        LabelledState { global: workspace.global, packages: self.members.iter().enumerate().map(package).collect() }
     }
 }
 
@@ -309,9 +333,13 @@ impl<const W: usize> Space for Concrete<'_, W> {
         workspace.global = self.read_global(&workspace.words);
         let words = &workspace.words;
         workspace.cpu_planes.clear();
-        workspace.cpu_planes.extend(self.layout.cpu_planes.iter().map(|plane| words[plane.word] >> plane.shift & self.all_cpus));
+        workspace
+            .cpu_planes
+            .extend(self.layout.cpu_planes.iter().map(|plane| words[plane.word] >> plane.shift & self.all_cpus));
         workspace.package_planes.clear();
-        workspace.package_planes.extend(self.layout.package_planes.iter().map(|plane| words[plane.word] >> plane.shift & self.all_packages));
+        workspace.package_planes.extend(
+            self.layout.package_planes.iter().map(|plane| words[plane.word] >> plane.shift & self.all_packages),
+        );
     }
 
     fn any_holds(&self, guards: &[Guard], workspace: &Workspace<W>) -> bool {

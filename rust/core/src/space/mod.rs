@@ -10,6 +10,8 @@ mod binomial;
 mod concrete;
 mod layout;
 mod orbit;
+#[cfg(test)]
+mod tests;
 
 use dashu_int::UBig;
 

@@ -126,7 +126,15 @@ impl<'p> Orbit<'p> {
     }
 
     /// Builds in `builder.successor` the state after the actor fired a rule with this effect.
-    fn build(&self, effect: &Effect, actor: Actor, census: &Census, spans: &[Range<usize>], packed: &[u64], builder: &mut Builder) {
+    fn build(
+        &self,
+        effect: &Effect,
+        actor: Actor,
+        census: &Census,
+        spans: &[Range<usize>],
+        packed: &[u64],
+        builder: &mut Builder,
+    ) {
         let Builder { successor, packages, built } = builder;
         successor.clear();
         self.push_global(effect.global.apply(census.global), successor);
@@ -140,7 +148,9 @@ impl<'p> Orbit<'p> {
             Actor::Cpu(package, cpu) => (package, Part::CpuActs(cpu)),
         };
         let step = Step { orbit: self, effect, census, spans, packed };
-        if let [package] = census.packages.as_slice() && package.copies == 1 {
+        if let [package] = census.packages.as_slice()
+            && package.copies == 1
+        {
             step.push_package(0, part, successor);
             return;
         }
@@ -204,7 +214,9 @@ impl Step<'_, '_> {
         }
         let mut after = word;
         for bulk in &self.effect.bulk {
-            if let Bulk::Packages { package, clear, set } = bulk && package.matches(word) {
+            if let Bulk::Packages { package, clear, set } = bulk
+                && package.matches(word)
+            {
                 after = (after & !clear) | set;
             }
         }
@@ -402,6 +414,21 @@ impl Space for Orbit<'_> {
             });
         }
         workspace.candidates = candidates;
+    }
+}
+
+#[cfg(test)]
+impl Workspace {
+    /// One of the labelled states that the loaded state stands for.
+    pub(super) fn representative(&self) -> LabelledState {
+        let cpus = |package: &PackageKind| {
+            let kinds = self.census.cpus[package.cpus.clone()].iter();
+            kinds.flat_map(|kind| vec![kind.word & WORD; kind.count as usize]).collect()
+        };
+        let package = |kind: &PackageKind| {
+            vec![crate::state::LabelledPackage { word: kind.word, cpus: cpus(kind) }; kind.copies as usize]
+        };
+        LabelledState { global: self.census.global, packages: self.census.packages.iter().flat_map(package).collect() }
     }
 }
 

@@ -56,7 +56,12 @@ fn compare(program: &Program, witness: &Witness, answer: &Exploration, shape: Sh
     compare_outcomes(program, witness, answer, shape)
 }
 
-fn compare_outcomes(program: &Program, witness: &Witness, answer: &Exploration, shape: Shape) -> Result<(), TestCaseError> {
+fn compare_outcomes(
+    program: &Program,
+    witness: &Witness,
+    answer: &Exploration,
+    shape: Shape,
+) -> Result<(), TestCaseError> {
     let count = program.outcomes.len();
     let interleavings = witness.interleavings(count);
     let measured = answer.measured.unwrap();

@@ -97,7 +97,8 @@ fn the_corpus_has_the_known_answers() {
     let mut checks = 0;
     for path in &paths {
         let name = path.file_name().unwrap().to_string_lossy();
-        let file: File = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file: File =
+            toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!file.description.is_empty(), "{name}");
         let program = Program::from_json(&file.program).unwrap_or_else(|error| panic!("{name}: {error}"));
         for (at, check) in file.checks.iter().enumerate() {

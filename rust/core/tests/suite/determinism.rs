@@ -32,7 +32,11 @@ fn many_batches_on_many_threads_give_the_same_answer() {
     let program: Program = program(&counting_cpus(3));
     let initial = initial(&program, &[&[0, 0, 0, 0, 0], &[0, 0, 0, 1]]);
     let answer = |threads| {
-        timeless(explored_with(&program, &initial, &Options { space: SpaceKind::Concrete, threads, ..Options::default() }))
+        timeless(explored_with(
+            &program,
+            &initial,
+            &Options { space: SpaceKind::Concrete, threads, ..Options::default() },
+        ))
     };
     let alone = answer(1);
     assert_eq!(alone.explored, 4_u64.pow(8) * 3);

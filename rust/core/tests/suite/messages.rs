@@ -24,7 +24,10 @@ fn broken_json_is_refused_with_the_path_of_the_key() {
     refuses(|it| it["format"] = json!(2), &["format", "2", "1"]);
     refuses(|it| it["rules"][1]["scope"] = json!("core"), &["rules[1].scope", "core", "package"]);
     refuses(|it| it["rules"][0]["gaurd"] = json!({}), &["rules[0]", "gaurd", "guard"]);
-    refuses(|it| it["rules"][0]["guard"]["cpu"] = json!({"care": "3", "value": "0x0"}), &["rules[0].guard.cpu.care", "`3`"]);
+    refuses(
+        |it| it["rules"][0]["guard"]["cpu"] = json!({"care": "3", "value": "0x0"}),
+        &["rules[0].guard.cpu.care", "`3`"],
+    );
     let overlong = json!({"clear": "0x10000000000000000"});
     refuses(|it| it["rules"][0]["effect"]["cpu"] = overlong, &["rules[0].effect.cpu.clear", "64 bits"]);
 }
@@ -35,7 +38,8 @@ fn widths_and_fields_are_checked() {
     refuses(|it| it["fields"][0]["offset"] = json!(1), &["count", "2 bits", "word of 2 bits"]);
     refuses(|it| it["fields"][0]["values"] = json!([]), &["count", "0 values"]);
     refuses(|it| it["fields"][0]["width"] = json!(1), &["count", "4 values", "2^1"]);
-    let field = |name: &str, scope: &str| json!({"name": name, "scope": scope, "offset": 1, "width": 1, "values": ["a", "b"]});
+    let field =
+        |name: &str, scope: &str| json!({"name": name, "scope": scope, "offset": 1, "width": 1, "values": ["a", "b"]});
     refuses(|it| it["fields"].as_array_mut().unwrap().push(field("count", "global")), &["count", "twice"]);
     refuses(|it| it["fields"].as_array_mut().unwrap().push(field("other", "cpu")), &["other", "shares bits"]);
     refuses(|it| it["index"] = json!(["pc"]), &["index", "`pc`"]);
@@ -51,7 +55,10 @@ fn rules_are_checked_and_named_by_index_and_label() {
     refuses(|it| it["rules"][1]["scope"] = json!("package"), &[place, "guard.cpu"]);
     let quantified = json!([{"over": "package-cpus", "some": true}]);
     refuses(
-        |it| it["rules"][1] = json!({"actor": 0, "label": "to 2", "scope": "global", "guard": {"quantified": quantified}}),
+        |it| {
+            it["rules"][1] =
+                json!({"actor": 0, "label": "to 2", "scope": "global", "guard": {"quantified": quantified}})
+        },
         &[place, "package-cpus"],
     );
     let add = |offset: u32, width: u32| json!({"set": "0x1", "add": [{"offset": offset, "width": width, "delta": 1}]});
@@ -83,7 +90,10 @@ fn initial_states_are_checked() {
     refused(json!({"global": "0x0", "packages": []}), &["0 packages", "64"]);
     refused(json!({"global": "0x1", "packages": [{"word": "0x0", "cpus": ["0x0"]}]}), &["global", "0x1", "0 bits"]);
     refused(json!({"global": "0x0", "packages": [{"word": "0x0", "cpus": []}]}), &["packages[0]", "0 CPUs", "256"]);
-    refused(json!({"global": "0x0", "packages": [{"word": "0x0", "cpus": ["0x4"]}]}), &["packages[0].cpus[0]", "0x4", "2 bits"]);
+    refused(
+        json!({"global": "0x0", "packages": [{"word": "0x0", "cpus": ["0x4"]}]}),
+        &["packages[0].cpus[0]", "0x4", "2 bits"],
+    );
 }
 
 #[test]
@@ -124,7 +134,8 @@ fn options_out_of_range_are_refused() {
 fn an_enabled_trap_is_reported_with_a_shortest_schedule() {
     let mut document = counting_cpus(2);
     let both_at_two = json!({"quantified": [{"over": "cpus", "some": false, "cpu": cube(2, 0)}]});
-    let trap = json!({"actor": 0, "label": "oops", "scope": "global", "guard": both_at_two, "trap": "both CPUs are at 2"});
+    let trap =
+        json!({"actor": 0, "label": "oops", "scope": "global", "guard": both_at_two, "trap": "both CPUs are at 2"});
     document["rules"].as_array_mut().unwrap().push(trap);
     let program = program(&document);
     let initial = initial(&program, &[&[0, 1]]);

@@ -58,9 +58,7 @@ fn the_empty_schedule_stays_in_the_initial_state() {
 
 #[test]
 fn transitions_are_ordered_by_actor_package_cpu_choice_and_rule() {
-    let rule = |actor: u32, scope: &str, choice: u32| {
-        serde_json::json!({"actor": actor, "label": "step", "choice": choice, "scope": scope})
-    };
+    let rule = |actor: u32, scope: &str, choice: u32| serde_json::json!({"actor": actor, "label": "step", "choice": choice, "scope": scope});
     let mut document = counting_cpus(0);
     document["actors"] = ["first", "second"].into();
     document["rules"] = vec![

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use tdxexplore_core::program::{Addition, Bulk, CpuCondition, Cube, Guard, Program, Quantified, Quantifier, Rule, Scope};
+use tdxexplore_core::program::{
+    Addition, Bulk, CpuCondition, Cube, Guard, Program, Quantified, Quantifier, Rule, Scope,
+};
 use tdxexplore_core::{LabelledState, UBig};
 
 /// Who acts: a package, and perhaps a CPU of it.
@@ -23,12 +25,8 @@ pub(crate) struct Witness {
 impl Witness {
     /// Explores everything; none above `limit` states.
     pub(crate) fn explore(program: &Program, initial: &LabelledState, limit: usize) -> Option<Self> {
-        let mut witness = Self {
-            states: vec![initial.clone()],
-            transitions: Vec::new(),
-            outcomes: Vec::new(),
-            depths: vec![0],
-        };
+        let mut witness =
+            Self { states: vec![initial.clone()], transitions: Vec::new(), outcomes: Vec::new(), depths: vec![0] };
         let mut ids = HashMap::from([(initial.clone(), 0)]);
         let mut next = 0;
         while next < witness.states.len() {
@@ -171,7 +169,8 @@ impl Ratio {
     }
 
     fn plus(&self, other: &Self) -> Self {
-        Self { part: &self.part * &other.whole + &other.part * &self.whole, whole: &self.whole * &other.whole }.reduced()
+        Self { part: &self.part * &other.whole + &other.part * &self.whole, whole: &self.whole * &other.whole }
+            .reduced()
     }
 
     fn times(&self, other: &Self) -> Self {
@@ -254,7 +253,8 @@ fn quantified_holds(quantified: &Quantified, state: &LabelledState, actor: Actor
         match quantified {
             Quantified::Cpus { cpu: wanted, package: package_wanted, .. } => {
                 for (cpu, word) in package.cpus.iter().enumerate() {
-                    let counts = !is_acting_cpu(at, cpu) && matches(*package_wanted, package.word) && matches(*wanted, *word);
+                    let counts =
+                        !is_acting_cpu(at, cpu) && matches(*package_wanted, package.word) && matches(*wanted, *word);
                     found += usize::from(counts);
                 }
             }
@@ -298,7 +298,9 @@ fn after(rule: &Rule, state: &LabelledState, actor: Actor) -> LabelledState {
                     Bulk::Cpus { cpu: wanted, package: package_wanted, clear, set } => {
                         (matches(*package_wanted, package.word) && matches(*wanted, *word), clear, set)
                     }
-                    Bulk::PackageCpus { cpu: wanted, clear, set } => (acting_package && matches(*wanted, *word), clear, set),
+                    Bulk::PackageCpus { cpu: wanted, clear, set } => {
+                        (acting_package && matches(*wanted, *word), clear, set)
+                    }
                     Bulk::Packages { .. } => unreachable!(),
                 };
                 if applies && actor != Some((at, Some(cpu))) {

@@ -1,0 +1,103 @@
+"""The TDX host library of Linux 6.8 to 7.0: what KVM calls to bring TDX up.
+
+Source: arch/x86/virt/vmx/tdx/tdx.c @01fb93a3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import package_cpus, packages
+from tdxexplore.tdx import module
+from tdxexplore.tdx.kernel import EIO, OK
+
+if TYPE_CHECKING:
+    from tdxexplore.model import Field
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.kernel import Kernel
+
+HOST = "arch/x86/virt/vmx/tdx/tdx.c @01fb93a3"
+
+EACCES = "-EACCES"
+EINVAL = "-EINVAL"
+
+
+def tdx_cpu_enable(k: Kernel) -> Variable:
+    """tdx_cpu_enable() on the acting CPU: TDH.SYS.INIT once in the system, TDH.SYS.LP.INIT here. Interrupts are off.
+
+    The result of TDH.SYS.INIT is cached, even a failure.
+    """
+    w = k.w
+    with k.function("tdx_cpu_enable()", HOST, returns=(OK, EACCES, EIO)) as f:
+        with k.if_(w.tdx_lp_initialized):
+            f.returns(OK)
+        with k.if_(w.sysinit_ret == "not called"):
+            _errno(k, module.sys_init(k), w.sysinit_ret)
+        for error in (EACCES, EIO):
+            with k.if_(w.sysinit_ret == error):
+                f.returns(error)
+        _errno(k, module.sys_lp_init(k), f.result)
+        with k.if_(f.result == OK):
+            k.set(w.tdx_lp_initialized, value=True)
+    return f.result
+
+
+def tdx_enable(k: Kernel) -> Variable:
+    """tdx_enable(), the caller holds the read side of cpu_hotplug_lock: an error is remembered until reboot."""
+    w = k.w
+    with k.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f, k.mutex(w.tdx_module_lock):
+        tdx_enable_locked(k, f.result)
+    return f.result
+
+
+def tdx_enable_locked(k: Kernel, result: Variable) -> None:
+    """The status switch of tdx_enable(), under tdx_module_lock."""
+    w = k.w
+    with k.if_(w.tdx_status == "INITIALIZED"):
+        k.set(result, OK)
+    with k.else_():
+        with k.if_(w.tdx_status == "ERROR"):
+            k.note("tdx_enable(): the module failed before, -EINVAL until reboot")
+            k.set(result, EINVAL)
+        with k.else_():
+            error = init_tdx_module(k)
+            with k.if_(error == OK):
+                k.set(w.tdx_status, "INITIALIZED")
+            with k.else_():
+                k.set(w.tdx_status, "ERROR")
+            k.set(result, error)
+
+
+def init_tdx_module(k: Kernel) -> Variable:
+    """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
+
+    KEY.CONFIG runs on the first online CPU of each package, in the order of CPU numbers: here on any online one, and
+    the packages in any order, as numbers are names. Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
+    """
+    w = k.w
+    with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
+        with k.on_any_cpu(w.active, "config_tdx_module()"):
+            with k.if_(module.sys_config(k) != module.SUCCESS):
+                f.returns(EIO)
+        with k.loop() as packages_left:
+            with k.on_any_cpu(w.online & ~w.pkg_config, "config_global_keyid()"):
+                with k.if_(module.sys_key_config(k) != module.SUCCESS):
+                    f.returns(EIO)
+                with k.if_(packages.none(~w.pkg_config & package_cpus.any(w.online))):
+                    packages_left.leave()
+        with k.on_any_cpu(w.active, "init_tdmrs()"):
+            with k.if_(module.sys_tdmr_init(k) != module.SUCCESS):
+                f.returns(EIO)
+        f.returns(OK)
+    return f.result
+
+
+def _errno(k: Kernel, status: Variable, into: Variable | Field) -> None:
+    """sc_retry_prerr(): #UD becomes -EACCES, any other error -EIO."""
+    with k.if_(status == module.SUCCESS):
+        k.set(into, OK)
+    with k.else_():
+        with k.if_(status == module.UD):
+            k.set(into, EACCES)
+        with k.else_():
+            k.set(into, EIO)
