@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -155,3 +156,7 @@ def test_the_python_of_the_readme_runs() -> None:
     blocks = [b for b in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "import tdxexplore" in b]
     assert len(blocks) == 1
     exec(blocks[0], {})
+
+
+def test_the_engine_and_the_package_have_one_version() -> None:
+    assert importlib.metadata.version("tdxexplore") == tdxexplore.__version__

@@ -27,6 +27,8 @@ class Trap(BadModel):
 class InternalError(RuntimeError):
     """A defect of the engine itself."""
 
+__version__: str
+
 class Progress(TypedDict):
     """The counters of a search under way."""
 

@@ -1,5 +1,8 @@
-"""The version of this package, in one place for tables and the command line."""
+"""The version of this package, for tables and the command line: that of the engine, which Cargo.toml gives.
 
-from importlib.metadata import version
+`importlib.metadata` would cost a third of the start of a small check.
+"""
 
-__version__ = version("tdxexplore")
+from tdxexplore._core import __version__
+
+__all__ = ["__version__"]

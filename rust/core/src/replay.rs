@@ -36,7 +36,8 @@ pub fn replay(program: &Program, initial: &LabelledState, schedule: &str) -> Res
     for (position, token) in schedule::parse(schedule)?.into_iter().enumerate() {
         let Some(&transition) = enabled.get(token.index) else {
             return Err(Error::schedule(format!(
-                "schedule: step {position}: `{}` selects transition {}, {}",
+                "schedule: step {}: `{}` selects transition {}, {}",
+                position + 1,
                 token.text,
                 token.index,
                 describe(program, &enabled)

@@ -43,7 +43,7 @@ pub(crate) fn parse(schedule: &str) -> Result<Vec<Token<'_>>, Error> {
         let Some(index) = index else {
             return Err(Error::schedule(format!(
                 "schedule: step {}: `{text}` is not a digit 0-9 or a-z or a decimal number in parentheses",
-                tokens.len()
+                tokens.len() + 1
             )));
         };
         tokens.push(Token { text, index });
@@ -86,7 +86,7 @@ mod tests {
             [("01A", "`A`"), ("01(3", "`(3`"), ("01(+3)", "`(+3)`"), ("01()", "`()`"), ("01é", "`é`")]
         {
             let message = parse(schedule).unwrap_err().to_string();
-            assert!(message.contains("step 2") && message.contains(token), "{message}");
+            assert!(message.contains("step 3") && message.contains(token), "{message}");
         }
     }
 }

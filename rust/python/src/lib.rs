@@ -253,10 +253,17 @@ fn decimal(number: &UBig) -> String {
 
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::errors::{BadModel, BadSchedule, InternalError, Trap};
     #[pymodule_export]
     use super::tables::Table;
     #[pymodule_export]
     use super::{Exploration, Program, Replay};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }

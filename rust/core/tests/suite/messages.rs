@@ -173,8 +173,8 @@ fn a_bad_schedule_is_answered_with_what_was_enabled() {
     assert_eq!(error.kind(), ErrorKind::Schedule);
     assert_eq!(
         error.to_string(),
-        "schedule: step 1: `2` selects transition 2, 1 are enabled there: 0: cpu `to 1` package 1 cpu 1"
+        "schedule: step 2: `2` selects transition 2, 1 are enabled there: 0: cpu `to 1` package 1 cpu 1"
     );
     let error = replay(&program, &initial, "000").unwrap_err().to_string();
-    assert!(error.contains("step 2") && error.contains("terminal"), "{error}");
+    assert!(error.contains("step 3") && error.contains("terminal"), "{error}");
 }
