@@ -41,7 +41,29 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
         matches_reference(model, answer, several, space)
         if replay:
             traces += replays(model, initial, native, packed, several)
+    counting_agrees(native, packed, threads)
     return Compared(answer, traces, native)
+
+
+def counting_agrees(native: _core.Program, packed: str, threads: int) -> None:
+    """The search that only counts concrete states finds what the one with links between them finds."""
+    linked = native.explore(packed, space="concrete", threads=1)
+    for count in (1, threads):
+        counted = native.explore(packed, space="concrete", threads=count, measures=False)
+        assert counted.complete
+        assert (counted.states, counted.transitions) == (linked.states, linked.transitions)
+        assert (counted.explored, counted.generated) == (linked.explored, linked.generated)
+        assert counted.depth == linked.depth
+        for table in ("levels", "rules"):
+            assert pl.DataFrame(getattr(counted, table)()).equals(pl.DataFrame(getattr(linked, table)())), table
+        for table in ("outcomes", "invariants", "expectations"):
+            found, expected = (pl.DataFrame(getattr(e, table)()) for e in (counted, linked))
+            same = [
+                c for c in ("outcome", "terminal_states", "violating_states", "states", "shortest_steps") if c in found
+            ]
+            assert found.select(same).equals(expected.select(same)), table
+            for steps, schedule in found.select("shortest_steps", "schedule").drop_nulls().iter_rows():
+                assert len(native.replay(packed, schedule).steps) == steps
 
 
 def matches_reference(model: Model, answer: reference.Answer, found: _core.Exploration, space: str) -> None:

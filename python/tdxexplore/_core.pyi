@@ -1,7 +1,7 @@
 """The engine: explores a Program, replays schedules.
 
-Native module; the classes are immutable and hold no open resources. `Program.explore` releases the interpreter, reacts to
-Ctrl-C, and may run in several threads at once.
+Native module; the classes are immutable and hold no open resources. `Program.explore` releases the interpreter, reacts
+to Ctrl-C, and may run in several threads at once.
 """
 
 from collections.abc import Callable
@@ -142,8 +142,8 @@ class Program:
 class Exploration:
     """What a search found.
 
-    *States* and *transitions* are labelled ones, exact, as decimal strings, in either space; *explored* and *generated* count what the search
-    stored and made. Tables are sorted by their first column and can be read any number of times.
+    *States* and *transitions* are labelled ones, exact, as decimal strings, in either space; *explored* and *generated*
+    count what the search stored and made. Tables are sorted by their first column and can be read any number of times.
     """
 
     @property
@@ -196,7 +196,7 @@ class Exploration:
 
     @property
     def seconds(self) -> float:
-        """Time taken by search and measures."""
+        """Time taken, measures and traces included."""
 
     @property
     def threads(self) -> int:
@@ -234,8 +234,8 @@ class Exploration:
     def rules(self) -> Table:
         """All rules.
 
-        Columns: `rule` (u32, index in the Program), `fired` (u64, transitions generated), `transitions` (decimal string,
-        labelled transitions).
+        Columns: `rule` (u32, index in the Program), `fired` (u64, transitions generated), `transitions` (decimal
+        string, labelled transitions).
         """
 
 @final

@@ -98,6 +98,7 @@ class Limits:
         max_memory: Stop at so much memory: incomplete. Bytes, or with K, M, G.
         timeout: Stop after so many seconds: incomplete.
         fail_on: The least severe outcome that counts as a violation: S0 to S4.
+        measures: Count interleavings and probabilities, or only states.
     """
 
     space: Literal["orbit", "concrete"] = "orbit"
@@ -106,6 +107,7 @@ class Limits:
     max_memory: str | None = None
     timeout: float | None = None
     fail_on: Literal["S0", "S1", "S2", "S3", "S4"] = "S3"
+    measures: bool = True
 
     def values(self) -> dict[str, Any]:
         """As the library takes them."""
@@ -117,6 +119,7 @@ class Limits:
             "max_memory": memory,
             "timeout": self.timeout,
             "fail_on": self.fail_on,
+            "measures": self.measures,
         }
 
 
@@ -275,6 +278,36 @@ def replay(
             f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled)
         )
         print(f"next: {options}")  # noqa: T201
+    return HOLDS
+
+
+@app.command
+def export(
+    policy: str,
+    *,
+    to: Literal["promela", "murphi", "tla"],
+    point: Point = Point(),
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+) -> int:
+    """Write the same model for another checker, which must find the same states and transitions.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        to: promela (for Spin), murphi (for Rumur) or tla (for TLC).
+        out: Write it there instead of stdout; a TLA+ module is named after its file and gets a .cfg beside it.
+    """
+    from tdxexplore.export import CONFIGURATION  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.export import export as emit  # noqa: PLC0415
+
+    if out is not None and to == "tla" and out.suffix != ".tla":
+        raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
+    text = emit(point.question(policy), to, module="" if out is None else out.stem)
+    if out is None:
+        print(text, end="")  # noqa: T201 -- the result
+        return HOLDS
+    out.write_text(text)
+    if to == "tla":
+        out.with_suffix(".cfg").write_text(CONFIGURATION)
     return HOLDS
 
 

@@ -98,6 +98,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
     timeout: float | None = None,
     space: Space = "orbit",
     fail_on: str = "S3",
+    measures: bool = True,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:
     """Explore every combination.
@@ -114,6 +115,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
         timeout: Limit on the time of each exploration, in seconds.
         space: ``orbit`` or ``concrete``.
         fail_on: The least severe severity that counts as a violation.
+        measures: Count interleavings and probabilities.
         progress: Called after each exploration with how many are done, of how many, and the name of the last.
 
     Returns:
@@ -137,6 +139,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
             timeout=timeout,
             space=space,
             fail_on=fail_on,
+            measures=measures,
         )
         done.append(answer)
         if progress is not None:

@@ -173,7 +173,8 @@ class Exploration:
         """The shortest trace to each outcome that was reached, and to each violated invariant, by name."""
         found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
-        return {name: replay(self.question, schedule) for name, schedule in pl.concat([found, broken]).iter_rows()}
+        named = pl.concat([found.drop_nulls(), broken]).iter_rows()
+        return {name: replay(self.question, schedule) for name, schedule in named}
 
     @property
     def never_taken(self) -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def print_exploration(answer: Exploration) -> None:
         out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
-    if answer.worst is not None and answer.outcomes["severity"][0] != "ok":
+    if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
         print_trace(answer.traces[answer.worst], answer, f"shortest trace to {answer.worst}")
     out.print()
     for line in _figures(answer, run):

@@ -1,15 +1,16 @@
 //! Which rules are enabled in a state, given how many CPUs and packages of each kind it has.
 //!
-//! A [`Census`] lists kinds of packages, and in each the kinds of its CPUs, with their numbers. The orbit space fills it
-//! with its run-length counts; traces and replays fill it with one entry for each CPU, so that a kind is an
-//! instance. One evaluator thus serves both, and the concrete space, which shares nothing with it, checks both.
+//! A [`Census`] lists kinds of packages, and in each the kinds of its CPUs, with their numbers. The orbit space fills
+//! it with its run-length counts; traces and replays fill it with one entry for each CPU, so that a kind is an
+//! instance. One evaluator thus serves both, and the concrete space, which shares none of it, checks both.
 //!
 //! A quantified condition leaves the acting CPU (or package) out of the count. Therefore only "nothing matches",
-//! "exactly one matches" and "several match" have to be told apart, and only the middle case depends on who acts:
-//! see [`Verdict`]. Each count is made once for a rule, not once for each CPU.
+//! "exactly one matches" and "several match" have to be told apart, and only the middle case depends on who acts: see
+//! [`Verdict`]. A count over the whole state is made once for a rule, and only if some CPU or package could fire it.
 //!
 //! Rejected: evaluating each quantifier for each acting CPU anew, which is quadratic in the number of kinds.
 
+use std::mem;
 use std::ops::Range;
 
 use crate::program::{CpuCondition, Cube, Guard, Quantified, Quantifier, Rule, Scope};
@@ -64,18 +65,23 @@ enum Verdict {
     NotMatching,
 }
 
+/// The verdicts on a rule's quantified conditions, reached only when some CPU or package could fire it.
+struct Judged {
+    verdicts: Vec<Verdict>,
+    /// Whether any verdict leaves a chance; none as long as nobody asked.
+    possible: Option<bool>,
+}
+
 /// Counting stops here: beyond one, it no longer matters who acts.
 const SEVERAL: u32 = 2;
 
 impl Verdict {
     fn new(quantifier: Quantifier, matching: u32) -> Self {
         match (quantifier, matching) {
-            (Quantifier::Some, 0) => Self::Never,
             (Quantifier::Some, 1) => Self::NotMatching,
-            (Quantifier::None, 0) => Self::Always,
             (Quantifier::None, 1) => Self::OnlyMatching,
-            (Quantifier::Some, _) => Self::Always,
-            (Quantifier::None, _) => Self::Never,
+            (Quantifier::Some, 0) | (Quantifier::None, SEVERAL..) => Self::Never,
+            (Quantifier::None, 0) | (Quantifier::Some, SEVERAL..) => Self::Always,
         }
     }
 
@@ -98,11 +104,12 @@ impl Census {
 
     /// Whether a guard without acting package or CPU holds.
     pub(crate) fn holds(&self, guard: &Guard) -> bool {
-        guard.global.matches(self.global)
-            && guard.quantified.iter().all(|quantified| {
-                let verdict = Verdict::new(quantified.quantifier(), self.matching(quantified));
-                verdict.admits(|| false)
-            })
+        guard.global.matches(self.global) && self.quantified_hold(guard)
+    }
+
+    fn quantified_hold(&self, guard: &Guard) -> bool {
+        let mut conditions = guard.quantified.iter();
+        conditions.all(|quantified| quantified.quantifier().holds(self.matching(quantified) > 0))
     }
 
     /// Whether one of the guards holds.
@@ -110,55 +117,50 @@ impl Census {
         guards.iter().any(|guard| self.holds(guard))
     }
 
-    /// Calls `found` for every kind that may fire the rule, with its multiplicity.
+    /// Calls `found` for every kind that may fire the rule, with its multiplicity; the global cube is known to match.
     #[inline]
     pub(crate) fn for_each_enabled(&mut self, rule: &Rule, mut found: impl FnMut(&Self, Actor, u32)) {
         let guard = &rule.guard;
-        if !guard.global.matches(self.global) {
-            return;
-        }
-        if rule.scope == Scope::Global {
-            if self.holds(guard) {
-                found(self, Actor::Global, 1);
+        let mut judged = Judged { verdicts: mem::take(&mut self.verdicts), possible: None };
+        match rule.scope {
+            Scope::Global => {
+                if self.quantified_hold(guard) {
+                    found(self, Actor::Global, 1);
+                }
             }
-            return;
-        }
-        let mut verdicts = std::mem::take(&mut self.verdicts);
-        if self.judge(guard, &mut verdicts) {
-            for (at, package) in self.packages.iter().enumerate() {
-                if guard.package.matches(package.word) {
-                    self.for_each_in_package(rule, &verdicts, at, package, &mut found);
+            Scope::Package => {
+                for (at, package) in self.packages.iter().enumerate() {
+                    if guard.package.matches(package.word) && self.admits_all(guard, &mut judged, package, None) {
+                        found(self, Actor::Package(at), package.copies);
+                    }
+                }
+            }
+            Scope::Cpu => {
+                for (at, package) in self.packages.iter().enumerate() {
+                    if !guard.package.matches(package.word) {
+                        continue;
+                    }
+                    for cpu in package.cpus.clone() {
+                        let CpuKind { word, count } = self.cpus[cpu];
+                        if guard.cpu.matches(word) && self.admits_all(guard, &mut judged, package, Some(word)) {
+                            found(self, Actor::Cpu(at, cpu), package.copies * count);
+                        }
+                    }
                 }
             }
         }
-        self.verdicts = verdicts;
+        self.verdicts = judged.verdicts;
     }
 
-    fn for_each_in_package(
-        &self,
-        rule: &Rule,
-        verdicts: &[Verdict],
-        at: usize,
-        package: &PackageKind,
-        found: &mut impl FnMut(&Self, Actor, u32),
-    ) {
-        let guard = &rule.guard;
-        let admits = |cpu: Option<u64>| {
-            let each = guard.quantified.iter().zip(verdicts);
-            each.into_iter().all(|(quantified, verdict)| self.admits(quantified, *verdict, package, cpu))
-        };
-        if rule.scope == Scope::Package {
-            if admits(None) {
-                found(self, Actor::Package(at), package.copies);
-            }
-            return;
-        }
-        for cpu in package.cpus.clone() {
-            let CpuKind { word, count } = self.cpus[cpu];
-            if guard.cpu.matches(word) && admits(Some(word)) {
-                found(self, Actor::Cpu(at, cpu), package.copies * count);
-            }
-        }
+    /// Whether all quantified conditions hold for this acting package and, if given, acting CPU.
+    fn admits_all(&self, guard: &Guard, judged: &mut Judged, package: &PackageKind, cpu: Option<u64>) -> bool {
+        let Judged { verdicts, possible } = judged;
+        *possible.get_or_insert_with(|| self.judge(guard, verdicts))
+            && guard
+                .quantified
+                .iter()
+                .zip(verdicts)
+                .all(|(quantified, verdict)| self.admits(quantified, *verdict, package, cpu))
     }
 
     /// Makes every count that does not depend on the acting package; false if the rule cannot fire at all.

@@ -1,7 +1,7 @@
 //! The transitions between stored states, kept for the measures.
 //!
-//! Compressed sparse rows: the transitions of state `i` are one range of `targets` and `multiplicities`. Rows are appended
-//! in the order of ids, since states are expanded in that order.
+//! Compressed sparse rows: the transitions of state `i` are one range of `targets` and `multiplicities`. Rows are
+//! appended in the order of ids, since states are expanded in that order.
 
 use crate::store::StateId;
 

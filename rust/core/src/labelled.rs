@@ -1,7 +1,7 @@
 //! The transitions of a labelled state, one at a time and with names: what traces and replays walk on.
 //!
-//! Invariant: [`Machine::transitions`] gives the canonical order, by actor, package, CPU, choice and rule, so that an index
-//! into it means the same transition for ever. A schedule is a string of such indices.
+//! Invariant: [`Machine::transitions`] gives the canonical order, by actor, package, CPU, choice and rule, so that an
+//! index into it means the same transition for ever. A schedule is a string of such indices.
 
 use crate::census::{Actor, Census, CpuKind, PackageKind};
 use crate::index::RuleIndex;
@@ -41,7 +41,7 @@ impl<'p> Machine<'p> {
             return Vec::new();
         }
         let mut transitions = Vec::new();
-        self.index.candidates(self.program, state.global, &mut self.candidates);
+        self.index.candidates(state.global, &mut self.candidates);
         for &rule in &self.candidates {
             self.census.for_each_enabled(self.program.rule(rule), |_, actor, _| {
                 let (package, cpu) = match actor {

@@ -3,7 +3,7 @@
 //! A [`Program`] says what may happen, a [`LabelledState`] where it starts, and [`explore`] visits every state
 //! that can be reached, in the [orbit space](SpaceKind::Orbit) or with the identity of every CPU. The answer, an
 //! [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
-//! there, and for each outcome a shortest schedule, which [`replay`] runs step by step.
+//! there, and for each outcome a shortest schedule, which [`replay()`] runs step by step.
 //!
 //! ```
 //! use tdxexplore_core::{LabelledState, Monitor, Options, Program, explore, replay};

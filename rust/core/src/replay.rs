@@ -62,14 +62,9 @@ fn describe(program: &Program, enabled: &[Transition]) -> String {
         .enumerate()
         .map(|(index, transition)| {
             let rule = program.rule(transition.rule);
-            let mut text = format!("{index}: {} `{}`", program.actors[rule.actor as usize], rule.label);
-            if let Some(package) = transition.package {
-                text += &format!(" package {package}");
-            }
-            if let Some(cpu) = transition.cpu {
-                text += &format!(" cpu {cpu}");
-            }
-            text
+            let package = transition.package.map(|package| format!(" package {package}")).unwrap_or_default();
+            let cpu = transition.cpu.map(|cpu| format!(" cpu {cpu}")).unwrap_or_default();
+            format!("{index}: {} `{}`{package}{cpu}", program.actors[rule.actor as usize], rule.label)
         })
         .collect();
     format!("{} are enabled there: {}", enabled.len(), listed.join(", "))

@@ -1,7 +1,7 @@
 //! All states found, by id: their words, their parents and, for terminal ones, their outcomes.
 //!
-//! Ids are given in the order of first generation, so a level of the search is a range of ids and the states of a level are
-//! read in the order in which they lie in memory. States are appended and never change.
+//! Ids are given in the order of first generation, so a level of the search is a range of ids and the states of a
+//! level are read in the order in which they lie in memory. States are appended and never change.
 //!
 //! Rejected: a box for each state (an allocation and 16 bytes more for each), and states inside the table of the
 //! visited set (growing it would move them all).
@@ -21,8 +21,8 @@ impl StateId {
 /// Outcome of a state that is not (yet) known to be terminal.
 pub(crate) const NO_OUTCOME: u8 = u8::MAX;
 
-/// Ids are below this.
-pub(crate) const MOST_STATES: u64 = u32::MAX as u64;
+/// Ids are below this; what is left of 32 bits is for the provisional ids of a batch.
+pub(crate) const MOST_STATES: u64 = u32::MAX as u64 - (1 << 28);
 
 /// States in one block share a base, so that the position of a state takes 4 bytes.
 const BLOCK_BITS: u32 = 16;

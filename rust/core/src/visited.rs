@@ -1,13 +1,13 @@
 //! The visited set: which states have been found.
 //!
-//! It is split into shards by hash, and during a merge each shard is owned by one thread: no locks, and the
-//! result does not depend on the number of threads. A table entry is 8 bytes, 32 bits of the hash and the id; the
-//! states themselves lie in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
+//! It is split into shards by hash, and during a merge each shard is owned by one thread: no locks, and the result
+//! does not depend on the number of threads. A table entry is 8 bytes, 32 bits of the hash and the id; the states
+//! themselves lie in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
 //! exact, never probable.
 //!
-//! Ids follow the order of first generation over the whole batch, which a shard alone cannot know. A state that is new to a
-//! shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of the shard in this
-//! batch; [`Shard::settle`] replaces it once the batch is numbered.
+//! Ids follow the order of first generation over the whole batch, which a shard alone cannot know. A state that is
+//! new to a shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of
+//! the shard in this batch; [`Shard::settle`] replaces it once the batch is numbered.
 //!
 //! Rejected: hash compaction (a few bits for each state, and an answer that is wrong with some probability), and one
 //! concurrent table (ids, parents and thus traces would depend on the schedule of the threads).
@@ -119,9 +119,9 @@ impl Shard {
     /// Gives the new states their ids, in the order of their ordinals; without one, a state is forgotten.
     pub(crate) fn settle(&mut self, first_free: u32, ids: &[Option<StateId>]) {
         debug_assert_eq!(ids.len(), self.new.len());
-        // Backwards: the id of an ordinal is never below its provisional id, so a slot that is settled already cannot be
-        // taken for one that is still to come.
-        for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate().rev() {
+        for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate() {
+            // This may find the slot of another state that was settled to just this number. Slots of equal content are
+            // interchangeable: what counts is that one of them changes.
             let provisional = first_free + ordinal as u32;
             let wanted = |slot: &Slot| slot.tag == *tag && slot.id == provisional;
             let Ok(mut slot) = self.table.find_entry(Digest::spread(*tag), wanted) else {
@@ -140,5 +140,67 @@ impl Shard {
     /// Bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
         self.table.allocation_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::NO_OUTCOME;
+
+    /// Every state has the same hash.
+    const COLLIDING: Digest = Digest { shard: 0, tag: 7 };
+
+    struct Batches {
+        shard: Shard,
+        store: Store,
+        batch: Vec<[u64; 1]>,
+    }
+
+    impl Batches {
+        fn find(&mut self, state: u64) -> u32 {
+            self.batch.push([state]);
+            let Self { shard, store, batch } = self;
+            let origin = Origin { chunk: 0, successor: batch.len() as u32 - 1 };
+            let words = |origin: Origin| &batch[origin.successor as usize][..];
+            shard.find_or_insert(&[state], COLLIDING, origin, store, store.len() as u32, words)
+        }
+
+        /// Ends the batch; its new states got these ids, and are stored in the order of ids.
+        fn settle(&mut self, ids: &[Option<u32>], stored: &[u64]) {
+            let ids: Vec<_> = ids.iter().map(|id| id.map(StateId)).collect();
+            self.shard.settle(self.store.len() as u32, &ids);
+            for state in stored {
+                self.store.push(&[*state], StateId(0), NO_OUTCOME);
+            }
+            self.batch.clear();
+        }
+    }
+
+    #[test]
+    fn states_with_equal_hashes_are_kept_apart_within_and_between_batches() {
+        let mut batches = Batches { shard: Shard::default(), store: Store::new(1), batch: Vec::new() };
+        let found: Vec<u32> = [10, 20, 10, 30, 20].into_iter().map(|state| batches.find(state)).collect();
+        assert_eq!(found, [0, 1, 0, 2, 1]);
+        // Another shard's states lie between: the ids given equal provisional ids of others.
+        batches.settle(&[Some(1), Some(2), Some(4)], &[0, 10, 20, 0, 30]);
+        let found: Vec<u32> = [30, 40, 20, 10, 40].into_iter().map(|state| batches.find(state)).collect();
+        assert_eq!(found, [4, 5, 2, 1, 5]);
+    }
+
+    #[test]
+    fn a_state_that_gets_no_id_is_forgotten() {
+        let mut batches = Batches { shard: Shard::default(), store: Store::new(1), batch: Vec::new() };
+        assert_eq!([batches.find(10), batches.find(20)], [0, 1]);
+        batches.settle(&[Some(0), None], &[10]);
+        assert_eq!([batches.find(20), batches.find(10)], [1, 0]);
+    }
+
+    #[test]
+    fn digests_depend_on_every_word() {
+        let digests: Vec<Digest> = [&[1, 2, 3][..], &[1, 2, 4], &[1, 3, 3], &[2, 2, 3], &[1, 2]].map(Digest::of).into();
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Long calls: the only place that releases the interpreter.
 //!
-//! The work runs on a thread of its own while this one, detached, waits for it. Every [`POLL`] it attaches for a moment to let
-//! Python handle signals, which it does on the main thread only, and twice a second to call the progress callback. An interrupt asks
-//! the work to stop; what the work then returns is returned.
+//! The work runs on a thread of its own while this one, detached, waits for it. Every [`POLL`] it attaches for a
+//! moment to let Python handle signals, which it does on the main thread only, and twice a second to call the
+//! progress callback. An interrupt asks the work to stop; what the work then returns is returned.
 //!
 //! Invariant: the worker is always joined before anything is returned or raised, and no panic crosses into Python.
 //!
-//! Rejected: a process-wide signal handler. It would belong to the application, and threads other than the main one would still not
-//! see Ctrl-C.
+//! Rejected: a process-wide signal handler. It would belong to the application, and threads other than the main one
+//! would still not see Ctrl-C.
 //!
 //! Source: `wait_for_future` of datafusion-python.
 
@@ -50,7 +50,7 @@ pub(crate) fn detach_with_signals<T: Send>(
                 let _ = sender.send(work());
             });
             let mut next_progress = Instant::now() + PROGRESS_EVERY;
-            let received = loop {
+            let value = loop {
                 match receiver.recv_timeout(POLL) {
                     Ok(value) => break Some(value),
                     Err(RecvTimeoutError::Disconnected) => break None,
@@ -62,7 +62,7 @@ pub(crate) fn detach_with_signals<T: Send>(
                 }
                 Python::attach(|py| observer.look(py, due));
             };
-            match (worker.join(), received) {
+            match (worker.join(), value) {
                 (Ok(()), Some(value)) => Ok(value),
                 (Err(panic), _) => Err(panic_message(panic.as_ref())),
                 (Ok(()), None) => Err("the worker ended without a value".to_owned()),

@@ -26,7 +26,7 @@ create_exception!(
 create_exception!(tdxexplore._core, InternalError, PyRuntimeError, "A defect of the engine itself.");
 
 /// Maps an error by its kind.
-pub(crate) fn to_python(error: Error) -> PyErr {
+pub(crate) fn to_python(error: &Error) -> PyErr {
     let message = error.to_string();
     match error.kind() {
         ErrorKind::Program | ErrorKind::Initial => BadModel::new_err(message),

@@ -1,7 +1,7 @@
 //! The Python module `tdxexplore._core`: conversions, and nothing else.
 //!
-//! Everything that decides anything is in `tdxexplore-core`; everything that users see is in the Python package. The docs of the
-//! classes are in the stub `python/tdxexplore/_core.pyi`.
+//! Everything that decides anything is in `tdxexplore-core`; everything that users see is in the Python package. The
+//! docs of the classes are in the stub `python/tdxexplore/_core.pyi`.
 
 mod detach;
 mod errors;
@@ -24,7 +24,7 @@ struct Program(core::Program);
 impl Program {
     #[new]
     fn new(json: &str) -> PyResult<Self> {
-        guard_panics(|| core::Program::from_json(json))?.map(Self).map_err(to_python)
+        guard_panics(|| core::Program::from_json(json))?.map(Self).map_err(|error| to_python(&error))
     }
 
     #[getter]
@@ -38,10 +38,10 @@ impl Program {
     }
 
     #[pyo3(signature = (
-        initial, *, space = "orbit", threads = 1, max_states = None, max_depth = None, max_memory = None, timeout = None,
-        measures = true, progress = None
+        initial, *, space = "orbit", threads = 1, max_states = None, max_depth = None, max_memory = None,
+        timeout = None, measures = true, progress = None
     ))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments, on the Python side")]
+    #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "the Python signature")]
     fn explore(
         &self,
         py: Python<'_>,
@@ -66,7 +66,7 @@ impl Program {
             let initial = LabelledState::from_json(&self.0, initial)?;
             core::explore(&self.0, &initial, &options, &monitor)
         })?;
-        Ok(Exploration { inner: value.map_err(to_python)?, interrupted })
+        Ok(Exploration { inner: value.map_err(|error| to_python(&error))?, interrupted })
     }
 
     fn replay(&self, initial: &str, schedule: &str) -> PyResult<Replay> {
@@ -74,7 +74,7 @@ impl Program {
             let initial = LabelledState::from_json(&self.0, initial)?;
             core::replay(&self.0, &initial, schedule)
         })?;
-        replay.map(Replay).map_err(to_python)
+        replay.map(Replay).map_err(|error| to_python(&error))
     }
 
     fn state_bits(&self, initial: &str, space: &str) -> PyResult<u64> {
@@ -83,7 +83,7 @@ impl Program {
             let initial = LabelledState::from_json(&self.0, initial)?;
             core::state_bits(&self.0, &initial, space)
         })?;
-        bits.map_err(to_python)
+        bits.map_err(|error| to_python(&error))
     }
 }
 

@@ -51,7 +51,7 @@ impl Column {
     }
 
     fn u32_or_null(name: &str, values: impl Iterator<Item = Option<u32>>) -> Self {
-        Self::new(name, DataType::UInt32, true, Arc::new(UInt32Array::from_iter(values)))
+        Self::new(name, DataType::UInt32, true, Arc::new(values.collect::<UInt32Array>()))
     }
 
     fn u64(name: &str, values: impl Iterator<Item = u64>) -> Self {
@@ -59,7 +59,7 @@ impl Column {
     }
 
     fn f64_or_null(name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
-        Self::new(name, DataType::Float64, true, Arc::new(Float64Array::from_iter(values)))
+        Self::new(name, DataType::Float64, true, Arc::new(values.collect::<Float64Array>()))
     }
 
     fn text(name: &str, values: impl Iterator<Item = String>) -> Self {
@@ -67,7 +67,7 @@ impl Column {
     }
 
     fn text_or_null(name: &str, values: impl Iterator<Item = Option<String>>) -> Self {
-        Self::new(name, DataType::Utf8, true, Arc::new(StringArray::from_iter(values)))
+        Self::new(name, DataType::Utf8, true, Arc::new(values.collect::<StringArray>()))
     }
 
     fn new(name: &str, data_type: DataType, nullable: bool, values: ArrayRef) -> Self {

@@ -1,7 +1,7 @@
 //! Strongly connected components.
 //!
-//! Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), with an explicit stack: recursion would be as deep as
-//! the graph.
+//! Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), with an explicit stack: recursion would
+//! be as deep as the graph.
 
 use super::stop_if_asked;
 use crate::graph::Graph;
@@ -43,8 +43,12 @@ pub(super) fn components(graph: &Graph, watch: &Watch<'_>) -> Result<Vec<Vec<Sta
         }
         if lowest == own {
             let start = stack.iter().rposition(|other| *other == state).unwrap_or(0);
-            let component = stack.split_off(start);
-            component.iter().for_each(|member| low[member.index()] = FINISHED);
+            let mut component = stack.split_off(start);
+            // In the order of ids, most transitions go forward.
+            component.sort_unstable();
+            for member in &component {
+                low[member.index()] = FINISHED;
+            }
             components.push(component);
         }
     }

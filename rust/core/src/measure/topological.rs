@@ -1,7 +1,7 @@
 //! An order of the states in which every transition goes forward, if there is one.
 //!
-//! Source: Kahn, "Topological sorting of large networks" (1962). Breadth-first levels are not such an order: a transition may
-//! stay on its level or lead back to an earlier one without closing a cycle.
+//! Source: Kahn, "Topological sorting of large networks" (1962). Breadth-first levels are not such an order: a
+//! transition may stay on its level or lead back to an earlier one without closing a cycle.
 
 use super::stop_if_asked;
 use crate::graph::Graph;

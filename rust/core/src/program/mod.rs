@@ -4,11 +4,11 @@
 //! to one scope: it fires once for the whole state, for one package, or for one CPU. Its guard is a conjunction of
 //! [`Cube`]s on its own words and of quantified conditions on the others; its effect rewrites bits.
 //!
-//! Invariant: a [`Program`] in hand is valid ([`validate`]); the engine never checks a mask again. CPUs and packages
-//! are never named in a Program, so any permutation of CPUs within a package and of packages is a symmetry of it:
-//! this is what makes the orbit space exact.
+//! Invariant: a [`Program`] in hand is valid; the engine never checks a mask again. CPUs and packages are never named in
+//! a Program, so any permutation of CPUs within a package and of packages is a symmetry of it: this is what makes the
+//! orbit space exact.
 //!
-//! Rejected: expressions trees instead of cubes. A cube is one AND and one compare, and evaluates for all CPUs at
+//! Rejected: expression trees instead of cubes. A cube is one AND and one compare, and evaluates for all CPUs at
 //! once on bit planes; splitting a boolean expression into cubes is the business of whoever writes the Program.
 //!
 //! Source: guarded commands in the manner of Murphi (Dill, 1996) with the role of the PINS interface of `LTSmin`:

@@ -11,14 +11,14 @@
 //! Invariant: ids follow the order of first generation, that is, the order of the sources and, for each source, the
 //! order of rules and kinds. How a level is cut into batches and chunks cannot be seen in the result.
 //!
-//! Rejected: threads that take states from a shared queue and insert them into a shared table. It needs no stages, but ids,
-//! parents and traces depend on who comes first, and depths are not shortest.
+//! Rejected: threads that take states from a shared queue and insert them into a shared table. It needs no stages,
+//! but ids, parents and traces depend on who comes first, and depths are not shortest.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::chunk::{Chunk, Failure, Merge, Setting, observe};
+use super::chunk::{Chunk, Failure, Ids, Merge, Setting, observe};
 use super::tally::{LevelTally, Tally};
 use crate::error::Error;
 use crate::frontier::Frontier;
@@ -55,6 +55,8 @@ pub(crate) struct BreadthFirst<'s, S: Space> {
     merges: Vec<Merge>,
     frontier: Frontier,
     found: Found,
+    /// Transitions generated on the levels before this one.
+    generated: u64,
     /// States were dropped on a level that the limit on depth closes.
     cut: bool,
 }
@@ -90,6 +92,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
                 failure: None,
                 peak_bytes: 0,
             },
+            generated: 0,
             cut: false,
             setting,
             limits,
@@ -102,7 +105,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         self.store_initial(initial)?;
         while !self.frontier.is_empty() {
             let next_level = self.found.store.len() as u32;
-            while self.may_go_on() && !self.frontier.is_empty() {
+            while !self.frontier.is_empty() && self.may_go_on() {
                 let batch = self.frontier.next_batch();
                 self.explore_batch(batch);
             }
@@ -130,7 +133,8 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         let outcome = observe(&self.setting, &packed, StateId(0), &mut workspace, tally);
         self.found.levels.push(std::mem::take(&mut tally.level));
         let digest = Digest::of(&packed);
-        let shard = &mut self.merges[digest.shard(self.chunks.len().next_power_of_two())].shard;
+        let shard = digest.shard(self.merges.len());
+        let shard = &mut self.merges[shard].shard;
         let origin = Origin { chunk: 0, successor: 0 };
         shard.find_or_insert(&packed, digest, origin, &self.found.store, 0, |_| &[]);
         shard.settle(0, &[Some(StateId(0))]);
@@ -181,7 +185,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
     }
 
     fn merge_batch(&mut self) {
-        let (id_limit, at_depth_limit) = (self.id_limit(), self.limits.max_depth == Some(self.depth()));
+        let (limit, at_depth_limit) = (self.id_limit(), self.limits.max_depth == Some(self.depth()));
         let Self { setting, chunks, merges, found, .. } = self;
         let first_free = found.store.len() as u32;
         merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.find_or_insert(shard, chunks, &found.store));
@@ -191,7 +195,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             first_ids.push(first_ids[at] + new);
         }
         chunks.par_iter_mut().zip(first_ids.as_slice()).enumerate().for_each(|(at, (chunk, first_id))| {
-            chunk.number(setting, at, merges, first_free, *first_id, id_limit);
+            chunk.number(setting, at, merges, Ids { first_free, first: *first_id, limit });
         });
         merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.settle(shard, chunks, first_free));
         for chunk in chunks {
@@ -207,7 +211,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             if at_depth_limit {
                 self.cut = true;
             } else {
-                found.reason = Some(Reason::MaxStates(u64::from(id_limit)));
+                found.reason = Some(Reason::MaxStates(u64::from(limit)));
             }
         }
     }
@@ -219,6 +223,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             level.merge(&std::mem::take(&mut chunk.tally.level));
         }
         let depth = self.found.levels.len() - 1;
+        self.generated += level.generated;
         self.found.levels[depth].generated = std::mem::take(&mut level.generated);
         if level.explored > 0 {
             self.found.levels.push(level);
@@ -242,12 +247,11 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         {
             found.reason = Some(Reason::MaxMemory(limit));
         }
-        let generated_before: u64 = found.levels.iter().map(|level| level.generated).sum();
-        let generated_now: u64 = chunks.iter().map(|chunk| chunk.tally.level.generated).sum();
+        let generated: u64 = chunks.iter().map(|chunk| chunk.tally.level.generated).sum();
         self.watch.monitor.report(Progress {
             depth: found.levels.len() as u64 - 1,
             explored: found.store.len() as u64,
-            generated: generated_before + generated_now,
+            generated: self.generated + generated,
             frontier: self.frontier.len() as u64,
             memory_bytes: bytes as u64,
             elapsed: self.watch.elapsed(),
@@ -259,4 +263,55 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
 fn shares(batch: &Range<u32>, count: usize) -> Vec<Range<u32>> {
     let bound = |at: usize| batch.start + (batch.len() * at / count) as u32;
     (0..count).map(|at| bound(at)..bound(at + 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Monitor;
+    use crate::space::Orbit;
+
+    /// CPUs count to 3 and back, so that states are found again on earlier levels.
+    const PROGRAM: &str = r#"{
+        "format": 1, "name": "up and down", "widths": {"global": 0, "package": 0, "cpu": 2},
+        "fields": [], "actors": ["cpu"],
+        "rules": [
+            {"actor": 0, "label": "up", "scope": "cpu", "guard": {"cpu": {"care": "0x2", "value": "0x0"}},
+             "effect": {"cpu": {"add": [{"offset": 0, "width": 2, "delta": 1}]}}},
+            {"actor": 0, "label": "down", "scope": "cpu", "guard": {"cpu": {"care": "0x3", "value": "0x2"}},
+             "effect": {"cpu": {"clear": "0x3"}}}
+        ]
+    }"#;
+
+    fn found(threads: usize, largest_batch: usize) -> Found {
+        let program = Program::from_json(PROGRAM).unwrap();
+        let initial = r#"{"global": "0x0", "packages": [
+            {"word": "0x0", "cpus": ["0x0", "0x0", "0x1", "0x1", "0x1"]}, {"word": "0x0", "cpus": ["0x0", "0x0", "0x0"]}
+        ]}"#;
+        let initial = LabelledState::from_json(&program, initial).unwrap();
+        let space = Orbit::new(&program, &initial);
+        let (limits, monitor) = (Limits::default(), Monitor::default());
+        let watch = Watch::start(&monitor, &limits);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut search = BreadthFirst::new(&program, &space, true, limits, &watch);
+            search.frontier = Frontier::with_batches_up_to(largest_batch);
+            search.run(&initial).unwrap()
+        })
+    }
+
+    #[test]
+    fn ids_parents_and_transitions_do_not_depend_on_threads_or_batches() {
+        let alone = found(1, usize::MAX);
+        assert!(alone.store.len() > 500);
+        for (threads, batch) in [(1, 1), (1, 7), (2, 100), (3, 5), (4, usize::MAX)] {
+            let other = found(threads, batch);
+            assert_eq!(other.store.len(), alone.store.len());
+            for id in (0..alone.store.len() as u32).map(StateId) {
+                assert_eq!(other.store.get(id), alone.store.get(id));
+                assert_eq!(other.store.parent(id), alone.store.parent(id));
+                assert!(other.graph.row(id).eq(alone.graph.row(id)));
+            }
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! The share of a batch that one thread works on, with all the memory for it.
 //!
-//! A chunk goes through four stages, each parallel over chunks or over shards, see [`super::breadth_first`]. Its successors
-//! stay in the order of generation throughout; that order is what makes ids, and thus traces, independent of the number of threads.
+//! A chunk goes through four stages, each parallel over chunks or over shards, see [`super::breadth_first`]. Its
+//! successors stay in the order of generation throughout; that order is what makes ids, and thus traces, independent
+//! of the number of threads.
 
 use std::ops::Range;
 
 use super::tally::Tally;
-use crate::count::Weight;
 use crate::frontier;
+use crate::graph::Graph;
 use crate::program::{Program, RuleId};
 use crate::space::Space;
 use crate::store::{NO_OUTCOME, StateId, Store};
@@ -39,6 +40,17 @@ pub(crate) struct Setting<'s, S> {
     pub(crate) has_fatal_outcomes: bool,
     /// Whether transitions are kept for the measures.
     pub(crate) keeps_graph: bool,
+}
+
+/// Ids for the new states of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    /// The first id that was free before the batch: provisional ids start here.
+    pub(crate) first_free: u32,
+    /// The id of the chunk's first new state,
+    pub(crate) first: u32,
+    /// and where ids end: beyond, states are dropped.
+    pub(crate) limit: u32,
 }
 
 /// A share of a batch.
@@ -128,7 +140,7 @@ impl<S: Space> Chunk<S> {
     fn expand_one(&mut self, setting: &Setting<'_, S>, source: StateId, packed: &[u64]) {
         let Setting { program, space, .. } = setting;
         space.load(packed, &mut self.workspace);
-        let weight = Weight::from(space.orbit_size(&self.workspace));
+        let weight = space.orbit_size(&self.workspace);
         let shards = self.by_shard.len();
         let Self { workspace, words, successors, by_shard, tally, failure, .. } = self;
         let before = successors.len();
@@ -139,7 +151,8 @@ impl<S: Space> Chunk<S> {
             let digest = Digest::of(packed);
             by_shard[digest.shard(shards)].push(successors.len() as u32);
             words.extend_from_slice(packed);
-            successors.push(Successor { end: words.len() as u32, digest, multiplicity: multiplicity as u16 });
+            let end = u32::try_from(words.len()).expect("the successors of a chunk take less than 32 GiB");
+            successors.push(Successor { end, digest, multiplicity: multiplicity as u16 });
             let rule = &mut tally.rules[rule.index()];
             rule.fired += 1;
             rule.transitions.add(&weight, multiplicity);
@@ -159,27 +172,17 @@ impl<S: Space> Chunk<S> {
 
     #[inline]
     fn successor_words(&self, successor: u32) -> &[u64] {
-        let at = successor as usize;
-        let start = if at == 0 { 0 } else { self.successors[at - 1].end as usize };
-        &self.words[start..self.successors[at].end as usize]
+        &self.words[span(&self.successors, successor)]
     }
 
-    /// Stage 3: gives ids from `first_id` on, up to `limit`, to the new states, and looks at each of them once.
-    pub(crate) fn number(
-        &mut self,
-        setting: &Setting<'_, S>,
-        at: usize,
-        merges: &[Merge],
-        first_free: u32,
-        first_id: u32,
-        limit: u32,
-    ) {
+    /// Stage 3: gives ids to the new states of this chunk, the one `at` this place, and looks at each of them once.
+    pub(crate) fn number(&mut self, setting: &Setting<'_, S>, at: usize, merges: &[Merge], ids: Ids) {
         self.targets.clear();
         self.new.clear();
         self.settled.iter_mut().for_each(Vec::clear);
         let shards = merges.len();
         let mut taken = vec![0_usize; shards];
-        let mut next_id = first_id;
+        let mut next_id = ids.first;
         let mut rows = frontier::ids(self.sources.clone()).zip(&self.row_ends);
         let (mut source, mut row_end) = (StateId(0), 0);
         for successor in 0..self.successors.len() as u32 {
@@ -192,9 +195,9 @@ impl<S: Space> Chunk<S> {
             taken[shard] += 1;
             self.targets.push(target);
             // Ordinals are given in order, so the first occurrence of a new state is the one whose turn it is.
-            let turn = first_free + merge.first_new[at] + self.settled[shard].len() as u32;
+            let turn = ids.first_free + merge.first_new[at] + self.settled[shard].len() as u32;
             if target == turn {
-                if next_id < limit {
+                if next_id < ids.limit {
                     self.settled[shard].push(Some(StateId(next_id)));
                     self.new.push((successor, source, NO_OUTCOME));
                     next_id += 1;
@@ -203,16 +206,14 @@ impl<S: Space> Chunk<S> {
                 }
             }
         }
-        self.observe(setting, first_id);
+        self.observe(setting, ids.first);
     }
 
     /// Looks at each new state: orbit size, fatal outcomes, invariants, expectations.
     fn observe(&mut self, setting: &Setting<'_, S>, first_id: u32) {
         let mut new = std::mem::take(&mut self.new);
         for (id, (successor, _, outcome)) in (first_id..).zip(&mut new) {
-            let at = *successor as usize;
-            let start = if at == 0 { 0 } else { self.successors[at - 1].end as usize };
-            let packed = &self.words[start..self.successors[at].end as usize];
+            let packed = &self.words[span(&self.successors, *successor)];
             *outcome = observe(setting, packed, StateId(id), &mut self.workspace, &mut self.tally);
         }
         self.new = new;
@@ -225,8 +226,8 @@ impl<S: Space> Chunk<S> {
         }
     }
 
-    /// Calls `push` with the target and multiplicity of each transition, and `end_row` after each source.
-    pub(crate) fn append_transitions(&self, merges: &[Merge], first_free: u32, graph: &mut crate::graph::Graph) {
+    /// Stage 5: appends the transitions of each source to the graph.
+    pub(crate) fn append_transitions(&self, merges: &[Merge], first_free: u32, graph: &mut Graph) {
         let mut start = 0;
         for end in &self.row_ends {
             for at in start..*end as usize {
@@ -244,6 +245,14 @@ impl<S: Space> Chunk<S> {
     }
 }
 
+/// Where the words of a successor are.
+#[inline]
+fn span(successors: &[Successor], at: u32) -> Range<usize> {
+    let at = at as usize;
+    let start = if at == 0 { 0 } else { successors[at - 1].end as usize };
+    start..successors[at].end as usize
+}
+
 /// Looks at a state that has just been found; returns its outcome if that is fatal.
 pub(crate) fn observe<S: Space>(
     setting: &Setting<'_, S>,
@@ -254,7 +263,7 @@ pub(crate) fn observe<S: Space>(
 ) -> u8 {
     let Setting { program, space, .. } = setting;
     space.load(packed, workspace);
-    let weight = Weight::from(space.orbit_size(workspace));
+    let weight = space.orbit_size(workspace);
     tally.level.explored += 1;
     tally.level.states.add(&weight, 1);
     for (invariant, tally) in program.invariants.iter().zip(&mut tally.invariants) {

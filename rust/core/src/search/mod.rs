@@ -3,25 +3,22 @@
 //! This is the entry: it chooses the space, runs the search on threads of its own, and turns what was found into an
 //! [`Exploration`]: measures, tables and schedules.
 
+mod answer;
 mod breadth_first;
 mod chunk;
 mod tally;
 
-use std::time::Duration;
-
-use self::breadth_first::{BreadthFirst, Found};
+use self::answer::Answer;
+use self::breadth_first::BreadthFirst;
 use self::chunk::Failure;
-use self::tally::StateTally;
-use crate::count;
 use crate::error::Error;
-use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
+use crate::exploration::Exploration;
 use crate::limits::{Limits, Watch};
-use crate::measure::{self, Measures};
+use crate::measure;
 use crate::program::Program;
 use crate::progress::Monitor;
 use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
 use crate::state::LabelledState;
-use crate::store::StateId;
 use crate::trace::Tracer;
 
 /// How to explore.
@@ -137,21 +134,26 @@ impl Explore<'_> {
     fn explore<S: Space>(&self, space: &S) -> Result<Exploration, Error> {
         let Self { program, initial, options, monitor } = *self;
         let watch = Watch::start(monitor, &options.limits);
-        let measuring = options.measuring == Measuring::On;
-        let mut found = BreadthFirst::new(program, space, measuring, options.limits, &watch).run(initial)?;
-        let tracer = Tracer { program, initial, space, store: &found.store };
+        let keeps_graph = options.measuring == Measuring::On;
+        let mut found = BreadthFirst::new(program, space, keeps_graph, options.limits, &watch).run(initial)?;
         if let Some((state, failure)) = found.failure {
+            let tracer = Tracer { program, initial, space, store: &found.store };
             return Err(self.failure(failure, tracer.schedule(state)));
         }
         let mut measures = None;
-        if measuring && found.reason.is_none() {
+        if keeps_graph && found.reason.is_none() {
             match measure::measure(&found.graph, &found.store, program.outcomes.len(), &watch) {
-                Ok(measured) => measures = Some(measured),
+                Ok(all) => measures = Some(all),
                 Err(reason) => found.reason = Some(reason),
             }
         }
-        let state_bits = StateBits { initial }.run(space);
-        Ok(self.exploration(found, measures, state_bits, space, watch.elapsed()))
+        let tracer = Tracer { program, initial, space, store: &found.store };
+        let answer = Answer { found: &found, measures: measures.as_ref(), tracer };
+        let mut exploration = answer.exploration();
+        exploration.state_bits = StateBits { initial }.run(space);
+        exploration.threads = options.threads;
+        exploration.elapsed = watch.elapsed();
+        Ok(exploration)
     }
 
     fn failure(&self, failure: Failure, schedule: String) -> Error {
@@ -165,83 +167,5 @@ impl Explore<'_> {
             }
         };
         Error::trap(message, schedule)
-    }
-
-    fn exploration<S: Space>(
-        &self,
-        found: Found,
-        measures: Option<Measures>,
-        state_bits: u64,
-        space: &S,
-        seconds: Duration,
-    ) -> Exploration {
-        let Self { program, initial, options, .. } = *self;
-        let tracer = Tracer { program, initial, space, store: &found.store };
-        let mut depth_ends = Vec::new();
-        for level in &found.levels {
-            depth_ends.push(depth_ends.last().copied().unwrap_or(0) + level.explored);
-        }
-        let depth_of = |state: StateId| depth_ends.partition_point(|end| *end <= u64::from(state.0)) as u32;
-        let predicate = |tally: &StateTally| PredicateRow {
-            states: tally.states.clone().into_exact(),
-            shortest_steps: tally.first.map(depth_of),
-            schedule: tally.first.map(|state| tracer.schedule(state)),
-        };
-        let total = measures.as_ref().and_then(|measures| measures.interleavings.as_ref()).map(|all| all.iter().sum());
-        let outcome = |(at, tally): (usize, &StateTally)| {
-            let first = tally.first?;
-            let interleavings = measures.as_ref().and_then(|it| it.interleavings.as_ref()).map(|all| all[at].clone());
-            Some(OutcomeRow {
-                outcome: at,
-                terminal_states: tally.states.clone().into_exact(),
-                explored_terminals: tally.explored,
-                log10_interleavings: interleavings.as_ref().and_then(count::log10),
-                interleaving_share: interleavings
-                    .as_ref()
-                    .zip(total.as_ref())
-                    .map(|(part, all)| count::ratio(part, all)),
-                interleavings,
-                probability: measures.as_ref().and_then(|it| it.probabilities.as_ref()).map(|all| all[at]),
-                shortest_steps: depth_of(first),
-                schedule: tracer.schedule(first),
-            })
-        };
-        let mut states = count::Total::default();
-        found.levels.iter().for_each(|level| states.merge(&level.states));
-        let mut transitions = count::Total::default();
-        found.tally.rules.iter().for_each(|rule| transitions.merge(&rule.transitions));
-        Exploration {
-            incomplete: found.reason,
-            states: states.into_exact(),
-            transitions: transitions.into_exact(),
-            explored: found.store.len() as u64,
-            generated: found.tally.rules.iter().map(|rule| rule.fired).sum(),
-            depth: found.levels.len() as u32 - 1,
-            state_bits,
-            memory_bytes: found.peak_bytes as u64,
-            elapsed: seconds,
-            threads: options.threads,
-            measured: measures
-                .as_ref()
-                .map(|measures| Measured { cyclic: measures.cyclic, diverging: measures.diverging }),
-            outcomes: found.tally.outcomes.iter().enumerate().filter_map(outcome).collect(),
-            invariants: found.tally.invariants.iter().map(predicate).collect(),
-            expectations: found.tally.expectations.iter().map(predicate).collect(),
-            levels: found
-                .levels
-                .iter()
-                .map(|level| LevelRow {
-                    explored: level.explored,
-                    states: level.states.clone().into_exact(),
-                    generated: level.generated,
-                })
-                .collect(),
-            rules: found
-                .tally
-                .rules
-                .iter()
-                .map(|rule| RuleRow { fired: rule.fired, transitions: rule.transitions.clone().into_exact() })
-                .collect(),
-        }
     }
 }

@@ -7,6 +7,8 @@ use dashu_int::UBig;
 pub(super) struct Binomials {
     /// Row `n` starts at `n (n + 1) / 2`.
     triangle: Vec<UBig>,
+    /// The same where it fits, else 0.
+    small: Vec<u64>,
 }
 
 impl Binomials {
@@ -20,12 +22,23 @@ impl Binomials {
             }
             triangle.push(UBig::ONE);
         }
-        Self { triangle }
+        let small = triangle.iter().map(|number| u64::try_from(number).unwrap_or(0)).collect();
+        Self { triangle, small }
     }
 
     pub(super) fn choose(&self, n: u32, k: u32) -> &UBig {
-        &self.triangle[(n * (n + 1) / 2 + k) as usize]
+        &self.triangle[index(n, k)]
     }
+
+    /// The coefficient, if it fits.
+    #[inline]
+    pub(super) fn choose_small(&self, n: u32, k: u32) -> Option<u64> {
+        Some(self.small[index(n, k)]).filter(|number| *number > 0)
+    }
+}
+
+fn index(n: u32, k: u32) -> usize {
+    (n * (n + 1) / 2 + k) as usize
 }
 
 #[cfg(test)]
@@ -39,5 +52,9 @@ mod tests {
         assert_eq!(*binomials.choose(0, 0), UBig::ONE);
         let row: UBig = (0..=256).map(|k| binomials.choose(256, k).clone()).sum();
         assert_eq!(row, UBig::ONE << 256);
+        assert_eq!(
+            (binomials.choose_small(67, 33), binomials.choose_small(68, 34)),
+            (Some(14_226_520_737_620_288_370), None)
+        );
     }
 }

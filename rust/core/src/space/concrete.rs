@@ -1,17 +1,16 @@
 //! The concrete space: every CPU keeps its identity, and guards are evaluated for all CPUs at once on bit planes.
 //!
-//! A state is `[u64; W]` in the [`Layout`]; `W` is fixed at compile time, so that copying and comparing states are a few
-//! instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one takes
-//! ANDs, and the two share no code. That makes each the check of the other.
+//! A state is `[u64; W]` in the [`Layout`]; `W` is fixed at compile time, so that copying and comparing states are a
+//! few instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one
+//! takes ANDs; they share the rule index and no evaluation. That makes each the check of the other.
 //!
-//! Rejected: one word for each CPU. It needs a loop over CPUs in every guard, and four times the memory.
+//! Rejected: one word for each CPU. It needs a loop over the CPUs in every guard.
 
 use std::mem;
 
-use dashu_int::UBig;
-
 use super::Space;
 use super::layout::{Layout, Plane};
+use crate::count::Weight;
 use crate::index::RuleIndex;
 use crate::program::{
     Bulk, CpuCondition, Cube, Effect, Guard, Program, Quantified, Quantifier, RuleId, Scope, Update, low_bits,
@@ -240,7 +239,8 @@ fn on_planes(cube: Cube<u64>, planes: &[u64], all: u64) -> u64 {
     })
 }
 
-/// Who may act, as the acting one is left out of the count: see `Verdict` in [`crate::census`] for the same thought on counts.
+/// Who may act, as the acting one is left out of the count: see `Verdict` in [`crate::census`] for the same thought
+/// on counts.
 #[inline]
 fn admitted(quantifier: Quantifier, matching: u64, all: u64) -> u64 {
     let several = matching & matching.wrapping_sub(1) != 0;
@@ -272,15 +272,15 @@ fn rewrite<const W: usize>(planes: &[Plane], clear: u64, set: u64, targets: u64,
 fn update<const W: usize>(planes: &[Plane], update: &Update<u64>, target: u32, words: &mut [u64; W]) {
     rewrite(planes, update.clear, update.set, 1 << target, words);
     for addition in &update.add {
-        let places = &planes[addition.offset as usize..(addition.offset + addition.width) as usize];
+        let bits = addition.offset..addition.offset + addition.width;
+        let place = |bit: u32| (planes[bit as usize].word, planes[bit as usize].shift + target);
         let mut value = 0;
-        for (bit, Plane { word, shift }) in places.iter().enumerate() {
-            value |= u128::from(words[*word] >> (shift + target) & 1) << (bit as u32 + addition.offset);
+        for (bit, (word, shift)) in bits.clone().map(|bit| (bit, place(bit))) {
+            value |= u128::from(words[word] >> shift & 1) << bit;
         }
         value = addition.apply(value);
-        for (bit, Plane { word, shift }) in places.iter().enumerate() {
-            let new = (value >> (bit as u32 + addition.offset)) as u64 & 1;
-            words[*word] = (words[*word] & !(1 << (shift + target))) | new << (shift + target);
+        for (bit, (word, shift)) in bits.map(|bit| (bit, place(bit))) {
+            words[word] = (words[word] & !(1 << shift)) | ((value >> bit) as u64 & 1) << shift;
         }
     }
 }
@@ -346,13 +346,13 @@ impl<const W: usize> Space for Concrete<'_, W> {
         guards.iter().any(|guard| self.holds(guard, workspace))
     }
 
-    fn orbit_size(&self, _: &Workspace<W>) -> UBig {
-        UBig::ONE
+    fn orbit_size(&self, _: &Workspace<W>) -> Weight {
+        Weight::Small(1)
     }
 
     fn successors(&self, workspace: &mut Workspace<W>, mut emit: impl FnMut(&[u64], RuleId, u32)) {
         let mut candidates = mem::take(&mut workspace.candidates);
-        self.index.candidates(self.program, workspace.global, &mut candidates);
+        self.index.candidates(workspace.global, &mut candidates);
         for &id in &candidates {
             let rule = self.program.rule(id);
             let effect = &rule.effect;

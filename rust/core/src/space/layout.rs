@@ -1,7 +1,7 @@
 //! Where each bit of a labelled state lies in the words of the concrete space.
 //!
-//! The global word comes first. Each bit of the CPU word is a *plane*, one bit for each CPU; each bit of the package word a plane
-//! of one bit for each package. A plane never crosses a word, so a cube is evaluated for all CPUs with
+//! The global word comes first. Each bit of the CPU word is a *plane*, one bit for each CPU; each bit of the package
+//! word a plane of one bit for each package. A plane never crosses a word, so a cube is evaluated for all CPUs with
 //! one AND for each bit that it cares for.
 
 use crate::error::Error;

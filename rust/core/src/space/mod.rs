@@ -1,10 +1,11 @@
 //! How states are represented: two answers behind one trait.
 //!
-//! [`Concrete`] keeps the identity of every CPU; [`Orbit`] counts CPUs and packages of each kind. The search, the visited
-//! set and the measures are written once, for any [`Space`]; a state is a slice of `u64` to them, equal exactly if
-//! the states are equal.
+//! [`Concrete`] keeps the identity of every CPU; [`Orbit`] counts CPUs and packages of each kind. The search, the
+//! visited set and the measures are written once, for any [`Space`]; a state is a slice of `u64` to them, equal
+//! exactly if the states are equal.
 //!
-//! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each space.
+//! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each
+//! space.
 
 mod binomial;
 mod concrete;
@@ -13,12 +14,11 @@ mod orbit;
 #[cfg(test)]
 mod tests;
 
-use dashu_int::UBig;
-
 pub(crate) use concrete::Concrete;
 pub(crate) use layout::Layout;
 pub(crate) use orbit::Orbit;
 
+use crate::count::Weight;
 use crate::program::{Guard, RuleId};
 use crate::state::LabelledState;
 
@@ -34,7 +34,8 @@ pub enum SpaceKind {
 
 /// A packed representation of states.
 ///
-/// A [`Workspace`](Space::Workspace) holds one unpacked state; it is loaded once and then asked several questions. Each thread has its own.
+/// A [`Workspace`](Space::Workspace) holds one unpacked state; it is loaded once and then asked several questions.
+/// Each thread has its own.
 pub(crate) trait Space: Sync {
     /// Words of a packed state if all states have the same, else 0.
     const STRIDE: usize;
@@ -54,9 +55,9 @@ pub(crate) trait Space: Sync {
     fn any_holds(&self, guards: &[Guard], workspace: &Self::Workspace) -> bool;
 
     /// The number of labelled states that the loaded state stands for.
-    fn orbit_size(&self, workspace: &Self::Workspace) -> UBig;
+    fn orbit_size(&self, workspace: &Self::Workspace) -> Weight;
 
-    /// Calls `emit` with each packed successor of the loaded state, its rule, and the number of labelled transitions that it
-    /// stands for. The order depends on the state only.
+    /// Calls `emit` with each packed successor of the loaded state, its rule, and the number of labelled transitions
+    /// that it stands for. The order depends on the state only.
     fn successors(&self, workspace: &mut Self::Workspace, emit: impl FnMut(&[u64], RuleId, u32));
 }

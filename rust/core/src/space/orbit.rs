@@ -1,8 +1,9 @@
 //! The orbit space: a state is a multiset of packages, each a multiset of CPUs, stored as run-length counts.
 //!
 //! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
-//! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package)
-//! that start out different are never exchanged: they belong to different *classes*, and the class travels beside the word.
+//! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
+//! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
+//! word.
 //!
 //! Packed form, in `u64`s:
 //!
@@ -13,18 +14,19 @@
 //! run      class:8  CPU word:48  count-1:8           in ascending order, one for each kind of CPU
 //! ```
 //!
-//! Invariant: runs of a package have distinct, ascending keys (class and word), and packages ascend as slices, so two labelled
-//! states have the same packed form exactly if a symmetry exchanges them. Nothing is searched for: canonicalising is
-//! sorting.
+//! Invariant: runs of a package have distinct, ascending keys (class and word), and packages ascend as slices, so two
+//! labelled states have the same packed form exactly if a symmetry exchanges them. Nothing is searched for:
+//! canonicalising is sorting.
 //!
-//! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to the same
-//! orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over orbits weighted by
-//! orbit size are exact concrete totals.
+//! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to
+//! the same orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over
+//! orbits weighted by orbit size are exact concrete totals.
 //!
 //! Rejected: sorting labelled states (as stateright does), which is canonical only if the sort sees the whole state,
 //! costs N log N for each successor and still fires a rule once for each CPU.
 //!
-//! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a cut-off.
+//! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
+//! cut-off.
 
 use std::mem;
 use std::ops::Range;
@@ -34,6 +36,7 @@ use dashu_int::UBig;
 use super::Space;
 use super::binomial::Binomials;
 use crate::census::{Actor, Census, CpuKind, PackageKind};
+use crate::count::Weight;
 use crate::index::RuleIndex;
 use crate::program::{Bulk, Effect, Guard, Program, RuleId};
 use crate::state::LabelledState;
@@ -122,6 +125,32 @@ impl<'p> Orbit<'p> {
             (header[0] >> 56, (header[0] >> WORD_BITS & BYTE) as usize + 1, header[0] & WORD)
         } else {
             (header[0] >> 8, (header[0] & BYTE) as usize + 1, header[1])
+        }
+    }
+
+    /// Calls `choose` with the binomial coefficients whose product is the orbit size, but for those that are 1.
+    #[inline]
+    fn for_each_choice(&self, workspace: &Workspace, mut choose: impl FnMut(u32, u32)) {
+        let Workspace { census, spans, packed, .. } = workspace;
+        let (mut class, mut dealt) = (u64::MAX, 0);
+        for (package, span) in census.packages.iter().zip(spans) {
+            let (own_class, _, _) = self.read_header(&packed[span.clone()]);
+            dealt = if own_class == class { dealt } else { 0 } + package.copies;
+            class = own_class;
+            if dealt > package.copies {
+                choose(dealt, package.copies);
+            }
+            let (mut cpu_class, mut cpus_dealt) = (u64::MAX, 0);
+            for cpu in &census.cpus[package.cpus.clone()] {
+                let own_class = cpu.word >> WORD_BITS;
+                cpus_dealt = if own_class == cpu_class { cpus_dealt } else { 0 } + cpu.count;
+                cpu_class = own_class;
+                if cpus_dealt > cpu.count {
+                    for _ in 0..package.copies {
+                        choose(cpus_dealt, cpu.count);
+                    }
+                }
+            }
         }
     }
 
@@ -375,37 +404,23 @@ impl Space for Orbit<'_> {
     }
 
     /// The ways to deal out the packages of each class, times, in each package, the CPUs of each class.
-    fn orbit_size(&self, workspace: &Workspace) -> UBig {
-        let Workspace { census, spans, packed, .. } = workspace;
-        let mut size = UBig::ONE;
-        let mut choose = |n: u32, k: u32| {
-            if k < n {
-                size *= self.binomials.choose(n, k);
-            }
-        };
-        let (mut class, mut dealt) = (u64::MAX, 0);
-        for (package, span) in census.packages.iter().zip(spans) {
-            let (own_class, _, _) = self.read_header(&packed[span.clone()]);
-            dealt = if own_class == class { dealt } else { 0 } + package.copies;
-            class = own_class;
-            choose(dealt, package.copies);
-            let (mut cpu_class, mut cpus_dealt) = (u64::MAX, 0);
-            for cpu in &census.cpus[package.cpus.clone()] {
-                let own_class = cpu.word >> WORD_BITS;
-                cpus_dealt = if own_class == cpu_class { cpus_dealt } else { 0 } + cpu.count;
-                cpu_class = own_class;
-                for _ in 0..package.copies {
-                    choose(cpus_dealt, cpu.count);
-                }
-            }
+    fn orbit_size(&self, workspace: &Workspace) -> Weight {
+        let mut small = Some(1_u64);
+        self.for_each_choice(workspace, |n, k| {
+            small = small.and_then(|size| size.checked_mul(self.binomials.choose_small(n, k)?));
+        });
+        if let Some(size) = small {
+            return Weight::Small(size);
         }
-        size
+        let mut size = UBig::ONE;
+        self.for_each_choice(workspace, |n, k| size *= self.binomials.choose(n, k));
+        Weight::Large(size)
     }
 
     fn successors(&self, workspace: &mut Workspace, mut emit: impl FnMut(&[u64], RuleId, u32)) {
         let Workspace { census, packed, spans, builder, .. } = workspace;
         let mut candidates = mem::take(&mut workspace.candidates);
-        self.index.candidates(self.program, census.global, &mut candidates);
+        self.index.candidates(census.global, &mut candidates);
         for &id in &candidates {
             let rule = self.program.rule(id);
             census.for_each_enabled(rule, |census, actor, multiplicity| {

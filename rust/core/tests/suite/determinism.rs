@@ -1,7 +1,7 @@
 //! The same answer, schedules included, for any number of threads.
 
 use proptest::prelude::*;
-use tdxexplore_core::{Exploration, Options, Program, SpaceKind};
+use tdxexplore_core::{Exploration, Monitor, Options, Program, SpaceKind, explore};
 
 use crate::random::{Shape, question};
 use crate::{counting_cpus, explored_with, initial, program};
@@ -20,7 +20,8 @@ proptest! {
     #[test]
     fn one_thread_and_three_give_the_same_answer((program, initial) in question(Shape::Free)) {
         for space in [SpaceKind::Orbit, SpaceKind::Concrete] {
-            let answer = |threads| timeless(explored_with(&program, &initial, &Options { space, threads, ..Options::default() }));
+            let options = |threads| Options { space, threads, ..Options::default() };
+            let answer = |threads| timeless(explored_with(&program, &initial, &options(threads)));
             prop_assert_eq!(answer(1), answer(3));
         }
     }
@@ -42,5 +43,26 @@ fn many_batches_on_many_threads_give_the_same_answer() {
     assert_eq!(alone.explored, 4_u64.pow(8) * 3);
     for threads in [2, 5] {
         assert_eq!(answer(threads), alone);
+    }
+}
+
+#[test]
+fn of_many_traps_on_a_level_the_first_one_is_reported() {
+    // Each of six CPUs may be the first at 3: six states of the same level, spread over the threads.
+    let mut document = counting_cpus(3);
+    let at_three = serde_json::json!({"cpu": crate::cube(3, 3)});
+    let trap = serde_json::json!({"actor": 0, "label": "oops", "scope": "cpu", "guard": at_three, "trap": "3"});
+    document["rules"].as_array_mut().unwrap().push(trap);
+    let program: Program = program(&document);
+    let initial = initial(&program, &[&[0; 6]]);
+    let schedule = |threads| {
+        let options = Options { space: SpaceKind::Concrete, threads, ..Options::default() };
+        let error = explore(&program, &initial, &options, &Monitor::default()).unwrap_err();
+        error.schedule_to_state().unwrap().to_owned()
+    };
+    let alone = schedule(1);
+    assert_eq!(alone, "000");
+    for threads in [2, 3, 5] {
+        assert_eq!(schedule(threads), alone);
     }
 }

@@ -54,13 +54,8 @@ fn rules_are_checked_and_named_by_index_and_label() {
     refuses(|it| it["rules"][1]["guard"]["cpu"] = cube(1, 3), &[place, "guard.cpu.value", "0x3", "0x1"]);
     refuses(|it| it["rules"][1]["scope"] = json!("package"), &[place, "guard.cpu"]);
     let quantified = json!([{"over": "package-cpus", "some": true}]);
-    refuses(
-        |it| {
-            it["rules"][1] =
-                json!({"actor": 0, "label": "to 2", "scope": "global", "guard": {"quantified": quantified}})
-        },
-        &[place, "package-cpus"],
-    );
+    let global = json!({"actor": 0, "label": "to 2", "scope": "global", "guard": {"quantified": quantified}});
+    refuses(|it| it["rules"][1] = global, &[place, "package-cpus"]);
     let add = |offset: u32, width: u32| json!({"set": "0x1", "add": [{"offset": offset, "width": width, "delta": 1}]});
     refuses(|it| it["rules"][1]["effect"]["cpu"] = add(1, 2), &[place, "effect.cpu.add", "2 bits"]);
     refuses(|it| it["rules"][1]["effect"]["cpu"] = add(0, 1), &[place, "effect.cpu.add", "already"]);

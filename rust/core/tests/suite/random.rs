@@ -40,7 +40,7 @@ fn program(shape: Shape) -> impl Strategy<Value = Value> {
         let mut outcomes: Vec<Value> = outcomes
             .into_iter()
             .enumerate()
-            .map(|(at, (when, fatal))| json!({"name": format!("outcome {at}"), "severity": 3, "fatal": fatal, "when": when}))
+            .map(|(at, (when, fatal))| json!({"name": at.to_string(), "severity": 3, "fatal": fatal, "when": when}))
             .collect();
         outcomes.push(json!({"name": "any other", "severity": 5, "fatal": false, "when": [{}]}));
         let values = ["0", "1", "2", "3"];

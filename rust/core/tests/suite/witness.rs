@@ -2,7 +2,7 @@
 //!
 //! It shares the types of a Program with the engine and no line of evaluation. Never optimise it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tdxexplore_core::program::{
     Addition, Bulk, CpuCondition, Cube, Guard, Program, Quantified, Quantifier, Rule, Scope,
@@ -99,22 +99,21 @@ impl Witness {
     /// Probability by outcome, and of diverging, by elimination on the whole chain with exact rationals.
     pub(crate) fn probabilities(&self, outcomes: usize) -> (Vec<f64>, f64) {
         // Each row: for each state the probability to go there next, as numerators over one denominator.
-        let mut rows: Vec<HashMap<usize, Ratio>> = self.transitions.iter().map(|row| uniform(row)).collect();
+        let mut rows: Vec<BTreeMap<usize, Ratio>> = self.transitions.iter().map(|row| uniform(row)).collect();
         let mut alive: Vec<usize> = (1..self.states.len()).filter(|state| self.outcomes[*state].is_none()).collect();
-        // Remove state after state; what leads to it leads to where it leads. A state that cannot be left keeps its mass.
+        // Remove state after state; what leads to it leads to where it leads. A state that cannot be left keeps its
+        // mass.
         while let Some(removed) = alive.pop() {
             let row = leaving(&rows[removed], removed);
-            for source in 0..rows.len() {
-                if let Some(mass) = (source != removed).then(|| rows[source].remove(&removed)).flatten() {
-                    for (target, share) in &row {
-                        let more = mass.times(share);
-                        let sum = rows[source].entry(*target).or_insert_with(Ratio::zero);
-                        *sum = sum.plus(&more);
-                    }
+            for (_, source) in rows.iter_mut().enumerate().filter(|(source, _)| *source != removed) {
+                let Some(mass) = source.remove(&removed) else { continue };
+                for (target, share) in &row {
+                    let sum = source.entry(*target).or_insert_with(Ratio::zero);
+                    *sum = sum.plus(&mass.times(share));
                 }
             }
         }
-        let row = if self.outcomes[0].is_some() { HashMap::from([(0, Ratio::one())]) } else { leaving(&rows[0], 0) };
+        let row = if self.outcomes[0].is_some() { BTreeMap::from([(0, Ratio::one())]) } else { leaving(&rows[0], 0) };
         let mut by_outcome = vec![Ratio::zero(); outcomes];
         for (target, share) in &row {
             if let Some(outcome) = self.outcomes[*target] {
@@ -127,20 +126,20 @@ impl Witness {
 }
 
 /// The row without the self-loop: given that the state is left, where to. Empty if it is never left.
-fn leaving(row: &HashMap<usize, Ratio>, state: usize) -> HashMap<usize, Ratio> {
+fn leaving(row: &BTreeMap<usize, Ratio>, state: usize) -> BTreeMap<usize, Ratio> {
     let others = || row.iter().filter(|(target, _)| **target != state);
     let total = others().fold(Ratio::zero(), |sum, (_, share)| sum.plus(share));
     // Mass that was lost to states that are never left is not shared out: only the self-loop is.
     let stay = row.get(&state).cloned().unwrap_or_else(Ratio::zero);
     if total.is_zero() {
-        return HashMap::new();
+        return BTreeMap::new();
     }
     let leave = stay.complement();
     others().map(|(target, share)| (*target, share.over(&leave))).collect()
 }
 
-fn uniform(transitions: &[(usize, usize)]) -> HashMap<usize, Ratio> {
-    let mut row = HashMap::new();
+fn uniform(transitions: &[(usize, usize)]) -> BTreeMap<usize, Ratio> {
+    let mut row = BTreeMap::new();
     for (_, target) in transitions {
         let share = row.entry(*target).or_insert_with(Ratio::zero);
         *share = share.plus(&Ratio { part: UBig::ONE, whole: transitions.len().into() });
@@ -324,10 +323,10 @@ fn after(rule: &Rule, state: &LabelledState, actor: Actor) -> LabelledState {
 /// Counters count modulo their width.
 fn add(mut word: u128, additions: &[Addition]) -> u128 {
     for Addition { offset, width, delta } in additions {
-        let modulus = 1_i128 << width;
-        let value = (word >> offset) as i128 % modulus;
-        let sum = (value + i128::from(*delta)).rem_euclid(modulus);
-        word = word - ((value as u128) << offset) + ((sum as u128) << offset);
+        let modulus = 1_u128 << width;
+        let value = (word >> offset) % modulus;
+        let sum = (value + modulus).wrapping_add_signed(i128::from(*delta)) % modulus;
+        word = word - (value << offset) + (sum << offset);
     }
     word
 }

@@ -1,0 +1,64 @@
+"""The same model for other checkers: Promela for Spin, Murphi for Rumur, TLA+ for TLC.
+
+A Program and a labelled initial state become text whose distinct states and generated transitions are exactly those of
+the concrete space: CPUs keep their identities and no symmetry is used. One transition of the Program is one transition
+there, so a foreign checker that reports other counts has found a defect in one of the two.
+
+`steps` decodes masks to fields, `notation` writes conditions, and one module a language writes the rest. Rejected: one
+process for each actor, which Spin would like better, as its counts then depend on where Spin cuts atomic steps.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from tdxexplore import _core
+from tdxexplore.errors import BadModel, InternalError
+from tdxexplore.export.murphi import murphi
+from tdxexplore.export.promela import promela
+from tdxexplore.export.steps import Expected, Form
+from tdxexplore.export.tla import CONFIGURATION, tla
+from tdxexplore.tdx.scenarios import initial_state
+
+if TYPE_CHECKING:
+    from tdxexplore.question import Question
+
+__all__ = ["CONFIGURATION", "Expected", "Form", "Language", "export", "murphi", "promela", "tla"]
+
+Language = Literal["promela", "murphi", "tla"]
+
+# Orbits are explored for the counts in the header; a model with more of them is written without.
+_COUNTED = 200_000
+
+
+def export(question: Question, to: Language, module: str = "") -> str:
+    """A question as a model for another checker.
+
+    Args:
+        question: What is asked.
+        to: The language.
+        module: Name of a TLA+ module and so of its file; default: made from the model's name.
+
+    Raises:
+        BadModel: Something in the question is not allowed, or the name cannot be that of a module.
+    """
+    compiled = question.compile()
+    start = initial_state(compiled.model, question.topology, compiled.scenario)
+    form = Form(compiled.program, start, _expected(question))
+    if to == "tla":
+        return tla(form, module)
+    return promela(form) if to == "promela" else murphi(form)
+
+
+def _expected(question: Question) -> Expected | None:
+    compiled, threads = question.compile(), len(os.sched_getaffinity(0))
+    try:
+        found = compiled.native.explore(question.initial(), threads=threads, max_states=_COUNTED, measures=False)
+    except _core.BadModel as error:
+        raise BadModel(str(error)) from None
+    except _core.InternalError as error:
+        raise InternalError(str(error)) from None
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return Expected.of(compiled.program, found)

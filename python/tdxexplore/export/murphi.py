@@ -1,0 +1,184 @@
+"""Murphi, for Rumur: a rule for each way through a step, in a ruleset over the CPUs or packages that may take it.
+
+Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space; deadlock
+detection is off, as terminal states are what the model is about. Source: the Murphi and Rumur manuals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.export.notation import Acting, Notation, is_flag
+from tdxexplore.model import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tdxexplore.export.steps import Change, Each, Form, Step, Way
+    from tdxexplore.model.expr import Value
+    from tdxexplore.model.program import Slot
+
+_ARRAYS = {Scope.PACKAGE: ("package_id", "package"), Scope.CPU: ("cpu_id", "cpu")}
+
+
+def murphi(form: Form) -> str:
+    """The text of a model for Rumur."""
+    return _Murphi(form).text()
+
+
+class _Murphi(Notation):
+    comment = "--"
+    and_, or_, not_, equal, unequal = "&", "|", "!", "=", "!="
+    false, true = "false", "true"
+    reserved = """
+        alias array assert assume begin bool boolean by case clear const cover do else elsif end endalias endexists
+        endfor endforall endfunction endif endprocedure endrecord endrule endruleset endstartstate endswitch endwhile
+        enum error exists false for forall from function if in interface invariant isundefined ismember liveness map
+        multiset multisetadd multisetcount multisetremove multisetremovepred none of ohead procedure process program
+        property put real record return rule ruleset scalarset startstate string switch then to traceuntil true type
+        undefine union union var while
+        c i p q j cpu package cpu_id package_id package_of fatal
+    """
+
+    def running(self) -> list[str]:
+        lines = [
+            "Run:  rumur --symmetry-reduction off --deadlock-detection off --output FILE.c FILE.m",
+            "      && cc -std=c11 -O3 -mcx16 -o FILE FILE.c -lpthread && ./FILE",
+        ]
+        if (expected := self.form.expected) is not None:
+            lines += [f"Rumur should print {expected.states} states, {expected.transitions} rules fired."]
+        return lines
+
+    def variable(self, slot: Slot, who: str) -> str:
+        name = self.fields[slot.name]
+        return name if slot.scope is Scope.GLOBAL else f"{_ARRAYS[slot.scope][1]}[{who}].{name}"
+
+    def value(self, slot: Slot, value: Value) -> str:
+        return self.constants.get((slot.name, value)) or str(value).lower()
+
+    def exists(self, scope: Scope, who: str, conditions: Sequence[str]) -> str:
+        return f"(exists {who}: {_ARRAYS[scope][0]} do {self.all(conditions)} endexists)"
+
+    # -- the text -----------------------------------------------------------------------------------------------------
+
+    def text(self) -> str:
+        form = self.form
+        lines = [
+            *self.header(),
+            "",
+            "type",
+            f"  cpu_id: 0 .. {form.cpus - 1};",
+            f"  package_id: 0 .. {form.packages - 1};",
+            *self._variables(),
+            *self._functions(),
+            *(line for step in form.steps for line in self._step(step)),
+            *self._start(),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _variables(self) -> list[str]:
+        lines = ["", "var"]
+        lines += [f"  {self._declaration(s)}" for s in self.form.slots(Scope.GLOBAL)]
+        for scope, (index, name) in _ARRAYS.items():
+            if slots := self.form.slots(scope):
+                lines += [f"  {name}: array [{index}] of record"]
+                lines += [*(f"    {self._declaration(s)}" for s in slots), "  end;"]
+        return lines
+
+    def _declaration(self, slot: Slot) -> str:
+        if is_flag(slot):
+            kind = "boolean"
+        elif isinstance(slot.values[0], str):
+            kind = f"enum {{ {', '.join(self.constants[slot.name, v] for v in slot.values)} }}"
+        else:
+            kind = f"0 .. {slot.values[-1]}"
+        return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
+
+    def _functions(self) -> list[str]:
+        homes = self.form.start.package_of
+        text = str(homes[-1])
+        for cpu in reversed(range(1, self.form.cpus)):
+            if homes[cpu] != homes[cpu - 1]:
+                text = f"(c < {cpu} ? {homes[cpu - 1]} : {text})"
+        lines = []
+        if self.form.packages > 1:
+            lines += ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
+        lines += ["", *self.comments(["Outcomes of terminal states, the first that holds; violated invariants."])]
+        if self.form.fatal:
+            lines += self._disjunction("fatal", self.holds(self.form.fatal))
+        for kind, found, conditions in self.form.properties:
+            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
+            lines += self._disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
+        return lines
+
+    def _disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+        head = f"function {name}(): boolean; begin return"
+        return [head, *(f"  {part} |" for part in parts[:-1]), f"  {parts[-1]};", "end;"]
+
+    def _step(self, step: Step) -> list[str]:
+        acting = self.acting[step.label.scope]
+        rules = [line for way in step.ways for line in self._rule(step, way, acting)]
+        who = acting.cpu or acting.package
+        if not who:
+            return [*self.begins(step), *rules]
+        head = f"ruleset {who}: {_ARRAYS[step.label.scope][0]} do"
+        return [*self.begins(step), head, *(f"  {line}" for line in rules), "endruleset;"]
+
+    def _rule(self, step: Step, way: Way, acting: Acting) -> list[str]:
+        guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])]
+        guard += self.condition(way.condition, acting)
+        title = f"{step.actor}: {step.label.name} ({self.way(way)})"
+        early = [e for e in way.each if e.early]
+        names = [f"var hit_{n}: array [{self._index(e)}] of boolean;" for n, e in enumerate(early)]
+        return [
+            f'rule "{_quoted(title)}"',
+            f"  {self.all(guard)}",
+            "==>",
+            *names,
+            "begin",
+            *(f"  {line}" for line in self._effect(way, acting)),
+            "end;",
+        ]
+
+    def _effect(self, way: Way, acting: Acting) -> list[str]:
+        if way.trap:
+            return [f'error "{_quoted(way.trap)}";']
+        lines = []
+        for number, each in enumerate(e for e in way.each if e.early):
+            lines += [f"for i: {self._index(each)} do hit_{number}[i] := {self._hit(each, acting)}; end;"]
+        number = 0
+        for each in way.each:
+            hit = f"hit_{number}[i]" if each.early else self._hit(each, acting)
+            changes = " ".join(f"{self.variable(c.slot, 'i')} := {self.value(c.slot, c.value)};" for c in each.changes)
+            lines += [f"for i: {self._index(each)} do if {hit} then {changes} end; end;"]
+            number += each.early
+        return [*lines, *(self._own(c, acting) for c in way.changes)]
+
+    def _index(self, each: Each) -> str:
+        return _ARRAYS[Scope.PACKAGE if each.member.over == "packages" else Scope.CPU][0]
+
+    def _hit(self, each: Each, acting: Acting) -> str:
+        return self.all([*self.outside(each.member, acting, "i"), *self.like(each.member, "i")])
+
+    def _own(self, change: Change, acting: Acting) -> str:
+        who = {Scope.CPU: acting.cpu, Scope.PACKAGE: acting.package}.get(change.slot.scope, "")
+        target = self.variable(change.slot, who)
+        if change.delta:
+            return f"{target} := {target} {'+' if change.delta > 0 else '-'} {abs(change.delta)};"
+        return f"{target} := {self.value(change.slot, change.value)};"
+
+    def _start(self) -> list[str]:
+        lines = ["", 'startstate "start"', "begin"]
+        for slot in (s for scope in Scope for s in self.form.slots(scope)):
+            starts = self.form.starts(slot)
+            if slot.scope is not Scope.GLOBAL and len(set(starts)) == 1:
+                target = self.variable(slot, "i")
+                body = f"{target} := {self.value(slot, starts[0])};"
+                lines += [f"  for i: {_ARRAYS[slot.scope][0]} do {body} end;"]
+            else:
+                lines += [f"  {self.variable(slot, str(i))} := {self.value(slot, v)};" for i, v in enumerate(starts)]
+        return [*lines, "end;"]
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "/").replace('"', "'")

@@ -1,0 +1,275 @@
+"""A Program on a topology, decoded for people: masks become fields, rules become steps with their ways.
+
+What every language needs and none says differently: which values a mask stands for, which rules belong to one step,
+what the ways through it have in common, and in which order bulk updates may be written one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import Scope
+
+if TYPE_CHECKING:
+    from tdxexplore import _core
+    from tdxexplore.model import Program, State
+    from tdxexplore.model.code import Label
+    from tdxexplore.model.expr import Value
+    from tdxexplore.model.program import Atom, Bulk, Cube, Guard, Rule, Slot, Update
+    from tdxexplore.model.record import Property
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A field has one of these values."""
+
+    slot: Slot
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a CPU or a package of a group must be like; see `tdxexplore.model.program.Atom`."""
+
+    over: str
+    cpu: tuple[Test, ...]
+    package: tuple[Test, ...]
+    nested: tuple[tuple[bool, tuple[Test, ...]], ...] = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the fields that it looks at."""
+        tests = (*self.cpu, *self.package, *(t for _, inner in self.nested for t in inner))
+        return frozenset(t.slot.name for t in tests)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Tests of the fields of whoever acts, and whether some member of a group is like that, or none."""
+
+    own: tuple[Test, ...]
+    quantified: tuple[tuple[Member, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field takes a value, or a counter moves by ``delta``."""
+
+    slot: Slot
+    value: Value
+    delta: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A change in every member that was like that before the step.
+
+    Attributes:
+        member: Who.
+        changes: What.
+        early: An earlier one of this step changes what this one looks at: its members must be noted beforehand.
+    """
+
+    member: Member
+    changes: tuple[Change, ...]
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way through a step: a rule, without what its step says already.
+
+    Attributes:
+        number: The rule's number in the Program.
+        notes: What happens on this way, in kernel words.
+        condition: When, besides the step's tests.
+        each: Changes in others; written before the own ones, as they look at the state before the step.
+        changes: Changes in the fields of whoever acts.
+        trap: It must never be enabled; what is wrong if it is.
+    """
+
+    number: int
+    notes: tuple[str, ...]
+    condition: Condition
+    each: tuple[Each, ...]
+    changes: tuple[Change, ...]
+    trap: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of an actor: the rules of one label.
+
+    Attributes:
+        actor: Who takes it.
+        label: What it is.
+        tests: What every way through it tests, the program counters among it.
+        ways: At least one.
+    """
+
+    actor: str
+    label: Label
+    tests: tuple[Test, ...]
+    ways: tuple[Way, ...]
+
+    @property
+    def title(self) -> str:
+        """Actor, functions, step and source, in a line."""
+        words = [*self.label.frames, self.label.name]
+        source = f"  [{self.label.source}]" if self.label.source else ""
+        return f"{self.actor}: {': '.join(words)}{source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a checker should find.
+
+    Attributes:
+        states: Distinct states.
+        transitions: Generated ones, without the initial state.
+        depth: Of the deepest state; the initial one has 0.
+        terminal: Terminal states by outcome.
+    """
+
+    states: int
+    transitions: int
+    depth: int
+    terminal: dict[str, int]
+
+    @classmethod
+    def of(cls, program: Program, native: _core.Exploration) -> Expected | None:
+        """The concrete figures of an exploration; None when it is not complete."""
+        if not native.complete:
+            return None
+        import polars as pl  # noqa: PLC0415 -- only counted exports need tables
+
+        names = [p.name for p, _ in program.outcomes]
+        rows = pl.DataFrame(native.outcomes()).select("outcome", "terminal_states").iter_rows()
+        terminal = {names[code]: int(count) for code, count in rows}
+        return cls(int(native.states), int(native.transitions), native.depth, terminal)
+
+
+class Form:
+    """A Program with a labelled initial state, decoded.
+
+    Args:
+        program: What is written.
+        start: The initial state; it carries the topology.
+        expected: The counts, for the header, when they are known.
+    """
+
+    def __init__(self, program: Program, start: State, expected: Expected | None = None) -> None:
+        self.program = program
+        self.start = start
+        self.expected = expected
+
+    @property
+    def cpus(self) -> int:
+        """CPUs in all."""
+        return len(self.start.cpus)
+
+    @property
+    def packages(self) -> int:
+        """Packages in all."""
+        return len(self.start.packages)
+
+    @property
+    def title(self) -> str:
+        """The model and its topology, in a line."""
+        cpus, packages = self.cpus, self.packages
+        return f"{self.program.name}: {cpus} CPU{'s' * (cpus > 1)} in {packages} package{'s' * (packages > 1)}"
+
+    def slots(self, scope: Scope) -> list[Slot]:
+        """The fields of a scope that can change at all: those of one value need no variable."""
+        return [s for s in self.program.slots.values() if s.scope is scope and len(s.values) > 1]
+
+    def starts(self, slot: Slot) -> list[Value]:
+        """The initial values of a field: one, or one a package or CPU."""
+        scopes = {Scope.GLOBAL: [self.start.globals], Scope.PACKAGE: self.start.packages, Scope.CPU: self.start.cpus}
+        return [values[slot.name] for values in scopes[slot.scope]]
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps, in the order of the Program."""
+        numbered = list(enumerate(self.program.rules))
+        groups = groupby(numbered, key=lambda pair: (pair[1].actor, id(pair[1].label)))
+        return [self._step(list(rules)) for _, rules in groups]
+
+    def holds(self, guards: tuple[Guard, ...]) -> list[Condition]:
+        """A property: one of these conditions."""
+        return [self._condition(g) for g in guards]
+
+    @cached_property
+    def fatal(self) -> list[Condition]:
+        """When a run ends at once: any of these."""
+        return [c for p, guards in self.program.outcomes if p.fatal for c in self.holds(guards)]
+
+    @property
+    def properties(self) -> list[tuple[str, Property, list[Condition]]]:
+        """Outcomes, violated invariants and expectations: (kind, property, when)."""
+        kinds = {
+            "outcome": self.program.outcomes,
+            "violated": self.program.invariants,
+            "expected": self.program.expectations,
+        }
+        return [(kind, p, self.holds(guards)) for kind, properties in kinds.items() for p, guards in properties]
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _step(self, rules: list[tuple[int, Rule]]) -> Step:
+        first = rules[0][1]
+        conditions = [self._condition(rule.guard) for _, rule in rules]
+        shared = tuple(t for t in conditions[0].own if all(t in c.own for c in conditions))
+        rest = [replace(c, own=tuple(t for t in c.own if t not in shared)) for c in conditions]
+        ways = tuple(self._way(number, rule, c) for (number, rule), c in zip(rules, rest, strict=True))
+        counters = (first.label.pc, *first.label.implied)
+        tests = sorted(shared, key=lambda t: t.slot.name not in counters)
+        return Step(self.program.actors[first.actor], first.label, tuple(tests), ways)
+
+    def _way(self, number: int, rule: Rule, condition: Condition) -> Way:
+        each: list[Each] = []
+        for bulk in rule.bulk:
+            new = self._each(bulk)
+            # The same changes may hit a member twice; other changes must not hide what this one looks at.
+            touched = {c.slot.name for e in each if e.changes != new.changes for c in e.changes}
+            each.append(replace(new, early=bool(touched & new.member.reads)))
+        changes = tuple(c for scope, update in rule.own.items() for c in self._changes(scope, update))
+        return Way(number, rule.notes, condition, tuple(each), changes, rule.trap)
+
+    def _each(self, bulk: Bulk) -> Each:
+        scope = Scope.PACKAGE if bulk.target.over == "packages" else Scope.CPU
+        pairs = [(s, s.mask & bulk.clear) for s in self.slots(scope)]
+        assert all(mask in (0, s.mask) for s, mask in pairs)
+        return Each(self._member(bulk.target), tuple(Change(s, s.decode(bulk.set)) for s, mask in pairs if mask))
+
+    def _changes(self, scope: Scope, update: Update) -> list[Change]:
+        found = []
+        moves = {offset: delta for offset, _, delta in update.add}
+        for slot in self.slots(scope):
+            if slot.mask & update.clear:
+                assert slot.mask & ~update.clear == 0
+                found.append(Change(slot, slot.decode(update.set)))
+            elif moves.get(slot.offset):
+                found.append(Change(slot, 0, moves[slot.offset]))
+        return found
+
+    def _condition(self, guard: Guard) -> Condition:
+        own = tuple(t for scope, cube in guard.own.items() for t in self._tests(scope, cube))
+        return Condition(own, tuple((self._member(atom), some) for atom, some in guard.quantified))
+
+    def _member(self, atom: Atom) -> Member:
+        nested = tuple((some, self._tests(Scope.CPU, cube)) for some, cube in atom.nested)
+        cpu, package = self._tests(Scope.CPU, atom.cpu), self._tests(Scope.PACKAGE, atom.package)
+        return Member(atom.over, cpu, package, nested)
+
+    def _tests(self, scope: Scope, cube: Cube) -> tuple[Test, ...]:
+        found = []
+        for slot in self.slots(scope):
+            care, value = cube.care & slot.mask, cube.value & slot.mask
+            values = tuple(v for v in slot.values if not (slot.encode(v) ^ value) & care)
+            if len(values) < len(slot.values):
+                found.append(Test(slot, values))
+        return tuple(found)

@@ -1,0 +1,105 @@
+//! Turns what a search has found into the rows that it answers with.
+
+use std::time::Duration;
+
+use super::breadth_first::Found;
+use super::tally::StateTally;
+use crate::count::Total;
+use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
+use crate::measure::Measures;
+use crate::space::Space;
+use crate::store::StateId;
+use crate::trace::Tracer;
+
+/// What there is to answer with.
+pub(super) struct Answer<'a, S> {
+    pub(super) found: &'a Found,
+    pub(super) measures: Option<&'a Measures>,
+    pub(super) tracer: Tracer<'a, S>,
+}
+
+impl<S: Space> Answer<'_, S> {
+    /// Everything but what the caller knows better: options and time.
+    pub(super) fn exploration(&self) -> Exploration {
+        let Found { tally, levels, .. } = self.found;
+        let mut states = Total::default();
+        for level in levels {
+            states.merge(&level.states);
+        }
+        let mut transitions = Total::default();
+        for rule in &tally.rules {
+            transitions.merge(&rule.transitions);
+        }
+        Exploration {
+            incomplete: self.found.reason,
+            states: states.into_exact(),
+            transitions: transitions.into_exact(),
+            explored: self.found.store.len() as u64,
+            generated: tally.rules.iter().map(|rule| rule.fired).sum(),
+            depth: levels.len() as u32 - 1,
+            state_bits: 0,
+            memory_bytes: self.found.peak_bytes.max(self.measures.map_or(0, |it| it.peak_bytes)) as u64,
+            elapsed: Duration::ZERO,
+            threads: 0,
+            measured: self.measures.map(|it| Measured { cyclic: it.cyclic, diverging: it.diverging }),
+            outcomes: self.outcomes(),
+            invariants: tally.invariants.iter().map(|it| self.predicate(it)).collect(),
+            expectations: tally.expectations.iter().map(|it| self.predicate(it)).collect(),
+            levels: self.levels(),
+            rules: self.rules(),
+        }
+    }
+
+    fn depth(&self, state: StateId) -> u32 {
+        let mut end = 0;
+        let starts_later = |explored: u64| {
+            end += explored;
+            end > u64::from(state.0)
+        };
+        self.found.levels.iter().map(|level| level.explored).position(starts_later).unwrap_or(0) as u32
+    }
+
+    /// The outcomes that were reached.
+    fn outcomes(&self) -> Vec<OutcomeRow> {
+        let row = |(outcome, tally): (usize, &StateTally)| {
+            let first = tally.first?;
+            let interleavings = self.measures.and_then(|it| it.interleavings.as_ref());
+            Some(OutcomeRow {
+                outcome,
+                terminal_states: tally.states.clone().into_exact(),
+                explored_terminals: tally.explored,
+                interleavings: interleavings.and_then(|all| all.exact(outcome)),
+                log10_interleavings: interleavings.and_then(|all| all.log10(outcome)),
+                interleaving_share: interleavings.map(|all| all.share(outcome)),
+                probability: self.measures.and_then(|it| it.probabilities.as_ref()).map(|all| all[outcome]),
+                shortest_steps: self.depth(first),
+                schedule: self.tracer.schedule(first),
+            })
+        };
+        self.found.tally.outcomes.iter().enumerate().filter_map(row).collect()
+    }
+
+    fn predicate(&self, tally: &StateTally) -> PredicateRow {
+        PredicateRow {
+            states: tally.states.clone().into_exact(),
+            shortest_steps: tally.first.map(|first| self.depth(first)),
+            schedule: tally.first.map(|first| self.tracer.schedule(first)),
+        }
+    }
+
+    fn levels(&self) -> Vec<LevelRow> {
+        let levels = self.found.levels.iter();
+        levels
+            .map(|level| LevelRow {
+                explored: level.explored,
+                states: level.states.clone().into_exact(),
+                generated: level.generated,
+            })
+            .collect()
+    }
+
+    fn rules(&self) -> Vec<RuleRow> {
+        let rules = self.found.tally.rules.iter();
+        rules.map(|rule| RuleRow { fired: rule.fired, transitions: rule.transitions.clone().into_exact() }).collect()
+    }
+}
