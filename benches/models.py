@@ -7,9 +7,11 @@ example `increment_lock`. Resource managers and threads are the CPUs.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import Model, Procedure, Scope, State, Topology, cpus, lower
+from tdxexplore.model import Model, Procedure, Scope, State, Topology, cpus, lower, other_cpus
+from tdxexplore.model.program import Atom, Bulk, Cube
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,6 +79,30 @@ def increment_lock(threads: int) -> tuple[Program, State]:
     p.set(lock, False)
     model.add(p)
     return finished(model, threads)
+
+
+def rotation(count: int) -> tuple[Program, State]:
+    """Every CPU's colour moves on at once, CPU by CPU out of step.
+
+    All bulk updates of a rule look at the state before it. The language assigns in order, so it cannot write this one:
+    the second and third update are put into the Program.
+    """
+    model = Model("rotation")
+    colour = model.enum("colour", ["red", "green", "blue"], Scope.CPU)
+    p = Procedure("light", Scope.CPU)
+    with p.loop():
+        p.step("switch")
+        p.set_each(other_cpus, colour == "red", {colour: "green"})
+    model.add(p)
+    program, start = finished(model, count)
+    slot = program.slots["colour"]
+
+    def turn(old: str, new: str) -> Bulk:
+        return Bulk(Atom("cpus", Cube(slot.mask, slot.encode(old))), slot.mask, slot.encode(new))
+
+    turns = (turn("red", "green"), turn("green", "blue"), turn("blue", "red"))
+    assert program.rules[0].bulk == turns[:1]
+    return replace(program, rules=(replace(program.rules[0], bulk=turns), *program.rules[1:])), start
 
 
 @contextmanager

@@ -5,7 +5,19 @@ to Ctrl-C, and may run in several threads at once.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypedDict, final
+from typing import Literal, TypedDict, final, type_check_only
+
+__all__ = [
+    "BadModel",
+    "BadSchedule",
+    "Exploration",
+    "InternalError",
+    "Program",
+    "Replay",
+    "Table",
+    "Trap",
+    "__version__",
+]
 
 class BadModel(ValueError):
     """A Program or an initial state that the engine cannot run; the message says what, where and what is allowed."""
@@ -29,6 +41,7 @@ class InternalError(RuntimeError):
 
 __version__: str
 
+@type_check_only
 class Progress(TypedDict):
     """The counters of a search under way."""
 
@@ -207,7 +220,8 @@ class Exploration:
 
         Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string), `explored_terminals` (u64),
         `interleavings` (decimal string or null), `log10_interleavings`, `interleaving_share`, `probability` (f64 or
-        null), `shortest_steps` (u32), `schedule` (string).
+        null), `shortest_steps` (u32), `schedule` (string, or null if a limit
+        kept it from being found).
         """
 
     def invariants(self) -> Table:

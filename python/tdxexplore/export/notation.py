@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.model import Scope
@@ -199,7 +199,8 @@ class Notation(ABC):
     def comments(self, lines: Iterable[str], indent: str = "") -> list[str]:
         """Comment lines, wrapped."""
         width = _WIDTH - len(indent)
-        wrapped = [part for line in lines for part in wrap(line, width, subsequent_indent="    ") or [""]]
+        layout = TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        wrapped = [part for line in lines for part in layout.wrap(line) or [""]]
         return [f"{indent}{self.comment} {line}".rstrip() for line in wrapped]
 
     def header(self) -> list[str]:

@@ -62,7 +62,12 @@ def lower(model: Model) -> Program:
         name=model.name,
         slots=slots,
         actors=tuple(code.actor for code in model.codes),
-        index=tuple(n for code in model.codes for n, scope in code.counters.items() if scope is Scope.GLOBAL),
+        index=tuple(
+            name
+            for code in model.codes
+            for name, scope in code.counters.items()
+            if scope is not Scope.PACKAGE and slots[name].width
+        ),
         rules=tuple(rules),
         outcomes=tuple((p, anyone.guards(p.when)) for p in model.outcomes),
         invariants=tuple((p, anyone.guards(Not(p.when))) for p in model.invariants),

@@ -206,7 +206,7 @@ class Program:
         name: For messages.
         slots: The layout, by field name.
         actors: In order of declaration.
-        index: Global program counters, by which the engine finds the rules that may fire.
+        index: Program counters of actors and CPUs, by which the engine finds the rules that may fire.
         rules: In order of declaration: actor, step, way through it.
         outcomes, invariants, expectations: Properties with the guards under which they hold (outcome, expectation)
             or are violated (invariant).

@@ -75,7 +75,7 @@ pub struct OutcomeRow {
     /// Steps of the shortest trace.
     pub shortest_steps: u32,
     /// A shortest trace.
-    pub schedule: String,
+    pub schedule: Option<String>,
 }
 
 /// The states in which an invariant is violated, or an expectation met.

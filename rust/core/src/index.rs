@@ -9,7 +9,7 @@
 //! Rejected: one table over the combinations of all counters; it filters no rule that a single AND would not, and
 //! its size is the product of the counters.
 
-use crate::program::{Cube, Program, RuleId, low_bits};
+use crate::program::{Cube, Field, Program, RuleId, Scope, low_bits};
 
 /// Rules by the program-counter values that they test.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ struct Counter {
 impl RuleIndex {
     pub(crate) fn new(program: &Program) -> Self {
         let mut counters: Vec<Counter> = Vec::new();
-        for id in &program.index {
-            let field = &program.fields[id.index()];
+        let global = |field: &&Field| field.scope == Scope::Global;
+        for field in program.index.iter().map(|id| &program.fields[id.index()]).filter(global) {
             counters.push(Counter {
                 offset: field.offset,
                 mask: low_bits(field.width),

@@ -29,8 +29,8 @@
 //! assert_eq!(exploration.states, 8_u8.into()); // which stand for 2^3 states
 //! let done = &exploration.outcomes[0];
 //! assert_eq!(done.interleavings, Some(6_u8.into())); // 3! orders
-//! assert_eq!(done.schedule, "000");
-//! assert_eq!(replay(&program, &initial, &done.schedule)?.states[3].packages[0].cpus, [1, 1, 1]);
+//! assert_eq!(done.schedule.as_deref(), Some("000"));
+//! assert_eq!(replay(&program, &initial, "000")?.states[3].packages[0].cpus, [1, 1, 1]);
 //! # Ok::<(), tdxexplore_core::Error>(())
 //! ```
 //!
@@ -43,9 +43,11 @@ mod exploration;
 mod frontier;
 mod graph;
 mod index;
+mod inline_set;
 mod labelled;
 mod limits;
 mod measure;
+mod memory;
 pub mod program;
 mod progress;
 mod replay;

@@ -97,7 +97,7 @@ pub(crate) fn outcomes(py: Python<'_>, exploration: &Exploration) -> PyResult<Ta
             Column::f64_or_null("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
             Column::f64_or_null("probability", rows.clone().map(|row| row.probability)),
             Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
-            Column::text("schedule", rows.map(|row| row.schedule.clone())),
+            Column::text_or_null("schedule", rows.map(|row| row.schedule.clone())),
         ],
     )
 }

@@ -322,7 +322,7 @@ pub struct Program {
     pub fields: Vec<Field>,
     /// Who acts.
     pub actors: Vec<String>,
-    /// Global fields that act as program counters.
+    /// Fields of global or CPU scope that act as program counters.
     pub index: Vec<FieldId>,
     /// The rules, in the order of their declaration.
     pub rules: Vec<Rule>,

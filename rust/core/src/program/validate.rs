@@ -81,8 +81,8 @@ impl Checker<'_> {
     fn index(&self) -> Result<(), Error> {
         for id in &self.program.index {
             let Field { name, scope, width, .. } = &self.program.fields[id.index()];
-            if *scope != Scope::Global {
-                return Err(Error::program(format!("Program: `index` names `{name}`, which is not a global field")));
+            if *scope == Scope::Package {
+                return Err(Error::program(format!("Program: `index` names `{name}`, which is a field of a package")));
             }
             if *width > WIDEST_INDEX {
                 return Err(Error::program(format!(

@@ -73,7 +73,7 @@ impl<S: Space> Answer<'_, S> {
                 interleaving_share: interleavings.map(|all| all.share(outcome)),
                 probability: self.measures.and_then(|it| it.probabilities.as_ref()).map(|all| all[outcome]),
                 shortest_steps: self.depth(first),
-                schedule: self.tracer.schedule(first),
+                schedule: Some(self.tracer.schedule(first)),
             })
         };
         self.found.tally.outcomes.iter().enumerate().filter_map(row).collect()

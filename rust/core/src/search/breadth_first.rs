@@ -19,6 +19,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::chunk::{Chunk, Failure, Ids, Merge, Setting, observe};
+use super::predicates::Predicates;
 use super::tally::{LevelTally, Tally};
 use crate::error::Error;
 use crate::frontier::Frontier;
@@ -65,6 +66,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
     pub(crate) fn new(
         program: &'s Program,
         space: &'s S,
+        predicates: &'s Predicates<S>,
         keeps_graph: bool,
         limits: Limits,
         watch: &'s Watch<'s>,
@@ -72,8 +74,8 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         let setting = Setting {
             program,
             space,
+            predicates,
             has_traps: program.rules.iter().any(|rule| rule.trap.is_some()),
-            has_fatal_outcomes: program.outcomes.iter().any(|outcome| outcome.fatal),
             keeps_graph,
         };
         let threads = rayon::current_num_threads();
@@ -294,7 +296,8 @@ mod tests {
         let watch = Watch::start(&monitor, &limits);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mut search = BreadthFirst::new(&program, &space, true, limits, &watch);
+            let predicates = Predicates::new(&program, &space);
+            let mut search = BreadthFirst::new(&program, &space, &predicates, true, limits, &watch);
             search.frontier = Frontier::with_batches_up_to(largest_batch);
             search.run(&initial).unwrap()
         })

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::predicates::Predicates;
 use super::tally::Tally;
 use crate::frontier;
 use crate::graph::Graph;
@@ -33,11 +34,11 @@ pub(crate) enum Failure {
 }
 
 /// What is the same for all chunks.
-pub(crate) struct Setting<'s, S> {
+pub(crate) struct Setting<'s, S: Space> {
     pub(crate) program: &'s Program,
     pub(crate) space: &'s S,
+    pub(crate) predicates: &'s Predicates<S>,
     pub(crate) has_traps: bool,
-    pub(crate) has_fatal_outcomes: bool,
     /// Whether transitions are kept for the measures.
     pub(crate) keeps_graph: bool,
 }
@@ -159,7 +160,7 @@ impl<S: Space> Chunk<S> {
         });
         tally.level.generated += (successors.len() - before) as u64;
         if successors.len() == before {
-            let outcome = program.outcomes.iter().position(|outcome| space.any_holds(&outcome.when, workspace));
+            let outcome = setting.predicates.outcome(*space, workspace);
             match outcome {
                 Some(outcome) => {
                     tally.outcomes[outcome].add(source, &weight);
@@ -261,30 +262,23 @@ pub(crate) fn observe<S: Space>(
     workspace: &mut S::Workspace,
     tally: &mut Tally,
 ) -> u8 {
-    let Setting { program, space, .. } = setting;
+    let Setting { space, predicates, .. } = setting;
     space.load(packed, workspace);
     let weight = space.orbit_size(workspace);
     tally.level.explored += 1;
     tally.level.states.add(&weight, 1);
-    for (invariant, tally) in program.invariants.iter().zip(&mut tally.invariants) {
-        if space.any_holds(&invariant.violated_when, workspace) {
+    for (invariant, tally) in predicates.invariants.iter().zip(&mut tally.invariants) {
+        if Predicates::any_holds(*space, invariant, workspace) {
             tally.add(id, &weight);
         }
     }
-    for (expectation, tally) in program.expectations.iter().zip(&mut tally.expectations) {
-        if space.any_holds(&expectation.when, workspace) {
+    for (expectation, tally) in predicates.expectations.iter().zip(&mut tally.expectations) {
+        if Predicates::any_holds(*space, expectation, workspace) {
             tally.add(id, &weight);
         }
     }
-    if !setting.has_fatal_outcomes {
+    let Some(outcome) = predicates.fatal_outcome(space, workspace) else {
         return NO_OUTCOME;
-    }
-    let holds = |at: usize| space.any_holds(&program.outcomes[at].when, workspace);
-    if !(0..program.outcomes.len()).any(|at| program.outcomes[at].fatal && holds(at)) {
-        return NO_OUTCOME;
-    }
-    let Some(outcome) = (0..program.outcomes.len()).find(|at| holds(*at)) else {
-        unreachable!("a fatal outcome holds")
     };
     tally.outcomes[outcome].add(id, &weight);
     outcome as u8

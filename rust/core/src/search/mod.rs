@@ -6,11 +6,14 @@
 mod answer;
 mod breadth_first;
 mod chunk;
+mod predicates;
 mod tally;
+mod unlinked;
 
 use self::answer::Answer;
 use self::breadth_first::BreadthFirst;
 use self::chunk::Failure;
+use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::limits::{Limits, Watch};
@@ -72,6 +75,14 @@ pub fn state_bits(program: &Program, initial: &LabelledState, space: SpaceKind) 
 trait InSpace {
     type Answer;
     fn run<S: Space>(self, space: &S) -> Self::Answer;
+
+    /// The same where more is known of the space.
+    fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer
+    where
+        Self: Sized,
+    {
+        self.run(space)
+    }
 }
 
 /// Chooses the type of the space: the one place that lists them.
@@ -86,10 +97,10 @@ fn with_space<T: InSpace>(
     }
     let layout = Layout::new(program, initial)?;
     Ok(match layout.words {
-        1 => task.run(&Concrete::<1>::new(program, initial, layout)),
-        2 => task.run(&Concrete::<2>::new(program, initial, layout)),
-        3..=4 => task.run(&Concrete::<4>::new(program, initial, layout)),
-        5..=8 => task.run(&Concrete::<8>::new(program, initial, layout)),
+        1 => task.run_concrete(&Concrete::<1>::new(program, initial, layout)),
+        2 => task.run_concrete(&Concrete::<2>::new(program, initial, layout)),
+        3..=4 => task.run_concrete(&Concrete::<4>::new(program, initial, layout)),
+        5..=8 => task.run_concrete(&Concrete::<8>::new(program, initial, layout)),
         words => {
             return Err(Error::initial(format!(
                 "concrete space: a state takes {words} words of 64 bits, at most 8 are possible; use the orbit space"
@@ -123,19 +134,50 @@ impl InSpace for Explore<'_> {
     type Answer = Result<Exploration, Error>;
 
     fn run<S: Space>(self, space: &S) -> Self::Answer {
-        // A pool of its own: a search never competes for, nor waits on, the threads of anyone else in the process.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
-        let pool = pool.map_err(|error| Error::options(format!("threads: {error}")))?;
-        pool.install(|| self.explore(space))
+        self.in_pool(|| self.explore(space))
+    }
+
+    fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer {
+        let unlinked = self.options.measuring == Measuring::Off && space.layout().has_free_bits();
+        self.in_pool(|| if unlinked { self.count(space) } else { self.explore(space) })
     }
 }
 
 impl Explore<'_> {
+    /// Runs on a pool of its own: a search never competes for, nor waits on, the threads of anyone else in the process.
+    fn in_pool(&self, search: impl FnOnce() -> Result<Exploration, Error> + Send) -> Result<Exploration, Error> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
+        pool.map_err(|error| Error::options(format!("threads: {error}")))?.install(search)
+    }
+
+    /// Counts concrete states, without links between them; schedules come from the orbit space.
+    fn count<const W: usize>(&self, space: &Concrete<W>) -> Result<Exploration, Error> {
+        let Self { program, initial, options, monitor } = *self;
+        let watch = Watch::start(monitor, &options.limits);
+        let predicates = Predicates::new(program, space);
+        let counted = unlinked::count(program, space, &predicates, space.pack(initial), options.limits, &watch)
+            .map_err(|error| Error::options(format!("memory for the visited set: {error}")))?;
+        if counted.failed {
+            // Where a Program is wrong, the search with links says how to get there.
+            return self.explore(space);
+        }
+        let limits = Limits { max_depth: counted.figures.deepest(), max_states: None, ..options.limits };
+        let guide = Options { space: SpaceKind::Orbit, limits, measuring: Measuring::Off, ..*options };
+        let guide = Explore { options: &guide, ..*self }.explore(&Orbit::new(program, initial))?;
+        let mut exploration = counted.exploration(&guide);
+        exploration.state_bits = u64::from(space.layout().bits);
+        exploration.threads = options.threads;
+        exploration.elapsed = watch.elapsed();
+        Ok(exploration)
+    }
+
     fn explore<S: Space>(&self, space: &S) -> Result<Exploration, Error> {
         let Self { program, initial, options, monitor } = *self;
         let watch = Watch::start(monitor, &options.limits);
         let keeps_graph = options.measuring == Measuring::On;
-        let mut found = BreadthFirst::new(program, space, keeps_graph, options.limits, &watch).run(initial)?;
+        let predicates = Predicates::new(program, space);
+        let mut found =
+            BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, &watch).run(initial)?;
         if let Some((state, failure)) = found.failure {
             let tracer = Tracer { program, initial, space, store: &found.store };
             return Err(self.failure(failure, tracer.schedule(state)));

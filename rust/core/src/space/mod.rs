@@ -11,6 +11,7 @@ mod binomial;
 mod concrete;
 mod layout;
 mod orbit;
+mod planes;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,11 @@ pub(crate) trait Space: Sync {
     /// One unpacked state and the memory to expand it.
     type Workspace: Send + Sync;
 
+    /// A guard of global scope, prepared for this space.
+    type Predicate: Send + Sync;
+
+    fn predicate(&self, guard: &Guard) -> Self::Predicate;
+
     fn workspace(&self) -> Self::Workspace;
 
     /// Packs a labelled state: two states that a symmetry exchanges become equal, if the space has symmetries.
@@ -51,8 +57,8 @@ pub(crate) trait Space: Sync {
     /// Unpacks a state.
     fn load(&self, packed: &[u64], workspace: &mut Self::Workspace);
 
-    /// Whether one of the guards, all of global scope, holds in the loaded state.
-    fn any_holds(&self, guards: &[Guard], workspace: &Self::Workspace) -> bool;
+    /// Whether a predicate holds in the loaded state.
+    fn holds(&self, predicate: &Self::Predicate, workspace: &Self::Workspace) -> bool;
 
     /// The number of labelled states that the loaded state stands for.
     fn orbit_size(&self, workspace: &Self::Workspace) -> Weight;

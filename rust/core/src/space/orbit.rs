@@ -342,6 +342,12 @@ impl Space for Orbit<'_> {
 
     type Workspace = Workspace;
 
+    type Predicate = Guard;
+
+    fn predicate(&self, guard: &Guard) -> Guard {
+        guard.clone()
+    }
+
     fn workspace(&self) -> Workspace {
         Workspace {
             census: Census::default(),
@@ -399,8 +405,8 @@ impl Space for Orbit<'_> {
         }
     }
 
-    fn any_holds(&self, guards: &[Guard], workspace: &Workspace) -> bool {
-        workspace.census.any_holds(guards)
+    fn holds(&self, predicate: &Guard, workspace: &Workspace) -> bool {
+        workspace.census.any_holds(std::slice::from_ref(predicate))
     }
 
     /// The ways to deal out the packages of each class, times, in each package, the CPUs of each class.

@@ -221,12 +221,15 @@ fn planes_never_cross_a_word_and_never_overlap() {
         let layout = Layout::new(&program, &state(0, &packages)).unwrap();
         let mut used = vec![0_u64; layout.words];
         for bit in 0..global {
-            used[bit as usize / 64] |= 1 << (bit % 64);
+            used[(bit / layout.capacity) as usize] |= 1 << (bit % layout.capacity);
         }
-        let planes = layout.cpu_planes.iter().map(|plane| (plane, layout.cpus));
+        let all: u32 = sizes.iter().map(|size| *size as u32).sum();
+        assert_eq!(layout.has_free_bits(), all < 64);
+        let planes = layout.cpu_planes.iter().map(|plane| (plane, all));
         let mut count = 0;
-        for (plane, width) in planes.chain(layout.package_planes.iter().map(|plane| (plane, layout.packages))) {
-            assert!(plane.shift + width <= 64);
+        let of_packages = layout.package_planes.iter().map(|plane| (plane, sizes.len() as u32));
+        for (plane, width) in planes.chain(of_packages) {
+            assert!(plane.shift + width <= layout.capacity);
             let mask = (crate::program::low_bits(width) as u64) << plane.shift;
             assert_eq!(used[plane.word] & mask, 0);
             used[plane.word] |= mask;

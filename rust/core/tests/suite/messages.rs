@@ -43,7 +43,11 @@ fn widths_and_fields_are_checked() {
     refuses(|it| it["fields"].as_array_mut().unwrap().push(field("count", "global")), &["count", "twice"]);
     refuses(|it| it["fields"].as_array_mut().unwrap().push(field("other", "cpu")), &["other", "shares bits"]);
     refuses(|it| it["index"] = json!(["pc"]), &["index", "`pc`"]);
-    refuses(|it| it["index"] = json!(["count"]), &["index", "`count`", "not a global field"]);
+    let of_package = |it: &mut Value| {
+        it["fields"].as_array_mut().unwrap().push(field("busy", "package"));
+        it["index"] = json!(["busy"]);
+    };
+    refuses(of_package, &["index", "`busy`", "field of a package"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn check_length(replayed: &Replay, steps: u32) -> Result<(), TestCaseError> {
 fn check(program: &Program, initial: &LabelledState, space: SpaceKind) -> Result<(), TestCaseError> {
     let answer = explored(program, initial, space);
     for row in &answer.outcomes {
-        let replayed = replay(program, initial, &row.schedule).unwrap();
+        let replayed = replay(program, initial, row.schedule.as_ref().unwrap()).unwrap();
         check_length(&replayed, row.shortest_steps)?;
         prop_assert!(replayed.is_terminal());
         prop_assert_eq!(replayed.outcome, Some(row.outcome));
@@ -98,7 +98,7 @@ fn schedules_of_many_cpus_use_decimal_tokens() {
     let replayed = replay(&program, &initial, "(39)(38)z").unwrap();
     assert_eq!(replayed.steps.iter().map(|step| step.cpu.unwrap()).collect::<Vec<_>>(), [39, 38, 35]);
     let answer = explored(&program, &initial, SpaceKind::Orbit);
-    assert_eq!(answer.outcomes[0].schedule, "0".repeat(40));
+    assert_eq!(answer.outcomes[0].schedule, Some("0".repeat(40)));
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn a_tie_goes_to_the_rule_that_was_declared_first() {
     let program = program(&document);
     let initial = initial(&program, &[&[0]]);
     for space in [SpaceKind::Orbit, SpaceKind::Concrete] {
-        let schedule = &explored(&program, &initial, space).outcomes[0].schedule;
+        let schedule = explored(&program, &initial, space).outcomes[0].schedule.clone().unwrap();
         assert_eq!(schedule, "1");
-        assert_eq!(replay(&program, &initial, schedule).unwrap().steps[0].rule.0, 0);
+        assert_eq!(replay(&program, &initial, &schedule).unwrap().steps[0].rule.0, 0);
     }
 }

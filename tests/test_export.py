@@ -1,0 +1,257 @@
+"""Models for other checkers: the decoded form means what the Program means, and each text holds all of it.
+
+That Spin, Rumur and TLC find our counts is asserted by `benches/peer_counts.py` (``make peers``): they are not
+installed everywhere, and a test that skips proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models import increment_lock, rotation, two_phase_commit
+from random_models import Generator
+from tdxexplore import _core, cli
+from tdxexplore.errors import BadModel
+from tdxexplore.export import Expected, Form, murphi, promela, tla
+from tdxexplore.export.notation import Names
+from tdxexplore.model import Scope, lower
+from tdxexplore.question import Question
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS, initial_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
+
+    from tdxexplore.export.steps import Condition, Member, Step, Test, Way
+    from tdxexplore.model import Program, State
+
+LANGUAGES: dict[str, Callable[[Form], str]] = {"promela": promela, "murphi": murphi, "tla": tla}
+RULE = {"promela": r":: d_step \{{ when_{}\b", "murphi": r'^ *rule ".*\(rule {}(: .*)?\)"$', "tla": r"\\\* rule {}\b"}
+START_OF_COMMENT = {"promela": "//", "murphi": "--", "tla": "\\*"}
+
+
+# -- the decoded form, interpreted as the texts are ---------------------------------------------------------------------
+
+
+class Interpreter:
+    """Runs a form on labelled states, one assignment after the other, as Murphi does."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.home = form.start.package_of
+
+    def count(self) -> tuple[int, int]:
+        seen, waiting, transitions = {self.form.start.key()}, [self.form.start], 0
+        while waiting:
+            for after in self.successors(waiting.pop()):
+                transitions += 1
+                if after.key() not in seen:
+                    seen.add(after.key())
+                    waiting.append(after)
+        return len(seen), transitions
+
+    def successors(self, state: State) -> Iterator[State]:
+        if any(self.holds(c, state, -1, -1) for c in self.form.fatal):
+            return
+        for step in self.form.steps:
+            for p, c in self.instances(step):
+                if self.passes(step.tests, state, p, c):
+                    yield from (self.take(w, state, p, c) for w in step.ways if self.holds(w.condition, state, p, c))
+
+    def instances(self, step: Step) -> list[tuple[int, int]]:
+        match step.label.scope:
+            case Scope.CPU:
+                return [(p, c) for c, p in enumerate(self.home)]
+            case Scope.PACKAGE:
+                return [(p, -1) for p in range(self.form.packages)]
+        return [(-1, -1)]
+
+    def take(self, way: Way, state: State, p: int, c: int) -> State:
+        assert way.trap is None
+        after = state.copy()
+        early = [self.members(e.member, state, p, c) for e in way.each]
+        for each, before in zip(way.each, early, strict=True):
+            for who in before if each.early else self.members(each.member, after, p, c):
+                values = after.packages[who] if each.member.over == "packages" else after.cpus[who]
+                values.update({change.slot.name: change.value for change in each.changes})
+        for change in way.changes:
+            values = self.values(after, change.slot.scope, p, c)
+            old: Any = values[change.slot.name]
+            values[change.slot.name] = old + change.delta if change.delta else change.value
+        return after
+
+    def holds(self, condition: Condition, state: State, p: int, c: int) -> bool:
+        found = ((bool(self.members(m, state, p, c)), some) for m, some in condition.quantified)
+        return self.passes(condition.own, state, p, c) and all(there is some for there, some in found)
+
+    def members(self, member: Member, state: State, p: int, c: int) -> list[int]:
+        if member.over == "packages":
+            return [q for q in range(self.form.packages) if q != p and self.package_like(member, state, q)]
+        near = member.over == "package-cpus"
+        tests = (*member.cpu, *member.package)
+        return [
+            i for i, q in enumerate(self.home) if i != c and (q == p or not near) and self.passes(tests, state, q, i)
+        ]
+
+    def package_like(self, member: Member, state: State, q: int) -> bool:
+        inside = [i for i, home in enumerate(self.home) if home == q]
+        return self.passes(member.package, state, q, -1) and all(
+            any(self.passes(tests, state, q, i) for i in inside) is some for some, tests in member.nested
+        )
+
+    def passes(self, tests: Iterable[Test], state: State, p: int, c: int) -> bool:
+        return all(self.values(state, t.slot.scope, p, c)[t.slot.name] in t.values for t in tests)
+
+    def values(self, state: State, scope: Scope, p: int, c: int) -> dict[str, Any]:
+        return {Scope.GLOBAL: state.globals, Scope.PACKAGE: state.packages[p], Scope.CPU: state.cpus[c]}[scope]
+
+
+def of_question(policy: str, **values: Any) -> Form:
+    question = Question.of(policy, **values)
+    compiled = question.compile()
+    return Form(compiled.program, initial_state(compiled.model, question.topology, compiled.scenario))
+
+
+def counts(program: Program, start: State) -> tuple[int, int]:
+    found = _core.Program(program.text).explore(program.pack(start), measures=False)
+    return int(found.states), int(found.transitions)
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_the_decoded_form_of_random_models_has_the_counts_of_the_engine(block: int) -> None:
+    compared = 0
+    for seed in range(block * 40, block * 40 + 40):
+        try:
+            model, start = Generator(seed).build()
+            program = lower(model)
+            expected = counts(program, start)
+        except (BadModel, _core.Trap):
+            continue
+        form = Form(program, start)
+        assert Interpreter(form).count() == expected, seed
+        compared += 1
+    assert compared >= 20
+
+
+def test_bulk_updates_look_at_the_state_before_the_step() -> None:
+    form = Form(*rotation(3))
+    assert [e.early for e in form.steps[0].ways[0].each] == [False, True, True]
+    assert Interpreter(form).count() == counts(*rotation(3)) == (27, 81)
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_the_decoded_form_of_every_policy_and_scenario_has_the_counts_of_the_engine(policy: str) -> None:
+    compared = 0
+    for scenario in SCENARIOS:
+        form = of_question(policy, module="subset", scenario=scenario, cpus=3, packages=2)
+        assert Interpreter(form).count() == counts(form.program, form.start)
+        compared += 1
+    assert compared == len(SCENARIOS)
+
+
+# -- the texts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_rule_step_source_and_field_is_in_the_text_once(language: str) -> None:
+    form = of_question("dyn-hook-if-enabled", module="subset", scenario="kvm-reload", cpus=3, packages=2)
+    text = LANGUAGES[language](form)
+    rules = form.program.rules
+    assert len(rules) > 400
+    for number in range(len(rules)):
+        assert len(re.findall(RULE[language].format(number), text, re.MULTILINE)) == 1, number
+    # A wrapped comment goes on in the next line.
+    flat = " ".join(re.sub(rf"\s*\n *{re.escape(START_OF_COMMENT[language])} {{4,}}", " ", text).split())
+    for step in form.steps:
+        assert " ".join(step.title.split()) in flat
+    for name in (s.name for scope in Scope for s in form.slots(scope)):
+        assert re.search(rf"\b{re.escape(name)}\b", text) or re.sub(r"\W+", "_", name) in text, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("model", [increment_lock, two_phase_commit])
+def test_the_text_of_a_small_model(
+    language: str, model: Callable[[int], tuple[Program, State]], snapshot: SnapshotAssertion
+) -> None:
+    program, start = model(2)
+    found = _core.Program(program.text).explore(program.pack(start), measures=False)
+    form = Form(program, start, Expected.of(program, found))
+    assert LANGUAGES[language](form) == LANGUAGES[language](Form(program, start, Expected.of(program, found)))
+    assert LANGUAGES[language](form) == snapshot
+
+
+def test_an_incomplete_search_has_no_expected_counts() -> None:
+    program, start = increment_lock(3)
+    found = _core.Program(program.text).explore(program.pack(start), max_states=5, measures=False)
+    assert Expected.of(program, found) is None
+    assert "should print" not in murphi(Form(program, start))
+
+
+def test_names_are_distinct_and_none_is_a_word_of_the_language() -> None:
+    names = Names(["active", "do"])
+    assert [names.new(t) for t in ("active", "pc.kvm", "pc kvm", "PC_KVM", "3rd", "", "when_7")] == [
+        "active_",
+        "pc_kvm",
+        "pc_kvm_2",
+        "PC_KVM_3",
+        "v_3rd",
+        "field",
+        "when_7_",
+    ]
+
+
+# -- the command line ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("promela", "Spin should print 69 states, stored and 115 transitions"),
+        ("murphi", "Rumur should print 69 states, 114 rules fired"),
+        ("tla", "TLC should print 115 states generated (the initial one among them), 69 distinct states found"),
+    ],
+)
+def test_export_prints_the_model_and_the_counts_to_expect(
+    language: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "v19", "--module", "subset", "--scenario", "late-online", "--cpus", "3", "--to", language]
+    assert cli.run(words) == 0
+    out, err = capsys.readouterr()
+    assert line in out
+    assert not err
+
+
+def test_export_writes_a_tla_module_named_after_its_file_and_its_configuration(tmp_path: Path) -> None:
+    assert cli.run(["export", "v19", "--cpus", "2", "--to", "tla", "-o", str(tmp_path / "Bringup.tla")]) == 0
+    assert "MODULE Bringup -" in (tmp_path / "Bringup.tla").read_text()
+    assert "NEXT Next" in (tmp_path / "Bringup.cfg").read_text()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "smv"], 'Choose from: "promela", "murphi", "tla"'),
+        (["--to", "tla", "-o", "{}/model.txt"], "ends in .tla"),
+        (["--to", "tla", "-o", "{}/a-b.tla"], "`a-b` cannot be the name of a TLA+ module"),
+        (["--to", "murphi", "-o", "{}/missing/m.m"], "No such file or directory"),
+        (["--to", "murphi", "-o", "{}"], "Is a directory"),
+        (["--to", "promela", "--cpus", "40"], "--cpus is 40; Promela is written for at most 31 CPUs"),
+        (["--to", "promela", "--scenario", "late"], "scenario `late` is not known"),
+    ],
+)
+def test_export_refuses_bad_input_in_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["export", "v19", *(w.format(tmp_path) for w in words)]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
