@@ -1,13 +1,15 @@
 //! The visited set of the unlinked search: the states themselves in one open-addressed table that all threads share.
 //!
-//! A slot is `W` words. The highest bit of every word of a state is free ([`crate::space::Layout`]) and set once the word is written, so a word
-//! tells by itself whether it is there: a thread takes a slot by exchanging its first word, then writes the others, and
-//! whoever meets the same first word waits for the others before it compares. No locks, no tags, one cache line for most
-//! look-ups, and nothing but states: `8 W` bytes over the load factor.
+//! A slot is `W` words. The highest bit of every word of a state is free ([`crate::space::Layout`]) and set once the
+//! word is written, so a word tells by itself whether it is there: a thread takes a slot by exchanging its first word,
+//! then writes the others, and whoever meets the same first word waits for the others before it compares. No locks, no
+//! tags, and nothing but states: `8 W` bytes over the load factor.
 //!
 //! Slots are found by multiplying the hash with their number, so that the table may have any size.
 //!
-//! Rejected: shards owned by one thread each. Handing successors over costs more than the rare exchange that two threads want.
+//! Rejected: shards that are owned by one thread each, as in [`crate::visited`]. They give ids in a fixed order, which
+//! nobody needs here, and hand every successor over from one thread to another.
+//!
 //! Source: the lockless hash table of Laarman, van de Pol and Weber (2010), with the written bit in the data.
 
 use std::hash::{BuildHasher, Hasher};

@@ -1,10 +1,9 @@
 //! Memory for a large table: zeroed, untouched until it is used, on huge pages where the system has them; and prefetch.
 //!
-//! The one module with unsafe code, small enough to be checked by eye. A random access to gigabytes misses the cache and,
-//! on small pages, the page table as well; with both avoided by prefetch and huge pages, `benches/visited.rs` shows several times
-//! the insertions per second of a plain vector.
+//! The one module with unsafe code, small enough to be checked by eye. A random access to gigabytes misses the cache
+//! and, on small pages, the table of pages as well; prefetch and huge pages are there against the two.
 //!
-//! Rejected: `Vec<AtomicU64>`, which is written once before it is used, and whose pages are small.
+//! Rejected: `Vec<AtomicU64>`, every cell of which is written once before it is used.
 
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]

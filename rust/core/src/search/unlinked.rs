@@ -1,16 +1,17 @@
 //! Breadth-first search that keeps states and nothing else: no ids, no parents, no transitions.
 //!
-//! For the concrete space when no measures are wanted: its states are many and small, and counting them is all there is to do. A
-//! level is cut into blocks; threads take blocks, expand them, and insert the successors into one shared table. Which
-//! thread finds a state first is a matter of chance, but the set of states of each level is not, and every figure is a sum over it.
+//! For the concrete space when no measures are wanted: its states are many and small, and counting them is all there is
+//! to do. A level is cut into blocks; threads take blocks, expand them, and insert the successors into one shared table.
+//! Which thread finds a state first is a matter of chance, but the set of states of each level is not, and every figure
+//! is a sum over it.
 //!
 //! A successor waits in a short queue between the prefetch of its slot and its look-up, so that cache misses overlap.
 //!
 //! Invariant: what is reported is the sum over completed levels. A limit that is hit in the middle of a level drops that
-//! level's figures, so that an incomplete answer does not depend on chance either, unless the clock or memory decided.
+//! level's figures, so that an incomplete answer does not depend on chance either, unless clock or memory decided.
 //!
-//! Traces come from the orbit space, whose levels are as deep (`super::explore` checks that they are). Rejected: parents, which double the
-//! memory and make every insertion wait for an id.
+//! Traces come from the orbit space, whose levels are as deep (`super::explore` checks that they are). Rejected: parents,
+//! which double the memory and make every insertion wait for an id.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;

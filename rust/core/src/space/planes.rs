@@ -1,10 +1,10 @@
 //! Guards and effects of a Program, translated for the bit planes of one topology.
 //!
 //! A cube becomes a list of literals, each one AND on a plane. An effect becomes, for every CPU that may act, two
-//! masks over the words of the state, so that most successors are `(state & keep) | set`. Rules that test the same values of
-//! the same program counters form a [`Group`], and the CPUs that stand at those values are found once for all of them.
+//! masks over the words of the state, so that most successors are `(state & keep) | set`. Rules that test the same
+//! values of the same program counters form a [`Group`], and the CPUs that stand at those values are found once for all.
 //!
-//! Rejected: generating machine code. Literals in a flat list come close, and need no assembler.
+//! Rejected: generating machine code, which needs an assembler for each machine.
 
 use crate::program::{
     Bulk, CpuCondition, Cube, Guard, Program, Quantified, Quantifier, Rule, RuleId, Scope, Update, low_bits,
