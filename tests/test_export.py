@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tdxexplore.model import Program, State
 
 LANGUAGES: dict[str, Callable[[Form], str]] = {"promela": promela, "murphi": murphi, "tla": tla}
-RULE = {"promela": r":: d_step \{{ when_{}\b", "murphi": r'^ *rule ".*\(rule {}(: .*)?\)"$', "tla": r"\\\* rule {}\b"}
+RULE = {"promela": r":: d_step \{{ when_{}\b", "murphi": r"^ *-- rule {}(: .*)?$", "tla": r"\\\* rule {}\b"}
 START_OF_COMMENT = {"promela": "//", "murphi": "--", "tla": "\\*"}
 
 

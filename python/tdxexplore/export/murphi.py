@@ -1,5 +1,7 @@
-"""Murphi, for Rumur: a rule for each way through a step, in a ruleset over the CPUs or packages that may take it.
+"""Murphi, for Rumur: a rule for each step, in a ruleset over the CPUs or packages that may take it.
 
+Ways through a step that exclude each other share a rule and are branches in it, as Rumur looks at every rule for every
+CPU in every state; a free choice has rules of its own, so that each still counts as a transition.
 Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space; deadlock
 detection is off, as terminal states are what the model is about. Source: the Murphi and Rumur manuals.
 """
@@ -117,41 +119,51 @@ class _Murphi(Notation):
 
     def _step(self, step: Step) -> list[str]:
         acting = self.acting[step.label.scope]
-        rules = [line for way in step.ways for line in self._rule(step, way, acting)]
+        choices = dict.fromkeys(way.choice for way in step.ways)
+        rules = [
+            line
+            for choice in choices
+            for line in self._rule(step, [way for way in step.ways if way.choice == choice], acting)
+        ]
         who = acting.cpu or acting.package
         if not who:
             return [*self.begins(step), *rules]
         head = f"ruleset {who}: {_ARRAYS[step.label.scope][0]} do"
         return [*self.begins(step), head, *(f"  {line}" for line in rules), "endruleset;"]
 
-    def _rule(self, step: Step, way: Way, acting: Acting) -> list[str]:
+    def _rule(self, step: Step, ways: Sequence[Way], acting: Acting) -> list[str]:
+        conditions = [self.all(self.condition(way.condition, acting)) for way in ways]
         guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])]
-        guard += self.condition(way.condition, acting)
-        title = f"{step.actor}: {step.label.name} ({self.way(way)})"
-        early = [e for e in way.each if e.early]
-        names = [f"var hit_{n}: array [{self._index(e)}] of boolean;" for n, e in enumerate(early)]
-        return [
-            f'rule "{_quoted(title)}"',
-            f"  {self.all(guard)}",
-            "==>",
-            *names,
-            "begin",
-            *(f"  {line}" for line in self._effect(way, acting)),
-            "end;",
+        title = f"{step.actor}: {step.label.name} ({ways[0].number})"
+        scratch = [
+            f"var hit_{way.number}_{n}: array [{self._index(each)}] of boolean;"
+            for way in ways
+            for n, each in enumerate(way.each)
+            if each.early
         ]
+        lines = [f'rule "{_quoted(title)}"', f"  {self.all(guard)}"]
+        lines += [f"  {'&' if number == 0 else '|'} ({c})" for number, c in enumerate(conditions)]
+        if len(ways) > 1:
+            lines[2] = lines[2].replace("& (", "& ((", 1)
+            lines[-1] += ")"
+        lines += ["==>", *scratch, "begin"]
+        for number, (way, condition) in enumerate(zip(ways, conditions, strict=True)):
+            lines += [f"  {'els' if number else ''}if {condition} then", *self.comments([self.way(way)], "    ")]
+            lines += [f"    {line}" for line in self._effect(way, acting)]
+        return [*lines, "  end;", "end;"]
 
     def _effect(self, way: Way, acting: Acting) -> list[str]:
         if way.trap:
             return [f'error "{_quoted(way.trap)}";']
         lines = []
-        for number, each in enumerate(e for e in way.each if e.early):
-            lines += [f"for i: {self._index(each)} do hit_{number}[i] := {self._hit(each, acting)}; end;"]
-        number = 0
-        for each in way.each:
-            hit = f"hit_{number}[i]" if each.early else self._hit(each, acting)
+        for n, each in enumerate(way.each):
+            if each.early:
+                hit = self._hit(each, acting)
+                lines += [f"for i: {self._index(each)} do hit_{way.number}_{n}[i] := {hit}; end;"]
+        for n, each in enumerate(way.each):
+            hit = f"hit_{way.number}_{n}[i]" if each.early else self._hit(each, acting)
             changes = " ".join(f"{self.variable(c.slot, 'i')} := {self.value(c.slot, c.value)};" for c in each.changes)
             lines += [f"for i: {self._index(each)} do if {hit} then {changes} end; end;"]
-            number += each.early
         return [*lines, *(self._own(c, acting) for c in way.changes)]
 
     def _index(self, each: Each) -> str:

@@ -84,6 +84,7 @@ class Way:
 
     Attributes:
         number: The rule's number in the Program.
+        choice: Ways of a step with the same one exclude each other.
         notes: What happens on this way, in kernel words.
         condition: When, besides the step's tests.
         each: Changes in others; written before the own ones, as they look at the state before the step.
@@ -92,6 +93,7 @@ class Way:
     """
 
     number: int
+    choice: int
     notes: tuple[str, ...]
     condition: Condition
     each: tuple[Each, ...]
@@ -237,7 +239,7 @@ class Form:
             touched = {c.slot.name for e in each if e.changes != new.changes for c in e.changes}
             each.append(replace(new, early=bool(touched & new.member.reads)))
         changes = tuple(c for scope, update in rule.own.items() for c in self._changes(scope, update))
-        return Way(number, rule.notes, condition, tuple(each), changes, rule.trap)
+        return Way(number, rule.choice, rule.notes, condition, tuple(each), changes, rule.trap)
 
     def _each(self, bulk: Bulk) -> Each:
         scope = Scope.PACKAGE if bulk.target.over == "packages" else Scope.CPU

@@ -1,0 +1,360 @@
+"""How this engine and the other checkers are run: each at its best settings, alone, measured from outside.
+
+A run is a process; its wall time and its peak resident size come from the kernel (`wait4`), so an interpreter or a
+virtual machine that has to start is part of it, and compiling a model is not. What a checker says about its own search
+is read from its text: Spin returns 0 after errors, and when its depth limit cut the search.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from tdxexplore import _core
+from tdxexplore.export import CONFIGURATION, Expected, Form, murphi, promela, tla
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tdxexplore.model import Program, State
+
+HERE = Path(__file__).parent
+JAR = HERE / ".peers/tla2tools.jar"
+STATERIGHT = HERE / "stateright/target/release/tdxexplore-stateright"
+THREADS = len(os.sched_getaffinity(0))
+# Spin prints counts with eight digits.
+_DIGITS = 8
+
+
+class Missing(Exception):
+    """A checker that is not installed."""
+
+
+class Stopped(Exception):
+    """A run that a limit ended; the reason."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use: seconds, and bytes of memory."""
+
+    seconds: float = 600
+    memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a process printed and used."""
+
+    output: str
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a checker found; None where it does not say."""
+
+    states: int
+    transitions: int
+    depth: int | None
+    terminal: int | None
+    run: Run
+
+    def check(self, expected: Expected, who: str) -> None:
+        """Every count that the checker gives must be ours."""
+        pairs = {
+            "states": (self.states, expected.states),
+            "transitions": (self.transitions, expected.transitions),
+            "depth": (self.depth, expected.depth),
+            "terminal": (self.terminal, sum(expected.terminal.values())),
+        }
+        for name, (theirs, ours) in pairs.items():
+            assert theirs is None or f"{theirs:.{_DIGITS}g}" == f"{ours:.{_DIGITS}g}", (
+                f"{who} found {theirs} {name}, not {ours}"
+            )
+
+
+class Case:
+    """A model in a folder, in every form.
+
+    Args:
+        name: For tables.
+        program: What is explored.
+        start: The initial state.
+        folder: An empty folder.
+    """
+
+    def __init__(self, name: str, program: Program, start: State, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.cpus = len(start.cpus)
+        initial = program.pack(start)
+        found = _core.Program(program.text).explore(initial, threads=THREADS, measures=False)
+        expected = Expected.of(program, found)
+        assert expected is not None
+        self.expected = expected
+        form = Form(program, start, expected)
+        (folder / "program.json").write_text(program.text)
+        (folder / "initial.json").write_text(initial)
+        (folder / "model.pml").write_text(promela(form))
+        (folder / "model.m").write_text(murphi(form))
+        (folder / "Model.tla").write_text(tla(form, "Model"))
+        (folder / "Model.cfg").write_text(CONFIGURATION)
+
+
+class Checker(ABC):
+    """One way to explore a case.
+
+    Attributes:
+        name: For tables.
+        settings: What was chosen, in words.
+    """
+
+    name: ClassVar[str]
+    settings: str
+
+    @abstractmethod
+    def version(self) -> str:
+        """The installed version.
+
+        Raises:
+            Missing: There is none.
+        """
+
+    def build(self, case: Case) -> None:  # noqa: B027 -- most checkers read a model as it is
+        """Compile the model, where the checker does so."""
+
+    @abstractmethod
+    def find(self, case: Case, limits: Limits) -> Found:
+        """Explore.
+
+        Raises:
+            Stopped: A limit was hit.
+        """
+
+
+class Engine(Checker):
+    """This engine."""
+
+    name = "tdxexplore"
+
+    def __init__(self, space: str, threads: int) -> None:
+        self.space = space
+        self.threads = threads
+        self.settings = f"{space} space, {threads} thread{'s' * (threads > 1)}, no measures"
+
+    def version(self) -> str:
+        return _core.__version__
+
+    def find(self, case: Case, limits: Limits) -> Found:
+        command: list[str | Path] = [sys.executable, HERE / "engine.py", case.folder, self.space, str(self.threads)]
+        run = measured(command, case.folder, limits)
+        found = json.loads(run.output)
+        return Found(found["states"], found["transitions"], found["depth"], None, run)
+
+
+class Spin(Checker):
+    """Spin: every state stored, depth first."""
+
+    name = "Spin"
+
+    def __init__(self, *, optimise: str = "-O3", count_terminal: bool = False) -> None:
+        self.flags = (optimise, "-w", "-DSAFETY", "-DNOREDUCE", "-DNOBOUNDCHECK")
+        self.count_terminal = count_terminal
+        self.settings = (
+            f"spin -a -o2; cc {' '.join(f for f in self.flags if f != '-w')} -DMEMLIM=<memory>; "
+            "pan -m100000 -w<log2 of the states> -E; one thread"
+        )
+
+    def version(self) -> str:
+        return first_line(["spin", "-V"])
+
+    def build(self, case: Case) -> None:
+        compiled(["spin", "-a", "-o2", "model.pml"], case.folder)
+        memory = Limits().memory >> 20
+        compiled(["cc", *self.flags, f"-DMEMLIM={memory}", "-o", "pan", "pan.c"], case.folder)
+
+    def find(self, case: Case, limits: Limits) -> Found:
+        table = min(30, max(16, math.ceil(math.log2(case.expected.states))))
+        ends = "-c0" if self.count_terminal else "-E"
+        run = measured(["./pan", "-m100000", f"-w{table}", ends], case.folder, limits)
+        if "max search depth too small" in run.output or "not completed" in run.output or "pan: out of" in run.output:
+            raise Stopped(tail(run.output))
+        errors = int(number(r"errors: (\d+)", run.output))
+        assert self.count_terminal or not errors, tail(run.output)
+        return Found(
+            int(number(r"(\S+) states, stored", run.output)),
+            int(number(r"(\S+) transitions", run.output)) - 1,
+            None,
+            errors if self.count_terminal else None,
+            run,
+        )
+
+
+class Rumur(Checker):
+    """Rumur, the faster of the Murphi family."""
+
+    name = "Rumur"
+
+    def __init__(self, *, optimise: str = "-O3") -> None:
+        self.flags = ["-std=c11", optimise, "-w", "-mcx16", "-DNDEBUG"]
+        self.options = ["--symmetry-reduction", "off", "--deadlock-detection", "off"]
+        self.options += ["--counterexample-trace", "off", "--threads", str(THREADS)]
+        self.settings = (
+            f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc -std=c11 -O3 -mcx16 -DNDEBUG"
+        )
+
+    def version(self) -> str:
+        return first_line(["rumur", "--version"])
+
+    def build(self, case: Case) -> None:
+        capacity = max(1 << 23, 16 * case.expected.states)
+        options = [*self.options, "--set-capacity", str(capacity), "--output", "model.c", "model.m"]
+        compiled(["rumur", *options], case.folder)
+        compiled(["cc", *self.flags, "-o", "rumured", "model.c", "-lpthread"], case.folder)
+
+    def find(self, case: Case, limits: Limits) -> Found:
+        run = measured(["./rumured"], case.folder, limits)
+        if "No error found" not in run.output:
+            raise Stopped(tail(run.output))
+        states, transitions = (
+            number(r"(\d+) states, \d+ rules", run.output),
+            number(r"(\d+) rules fired in", run.output),
+        )
+        return Found(int(states), int(transitions), None, None, run)
+
+
+class Tlc(Checker):
+    """TLC."""
+
+    name = "TLC"
+
+    def __init__(self, *, workers: int = THREADS) -> None:
+        self.workers = workers
+        self.settings = (
+            "java -XX:+UseParallelGC -Xmx<1/4 of memory> -XX:MaxDirectMemorySize=<1/4 of memory> "
+            f"-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.OffHeapDiskFPSet; -workers {workers} -deadlock -checkpoint 0"
+        )
+
+    def version(self) -> str:
+        if not JAR.exists() or shutil.which("java") is None:
+            raise Missing("TLC")
+        done = subprocess.run(["java", "-cp", JAR, "tlc2.TLC"], capture_output=True, text=True, check=False)
+        java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+        return f"{done.stdout.splitlines()[0]}, {java.splitlines()[0]}"
+
+    def find(self, case: Case, limits: Limits) -> Found:
+        quarter = limits.memory >> 22
+        command = ["java", "-XX:+UseParallelGC", f"-Xmx{quarter}m", f"-XX:MaxDirectMemorySize={quarter}m"]
+        command += ["-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.OffHeapDiskFPSet", "-cp", str(JAR), "tlc2.TLC"]
+        command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc", "Model.tla"]
+        run = measured(command, case.folder, Limits(limits.seconds, 0))
+        shutil.rmtree(case.folder / "tlc", ignore_errors=True)
+        if "No error has been found" not in run.output:
+            raise Stopped(tail(run.output))
+        pairs = re.findall(r"(\d+) states generated, (\d+) distinct states found, 0 states left", run.output)
+        # With several workers TLC's depth is that of whichever found a state first.
+        depth = int(number(r"search is (\d+)", run.output)) - 1 if self.workers == 1 else None
+        return Found(int(pairs[-1][1]), int(pairs[-1][0]) - 1, depth, None, run)
+
+
+class Stateright(Checker):
+    """Stateright, which interprets the Program."""
+
+    name = "Stateright"
+    settings = f"benches/stateright, release, lto; spawn_bfs, {THREADS} threads"
+
+    def version(self) -> str:
+        if not STATERIGHT.exists():
+            raise Missing("Stateright")
+        lock = (HERE / "stateright/Cargo.lock").read_text()
+        return str(re.findall(r'name = "stateright"\nversion = "(.*)"', lock)[0])
+
+    def find(self, case: Case, limits: Limits) -> Found:
+        run = measured([STATERIGHT, "program.json", "initial.json", str(THREADS)], case.folder, limits)
+        try:
+            found = json.loads(run.output)
+        except ValueError:
+            raise Stopped(tail(run.output)) from None
+        return Found(found["states"], found["transitions"], None, None, run)
+
+
+def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run:
+    """Run a process to its end.
+
+    Args:
+        command: What to run.
+        folder: Where.
+        limits: Its memory is address space; 0 leaves it alone, as Java reserves far more than it uses.
+
+    Raises:
+        Stopped: The time was up.
+    """
+
+    def restrict() -> None:
+        if limits.memory:
+            resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
+
+    with tempfile.TemporaryFile("w+") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=restrict,  # noqa: PLW1509 -- no threads run here yet
+        )
+        timer = threading.Timer(limits.seconds, process.kill)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    if process.returncode == -signal.SIGKILL and seconds >= limits.seconds:
+        raise Stopped(f"over {limits.seconds:.0f} s")
+    if process.returncode < 0:
+        raise Stopped(f"ended by signal {-process.returncode}: {tail(text)}")
+    return Run(text, seconds, usage.ru_maxrss * 1024)
+
+
+def compiled(command: Sequence[str], folder: Path) -> None:
+    """Run a compiler."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {tail(done.stdout + done.stderr)}"
+
+
+def first_line(command: Sequence[str]) -> str:
+    """What a program says first, such as its version."""
+    if shutil.which(command[0]) is None:
+        raise Missing(command[0])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+def number(pattern: str, text: str) -> float:
+    """The number that a pattern finds."""
+    match = re.search(pattern, text)
+    assert match is not None, f"no `{pattern}` in: {tail(text)}"
+    return float(match[1])
+
+
+def tail(text: str) -> str:
+    """The end of an output, in a line."""
+    return " / ".join(line.strip() for line in text.strip().splitlines()[-5:])[-300:]
