@@ -11,14 +11,10 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -306,32 +302,24 @@ def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run
         Stopped: The time was up.
     """
 
-    def restrict() -> None:
-        if limits.memory:
-            resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-
-    with tempfile.TemporaryFile("w+") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=restrict,  # noqa: PLW1509 -- no threads run here yet
-        )
-        timer = threading.Timer(limits.seconds, process.kill)
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read()
-    if process.returncode == -signal.SIGKILL and seconds >= limits.seconds:
+    output = folder / "output.txt"
+    alone: list[str | Path] = [
+        sys.executable,
+        "-I",
+        "-S",
+        HERE / "alone.py",
+        str(limits.seconds),
+        str(limits.memory),
+        output,
+    ]
+    done = subprocess.run([*alone, *command], cwd=folder, capture_output=True, text=True, check=True)
+    used = json.loads(done.stdout)
+    text = output.read_text()
+    if used["status"] == -signal.SIGKILL and used["seconds"] >= limits.seconds:
         raise Stopped(f"over {limits.seconds:.0f} s")
-    if process.returncode < 0:
-        raise Stopped(f"ended by signal {-process.returncode}: {tail(text)}")
-    return Run(text, seconds, usage.ru_maxrss * 1024)
+    if used["status"] < 0:
+        raise Stopped(f"ended by signal {-used['status']}: {tail(text)}")
+    return Run(text, used["seconds"], used["peak_bytes"])
 
 
 def compiled(command: Sequence[str], folder: Path) -> None:

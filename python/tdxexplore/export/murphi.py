@@ -133,7 +133,7 @@ class _Murphi(Notation):
 
     def _rule(self, step: Step, ways: Sequence[Way], acting: Acting) -> list[str]:
         conditions = [self.all(self.condition(way.condition, acting)) for way in ways]
-        guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])]
+        guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])] or [self.true]
         title = f"{step.actor}: {step.label.name} ({ways[0].number})"
         scratch = [
             f"var hit_{way.number}_{n}: array [{self._index(each)}] of boolean;"
@@ -141,16 +141,27 @@ class _Murphi(Notation):
             for n, each in enumerate(way.each)
             if each.early
         ]
-        lines = [f'rule "{_quoted(title)}"', f"  {self.all(guard)}"]
-        lines += [f"  {'&' if number == 0 else '|'} ({c})" for number, c in enumerate(conditions)]
-        if len(ways) > 1:
-            lines[2] = lines[2].replace("& (", "& ((", 1)
-            lines[-1] += ")"
-        lines += ["==>", *scratch, "begin"]
-        for number, (way, condition) in enumerate(zip(ways, conditions, strict=True)):
-            lines += [f"  {'els' if number else ''}if {condition} then", *self.comments([self.way(way)], "    ")]
-            lines += [f"    {line}" for line in self._effect(way, acting)]
-        return [*lines, "  end;", "end;"]
+        effects = [[*self.comments([self.way(way)]), *self._effect(way, acting)] for way in ways]
+        if len(ways) == 1:
+            guard += self.condition(ways[0].condition, acting)
+            body = effects[0]
+        else:
+            guard.append(f"({' | '.join(f'({c})' for c in conditions)})")
+            body = []
+            for number, (condition, effect) in enumerate(zip(conditions, effects, strict=True)):
+                body += [f"{'els' if number else ''}if {condition} then", *(f"  {line}" for line in effect)]
+            body.append("end;")
+        head, *tests = guard
+        return [
+            f'rule "{_quoted(title)}"',
+            f"  {head}",
+            *(f"  & {test}" for test in tests),
+            "==>",
+            *scratch,
+            "begin",
+            *(f"  {line}" for line in body),
+            "end;",
+        ]
 
     def _effect(self, way: Way, acting: Acting) -> list[str]:
         if way.trap:
