@@ -57,6 +57,12 @@ class Progress(TypedDict):
     """Bytes held, by accounting."""
     seconds: float
     """Time since the search began."""
+    state_bits: int
+    """Bits of a state; in the orbit space of the initial one, since sizes differ."""
+    bytes_per_state: int
+    """Bytes that a stored state takes, known before the search; the transitions for measures need 6 more each."""
+    expected_states: int | None
+    """How many states there will be, where that is known before the search."""
 
 @final
 class Program:

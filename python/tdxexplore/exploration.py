@@ -251,7 +251,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         timeout: Limit on time, in seconds.
         measures: Count interleavings and probabilities.
         fail_on: The least severe severity that counts as a violation.
-        progress: Called about twice a second with depth, explored, generated, frontier, memory_bytes and seconds.
+        progress: Called about twice a second, first before the search, with the counters of `_core.Progress`.
 
     Returns:
         The exploration; a limit or Ctrl-C makes it incomplete.

@@ -34,7 +34,9 @@ def _line(what: str, c: dict[str, Any]) -> str:
     if "total" in c:
         return f"{what}: {c['done']} of {c['total']} explorations done, last: {c['last']}"
     rate = c["explored"] / max(c["seconds"], 1e-9)
+    expected = "" if c["expected_states"] is None else f" of {c['expected_states']:,}"
     return (
-        f"{what}: depth {c['depth']}, {c['explored']:,} states stored, {c['generated']:,} generated, {rate:,.0f} states/s, "
+        f"{what}: {c['state_bits']} bits and {c['bytes_per_state']} bytes a state; depth {c['depth']}, "
+        f"{c['explored']:,}{expected} states stored, {c['generated']:,} generated, {rate:,.0f} states/s, "
         f"frontier {c['frontier']:,}, {c['memory_bytes'] / 2**20:,.0f} MiB, {c['seconds']:.0f} s"
     )

@@ -66,7 +66,7 @@ pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow,
 pub use labelled::Transition;
 pub use limits::{Limits, Reason};
 pub use program::{Program, RuleId};
-pub use progress::{Monitor, Progress};
+pub use progress::{Monitor, Plan, Progress};
 pub use replay::{Replay, replay};
 pub use search::{Measuring, Options, explore, state_bits};
 pub use space::SpaceKind;

@@ -3,12 +3,12 @@
 //! The one module with unsafe code, small enough to be checked by eye. A random access to gigabytes misses the cache
 //! and, on small pages, the table of pages as well; prefetch and huge pages are there against the two.
 //!
-//! Rejected: `Vec<AtomicU64>`, every cell of which is written once before it is used.
+//! Rejected: `Vec<AtomicU32>`, every cell of which is written once before it is used.
 
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 
 use memmap2::{MmapMut, MmapRaw};
 
@@ -22,7 +22,7 @@ pub(crate) struct Cells {
 impl Cells {
     /// Fails when the system refuses the memory.
     pub(crate) fn zeroed(len: usize) -> std::io::Result<Self> {
-        let bytes = len.max(1).checked_mul(size_of::<AtomicU64>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let bytes = len.max(1).checked_mul(size_of::<AtomicU32>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
         let map = MmapMut::map_anon(bytes)?;
         // A hint: without huge pages the table is slower and otherwise the same.
         #[cfg(target_os = "linux")]
@@ -32,13 +32,13 @@ impl Cells {
 
     /// All cells.
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[AtomicU64] {
+    pub(crate) fn as_slice(&self) -> &[AtomicU32] {
         // SAFETY: the map is private, anonymous and at least `len` cells long, since `zeroed` made it so; it starts at a page, so it is aligned;
-        // every bit pattern is an AtomicU64; it lives as long as `self`, and nobody ever gets another kind of reference
+        // every bit pattern is an AtomicU32; it lives as long as `self`, and nobody ever gets another kind of reference
         // to it, so all accesses are atomic.
         #[allow(clippy::cast_ptr_alignment)]
         unsafe {
-            std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<AtomicU64>(), self.len)
+            std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<AtomicU32>(), self.len)
         }
     }
 
@@ -70,7 +70,7 @@ mod tests {
         assert!(cells.as_slice().iter().all(|cell| cell.load(Relaxed) == 0));
         std::thread::scope(|scope| {
             for half in cells.as_slice().chunks(50_000) {
-                scope.spawn(|| half.iter().enumerate().for_each(|(at, cell)| cell.store(at as u64, Relaxed)));
+                scope.spawn(|| half.iter().enumerate().for_each(|(at, cell)| cell.store(at as u32, Relaxed)));
             }
         });
         assert_eq!(cells.as_slice()[99_999].load(Relaxed), 49_999);

@@ -16,6 +16,21 @@ pub struct Monitor {
     frontier: AtomicU64,
     memory_bytes: AtomicU64,
     elapsed_micros: AtomicU64,
+    state_bits: AtomicU64,
+    bytes_per_state: AtomicU64,
+    expected_states: AtomicU64,
+}
+
+/// What a search will need, as known before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Bits of a state; in the orbit space of the initial one, since sizes differ.
+    pub state_bits: u64,
+    /// Bytes that a stored state takes, rounded up: its words, its place in the visited set, its parent if one is kept. The
+    /// transitions that measures need come on top, 6 bytes each.
+    pub bytes_per_state: u64,
+    /// How many states there will be, if that is known.
+    pub expected_states: Option<u64>,
 }
 
 /// The counters of a search at some moment.
@@ -33,6 +48,8 @@ pub struct Progress {
     pub memory_bytes: u64,
     /// Since the search began.
     pub elapsed: Duration,
+    /// What the search that is under way will need.
+    pub plan: Plan,
 }
 
 impl Monitor {
@@ -57,9 +74,21 @@ impl Monitor {
             frontier: self.frontier.load(Relaxed),
             memory_bytes: self.memory_bytes.load(Relaxed),
             elapsed: Duration::from_micros(self.elapsed_micros.load(Relaxed)),
+            plan: Plan {
+                state_bits: self.state_bits.load(Relaxed),
+                bytes_per_state: self.bytes_per_state.load(Relaxed),
+                expected_states: Some(self.expected_states.load(Relaxed)).filter(|states| *states > 0),
+            },
         }
     }
 
+    pub(crate) fn plan(&self, plan: Plan) {
+        self.state_bits.store(plan.state_bits, Relaxed);
+        self.bytes_per_state.store(plan.bytes_per_state, Relaxed);
+        self.expected_states.store(plan.expected_states.unwrap_or(0), Relaxed);
+    }
+
+    /// Publishes the counters; the plan stays as it was.
     pub(crate) fn report(&self, progress: Progress) {
         self.depth.store(progress.depth, Relaxed);
         self.explored.store(progress.explored, Relaxed);

@@ -54,6 +54,12 @@ impl Store {
         }
     }
 
+    /// Bytes for a state of so many bits.
+    pub(crate) fn bytes_per_state(bits: u64, stride: usize) -> u64 {
+        let start = if stride == 0 { size_of::<u32>() } else { 0 };
+        bits.div_ceil(u64::from(u8::BITS)) + (start + size_of::<StateId>() + size_of::<u8>()) as u64
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.parents.len()
     }

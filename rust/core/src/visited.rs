@@ -78,6 +78,9 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// A slot and its control byte, at the load of a table that is about to grow on average.
+    pub(crate) const BYTES_PER_STATE: u64 = (size_of::<Slot>() as u64 + 1) * 4 / 3;
+
     /// The number of states that are new in this batch.
     pub(crate) fn new_states(&self) -> usize {
         self.new.len()

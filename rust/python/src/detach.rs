@@ -49,7 +49,8 @@ pub(crate) fn detach_with_signals<T: Send>(
                 // The receiver outlives the worker, so the value always arrives.
                 let _ = sender.send(work());
             });
-            let mut next_progress = Instant::now() + PROGRESS_EVERY;
+            // Early once, for what the search will need, and then from time to time.
+            let mut next_progress = Instant::now() + POLL;
             let value = loop {
                 match receiver.recv_timeout(POLL) {
                     Ok(value) => break Some(value),
@@ -123,6 +124,9 @@ fn counters(py: Python<'_>, progress: Progress) -> PyResult<Bound<'_, PyDict>> {
     counters.set_item("frontier", progress.frontier)?;
     counters.set_item("memory_bytes", progress.memory_bytes)?;
     counters.set_item("seconds", progress.elapsed.as_secs_f64())?;
+    counters.set_item("state_bits", progress.plan.state_bits)?;
+    counters.set_item("bytes_per_state", progress.plan.bytes_per_state)?;
+    counters.set_item("expected_states", progress.plan.expected_states)?;
     Ok(counters)
 }
 

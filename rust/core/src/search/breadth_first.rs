@@ -257,6 +257,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             frontier: self.frontier.len() as u64,
             memory_bytes: bytes as u64,
             elapsed: self.watch.elapsed(),
+            ..Progress::default()
         });
     }
 }

@@ -6,23 +6,26 @@
 mod answer;
 mod breadth_first;
 mod chunk;
+mod counting;
 mod predicates;
 mod tally;
-mod unlinked;
 
 use self::answer::Answer;
-use self::breadth_first::BreadthFirst;
+use self::breadth_first::{BreadthFirst, Found};
 use self::chunk::Failure;
+use self::counting::Room;
 use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
-use crate::limits::{Limits, Watch};
-use crate::measure;
+use crate::limits::{Limits, Reason, Watch};
+use crate::measure::{self, Measures};
 use crate::program::Program;
-use crate::progress::Monitor;
-use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::progress::{Monitor, Plan};
+use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Space, SpaceKind};
 use crate::state::LabelledState;
+use crate::store::Store;
 use crate::trace::Tracer;
+use crate::visited::Shard;
 
 /// How to explore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +141,10 @@ impl InSpace for Explore<'_> {
     }
 
     fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer {
-        let unlinked = self.options.measuring == Measuring::Off && space.layout().has_free_bits();
-        self.in_pool(|| if unlinked { self.count(space) } else { self.explore(space) })
+        self.in_pool(|| match self.options.measuring {
+            Measuring::On => self.explore(space),
+            Measuring::Off => self.count().unwrap_or_else(|| self.explore(space)),
+        })
     }
 }
 
@@ -150,52 +155,81 @@ impl Explore<'_> {
         pool.map_err(|error| Error::options(format!("threads: {error}")))?.install(search)
     }
 
-    /// Counts concrete states, without links between them; schedules come from the orbit space.
-    fn count<const W: usize>(&self, space: &Concrete<W>) -> Result<Exploration, Error> {
-        let Self { program, initial, options, monitor } = *self;
-        let watch = Watch::start(monitor, &options.limits);
-        let predicates = Predicates::new(program, space);
-        let counted = unlinked::count(program, space, &predicates, space.pack(initial), options.limits, &watch)
-            .map_err(|error| Error::options(format!("memory for the visited set: {error}")))?;
-        if counted.failed {
-            // Where a Program is wrong, the search with links says how to get there.
-            return self.explore(space);
-        }
-        let limits = Limits { max_depth: counted.figures.deepest(), max_states: None, ..options.limits };
-        let guide = Options { space: SpaceKind::Orbit, limits, measuring: Measuring::Off, ..*options };
-        let guide = Explore { options: &guide, ..*self }.explore(&Orbit::new(program, initial))?;
-        let mut exploration = counted.exploration(&guide);
-        exploration.state_bits = u64::from(space.layout().bits);
-        exploration.threads = options.threads;
-        exploration.elapsed = watch.elapsed();
-        Ok(exploration)
-    }
-
     fn explore<S: Space>(&self, space: &S) -> Result<Exploration, Error> {
-        let Self { program, initial, options, monitor } = *self;
-        let watch = Watch::start(monitor, &options.limits);
-        let keeps_graph = options.measuring == Measuring::On;
-        let predicates = Predicates::new(program, space);
-        let mut found =
-            BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, &watch).run(initial)?;
-        if let Some((state, failure)) = found.failure {
-            let tracer = Tracer { program, initial, space, store: &found.store };
-            return Err(self.failure(failure, tracer.schedule(state)));
-        }
+        let watch = Watch::start(self.monitor, &self.options.limits);
+        let keeps_graph = self.options.measuring == Measuring::On;
+        let mut found = self.search(space, keeps_graph, &watch)?;
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
-            match measure::measure(&found.graph, &found.store, program.outcomes.len(), &watch) {
+            match measure::measure(&found.graph, &found.store, self.program.outcomes.len(), &watch) {
                 Ok(all) => measures = Some(all),
                 Err(reason) => found.reason = Some(reason),
             }
         }
+        let exploration = self.answer(space, &found, measures.as_ref());
+        Ok(Exploration { elapsed: watch.elapsed(), ..exploration })
+    }
+
+    /// Counts concrete states, without links between them, after a look at the orbit space: see [`counting`]. None if their
+    /// codes would be too long.
+    fn count(&self) -> Option<Result<Exploration, Error>> {
+        let Self { program, initial, options, monitor } = *self;
+        let watch = Watch::start(monitor, &options.limits);
+        let orbit = Orbit::new(program, initial);
+        let found = match self.search(&orbit, false, &watch) {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        };
+        let guide = self.answer(&orbit, &found, None);
+        if matches!(guide.incomplete, Some(Reason::Timeout(_) | Reason::Interrupted | Reason::MaxMemory(_))) {
+            return Some(Ok(guide));
+        }
+        let book = Codebook::new(&orbit, &found.store);
+        drop(found);
+        let coded = Coded::new(program, initial, &book)?;
+        let start = coded.encode(initial, &book)?;
+        let room = Room::new(&coded, &guide, options.limits);
+        monitor.plan(counting::plan(&coded, &guide, room));
+        let count = match counting::words(&coded) {
+            1 => counting::count::<1>,
+            2 => counting::count::<2>,
+            3 => counting::count::<3>,
+            _ => counting::count::<4>,
+        };
+        Some(match count(program, &coded, start, room, options.limits, &watch) {
+            Ok(counted) => {
+                let mut exploration = counted.exploration(&guide);
+                exploration.state_bits = u64::from(coded.bits());
+                exploration.threads = options.threads;
+                exploration.elapsed = watch.elapsed();
+                Ok(exploration)
+            }
+            Err(error) => Err(Error::options(format!("memory for the visited set: {error}"))),
+        })
+    }
+
+    /// Everything that can be reached, or why the Program is wrong.
+    fn search<S: Space>(&self, space: &S, keeps_graph: bool, watch: &Watch<'_>) -> Result<Found, Error> {
+        let Self { program, initial, options, .. } = *self;
+        let predicates = Predicates::new(program, space);
+        let state_bits = StateBits { initial }.run(space);
+        let bytes_per_state = Store::bytes_per_state(state_bits, S::STRIDE) + Shard::BYTES_PER_STATE;
+        watch.monitor.plan(Plan { state_bits, bytes_per_state, expected_states: None });
+        let found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial)?;
+        if let Some((state, failure)) = found.failure {
+            let tracer = Tracer { program, initial, space, store: &found.store };
+            return Err(self.failure(failure, tracer.schedule(state)));
+        }
+        Ok(found)
+    }
+
+    /// The tables and traces of what was found.
+    fn answer<S: Space>(&self, space: &S, found: &Found, measures: Option<&Measures>) -> Exploration {
+        let Self { program, initial, options, .. } = *self;
         let tracer = Tracer { program, initial, space, store: &found.store };
-        let answer = Answer { found: &found, measures: measures.as_ref(), tracer };
-        let mut exploration = answer.exploration();
-        exploration.state_bits = StateBits { initial }.run(space);
-        exploration.threads = options.threads;
-        exploration.elapsed = watch.elapsed();
-        Ok(exploration)
+        let exploration = Answer { found, measures, tracer }.exploration();
+        let state_bits = StateBits { initial }.run(space);
+        Exploration { state_bits, threads: options.threads, ..exploration }
     }
 
     fn failure(&self, failure: Failure, schedule: String) -> Error {

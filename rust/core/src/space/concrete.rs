@@ -36,13 +36,8 @@ impl<const W: usize> Concrete<W> {
         Self { layout, topology, moves }
     }
 
-    /// Where the bits of a state lie.
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// A labelled state on planes.
-    pub(crate) fn pack(&self, state: &LabelledState) -> [u64; W] {
+    fn pack(&self, state: &LabelledState) -> [u64; W] {
         let mut words = [0; W];
         words.iter_mut().zip(self.layout.spread(state.global)).for_each(|(word, part)| *word |= part);
         let mut cpu = 0;

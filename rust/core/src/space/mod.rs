@@ -8,6 +8,8 @@
 //! space.
 
 mod binomial;
+mod codebook;
+mod coded;
 mod concrete;
 mod layout;
 mod orbit;
@@ -15,6 +17,8 @@ mod planes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use codebook::Codebook;
+pub(crate) use coded::{Coded, Workspace as CodedWorkspace};
 pub(crate) use concrete::Concrete;
 pub(crate) use layout::Layout;
 pub(crate) use orbit::Orbit;

@@ -438,6 +438,23 @@ impl Space for Orbit<'_> {
     }
 }
 
+impl Workspace {
+    /// The loaded state's global word,
+    pub(super) fn global(&self) -> u128 {
+        self.census.global
+    }
+
+    /// the words of its packages,
+    pub(super) fn package_words(&self) -> impl Iterator<Item = u64> + '_ {
+        self.census.packages.iter().map(|package| package.word)
+    }
+
+    /// and of its CPUs; equal ones are not repeated within a package.
+    pub(super) fn cpu_words(&self) -> impl Iterator<Item = u64> + '_ {
+        self.census.cpus.iter().map(|cpu| cpu.word & WORD)
+    }
+}
+
 #[cfg(test)]
 impl Workspace {
     /// One of the labelled states that the loaded state stands for.

@@ -514,7 +514,7 @@ impl<const W: usize> Masks<W> {
         let mut masks = Self { keep: [u64::MAX; W], set: [0; W] };
         let effect = &rule.effect;
         let (clear, set) = (layout.spread(effect.global.clear), layout.spread(effect.global.set));
-        for at in 0..W.min(3) {
+        for at in 0..W.min(2) {
             masks.keep[at] &= !(clear[at] | set[at]);
             masks.set[at] |= set[at];
         }

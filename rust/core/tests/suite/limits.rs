@@ -107,3 +107,56 @@ fn two_thousand_cpus_fit_the_orbit_space() {
     let choose = |k: u32| (0..k).fold(UBig::ONE, |product, at| product * (2048 - at) / (at + 1));
     assert_eq!(answer.states, (0..=6).map(choose).sum::<UBig>());
 }
+
+/// The search that only counts.
+fn counted(limits: Limits, threads: usize) -> (tdxexplore_core::Exploration, tdxexplore_core::Plan) {
+    let program = program(&counting_cpus(3));
+    let initial = initial(&program, &[&[0; 6]]);
+    let options = Options { space: SpaceKind::Concrete, limits, threads, measuring: Measuring::Off };
+    let monitor = Monitor::default();
+    let answer = explore(&program, &initial, &options, &monitor).unwrap();
+    (answer, monitor.progress().plan)
+}
+
+#[test]
+fn counting_stops_at_whole_levels() {
+    let (full, plan) = counted(Limits::default(), 1);
+    assert_eq!((full.incomplete, full.explored, plan.expected_states), (None, 4096, Some(4096)));
+    let mut stops = 0;
+    for limit in (1..4096).step_by(17) {
+        let limits = Limits { max_states: Some(limit), ..Limits::default() };
+        let (answer, _) = counted(limits, 1);
+        assert_eq!(answer.incomplete, Some(Reason::MaxStates(limit)));
+        assert_eq!(answer.levels, full.levels[..answer.levels.len()]);
+        assert!(answer.explored <= limit);
+        assert_eq!(answer.levels, counted(limits, 3).0.levels);
+        stops += 1;
+    }
+    assert!(stops > 200);
+    let (answer, _) = counted(Limits { max_states: Some(4096), ..Limits::default() }, 2);
+    assert_eq!((answer.incomplete, answer.explored), (None, 4096));
+}
+
+#[test]
+fn counting_to_a_depth_finds_what_the_search_with_links_finds() {
+    for depth in 0..=18 {
+        let limits = Limits { max_depth: Some(depth), ..Limits::default() };
+        let (answer, linked) = (counted(limits, 2).0, limited(limits));
+        assert_eq!(answer.incomplete, (depth < 18).then_some(Reason::MaxDepth(depth)));
+        assert_eq!((&answer.incomplete, &answer.levels), (&linked.incomplete, &linked.levels));
+        assert_eq!((&answer.rules, &answer.transitions), (&linked.rules, &linked.transitions));
+    }
+}
+
+#[test]
+fn counting_needs_the_memory_that_was_planned() {
+    let (full, plan) = counted(Limits::default(), 1);
+    // Blocks and the shares of threads weigh more in a small search than the states.
+    let needed = plan.bytes_per_state * full.explored;
+    assert!(full.memory_bytes >= needed / 2, "{} {needed}", full.memory_bytes);
+    let limit = Some(needed / 3);
+    let (answer, small) = counted(Limits { max_memory: limit, ..Limits::default() }, 1);
+    assert_eq!(answer.incomplete, limit.map(Reason::MaxMemory));
+    assert!(small.expected_states < plan.expected_states);
+    assert!(answer.explored < 4096);
+}
