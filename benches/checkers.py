@@ -80,6 +80,7 @@ class OwnFigures:
 
     seconds: float
     stored: int
+    generated: int
     state_bits: int
     memory_bytes: int
 
@@ -183,10 +184,16 @@ class Engine(Checker):
         return _core.__version__
 
     def find(self, case: Case, limits: Limits) -> Found:
-        command: list[str | Path] = [sys.executable, HERE / "engine.py", case.folder, self.space, str(self.threads)]
-        run = measured(command, case.folder, limits)
+        return self.run(case.folder, limits)
+
+    def run(self, folder: Path, limits: Limits) -> Found:
+        """Explore what `program.json` and `initial.json` in a folder say."""
+        command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, self.space, str(self.threads)]
+        run = measured(command, folder, limits)
         found = json.loads(run.output)
-        own = OwnFigures(found["seconds"], found["explored"], found["state_bits"], found["memory_bytes"])
+        own = OwnFigures(
+            found["seconds"], found["explored"], found["generated"], found["state_bits"], found["memory_bytes"]
+        )
         return Found(found["states"], found["transitions"], found["depth"], None, run, own)
 
 

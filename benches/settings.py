@@ -51,7 +51,8 @@ def main() -> None:
                 lines.append([what, f"{found.run.seconds:.2f}", f"{found.run.peak_bytes / 2**20:.0f}"])
             print(*lines[-1], sep=", ", flush=True)
     note = str(__doc__).split("\n\n")[2].replace("\n", " ").strip()
-    title = f"# Settings that were tried\n\n{MODEL} with {CPUS} CPUs, {case.expected.states:,} states; counts equal; one run each."
+    about = f"{MODEL} with {CPUS} CPUs, {case.expected.states:,} states; counts equal; one run each."
+    title = f"# Settings that were tried\n\n{about}"
     table = "\n".join(aligned(["settings", "seconds", "peak MiB"], lines))
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results/settings.md").write_text(f"{title}\n\n{table}\n\n{note}\n")

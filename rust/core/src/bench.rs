@@ -1,0 +1,160 @@
+//! The inside of the engine as far as the benches reach it: states, successors, canonical forms, the visited set.
+//!
+//! Only with the feature `bench`; no part of the interface.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::Error;
+use crate::inline_set::{InlineSet, hash};
+use crate::labelled::Machine;
+use crate::program::Program;
+use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::state::LabelledState;
+
+/// Keys between prefetch and look-up.
+const BATCH: usize = 64;
+
+/// The first states of a space in breadth-first order, to be expanded again and again.
+pub trait Sample: fmt::Debug {
+    /// How many states there are.
+    fn states(&self) -> usize;
+
+    /// Generates all successors of all states; returns how many, and a sum over their words.
+    fn expand(&mut self) -> (u64, u64);
+}
+
+struct Expansion<S: Space> {
+    space: S,
+    workspace: S::Workspace,
+    states: Vec<Vec<u64>>,
+}
+
+impl<S: Space> fmt::Debug for Expansion<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Expansion").field("states", &self.states.len()).finish_non_exhaustive()
+    }
+}
+
+impl<S: Space> Expansion<S> {
+    fn new(space: S, initial: &LabelledState, count: usize) -> Self {
+        let mut workspace = space.workspace();
+        let mut first = Vec::new();
+        space.encode(initial, &mut first);
+        let (mut seen, mut states) = (BTreeSet::from([first.clone()]), vec![first]);
+        let mut next = 0;
+        while next < states.len() && states.len() < count {
+            space.load(&states[next], &mut workspace);
+            space.successors(&mut workspace, |packed, _, _| {
+                if states.len() < count && seen.insert(packed.to_vec()) {
+                    states.push(packed.to_vec());
+                }
+            });
+            next += 1;
+        }
+        Self { space, workspace, states }
+    }
+}
+
+impl<S: Space> Sample for Expansion<S> {
+    fn states(&self) -> usize {
+        self.states.len()
+    }
+
+    fn expand(&mut self) -> (u64, u64) {
+        let (mut successors, mut sum) = (0, 0_u64);
+        for state in &self.states {
+            self.space.load(state, &mut self.workspace);
+            self.space.successors(&mut self.workspace, |packed, _, _| {
+                successors += 1;
+                sum = packed.iter().fold(sum, |sum, word| sum.wrapping_add(*word));
+            });
+        }
+        (successors, sum)
+    }
+}
+
+/// The first `count` states of a space, or all if there are fewer.
+pub fn sample<'p>(
+    program: &'p Program,
+    initial: &LabelledState,
+    space: SpaceKind,
+    count: usize,
+) -> Result<Box<dyn Sample + 'p>, Error> {
+    if space == SpaceKind::Orbit {
+        return Ok(Box::new(Expansion::new(Orbit::new(program, initial), initial, count)));
+    }
+    let layout = Layout::new(program, initial)?;
+    Ok(match layout.words {
+        1 => Box::new(Expansion::new(Concrete::<1>::new(program, initial, layout), initial, count)),
+        2 => Box::new(Expansion::new(Concrete::<2>::new(program, initial, layout), initial, count)),
+        3..=4 => Box::new(Expansion::new(Concrete::<4>::new(program, initial, layout), initial, count)),
+        _ => Box::new(Expansion::new(Concrete::<8>::new(program, initial, layout), initial, count)),
+    })
+}
+
+/// The first `count` labelled states in breadth-first order, or all if there are fewer.
+#[must_use]
+pub fn labelled(program: &Program, initial: &LabelledState, count: usize) -> Vec<LabelledState> {
+    let mut machine = Machine::new(program);
+    let key = |state: &LabelledState| {
+        let packages = state.packages.iter().map(|package| (package.word, package.cpus.clone())).collect::<Vec<_>>();
+        (state.global, packages)
+    };
+    let (mut seen, mut states) = (BTreeSet::from([key(initial)]), vec![initial.clone()]);
+    let mut next = 0;
+    while next < states.len() && states.len() < count {
+        for transition in machine.transitions(&states[next]) {
+            let state = machine.fire(&states[next], transition);
+            if states.len() < count && seen.insert(key(&state)) {
+                states.push(state);
+            }
+        }
+        next += 1;
+    }
+    states
+}
+
+/// Packs labelled states so that those that a symmetry exchanges become equal.
+#[derive(Debug)]
+pub struct Canonical<'p>(Orbit<'p>);
+
+impl<'p> Canonical<'p> {
+    /// For the symmetries of this initial state.
+    #[must_use]
+    pub fn new(program: &'p Program, initial: &LabelledState) -> Self {
+        Self(Orbit::new(program, initial))
+    }
+
+    /// Writes the canonical form over `packed`.
+    pub fn form(&self, state: &LabelledState, packed: &mut Vec<u64>) {
+        self.0.encode(state, packed);
+    }
+}
+
+/// A visited set of states of `W` words, whose highest bits must be free.
+#[derive(Debug)]
+pub struct Visited<const W: usize>(InlineSet<W>);
+
+impl<const W: usize> Visited<W> {
+    /// An empty set with room for `states`.
+    pub fn with_room_for(states: usize) -> std::io::Result<Self> {
+        // At least half of the slots may be taken.
+        InlineSet::new(2 * states + BATCH).map(Self)
+    }
+
+    /// Inserts what is absent, as the search does: prefetch, then look-up; returns how many were.
+    #[must_use]
+    pub fn insert(&self, states: &[[u64; W]]) -> usize {
+        let mut new = 0;
+        let mut hashes = [0; BATCH];
+        for batch in states.chunks(BATCH) {
+            for (state, slot) in batch.iter().zip(&mut hashes) {
+                *slot = hash(state);
+                self.0.prefetch(*slot);
+            }
+            new += batch.iter().zip(&hashes).filter(|(state, hash)| self.0.insert(state, **hash)).count();
+        }
+        new
+    }
+}
