@@ -104,7 +104,8 @@ class Row:
         compile_seconds: Time to compile the model, for checkers that do.
         seconds: Wall time of the process.
         over_seconds: The limit that it ran into.
-        estimated_seconds: Not run; its time at the rate of the next smaller size.
+        estimated_seconds: Not run; its time at the rate of the next smaller size,
+        open_ended: or more, as that one ran into its limit.
     """
 
     model: str
@@ -119,6 +120,7 @@ class Row:
     own: OwnFigures | None = None
     over_seconds: float | None = None
     estimated_seconds: float | None = None
+    open_ended: bool = False
     reason: str | None = None
 
     @property
@@ -138,7 +140,7 @@ class Row:
         if self.over_seconds is not None:
             return f"> {self.over_seconds:.0f} s >×{self.over_seconds / base:.3g}"
         if self.estimated_seconds is not None:
-            return f"~ {self.estimated_seconds:,.0f} s, not run"
+            return f"~ {'> ' * self.open_ended}{self.estimated_seconds:,.0f} s, not run"
         return str(self.reason)
 
 
@@ -227,8 +229,10 @@ class Session:
         estimate = seconds * case.expected.transitions / last.transitions
         if estimate <= limits.seconds:
             return None
-        reason = f"not run: would take about {estimate:,.0f} s at its rate with {last.cpus} CPUs"
-        return Row(*described(case, peer), estimated_seconds=estimate, reason=reason)
+        open_ended = last.over_seconds is not None or last.open_ended
+        about = "more than" if open_ended else "about"
+        reason = f"not run: would take {about} {estimate:,.0f} s at its rate with {last.cpus} CPUs"
+        return Row(*described(case, peer), estimated_seconds=estimate, open_ended=open_ended, reason=reason)
 
     def _insert(self, case: Case) -> None:
         states, transitions = case.expected.states, case.expected.transitions
@@ -365,7 +369,7 @@ def at_least(row: Row, base: Row) -> float | None:
 def judged(what: str, target: str, values: list[float], bound: float, *, most: bool = False) -> list[str]:
     """A line of targets: the worst value counts."""
     if not values:
-        return [what, target, "not measured", "no"]
+        return [what, target, "", "not measured"]
     worst = max(values) if most else min(values)
     reached = worst <= bound if most else worst >= bound
     return [what, target, " ".join(f"{value:.3g}" for value in values), "yes" if reached else "no"]
@@ -463,7 +467,7 @@ def main() -> None:
         *intro,
         "\n".join(results.table()),
         "## What must be reached",
-        "One value for each model that was measured; the worst counts.",
+        "One value for each model with a measured time or lower bound; the worst counts.",
         "\n".join(results.targets()),
         "## Details",
         details,
