@@ -36,6 +36,9 @@
 //!
 //! The crate prints nothing, reads no files and knows nothing of what its Programs mean.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod census;
 mod count;
 mod error;

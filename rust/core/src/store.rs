@@ -85,6 +85,11 @@ impl Store {
         &self.words[self.span(id.index())]
     }
 
+    /// The words of all states by id.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &[u64]> {
+        (0..self.len()).map(|at| &self.words[self.span(at)])
+    }
+
     #[inline]
     fn span(&self, at: usize) -> Range<usize> {
         if self.stride > 0 {

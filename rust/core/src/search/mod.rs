@@ -184,7 +184,7 @@ impl Explore<'_> {
         if matches!(guide.incomplete, Some(Reason::Timeout(_) | Reason::Interrupted | Reason::MaxMemory(_))) {
             return Some(Ok(guide));
         }
-        let book = Codebook::new(&orbit, &found.store);
+        let book = Codebook::new(&orbit, found.store.states());
         drop(found);
         let coded = Coded::new(program, initial, &book)?;
         let start = coded.encode(initial, &book)?;
