@@ -238,7 +238,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     Args:
         policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
         module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
-        cpus: CPUs in all, 1 to 64.
+        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
         packages: Packages that they are spread over, 1 to 8.
         scenario: What happens around bring-up.
         knobs: Choices that the policy's source leaves open, by name.
