@@ -65,7 +65,7 @@ mod visited;
 pub use dashu_int::UBig;
 
 pub use error::{Error, ErrorKind};
-pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
+pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
 pub use labelled::Transition;
 pub use limits::{Limits, Reason};
 pub use program::{Program, RuleId};
