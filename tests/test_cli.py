@@ -16,6 +16,7 @@ import pytest
 
 from tdxexplore import cli
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import HOTPLUG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) 
 def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["policies"]) == 0
     out = capsys.readouterr().out
-    assert len(BUILT_IN) == 8
+    assert len(BUILT_IN) == 12
     for policy in BUILT_IN.values():
         assert policy.name in out
         assert policy.source in out
@@ -81,6 +82,7 @@ def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture
         "linux-6.16",
         "--module",
         "subset",
+        *(word for scenario in HOTPLUG for word in ("--scenario", scenario.name)),
         "--cpus",
         "2-3",
         "--out",
@@ -107,9 +109,9 @@ def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.Capture
 
 
 MISTAKES = {
-    "an unknown policy": (["check", "v20"], ["`v20`", "did you mean `v19`", "linux-6.16"]),
+    "an unknown policy": (["check", "v20"], ["`v20`", "did you mean `v1", "linux-6.16"]),
     "an unknown module kind": (["check", "v19", "--module", "strickt"], ["`strickt`", "did you mean `strict`"]),
-    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, kvm-reload"]),
+    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, fault-memory"]),
     "no CPUs": (["check", "v19", "--cpus", "0"], ["--cpus is 0", "1 to 64"]),
     "too many CPUs": (["check", "v19", "--cpus", "65"], ["--cpus is 65", "1 to 64"]),
     "CPUs that are not a number": (["check", "v19", "--cpus", "four"], ["four", "--cpus"]),

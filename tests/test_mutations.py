@@ -186,7 +186,7 @@ MUTATIONS = [
         Question("v19", "strict", "late-online"),
         step="KVM_CREATE_VM",
         before=names("sticky-error"),
-        after=names("vmxoff-bug", "td-error", "vm-refused"),
+        after=names("td-error", "vm-refused"),
     ),
     Mutation(
         "a vCPU runs on a CPU that is not active yet",

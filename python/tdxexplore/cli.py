@@ -62,8 +62,8 @@ class Point:
         packages: Packages (sockets) that the CPUs are spread over.
         scenario: What happens around bring-up; see `tdxexplore policies`.
         set: A knob of the policy, as KNOB=VALUE; may be repeated.
-        budget: How often an environment action may happen, as NAME=N: kvm_load, kvm_unload, cpu_up, cpu_down,
-            second_enable; may be repeated.
+        budget: How often an environment action or a fault may happen, as NAME=N; see `tdxexplore policies`; may be
+            repeated.
     """
 
     module: str = "strict"

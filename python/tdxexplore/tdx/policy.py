@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel, suggest
+from tdxexplore.tdx import module
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,8 @@ class Policy:
         source: The mail or the source it stands for.
         knobs: What its source leaves open.
         has_boot: Whether `boot` runs something before user space.
+        has_update: Whether `update` does anything.
+        boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
         hooks: Its cpuhp states, in the order in which a CPU that comes up meets them; set by `declare`.
     """
 
@@ -78,6 +81,16 @@ class Policy:
     def has_boot(self) -> bool:
         """Whether `boot` does anything."""
         return type(self).boot is not Policy.boot
+
+    @property
+    def has_update(self) -> bool:
+        """Whether the module can be updated at run time."""
+        return type(self).update is not Policy.update
+
+    @property
+    def boots_aps(self) -> bool:
+        """Whether `boot` begins with one CPU, and starts the others itself."""
+        return False
 
     # -- what a policy may override -----------------------------------------------------------------------------------
 
@@ -108,6 +121,15 @@ class Policy:
         with k.cpus_read_lock():
             tdx_enable(k)
 
+    def update(self, k: Kernel) -> None:
+        """The administrator updates the TDX module."""
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        """System suspend on the last CPU, interrupts off."""
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """System resume on the CPU that stayed, interrupts off."""
+
     # -- for policies -------------------------------------------------------------------------------------------------
 
     def veto(self, k: Kernel) -> Variable:
@@ -119,6 +141,12 @@ class Policy:
                     f.returns(EBUSY)
             f.returns(OK)
         return f.result
+
+    def flush_vcpus(self, k: Kernel) -> None:
+        """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF."""
+        if k.w.td_in_full:
+            with k.if_(k.w.vcpu_associated):
+                module.vp_flush(k)
 
 
 class VirtAtLoad(Policy):
@@ -143,16 +171,29 @@ class VirtAtLoad(Policy):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
+            self.flush_vcpus(k)
             k.vmxoff()
             f.returns(OK)
         return f.result
 
+    def syscore_suspend(self, k: Kernel) -> None:
+        """kvm_suspend(): VMXOFF."""
+        with k.if_(self.kvm_online.registered):
+            self.flush_vcpus(k)
+            k.vmxoff()
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """kvm_resume(): VMXON; an error is a WARN."""
+        with k.if_(self.kvm_online.registered):
+            error = k.vmxon()
+            k.warn_on(error != OK, "kvm_resume()")
+
     def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
         """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
-        with k.function("kvm_online_cpu()", self.source, returns=(OK, EBUSY, EACCES, EIO)) as f:
+        with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
             vmx = k.vmxon()
             with k.if_(vmx != OK):
-                f.returns(EBUSY)
+                f.returns(vmx)
             k.step("tdx_cpu_enable()")
             error = tdx_cpu_enable(k)
             with k.if_(error != OK):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Policy
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ class V19(Policy):
     def declare(self, w: World) -> None:
         self.kvm_usage = w.model.flag("kvm_usage_count")
         self.vmx_enabled = w.model.flag("tdx_hardware_setup.vmx_enabled", Scope.CPU)
-        self.vmx_enabled_by_second = w.model.flag("second_user.vmx_enabled", Scope.CPU)
         self.setup_error = w.model.flag("tdx_hardware_setup.error")
+        self.vmx_enabled_by_second = w.model.flag("second user.vmx_enabled", Scope.CPU)
+        self.second_error = w.model.flag("second user.error")
+        self.hardware_enabled = w.model.flag("hardware_enabled", Scope.CPU)
         self.vm_error = w.model.flag("hardware_enable_all.error")
         self.kvm_online = Hook(
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
@@ -47,14 +49,17 @@ class V19(Policy):
         """
         w = k.w
         with k.function("tdx_hardware_setup()", PATCH):
-            self.enable_with_pass(k, self.vmx_enabled, on_error=lambda: k.set(w.enable_tdx, value=False))
+            self.enable_with_pass(k, self.vmx_enabled, self.setup_error)
+            with k.if_(self.setup_error):
+                k.set(self.setup_error, value=False)
+                k.set(w.enable_tdx, value=False)
         with k.function("kvm_init()", KVM_MAIN):
             k.step("cpuhp_setup_state_nocalls(CPUHP_AP_KVM_ONLINE)")
             k.await_(w.cpus_writer == "none")
             k.set(self.kvm_online.registered, value=True)
             k.set(w.kvm_loaded, value=True)
 
-    def enable_with_pass(self, k: Kernel, mask: Field, on_error: object = None) -> None:
+    def enable_with_pass(self, k: Kernel, mask: Field, failed: Field) -> None:
         """cpus_read_lock(); vmx_tdx_on() everywhere; tdx_enable(); vmx_off() where the mask says so; unlock."""
         w = k.w
         with k.cpus_read_lock():
@@ -64,20 +69,22 @@ class V19(Policy):
                     k.set(mask, value=True)
                     error = tdx_cpu_enable(k)
                     with k.if_(error != OK):
-                        k.set(self.setup_error, value=True)
+                        k.set(failed, value=True)
                 with k.else_():
-                    k.set(self.setup_error, value=True)
-            with k.if_(~self.setup_error):
-                failed = tdx_enable(k)
-                with k.if_(failed != OK):
-                    k.set(self.setup_error, value=True)
+                    k.set(failed, value=True)
+            with k.if_(~failed):
+                error = tdx_enable(k)
+                with k.if_(error != OK):
+                    k.set(failed, value=True)
             with k.on_each_cpu(mask, "IPI vmx_off()"):
                 k.set(mask, value=False)
                 k.vmxoff()
-            with k.if_(self.setup_error):
-                k.set(self.setup_error, value=False)
-                if callable(on_error):
-                    on_error()
+
+    def second_user(self, k: Kernel) -> None:
+        """A caller of tdx_enable() brings VMX and LP.INIT with it, as KVM does."""
+        with k.function("second user", "this design's duties of a caller"):
+            self.enable_with_pass(k, self.vmx_enabled_by_second, self.second_error)
+            k.set(self.second_error, value=False)
 
     def kvm_unload(self, k: Kernel) -> None:
         """kvm_exit(): no VM is left, so the callbacks do nothing and removing them is one step."""
@@ -87,11 +94,31 @@ class V19(Policy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
-        with k.function("kvm_online_cpu()", KVM_MAIN, returns=(OK, EBUSY)) as f:
+        with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
             with k.if_(self.kvm_usage):
-                f.returns(k.vmxon())
+                f.returns(self.hardware_enable_nolock(k))
             f.returns(OK)
         return f.result
+
+    def hardware_enable_nolock(self, k: Kernel) -> Variable:
+        """__hardware_enable_nolock(): KVM remembers where it has turned VMX on."""
+        with k.function("__hardware_enable_nolock()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
+            error = self.hardware_enable(k)
+            with k.if_(error == OK):
+                k.set(self.hardware_enabled, value=True)
+            f.returns(error)
+        return f.result
+
+    def hardware_disable_nolock(self, k: Kernel) -> None:
+        """hardware_disable_nolock(): VMXOFF where KVM has turned VMX on."""
+        with k.if_(self.hardware_enabled):
+            k.set(self.hardware_enabled, value=False)
+            self.flush_vcpus(k)
+            k.vmxoff()
+
+    def hardware_enable(self, k: Kernel) -> Variable:
+        """vt_hardware_enable(): VMXON."""
+        return k.vmxon()
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): hardware_disable_nolock() while a VM exists."""
@@ -100,7 +127,7 @@ class V19(Policy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with k.if_(self.kvm_usage):
-                k.vmxoff()
+                self.hardware_disable_nolock(k)
             f.returns(OK)
         return f.result
 
@@ -110,7 +137,7 @@ class V19(Policy):
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
             k.set(self.kvm_usage, value=True)
             with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
-                error = k.vmxon()
+                error = self.hardware_enable_nolock(k)
                 with k.if_(error != OK):
                     k.set(self.vm_error, value=True)
             with k.if_(self.vm_error):
@@ -127,5 +154,16 @@ class V19(Policy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         k.set(self.kvm_usage, value=False)
-        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"), k.if_(k.w.vmx_on):
-            k.vmxoff()
+        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"):
+            self.hardware_disable_nolock(k)
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        """kvm_suspend(): VMXOFF while a VM exists."""
+        with k.if_(self.kvm_usage):
+            self.hardware_disable_nolock(k)
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """kvm_resume(): hardware_enable_nolock() while a VM exists; an error is a WARN."""
+        with k.if_(self.kvm_usage):
+            error = self.hardware_enable_nolock(k)
+            k.warn_on(error != OK, "kvm_resume()")
