@@ -109,7 +109,7 @@ def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.Capture
 
 
 MISTAKES = {
-    "an unknown policy": (["check", "v20"], ["`v20`", "did you mean `v1", "linux-6.16"]),
+    "an unknown policy": (["check", "v91"], ["`v91`", "did you mean `v19`", "linux-6.16"]),
     "an unknown module kind": (["check", "v19", "--module", "strickt"], ["`strickt`", "did you mean `strict`"]),
     "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, fault-memory"]),
     "no CPUs": (["check", "v19", "--cpus", "0"], ["--cpus is 0", "1 to 64"]),

@@ -89,7 +89,7 @@ def init_tdx_module(k: Kernel) -> Variable:
                     f.returns(EIO)
                 with k.if_(w.budget["tdmr_slice"] == 0):
                     slices.leave()
-                k.add(w.budget["tdmr_slice"], -1)
+                k.spend("tdmr_slice")
         f.returns(OK)
     return f.result
 

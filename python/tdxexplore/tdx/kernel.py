@@ -22,7 +22,7 @@ from tdxexplore.model import (
     packages,
 )
 from tdxexplore.model.code import Await, Label
-from tdxexplore.tdx.world import BUDGETS
+from tdxexplore.tdx.world import BUDGETS, UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +90,13 @@ class Kernel(Procedure):
         yield
         self._alone = before
 
+    # -- budgets ------------------------------------------------------------------------------------------------------
+
+    def spend(self, budget: str) -> None:
+        """An action of that budget happens; one without limit is not counted."""
+        if self.w.limit[budget] != UNBOUNDED:
+            self.add(self.w.budget[budget], -1)
+
     # -- faults -------------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -100,7 +107,7 @@ class Kernel(Procedure):
                 pass
             with choice.branch():
                 self.await_(self.w.budget[budget] > 0)
-                self.add(self.w.budget[budget], -1)
+                self.spend(budget)
                 self.note(BUDGETS[budget])
                 yield
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.world import KeyIds, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class Policy:
         title: One line.
         source: The mail or the source it stands for.
         knobs: What its source leaves open.
+        key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
+        abstracted: What this class leaves out, and why that hides no outcome; for the documentation, which adds what its
+            bases and the shared mechanics leave out.
         has_boot: Whether `boot` runs something before user space.
         has_update: Whether `update` does anything.
         boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
@@ -63,6 +66,8 @@ class Policy:
     title: ClassVar[str]
     source: ClassVar[str]
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+    key_ids: ClassVar[KeyIds] = "counter"
+    abstracted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
         known = {knob.name: knob for knob in self.knobs}
@@ -154,6 +159,10 @@ class VirtAtLoad(Policy):
 
     Shared by the alternatives of April 2024 (domain: "All: KVM load first registers KVM_ONLINE") and by Linux 6.16.
     """
+
+    abstracted: ClassVar[tuple[str, ...]] = (
+        "kvm_usage_lock and kvm_usage_count: one loader, and virtualization is on from load to unload, so neither decides.",
+    )
 
     def declare(self, w: World) -> None:
         self.kvm_online = Hook(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.model import Model, State, Topology
 from tdxexplore.tdx import outcomes, system
-from tdxexplore.tdx.world import BUDGETS, MODULE_KINDS, World
+from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,10 +122,12 @@ SYSTEM = (
     Scenario(
         "kexec",
         "a new kernel starts at any time, on what the old one left in the hardware",
-        {"kvm_load": 2, "kexec": 1},
+        {"kvm_load": 2, "kexec": 1, "tdmr_slice": 1},
     ),
     Scenario(
-        "second-user", "a second user enables TDX at any time, also while KVM does", {"kvm_load": 1, "second_user": 1}
+        "second-user",
+        "a second user enables TDX at any time, also while KVM does",
+        {"kvm_load": 1, "second_user": 1, "tdmr_slice": 1},
     ),
     Scenario(
         "td-life",
@@ -164,8 +166,18 @@ FAULTS = (
     ),
     Scenario(
         "fault-td",
-        "creating a TD fails half way, once; then KVM is unloaded",
-        {"kvm_load": 1, "kvm_unload": 1, "td_fail": 1, "no_entropy": 1},
+        "creating a TD fails half way, once; then others; a CPU goes offline at any time",
+        {"kvm_load": 1, "td_destroy": 2, "td_fail": 1, "no_entropy": 1, "cpu_down": 1},
+    ),
+    Scenario(
+        "fault-td-suspend",
+        "creating a TD fails half way, once; the system suspends",
+        {"kvm_load": 1, "td_destroy": 1, "td_fail": 1, "suspend": 1},
+    ),
+    Scenario(
+        "fault-td-unload",
+        "creating a TD fails half way, once; KVM is unloaded",
+        {"kvm_load": 1, "kvm_unload": 1, "td_fail": 1},
     ),
     Scenario(
         "fault-resume", "VMXON fails once, also when the system resumes", {"kvm_load": 1, "suspend": 1, "vmxon_fail": 1}
@@ -205,8 +217,11 @@ def build(
         if name not in BUDGETS:
             raise BadModel(f"budget `{name}` is not known; {suggest(name, BUDGETS)}")
         least = 1 if name == "kvm_load" else 0
-        if not least <= value <= MAX_BUDGET:
-            raise BadModel(f"budget `{name}` is {value}; allowed are {least} to {MAX_BUDGET}")
+        unbounded = value == UNBOUNDED and name in MAY_BE_UNBOUNDED
+        if not least <= value <= MAX_BUDGET and not unbounded:
+            given = "unbounded" if value == UNBOUNDED else value
+            more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
+            raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
         limits[name] = value
     model = Model(f"{policy.name} on {module} in {scenario.name}")
     world = World(
@@ -216,6 +231,7 @@ def build(
         up_after_load=scenario.up_after_load,
         boot=policy.has_boot,
         stoppable=policy.has_update and limits["update"] > 0,
+        key_ids=policy.key_ids,
     )
     system.record(world, policy, split_releases=split_releases)
     model.settle(_starts(world, scenario, boots_aps=policy.boots_aps))

@@ -13,6 +13,7 @@ from tdxexplore.tdx import module
 from tdxexplore.tdx.kernel import CPUHP, OK, Kernel
 
 if TYPE_CHECKING:
+    from tdxexplore.model.record import Frame
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import World
 
@@ -60,7 +61,7 @@ def modprobe(k: Kernel, policy: Policy) -> Kernel:
     with k.loop():
         k.step("modprobe kvm_intel tdx=1", rest=True)
         k.await_(w.booted & ~w.frozen & ~w.kvm_loaded & (w.budget["kvm_load"] > 0))
-        k.add(w.budget["kvm_load"], -1)
+        k.spend("kvm_load")
         k.set(w.enable_tdx, value=True)
         policy.kvm_load(k)
         k.set(w.kvm_tried, value=True)
@@ -68,12 +69,14 @@ def modprobe(k: Kernel, policy: Policy) -> Kernel:
             with k.if_(w.kvm_loaded):
                 k.step("rmmod kvm_intel", rest=True)
                 k.await_(~w.frozen & (w.budget["kvm_unload"] > 0))
-                k.add(w.budget["kvm_unload"], -1)
+                k.spend("kvm_unload")
                 k.set(w.kvm_unloading, value=True)
                 k.step("wait until no VM is left")
                 k.await_(w.td == "none")
                 policy.kvm_unload(k)
                 k.set(w.kvm_loaded, value=False)
+                if w.td_in_full and w.key_ids == "counter":
+                    k.set(w.nr_configured_hkid, "0")
                 k.set(w.enable_tdx, value=True)  # a parameter of KVM, gone with it: nothing is refused any more
                 k.set(w.kvm_unloading, value=False)
     return k
@@ -87,9 +90,9 @@ def second_user(k: Kernel, policy: Policy) -> Kernel:
         k.step("second user of TDX", rest=True)
         k.await_(w.booted & ~w.frozen & (later | (w.budget["second_user"] > 0)))
         with k.if_(later):
-            k.add(w.budget["second_enable"], -1)
+            k.spend("second_enable")
         with k.else_():
-            k.add(w.budget["second_user"], -1)
+            k.spend("second_user")
         policy.second_user(k)
     return k
 
@@ -117,66 +120,65 @@ def _create(k: Kernel, policy: Policy) -> None:
             k.set(w.vm_refused, value=True)
             f.returns()
         if w.td_in_full:
-            _td_init(k)
+            _td_init(k, f)
         else:
-            _td_init_short(k)
+            _td_init_short(k, f)
 
 
-def _td_init_short(k: Kernel) -> None:
+def _td_init_short(k: Kernel, f: Frame) -> None:
     """TDH.MNG.CREATE stands for all calls of creation: those after it meet the same conditions."""
     w = k.w
-    with k.function("__tdx_td_init()", KVM_TDX) as f:
-        with k.cpus_read_lock(), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
+    with k.cpus_read_lock(), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
+        with k.if_(~packages.all(package_cpus.any(w.online))):
+            k.note("a package has no online CPU: -EIO")
+            f.returns()
+        created = module.mng_create(k)
+        with k.if_(created != module.SUCCESS):
+            k.set(w.td_error, value=True)
+            f.returns()
+        k.set(w.td, "running")
+
+
+def _td_init(k: Kernel, f: Frame) -> None:
+    """Every call of creation.
+
+    Where a counter of KVM says how many key ids are configured, the charge may fail before it counts the key id, and
+    takes it off anyway. A failure after TDH.MNG.CREATE leaves the key id to the destruction of the VM.
+    """
+    w = k.w
+    k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
+    k.set_each(packages, where=True, values={w.td_key: False, w.written_back: False})
+    k.set_each(cpus, where=True, values={w.td_entered: False})
+    if w.has("td_fail"):
+        with k.fault("td_fail"):
+            k.note("misc_cg_try_charge(): error, tdx_hkid_free()")
+            if w.key_ids == "counter":
+                _count_key_id(k, -1)
+            f.returns()
+    _count_key_id(k, 1)
+    with k.cpus_read_lock():
+        with k.mutex(w.tdx_lock), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
+            if w.has("td_fail"):
+                with k.fault("td_fail"):
+                    k.note("-ENOMEM, tdx_hkid_free()")
+                    _count_key_id(k, -1)
+                    f.returns()
             with k.if_(~packages.all(package_cpus.any(w.online))):
-                k.note("a package has no online CPU: -EIO")
+                k.note("a package has no online CPU: -EIO, tdx_hkid_free()")
+                _count_key_id(k, -1)
                 f.returns()
             created = module.mng_create(k)
             with k.if_(created != module.SUCCESS):
                 k.set(w.td_error, value=True)
-                f.returns()
-            k.set(w.td, "running")
-
-
-def _td_init(k: Kernel) -> None:
-    """Every call of creation.
-
-    The charge may fail before nr_configured_hkid counts the key id, and takes it off anyway; a failure after
-    TDH.MNG.CREATE leaves the key id to the destruction of the VM.
-    """
-    w = k.w
-    with k.function("__tdx_td_init()", KVM_TDX) as f:
-        k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
-        k.set_each(packages, where=True, values={w.td_key: False, w.written_back: False})
-        k.set_each(cpus, where=True, values={w.td_entered: False})
-        if w.has("td_fail"):
-            with k.fault("td_fail"):
-                k.note("misc_cg_try_charge(): error, tdx_hkid_free()")
                 _count_key_id(k, -1)
                 f.returns()
-        _count_key_id(k, 1)
-        with k.cpus_read_lock():
-            with k.mutex(w.tdx_lock), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
-                if w.has("td_fail"):
-                    with k.fault("td_fail"):
-                        k.note("-ENOMEM, tdx_hkid_free()")
-                        _count_key_id(k, -1)
-                        f.returns()
-                with k.if_(~packages.all(package_cpus.any(w.online))):
-                    k.note("a package has no online CPU: -EIO, tdx_hkid_free()")
-                    _count_key_id(k, -1)
-                    f.returns()
-                created = module.mng_create(k)
-                with k.if_(created != module.SUCCESS):
+        with k.once_in_each_package(w.online, w.td_key, "TDH.MNG.KEY.CONFIG"):
+            configured = module.mng_key_config(k)
+            with k.if_(configured != module.SUCCESS):
+                with k.if_(configured != module.NO_ENTROPY):
                     k.set(w.td_error, value=True)
-                    _count_key_id(k, -1)
-                    f.returns()
-            with k.once_in_each_package(w.online, w.td_key, "TDH.MNG.KEY.CONFIG"):
-                configured = module.mng_key_config(k)
-                with k.if_(configured != module.SUCCESS):
-                    with k.if_(configured != module.NO_ENTROPY):
-                        k.set(w.td_error, value=True)
-                    f.returns()
-        k.set(w.td, "running")
+                f.returns()
+    k.set(w.td, "running")
 
 
 def _count_key_id(k: Kernel, change: int) -> None:
@@ -197,7 +199,7 @@ def _destroy(k: Kernel, policy: Policy) -> None:
     k.step("destroy the VM", KVM_TDX, rest=True)
     k.await_(~w.frozen & (w.kvm_unloading | (w.budget["td_destroy"] > 0)))
     with k.if_(~w.kvm_unloading):
-        k.add(w.budget["td_destroy"], -1)
+        k.spend("td_destroy")
     if w.td_in_full:
         k.set(w.td, "dying")
         _release_hkid(k)
@@ -270,12 +272,12 @@ def hotplug(k: Kernel, policy: Policy) -> Kernel:
         if w.has("cpu_up"):
             with k.if_(~w.online):
                 k.note("echo 1")
-                k.add(w.budget["cpu_up"], -1)
+                k.spend("cpu_up")
                 k.cpu_up(policy.hooks)
         if w.has("cpu_down"):
             with k.if_(w.online & (w.cpus_writer == "waiting")):
                 k.note("echo 0")
-                k.add(w.budget["cpu_down"], -1)
+                k.spend("cpu_down")
                 k.cpu_down(policy.hooks)
     return k
 
@@ -285,7 +287,7 @@ def smt_control(k: Kernel, policy: Policy) -> Kernel:
     w = k.w
     k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
     k.await_(w.booted & ~w.frozen & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
-    k.add(w.budget["smt_on"], -1)
+    k.spend("smt_on")
     k.set(w.cpu_add_remove_lock, value=True)
     with k.function("cpuhp_smt_enable()", CPUHP):
         with k.on_each_cpu(w.smt_blocked & ~w.online, "echo on", serial=True) as siblings:
@@ -305,7 +307,7 @@ def update(k: Kernel, policy: Policy) -> Kernel:
     with k.loop():
         k.step("update of the TDX module", rest=True)
         k.await_(w.booted & ~w.frozen & (w.tdx_status == "INITIALIZED") & (w.budget["update"] > 0))
-        k.add(w.budget["update"], -1)
+        k.spend("update")
         policy.update(k)
     return k
 
@@ -320,7 +322,7 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
     with k.loop():
         k.step("echo > /sys/power/state", "kernel/power/suspend.c", rest=True)
         k.await_(w.booted & (w.budget["suspend"] > 0) & ~w.model.stuck())
-        k.add(w.budget["suspend"], -1)
+        k.spend("suspend")
         k.set(w.frozen, value=True)
         k.set(w.cpu_add_remove_lock, value=True)
         with k.function("freeze_secondary_cpus()", CPUHP):
@@ -359,7 +361,7 @@ def kexec(k: Kernel) -> Kernel:
     with k.loop():
         k.step("kexec", "kernel/kexec_core.c kernel_kexec()", rest=True)
         k.await_(w.booted & (w.budget["kexec"] > 0))
-        k.add(w.budget["kexec"], -1)
+        k.spend("kexec")
         for f in old:
             if f.scope is Scope.GLOBAL:
                 k.set(f, f.initial)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand
 
 ModuleKind: TypeAlias = Literal["strict", "subset", "subset-nocheck"]
+KeyIds: TypeAlias = Literal["counter", "allocator"]
 MODULE_KINDS: tuple[ModuleKind, ...] = get_args(ModuleKind)
 
 BUDGETS = {
@@ -38,6 +39,9 @@ BUDGETS = {
     "no_memory": "fault: an allocation fails in tdx_enable()",
     "td_fail": "fault: creating a TD fails half way",
 }
+# A budget that never runs out, where the state graph stays finite: it then has cycles.
+UNBOUNDED = -1
+MAY_BE_UNBOUNDED = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down", "second_enable", "second_user", "suspend", "kexec")
 
 
 class World:
@@ -46,10 +50,11 @@ class World:
     Args:
         model: Where the fields are declared.
         module: The TDX-module behaviour that is assumed (`tdxexplore.tdx.module`).
-        budgets: How often each environment action may happen, by the names in ``BUDGETS``.
+        budgets: How often each environment action may happen, by the names in ``BUDGETS``; ``UNBOUNDED`` for no limit.
         up_after_load: CPUs that are offline may come online only once KVM has tried to load.
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine().
+        key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
     """
 
     def __init__(
@@ -61,11 +66,13 @@ class World:
         up_after_load: bool = False,
         boot: bool = False,
         stoppable: bool = False,
+        key_ids: KeyIds = "counter",
     ) -> None:
         self.model = model
         self.module = module
         self.up_after_load = up_after_load
         self.stoppable = stoppable
+        self.key_ids = key_ids
 
         self.limit = {name: budgets.get(name, 0) for name in BUDGETS}
         # Mechanics whose steps are recorded only where a budget asks for them.
@@ -75,7 +82,8 @@ class World:
         self._declare_hotplug(model)
         self._declare_users(model, boot=boot)
         self._declare_wrong(model)
-        self.budget = {n: model.counter(f"budget.{n}", most, initial=most) for n, most in self.limit.items()}
+        most = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
+        self.budget = {name: model.counter(f"budget.{name}", n, initial=n) for name, n in most.items()}
 
     def has(self, budget: str) -> bool:
         """Whether an environment action may happen at all."""
@@ -133,7 +141,7 @@ class World:
         self.td_entered = model.flag("td_entered", Scope.CPU)
         self.tdx_lock = model.flag("tdx_lock")
         # A failed charge takes one off without having added one, and a leaked key id is never taken off.
-        least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + self.limit["kvm_unload"]
+        least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + abs(self.limit["kvm_unload"])
         key_ids = [str(n) for n in range(least, most + 1)]
         self.nr_configured_hkid = model.enum("nr_configured_hkid", key_ids, initial="0")
 
@@ -160,7 +168,7 @@ class World:
 
     @property
     def key_id_in_use(self) -> Operand:
-        """What the kernel believes: nr_configured_hkid is not 0; the hardware's view is ``hkid_live``."""
+        """What the kernel believes; the hardware's view is ``hkid_live``."""
         return self.nr_configured_hkid != "0" if self.td_in_full else self.hkid_live
 
     def __getattr__(self, name: str) -> Field:

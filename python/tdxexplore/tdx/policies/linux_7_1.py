@@ -22,10 +22,17 @@ class Linux71(VirtAtLoad):
     """CPUHP_AP_ONLINE_DYN: a reference to VMX and tdx_cpu_enable(); tdx_enable() in an initcall; KVM has a reference too."""
 
     name = "linux-7.1"
-    title = (
-        "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on CPUs that come later"
-    )
+    title = "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on later CPUs"
+    key_ids = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
+    abstracted = (
+        (
+            "TDX-feature checks before tdx_enable(): they fail before anything is changed, which is a kernel without "
+            "TDX."
+        ),
+        "WBINVD when a CPU goes offline: no state of the model depends on caches.",
+        "The syscore shutdown callback: kexec turns VMX off everywhere in its one step.",
+    )
     knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
         Knob(
@@ -71,7 +78,7 @@ class Linux71(VirtAtLoad):
                 k.cpuhp_remove_state(self.tdx_dyn)
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
-        """tdx_online_cpu(): a reference, then tdx_cpu_enable(); an error gives the reference back and refuses the CPU."""
+        """tdx_online_cpu(): a reference, then tdx_cpu_enable(); on an error the reference back, and the CPU is refused."""
         with k.function("tdx_online_cpu()", TDX, returns=(*VMXON, EACCES, EIO)) as f:
             vmx = k.get_ref()
             with k.if_(vmx != OK):

@@ -27,6 +27,11 @@ class Linux72Update(Linux71):
     name = "linux-7.2-update"
     title = "as linux-7.1, and the module is updated at run time: shutdown, install, LP.INIT, TDH.SYS.UPDATE"
     source = "arch/x86/virt/vmx/tdx/seamldr.c, v7.2"
+    abstracted = (
+        "A failure to read the handoff data refuses the update before anything is changed: the same as no update.",
+        "The barrier between phases: a phase begins when all CPUs have acknowledged the one before.",
+        "tdx_module_shutdown() finds no LP inside the module: stop_machine() has every CPU.",
+    )
     knobs = (
         *Linux71.knobs,
         Knob(
@@ -41,7 +46,7 @@ class Linux72Update(Linux71):
         self.phase_failed = w.model.flag("update_data.failed")
 
     def update(self, k: Kernel) -> None:
-        """do_seamldr_install_module(); stop_machine() leaves no CPU to anybody else, and the lock no CPU that comes."""
+        """do_seamldr_install_module(): stop_machine() leaves no CPU to others, and the lock no CPU that comes."""
         w = k.w
         with k.function("do_seamldr_install_module()", SEAMLDR) as f:
             with k.cpus_read_lock(), k.stop_machine():

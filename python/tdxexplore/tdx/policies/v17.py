@@ -24,7 +24,7 @@ class V17(V19):
     source = "KVM TDX v17 005/116, Isaku Yamahata, 2023-11-07"
 
     def hardware_enable(self, k: Kernel) -> Variable:
-        """vt_hardware_enable(): VMXON, then tdx_cpu_enable() if TDX is on; on an error VMXOFF, and the CPU is refused."""
+        """vt_hardware_enable(): VMXON, then tdx_cpu_enable() if TDX is on; on an error VMXOFF."""
         with k.function("vt_hardware_enable()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
             vmx = k.vmxon()
             with k.if_((vmx == OK) & k.w.enable_tdx):

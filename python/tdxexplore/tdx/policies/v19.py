@@ -28,6 +28,13 @@ class V19(Policy):
     name = "v19"
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hotplug does VMXON only"
     source = PATCH
+    abstracted = (
+        (
+            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
+            "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
+        ),
+        "Registering KVM's callbacks is one step: without a VM they do nothing on any CPU.",
+    )
 
     def declare(self, w: World) -> None:
         self.kvm_usage = w.model.flag("kvm_usage_count")

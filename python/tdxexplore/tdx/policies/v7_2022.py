@@ -30,6 +30,13 @@ class V72022(Policy):
     name = "v7-2022"
     title = "tdx_enable() refuses unless every LP is online, then runs SYS.INIT, LP.INIT everywhere and the rest itself"
     source = MAIL
+    abstracted = (
+        (
+            "VMX is on for every online CPU from boot on: an assumption (domain 3.2), as the KVM half of the series "
+            "was not read. It leaves out what that half may get wrong; it adds nothing."
+        ),
+        "Status NONE after VMfailInvalid: an image is loaded in every scenario that this design can meet.",
+    )
     knobs = (Knob("offline_veto", ("off", "on"), "refuse to offline a package's last CPU while a TD holds a key id"),)
 
     def declare(self, w: World) -> None:
@@ -75,7 +82,7 @@ class V72022(Policy):
         self.tdx_enable(k)
 
     def tdx_enable(self, k: Kernel) -> Variable:
-        """tdx_enable(): a CPU that is offline is -EINVAL and nothing has happened; any error after that is for ever."""
+        """tdx_enable(): with a CPU offline -EINVAL, and nothing has happened; any error after that is for ever."""
         w = k.w
         with k.function("tdx_enable()", MAIL, returns=(OK, EINVAL, EFAULT)) as f, k.mutex(w.tdx_module_lock):
             with k.if_(w.tdx_status == "INITIALIZED"):
