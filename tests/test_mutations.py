@@ -102,14 +102,14 @@ MUTATIONS = [
         Question("linux-6.16", "strict", "offline-mid-enable"),
         step="cpus_read_lock()",
         before=names("off-until-reboot", "tdx-up"),
-        after=names("vmxoff-bug", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+        after=names("off-until-reboot", "kvm-not-loaded", "tdx-up"),
     ),
     Mutation(
         "cpus_write_lock() does not wait for readers",
         Question("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
         step="cpus_write_lock()",
         before=names("deadlock", "tdx-up"),
-        after=names("vmxoff-bug", "off-until-reboot", "clean-refusal", "tdx-up"),
+        after=names("off-until-reboot", "clean-refusal", "tdx-up"),
     ),
     Mutation(
         "mutex_lock(&tdx_module_lock) does not wait",

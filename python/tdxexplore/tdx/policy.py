@@ -147,6 +147,30 @@ class Policy:
             f.returns(OK)
         return f.result
 
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_arch_enable_virtualization_cpu(): VMXON."""
+        return k.vmxon()
+
+    def arch_disable_cpu(self, k: Kernel) -> None:
+        """kvm_arch_disable_virtualization_cpu(): VMXOFF."""
+        k.vmxoff()
+
+    def kvm_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX."""
+        with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
+            error = self.arch_enable_cpu(k)
+            with k.if_(error == OK):
+                k.set(k.w.virtualization_enabled, value=True)
+            f.returns(error)
+        return f.result
+
+    def kvm_disable_cpu(self, k: Kernel) -> None:
+        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF."""
+        with k.if_(k.w.virtualization_enabled):
+            k.set(k.w.virtualization_enabled, value=False)
+            self.flush_vcpus(k)
+            self.arch_disable_cpu(k)
+
     def flush_vcpus(self, k: Kernel) -> None:
         """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF."""
         if k.w.td_in_full:
@@ -172,7 +196,7 @@ class VirtAtLoad(Policy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
-        return k.vmxon()
+        return self.kvm_enable_cpu(k)
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""
@@ -180,33 +204,31 @@ class VirtAtLoad(Policy):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
-            self.flush_vcpus(k)
-            k.vmxoff()
+            self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
     def syscore_suspend(self, k: Kernel) -> None:
         """kvm_suspend(): VMXOFF."""
         with k.if_(self.kvm_online.registered):
-            self.flush_vcpus(k)
-            k.vmxoff()
+            self.kvm_disable_cpu(k)
 
     def syscore_resume(self, k: Kernel) -> None:
         """kvm_resume(): VMXON; an error is a WARN."""
         with k.if_(self.kvm_online.registered):
-            error = k.vmxon()
+            error = self.kvm_enable_cpu(k)
             k.warn_on(error != OK, "kvm_resume()")
 
     def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
         """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
         with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
-            vmx = k.vmxon()
+            vmx = self.kvm_enable_cpu(k)
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable()")
             error = tdx_cpu_enable(k)
             with k.if_(error != OK):
-                k.vmxoff()
+                self.kvm_disable_cpu(k)
             f.returns(error)
         return f.result
 

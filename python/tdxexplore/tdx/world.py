@@ -136,6 +136,7 @@ class World:
         self.kvm_loaded = model.flag("kvm_loaded")
         self.kvm_tried = model.flag("kvm_tried")
         self.kvm_unloading = model.flag("kvm_unloading")
+        self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
         self.td = model.enum("td", ["none", "running", "refused", "dying"])
         self.td_entered = model.flag("td_entered", Scope.CPU)

@@ -61,8 +61,7 @@ class Linux616(VirtAtLoad):
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF; the veto is in TDX's own state."""
         with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.flush_vcpus(k)
-            k.vmxoff()
+            self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 

@@ -100,9 +100,7 @@ class Linux71(VirtAtLoad):
 
     def syscore_suspend(self, k: Kernel) -> None:
         """kvm_suspend(), then tdx_syscore_suspend(): each gives its reference back."""
-        with k.if_(self.kvm_online.registered):
-            self.flush_vcpus(k)
-            k.put_ref()
+        super().syscore_suspend(k)
         with k.if_(self.tdx_dyn.registered):
             k.put_ref()
 
@@ -111,19 +109,20 @@ class Linux71(VirtAtLoad):
         with k.if_(self.tdx_dyn.registered):
             error = k.get_ref()
             k.warn_on(error != OK, "tdx_syscore_resume()")
-        with k.if_(self.kvm_online.registered):
-            error = k.get_ref()
-            k.warn_on(error != OK, "kvm_resume()")
+        super().syscore_resume(k)
 
-    def kvm_online_cpu(self, k: Kernel) -> Variable:
-        """kvm_online_cpu(): a reference of KVM's own."""
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_arch_enable_virtualization_cpu(): a reference of KVM's own."""
         return k.get_ref()
+
+    def arch_disable_cpu(self, k: Kernel) -> None:
+        """kvm_arch_disable_virtualization_cpu(): KVM's reference back."""
+        k.put_ref()
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): the vCPUs that ran here, then the reference back; the veto is in core's state."""
         with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.flush_vcpus(k)
-            k.put_ref()
+            self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 

@@ -23,7 +23,7 @@ class V17(V19):
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hardware_enable() does VMXON + LP.INIT"
     source = "KVM TDX v17 005/116, Isaku Yamahata, 2023-11-07"
 
-    def hardware_enable(self, k: Kernel) -> Variable:
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
         """vt_hardware_enable(): VMXON, then tdx_cpu_enable() if TDX is on; on an error VMXOFF."""
         with k.function("vt_hardware_enable()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
             vmx = k.vmxon()

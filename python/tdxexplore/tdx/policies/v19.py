@@ -42,7 +42,6 @@ class V19(Policy):
         self.setup_error = w.model.flag("tdx_hardware_setup.error")
         self.vmx_enabled_by_second = w.model.flag("second user.vmx_enabled", Scope.CPU)
         self.second_error = w.model.flag("second user.error")
-        self.hardware_enabled = w.model.flag("hardware_enabled", Scope.CPU)
         self.vm_error = w.model.flag("hardware_enable_all.error")
         self.kvm_online = Hook(
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
@@ -103,29 +102,9 @@ class V19(Policy):
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
         with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
             with k.if_(self.kvm_usage):
-                f.returns(self.hardware_enable_nolock(k))
+                f.returns(self.kvm_enable_cpu(k))
             f.returns(OK)
         return f.result
-
-    def hardware_enable_nolock(self, k: Kernel) -> Variable:
-        """__hardware_enable_nolock(): KVM remembers where it has turned VMX on."""
-        with k.function("__hardware_enable_nolock()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
-            error = self.hardware_enable(k)
-            with k.if_(error == OK):
-                k.set(self.hardware_enabled, value=True)
-            f.returns(error)
-        return f.result
-
-    def hardware_disable_nolock(self, k: Kernel) -> None:
-        """hardware_disable_nolock(): VMXOFF where KVM has turned VMX on."""
-        with k.if_(self.hardware_enabled):
-            k.set(self.hardware_enabled, value=False)
-            self.flush_vcpus(k)
-            k.vmxoff()
-
-    def hardware_enable(self, k: Kernel) -> Variable:
-        """vt_hardware_enable(): VMXON."""
-        return k.vmxon()
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): hardware_disable_nolock() while a VM exists."""
@@ -134,7 +113,7 @@ class V19(Policy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with k.if_(self.kvm_usage):
-                self.hardware_disable_nolock(k)
+                self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
@@ -144,7 +123,7 @@ class V19(Policy):
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
             k.set(self.kvm_usage, value=True)
             with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
-                error = self.hardware_enable_nolock(k)
+                error = self.kvm_enable_cpu(k)
                 with k.if_(error != OK):
                     k.set(self.vm_error, value=True)
             with k.if_(self.vm_error):
@@ -162,15 +141,15 @@ class V19(Policy):
     def _hardware_disable_all(self, k: Kernel) -> None:
         k.set(self.kvm_usage, value=False)
         with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"):
-            self.hardware_disable_nolock(k)
+            self.kvm_disable_cpu(k)
 
     def syscore_suspend(self, k: Kernel) -> None:
         """kvm_suspend(): VMXOFF while a VM exists."""
         with k.if_(self.kvm_usage):
-            self.hardware_disable_nolock(k)
+            self.kvm_disable_cpu(k)
 
     def syscore_resume(self, k: Kernel) -> None:
         """kvm_resume(): hardware_enable_nolock() while a VM exists; an error is a WARN."""
         with k.if_(self.kvm_usage):
-            error = self.hardware_enable_nolock(k)
+            error = self.kvm_enable_cpu(k)
             k.warn_on(error != OK, "kvm_resume()")

@@ -106,7 +106,7 @@ class V72022(Policy):
     def init_all(self, k: Kernel) -> Variable:
         """__tdx_enable(): SYS.INIT, LP.INIT on all CPUs at once, CONFIG, KEY.CONFIG, TDMR.INIT."""
         w = k.w
-        with k.function("init_tdx_module()", MAIL, returns=(OK, EFAULT)) as f:
+        with k.function("__tdx_enable()", MAIL, returns=(OK, EFAULT)) as f:
             with k.on_any_cpu(w.active, "TDH.SYS.INIT"):
                 with k.if_(module.sys_init(k) != module.SUCCESS):
                     f.returns(EFAULT)
