@@ -66,6 +66,18 @@ def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) 
     assert {row["invariant"] for row in document["invariants"]} == {"I1", "I2", "I3", "I4", "I5"}
 
 
+def test_a_budget_without_limit_gives_a_verdict_and_a_command_that_replays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["v19", "--module", "subset", "--cpus", "2", "--scenario", "late-online"]
+    assert cli.run(["check", *words, "--budget", "suspend=unbounded"]) == 1
+    out = capsys.readouterr().out
+    assert "verdict: violated" in out
+    schedule = re.findall(r"^ *replay: tdxexplore (replay .* --budget suspend=unbounded \w+)$", out, flags=re.MULTILINE)
+    assert schedule
+    assert cli.run(schedule[0].split()) == 0
+
+
 def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["policies"]) == 0
     out = capsys.readouterr().out
@@ -139,6 +151,11 @@ MISTAKES = {
     "CPU counts that are no range": (["compare", "v19", "--cpus", "2-x"], ["`2-x`", "2-6"]),
     "a policy file that is not there": (["check", "nowhere.py:Mine"], ["`nowhere.py`", "does not exist"]),
     "a policy file without a name": (["check", "examples/lazy_first_vm.py"], ["NAME"]),
+    "a fault without limit": (
+        ["check", "v19", "--budget", "td_fail=unbounded"],
+        ["budget `td_fail` is unbounded", "allowed are 0 to 8"],
+    ),
+    "a budget below none": (["check", "v19", "--budget", "cpu_up=-2"], ["is -2", "0 to 8 or `unbounded`"]),
     "a policy file without that policy": (
         ["check", "examples/lazy_first_vm.py:Lazy"],
         ["`Lazy`", "did you mean `LazyFirstVm`"],

@@ -182,7 +182,7 @@ def _td_init(k: Kernel, f: Frame) -> None:
 
 
 def _count_key_id(k: Kernel, change: int) -> None:
-    """nr_configured_hkid: an enum, as it goes below 0."""
+    """nr_configured_hkid, or what the allocator has given out: an enum, as it goes below 0."""
     field = k.w.nr_configured_hkid
     with k.function("nr_configured_hkid") as f:
         for value in field.values:

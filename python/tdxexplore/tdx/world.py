@@ -40,7 +40,7 @@ BUDGETS = {
     "td_fail": "fault: creating a TD fails half way",
 }
 # A budget that never runs out, where the state graph stays finite: it then has cycles.
-UNBOUNDED = -1
+UNBOUNDED = (1 << 63) - 1
 MAY_BE_UNBOUNDED = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down", "second_enable", "second_user", "suspend", "kexec")
 
 
@@ -75,6 +75,7 @@ class World:
         self.key_ids = key_ids
 
         self.limit = {name: budgets.get(name, 0) for name in BUDGETS}
+        self.largest = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
         # Mechanics whose steps are recorded only where a budget asks for them.
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
         self.contended = self.has("second_user")
@@ -82,8 +83,7 @@ class World:
         self._declare_hotplug(model)
         self._declare_users(model, boot=boot)
         self._declare_wrong(model)
-        most = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
-        self.budget = {name: model.counter(f"budget.{name}", n, initial=n) for name, n in most.items()}
+        self.budget = {name: model.counter(f"budget.{name}", n, initial=n) for name, n in self.largest.items()}
 
     def has(self, budget: str) -> bool:
         """Whether an environment action may happen at all."""
@@ -141,8 +141,9 @@ class World:
         self.td = model.enum("td", ["none", "running", "refused", "dying"])
         self.td_entered = model.flag("td_entered", Scope.CPU)
         self.tdx_lock = model.flag("tdx_lock")
-        # A failed charge takes one off without having added one, and a leaked key id is never taken off.
-        least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + abs(self.limit["kvm_unload"])
+        # A failed charge takes one off without having added one, and a leaked key id is never taken off; one is added
+        # for each TD, and there is one TD more than there are ends of TDs. Only a leak can reach the top for ever.
+        least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + self.largest["kvm_unload"]
         key_ids = [str(n) for n in range(least, most + 1)]
         self.nr_configured_hkid = model.enum("nr_configured_hkid", key_ids, initial="0")
 
