@@ -6,11 +6,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-engine callgrind peers clean
+.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
 	@echo "The tables are in demo/*.parquet."
+
+# The pages under docs that are generated; the tests compare them.
+docs: $(VENV)/installed
+	$(BIN)/python -m tdxexplore.docs docs
 
 test: lint
 	cargo test --workspace --quiet

@@ -66,6 +66,7 @@ class LazyFirstVm(Policy):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
+            self.flush_vcpus(k)
             k.vmxoff()
             f.returns(OK)
         return f.result

@@ -16,6 +16,7 @@ import pytest
 
 from tdxexplore import cli
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import HOTPLUG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,10 +66,22 @@ def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) 
     assert {row["invariant"] for row in document["invariants"]} == {"I1", "I2", "I3", "I4", "I5"}
 
 
+def test_a_budget_without_limit_gives_a_verdict_and_a_command_that_replays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["v19", "--module", "subset", "--cpus", "2", "--scenario", "late-online"]
+    assert cli.run(["check", *words, "--budget", "suspend=unbounded"]) == 1
+    out = capsys.readouterr().out
+    assert "verdict: violated" in out
+    schedule = re.findall(r"^ *replay: tdxexplore (replay .* --budget suspend=unbounded \w+)$", out, flags=re.MULTILINE)
+    assert schedule
+    assert cli.run(schedule[0].split()) == 0
+
+
 def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["policies"]) == 0
     out = capsys.readouterr().out
-    assert len(BUILT_IN) == 8
+    assert len(BUILT_IN) == 12
     for policy in BUILT_IN.values():
         assert policy.name in out
         assert policy.source in out
@@ -81,6 +94,7 @@ def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture
         "linux-6.16",
         "--module",
         "subset",
+        *(word for scenario in HOTPLUG for word in ("--scenario", scenario.name)),
         "--cpus",
         "2-3",
         "--out",
@@ -107,9 +121,9 @@ def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.Capture
 
 
 MISTAKES = {
-    "an unknown policy": (["check", "v20"], ["`v20`", "did you mean `v19`", "linux-6.16"]),
+    "an unknown policy": (["check", "v91"], ["`v91`", "did you mean `v19`", "linux-6.16"]),
     "an unknown module kind": (["check", "v19", "--module", "strickt"], ["`strickt`", "did you mean `strict`"]),
-    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, kvm-reload"]),
+    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, fault-memory"]),
     "no CPUs": (["check", "v19", "--cpus", "0"], ["--cpus is 0", "1 to 2048"]),
     "too many CPUs": (["check", "v19", "--cpus", "2049"], ["--cpus is 2049", "1 to 2048"]),
     "too many CPUs in a package": (["check", "v19", "--cpus", "257"], ["--cpus is 257", "256 CPUs in a package"]),
@@ -142,6 +156,11 @@ MISTAKES = {
     "CPU counts that are no range": (["compare", "v19", "--cpus", "2-x"], ["`2-x`", "2-6"]),
     "a policy file that is not there": (["check", "nowhere.py:Mine"], ["`nowhere.py`", "does not exist"]),
     "a policy file without a name": (["check", "examples/lazy_first_vm.py"], ["NAME"]),
+    "a fault without limit": (
+        ["check", "v19", "--budget", "td_fail=unbounded"],
+        ["budget `td_fail` is unbounded", "allowed are 0 to 8"],
+    ),
+    "a budget below none": (["check", "v19", "--budget", "cpu_up=-2"], ["is -2", "0 to 8 or `unbounded`"]),
     "a policy file without that policy": (
         ["check", "examples/lazy_first_vm.py:Lazy"],
         ["`Lazy`", "did you mean `LazyFirstVm`"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -10,28 +11,40 @@ import pytest
 from tdxexplore import _core
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, Scenario, build, initial_state
+from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, Scenario, build, initial_state
 from tdxexplore.tdx.world import MODULE_KINDS, ModuleKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def explored(
-    policy: str, module: ModuleKind, scenario: Scenario, topology: Topology, *, split: bool
-) -> tuple[set[str], int]:
-    """The outcomes that are reached, and the number of concrete states."""
+    policy: str, module: ModuleKind, scenario: Scenario, topologies: Iterable[Topology], *, split: bool
+) -> list[tuple[set[str], int]]:
+    """The outcomes that are reached, and the number of concrete states, on each topology."""
     model = build(BUILT_IN[policy](), module, scenario, split_releases=split)
-    program = lower(model)
-    found = _core.Program(program.text).explore(program.pack(initial_state(model, topology, scenario)))
-    assert found.complete
-    return {model.outcomes[i].name for i in pl.DataFrame(found.outcomes())["outcome"]}, int(found.states)
+    program, found = lower(model), []
+    native = _core.Program(program.text)
+    for topology in topologies:
+        answer = native.explore(program.pack(initial_state(model, topology, scenario)))
+        assert answer.complete
+        names = {model.outcomes[i].name for i in pl.DataFrame(answer.outcomes())["outcome"]}
+        found.append((names, int(answer.states)))
+    return found
 
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 def test_releases_as_steps_of_their_own_change_no_outcome(policy: str) -> None:
+    hotplug = product(MODULE_KINDS, HOTPLUG)
+    others: Iterable[tuple[ModuleKind, Scenario]] = product(("subset",), (*SYSTEM, *FAULTS))
     compared = 0
-    for module, scenario, topology in product(MODULE_KINDS, SCENARIOS.values(), (Topology((2,)), Topology((2, 1)))):
-        fused, states = explored(policy, module, scenario, topology, split=False)
-        split, more = explored(policy, module, scenario, topology, split=True)
-        assert fused == split, (module, scenario.name, topology)
-        assert more > states
-        compared += 1
-    assert compared == 3 * 7 * 2
+    for module, scenario in (*hotplug, *others):
+        fused, split = (
+            explored(policy, module, scenario, (Topology((2,)), Topology((2, 1))), split=split)
+            for split in (False, True)
+        )
+        for (outcomes, states), (same, more) in zip(fused, split, strict=True):
+            assert outcomes == same, (module, scenario.name)
+            assert more > states
+            compared += 1
+    assert compared == (3 * len(HOTPLUG) + len(SYSTEM) + len(FAULTS)) * 2

@@ -10,7 +10,7 @@ import pytest
 
 from tdxexplore import _core
 from tdxexplore.model import Model, Topology, lower
-from tdxexplore.model.code import Await, Branch, Label
+from tdxexplore.model.code import Add, Await, Branch, Label, SetEach
 from tdxexplore.model.expr import And, Any, Const, Expr, In, Not, Or
 from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.policies import BUILT_IN
@@ -102,14 +102,14 @@ MUTATIONS = [
         Question("linux-6.16", "strict", "offline-mid-enable"),
         step="cpus_read_lock()",
         before=names("off-until-reboot", "tdx-up"),
-        after=names("vmxoff-bug", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+        after=names("off-until-reboot", "kvm-not-loaded", "tdx-up"),
     ),
     Mutation(
         "cpus_write_lock() does not wait for readers",
         Question("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
         step="cpus_write_lock()",
         before=names("deadlock", "tdx-up"),
-        after=names("vmxoff-bug", "off-until-reboot", "clean-refusal", "tdx-up"),
+        after=names("off-until-reboot", "clean-refusal", "tdx-up"),
     ),
     Mutation(
         "mutex_lock(&tdx_module_lock) does not wait",
@@ -186,7 +186,7 @@ MUTATIONS = [
         Question("v19", "strict", "late-online"),
         step="KVM_CREATE_VM",
         before=names("sticky-error"),
-        after=names("vmxoff-bug", "td-error", "vm-refused"),
+        after=names("td-error", "vm-refused"),
     ),
     Mutation(
         "a vCPU runs on a CPU that is not active yet",
@@ -204,6 +204,79 @@ MUTATIONS = [
         only_first=True,
         before=names("latent-lp", "tdx-up"),
         after=names("online-refused", "tdx-up"),
+    ),
+    Mutation(
+        "TDH.SYS.LP.INIT does not look at the global lock",
+        Question("linux-6.16", "subset", "second-user"),
+        reads=names("seam_lock.exclusive"),
+        before=names("sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+        after=names("deadlock", "sticky-error", "off-until-reboot", "tdx-up"),
+    ),
+    Mutation(
+        "a call that takes the global lock alone does not look at it",
+        Question("linux-6.16", "subset", "second-user"),
+        reads=names("seam_lock.exclusive", "in_seam"),
+        before=names("sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+        after=names("deadlock", "sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
+    ),
+    Mutation(
+        "KVM does not flush the vCPUs of a CPU that goes offline",
+        Question("linux-6.16", "subset", "td-life"),
+        reads=names("vcpu_associated"),
+        actor="hotplug",
+        before=names("tdx-up"),
+        after=names("key-id-lost", "tdx-up"),
+    ),
+    Mutation(
+        "TDH.MNG.VPFLUSHDONE does not ask whether a vCPU is tied to an LP",
+        Question("linux-6.16", "subset", "td-life"),
+        reads=names("vcpu_associated"),
+        step="TDH.MNG.VPFLUSHDONE",
+        why_not="KVM flushes a vCPU when its CPU goes offline, and the others when the VM goes",
+    ),
+    Mutation(
+        "TDH.MNG.KEY.FREEID does not ask whether every package is written back",
+        Question("linux-6.16", "strict", "fault-td", (2, 1)),
+        reads=names("written_back"),
+        step="TDH.MNG.KEY.FREEID",
+        before=names("key-id-lost", "off-until-reboot", "tdx-up"),
+        after=names("off-until-reboot", "tdx-up"),
+    ),
+    Mutation(
+        "mutex_lock(&tdx_lock) does not wait",
+        Question("linux-6.16", "subset", "td-life"),
+        step="mutex_lock(&tdx_lock)",
+        why_not="one VM is created and destroyed at a time",
+    ),
+    Mutation(
+        "TDH.SYS.UPDATE does not ask whether every LP is initialised",
+        Question("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        reads=names("sys_state", "lp_is_init"),
+        step="TDP_RUN_UPDATE: tdx_module_run_update()",
+        before=names("tds-lost", "td-error", "off-until-reboot", "tdx-up"),
+        after=names("tdx-up"),
+    ),
+    Mutation(
+        "TDH.SYS.UPDATE does not ask for handoff data",
+        Question("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        reads=names("handoff_valid"),
+        why_not="TDH.SYS.SHUTDOWN has written them, or the update has ended there",
+    ),
+    Mutation(
+        "kvm_disable_virtualization_cpu() does not ask whether KVM has enabled VMX here",
+        Question("linux-6.16", "subset", "fault-resume", budgets={"cpu_down": 1}),
+        reads=names("virtualization_enabled"),
+        taken=True,
+        before=names("seamcall-oops", "online-refused", "warned", "tdx-up", "clean-refusal"),
+        after=names("seamcall-oops", "vmxoff-bug", "online-refused", "warned", "tdx-up", "clean-refusal"),
+    ),
+    Mutation(
+        "v7-2022 does not ask whether every LP is online",
+        Question("v7-2022", "strict", "late-online"),
+        step="cpus_read_lock()",
+        reads=names("online"),
+        before=names("clean-refusal"),
+        after=names("sticky-error"),
     ),
 ]
 
@@ -242,3 +315,73 @@ def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> No
                 places += 1
     assert places >= 3
     assert question.answer(unfair) == {"tdx-up"}
+
+
+def broken_invariants(model: Model, question: Question) -> set[str]:
+    program = lower(model)
+    packed = program.pack(initial_state(model, Topology(question.topology), SCENARIOS[question.scenario]))
+    found = pl.DataFrame(_core.Program(program.text).explore(packed).invariants()).drop_nulls("schedule")
+    return {model.invariants[i].name for i in found["invariant"]}
+
+
+def test_an_update_that_forgets_to_forget_the_initialised_lps_breaks_i3() -> None:
+    question = Question("linux-7.2-update", "strict", "update")
+    assert broken_invariants(question.model(), question) == set()
+    mutant = question.model()
+    forgets = [
+        instruction
+        for code in mutant.codes
+        if code.actor == "update"
+        for instruction in code.instructions
+        if isinstance(instruction, SetEach) and mutant["tdx_lp_initialized"] in dict(instruction.values)
+    ]
+    assert len(forgets) == 1
+    forgets[0].where = Const(value=False)
+    assert broken_invariants(mutant, question) == {"I3"}
+
+
+def test_a_failed_reference_that_stays_counted_breaks_i7() -> None:
+    question = Question("linux-7.1", "strict", "fault-vmxon")
+    assert broken_invariants(question.model(), question) == set()
+    mutant = question.model()
+    undone = 0
+    for code in mutant.codes:
+        for at, instruction in enumerate(code.instructions):
+            if (
+                isinstance(instruction, Branch)
+                and "VMXON.return" in reads(instruction.condition)
+                and isinstance(following := code.instructions[at + 1], Add)
+            ):
+                assert following.delta == -1
+                following.delta = 0
+                undone += 1
+    assert undone > 0
+    assert "I7" in broken_invariants(mutant, question)
+
+
+def test_a_suspend_that_does_not_wait_for_tasks_in_the_kernel_meets_them() -> None:
+    question = Question("linux-6.16", "subset", "suspend", (2, 2))
+    assert question.answer(question.model()) == {"tdx-up"}
+    hasty = question.model()
+    places = 0
+    for code in hasty.codes:
+        for instruction in code.instructions:
+            if isinstance(instruction, Await) and code.actor == "suspend" and "pc.kvm" in reads(instruction.condition):
+                instruction.condition = (hasty["budget.suspend"] > 0) & (hasty["cpu_hotplug_lock.writer"] == "none")
+                places += 1
+    assert places == 1
+    assert question.answer(hasty) > {"tdx-up"}
+
+
+def test_an_update_that_does_not_stop_the_machine_is_seen_by_tds() -> None:
+    question = Question("linux-7.2-update", "strict", "update")
+    assert question.answer(question.model()) == {"tdx-up"}
+    running = question.model()
+    places = 0
+    for code in running.codes:
+        for instruction in code.instructions:
+            if isinstance(instruction, Await) and set(reads(instruction.condition)) == {"stop_machine"}:
+                instruction.condition = Const(value=True)
+                places += 1
+    assert places > 10
+    assert question.answer(running) > {"tdx-up"}

@@ -21,6 +21,7 @@ from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreEr
 from tdxexplore.exploration import Exploration
 from tdxexplore.exploration import check as explore
 from tdxexplore.question import Question
+from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,8 @@ class Point:
         packages: Packages (sockets) that the CPUs are spread over.
         scenario: What happens around bring-up; see `tdxexplore policies`.
         set: A knob of the policy, as KNOB=VALUE; may be repeated.
-        budget: How often an environment action may happen, as NAME=N: kvm_load, kvm_unload, cpu_up, cpu_down,
-            second_enable; may be repeated.
+        budget: How often an environment action or a fault may happen, as NAME=N or NAME=unbounded; see
+            `tdxexplore policies`; may be repeated.
     """
 
     module: str = "strict"
@@ -82,7 +83,7 @@ class Point:
             packages=self.packages,
             scenario=self.scenario,
             knobs=_pairs("--set", self.set, str),
-            budgets=_pairs("--budget", self.budget, int),
+            budgets=_pairs("--budget", self.budget, _budget),
         )
 
 
@@ -373,6 +374,10 @@ def _pairs(option: str, words: Sequence[str], kind: Callable[[str], T]) -> dict[
         except ValueError:
             raise BadModel(f"{option} {name} is `{value}`; a whole number is needed") from None
     return pairs
+
+
+def _budget(text: str) -> int:
+    return UNBOUNDED if text == "unbounded" else int(text)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.catalogue import describe, find_policy, find_scenario, where
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import build, initial_state
+from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ class Question:
         scenario: Name of the scenario.
         topology: Packages and CPUs.
         knobs: Values that differ from the default, or all: the key shows all of them.
-        budgets: Budgets that differ from the scenario's.
+        budgets: Budgets that differ from the scenario's; ``UNBOUNDED`` for no limit.
     """
 
     policy: str | type[Policy]
@@ -119,7 +120,7 @@ class Question:
             "knobs": " ".join(f"{k}={v}" for k, v in sorted(compiled.policy.setting.items())),
             "module": self.module,
             "scenario": self.scenario,
-            "budgets": " ".join(f"{k}={v}" for k, v in self.budgets),
+            "budgets": " ".join(f"{k}={_number(v)}" for k, v in self.budgets),
             "packages": self.topology.packages,
             "cpus": self.topology.cpus,
         }
@@ -134,8 +135,12 @@ class Question:
             words += ["--packages", str(self.topology.packages)]
         words += ["--scenario", self.scenario]
         words += [w for k, v in self.knobs for w in ("--set", f"{k}={v}")]
-        words += [w for k, v in self.budgets for w in ("--budget", f"{k}={v}")]
+        words += [w for k, v in self.budgets for w in ("--budget", f"{k}={_number(v)}")]
         return " ".join(words)
+
+
+def _number(budget: int) -> str:
+    return "unbounded" if budget == UNBOUNDED else str(budget)
 
 
 @lru_cache(maxsize=4096)

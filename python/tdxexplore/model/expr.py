@@ -130,12 +130,14 @@ class Field(Variable):
         scope: Global, package or CPU.
         values: The domain; value i is encoded as the integer i.
         initial: Its value in the initial state, unless a scenario says otherwise.
+        constant: It has that value in every state, so that it is no part of a Program (`Model.settle`).
     """
 
     name: str
     scope: Scope
     values: tuple[Value, ...]
     initial: Value
+    constant: bool = False
 
     @property
     def width(self) -> int:

@@ -81,7 +81,7 @@ def layout(model: Model) -> dict[str, Slot]:
     """Fields side by side in the word of their scope, in order of declaration."""
     ends = dict.fromkeys(Scope, 0)
     slots = {}
-    for f in model.fields.values():
+    for f in (f for f in model.fields.values() if not f.constant):
         slots[f.name] = Slot(f.name, f.scope, ends[f.scope], f.values)
         ends[f.scope] += f.width
     return slots
@@ -186,6 +186,8 @@ class Lowering:
             if variable.name not in path.temps:
                 raise self._unsupported(f"`{variable.name}` is read, but was not set in this step")
             return [(path.temps[variable.name] in values, path)]
+        if isinstance(variable, Field) and variable.constant:
+            return [(variable.initial in values, path)]
         f = self._own(variable)
         if f in path.assigned:
             return [(path.assigned[f] in values, path)]
@@ -225,8 +227,10 @@ class Lowering:
             case Or(left, right):
                 return self._specialise(Not(And(Not(left), Not(right))), path, kind)
             case Any(group, body):
+                # Every package has a CPU.
+                settled = (False, True) if group is Group.PACKAGE_CPUS else (False,)
                 return [
-                    (e if isinstance(e, Const) and not e.value else Any(group, e), p)
+                    (e if isinstance(e, Const) and e.value in settled else Any(group, e), p)
                     for e, p in self._specialise(body, path, kind)
                 ]
             case _:
@@ -395,7 +399,7 @@ class Lowering:
         return variable
 
     def _fixed(self, variable: Variable, kind: str) -> bool:
-        if not isinstance(variable, Field):
+        if not isinstance(variable, Field) or variable.constant:
             return True
         return variable.scope is Scope.GLOBAL or (variable.scope is Scope.PACKAGE and kind == "package-cpus")
 

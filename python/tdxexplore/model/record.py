@@ -45,7 +45,7 @@ from tdxexplore.model.expr import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tdxexplore.model.code import Instruction
 
@@ -154,6 +154,29 @@ class Model:
         if largest < 0:
             raise BadModel(f"counter `{name}` needs a largest value of at least 0, not {largest}")
         return self._field(name, scope, tuple(range(largest + 1)), initial)
+
+    def assigned(self) -> list[Field]:
+        """The fields that some step of the procedures so far assigns, in order of declaration."""
+        found: set[int] = set()
+        for code in self.codes:
+            found |= {id(self.fields[pc]) for pc in code.counters}
+            for instruction in code.instructions:
+                match instruction:
+                    case Set(target, _) | Add(target, _):
+                        found.add(id(target))
+                    case SetEach(_, _, values):
+                        found |= {id(f) for f, _ in values}
+        return [f for f in self.fields.values() if id(f) in found]
+
+    def settle(self, varying: Iterable[Field] = ()) -> None:
+        """Make constants of the fields that no step assigns: what a model does not use costs it no state.
+
+        Args:
+            varying: Fields whose initial value a scenario sets; they stay.
+        """
+        kept = {id(f) for f in (*self.assigned(), *varying)}
+        for field in self.fields.values():
+            field.constant = id(field) not in kept
 
     def __getitem__(self, name: str) -> Field:
         """The field of that name.

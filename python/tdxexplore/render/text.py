@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
+from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,10 @@ def print_policies() -> None:
     for scenario in SCENARIOS.values():
         budgets = ", ".join(f"{name}={value}" for name, value in scenario.budgets.items())
         out.print(f"  {scenario.name:<21}{scenario.text}  [dim]({budgets})[/dim]")
+    out.print()
+    out.print("budgets, for --budget NAME=N, or NAME=unbounded where marked *:")
+    for name, text in BUDGETS.items():
+        out.print(f"  {name + '*' * (name in MAY_BE_UNBOUNDED):<21}{text}")
 
 
 def print_exploration(answer: Exploration) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import package_cpus, packages
 from tdxexplore.tdx import module
 from tdxexplore.tdx.kernel import EIO, OK
 
@@ -71,23 +70,26 @@ def tdx_enable_locked(k: Kernel, result: Variable) -> None:
 def init_tdx_module(k: Kernel) -> Variable:
     """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
 
-    KEY.CONFIG runs on the first online CPU of each package, in the order of CPU numbers: here on any online one, and
-    the packages in any order, as numbers are names. Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
+    Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
     """
     w = k.w
     with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
         with k.on_any_cpu(w.active, "config_tdx_module()"):
+            if w.has("no_memory"):
+                with k.fault("no_memory"):
+                    f.returns(EIO)
             with k.if_(module.sys_config(k) != module.SUCCESS):
                 f.returns(EIO)
-        with k.loop() as packages_left:
-            with k.on_any_cpu(w.online & ~w.pkg_config, "config_global_keyid()"):
-                with k.if_(module.sys_key_config(k) != module.SUCCESS):
-                    f.returns(EIO)
-                with k.if_(packages.none(~w.pkg_config & package_cpus.any(w.online))):
-                    packages_left.leave()
-        with k.on_any_cpu(w.active, "init_tdmrs()"):
-            with k.if_(module.sys_tdmr_init(k) != module.SUCCESS):
+        with k.once_in_each_package(w.online, w.pkg_config, "config_global_keyid()"):
+            with k.if_(module.sys_key_config(k) != module.SUCCESS):
                 f.returns(EIO)
+        with k.loop() as slices:
+            with k.on_any_cpu(w.active, "init_tdmrs()"):
+                with k.if_(module.sys_tdmr_init(k) != module.SUCCESS):
+                    f.returns(EIO)
+                with k.if_(w.budget["tdmr_slice"] == 0):
+                    slices.leave()
+                k.spend("tdmr_slice")
         f.returns(OK)
     return f.result
 

@@ -18,19 +18,27 @@ from tdxexplore.model import (
     cpus,
     other_cpus,
     other_package_cpus,
+    package_cpus,
+    packages,
 )
+from tdxexplore.model.code import Await, Label
+from tdxexplore.tdx.world import BUDGETS, UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tdxexplore.model.expr import Operand, Value, Variable
+    from tdxexplore.model.record import Recorded
     from tdxexplore.tdx.world import World
 
 CPUHP = "kernel/cpu.c, v6.6"
+HW = "arch/x86/virt/hw.c @0eaed89c"
 
 OK = "0"
 EIO = "-EIO"
 EBUSY = "-EBUSY"
+EFAULT = "-EFAULT"
+VMXON = (OK, EBUSY, EFAULT)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,9 +69,76 @@ class Kernel(Procedure):
     """
 
     def __init__(self, world: World, actor: str, scope: Scope = Scope.GLOBAL, *, split_releases: bool = False) -> None:
-        super().__init__(actor, scope)
         self.w = world
         self._split_releases = split_releases
+        self._alone = False
+        super().__init__(actor, scope)
+
+    def emit(self, instruction: Recorded) -> Recorded:
+        """Append an instruction; a step waits while stop_machine() holds its CPU, or the CPU is inside the module."""
+        super().emit(instruction)
+        if isinstance(instruction, Label) and not instruction.passive and not self._alone:
+            if self.w.stoppable:
+                super().emit(Await(~self.w.stop_machine))
+            if self.w.contended and instruction.scope is Scope.CPU:
+                super().emit(Await(~self.w.in_seam))
+        return instruction
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        before, self._alone = self._alone, True
+        yield
+        self._alone = before
+
+    # -- budgets ------------------------------------------------------------------------------------------------------
+
+    def spend(self, budget: str) -> None:
+        """An action of that budget happens; one without limit is not counted."""
+        if self.w.limit[budget] != UNBOUNDED:
+            self.add(self.w.budget[budget], -1)
+
+    # -- faults -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def fault(self, budget: str) -> Iterator[None]:
+        """What is recorded inside may happen here, as often as the budget of that name allows."""
+        with self.either() as choice:
+            with choice.branch():
+                pass
+            with choice.branch():
+                self.await_(self.w.budget[budget] > 0)
+                self.spend(budget)
+                self.note(BUDGETS[budget])
+                yield
+
+    # -- the module, seen from the kernel -----------------------------------------------------------------------------
+
+    @contextmanager
+    def seam_exit(self, call: str) -> Iterator[None]:
+        """The second step of a SEAMCALL, on the CPU that it was made on."""
+        title = f"{call}: exit"
+        if self._region or self.scope is Scope.CPU:
+            with self._undisturbed():
+                self.step(title)
+            yield
+        else:
+            before, self._alone = self._alone, True
+            with self.on_any_cpu(self.w.in_seam, title):
+                self._alone = before
+                yield
+
+    @contextmanager
+    def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:
+        """One CPU of each package, one package after the other; the body is a step, and sets the package's ``done``.
+
+        The kernel takes the first online CPU in the order of numbers: here any, as numbers are names. A package
+        without a CPU where ``where`` holds is left out.
+        """
+        with self.loop() as left:
+            with self.on_any_cpu(where & ~done, title):
+                yield
+                with self.if_(packages.none(~done & package_cpus.any(where))):
+                    left.leave()
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -112,14 +187,31 @@ class Kernel(Procedure):
             known[name] = Field(name, Scope.GLOBAL, values, values[0])
         return known[name]
 
+    @contextmanager
+    def stop_machine(self) -> Iterator[None]:
+        """stop_machine(): nobody else takes a step, on any CPU; it waits until no CPU is inside the module."""
+        w = self.w
+        self.step("stop_machine()", "kernel/stop_machine.c")
+        self.await_(cpus.none(w.in_seam))
+        self.set(w.stop_machine, value=True)
+
+        def release() -> None:
+            self.set(w.stop_machine, value=False)
+
+        with self.holding(release), self._undisturbed():
+            yield
+
     # -- VMX ----------------------------------------------------------------------------------------------------------
 
     def vmxon(self) -> Variable:
         """VMXON on the acting CPU; refused when CR4.VMXE is set already (arch/x86/virt/hw.c @0eaed89c)."""
-        with self.function("VMXON", returns=(OK, EBUSY)) as f:
+        with self.function("VMXON", returns=VMXON) as f:
             with self.if_(self.w.vmx_on):
                 self.note("VMXON: CR4.VMXE is set already, -EBUSY")
                 f.returns(EBUSY)
+            if self.w.has("vmxon_fail"):
+                with self.fault("vmxon_fail"):
+                    f.returns(EFAULT)
             self.set(self.w.vmx_on, value=True)
             self.note("VMXON")
             f.returns(OK)
@@ -133,6 +225,29 @@ class Kernel(Procedure):
         with self.else_():
             self.set(self.w.vmx_on, value=False)
             self.note("VMXOFF")
+
+    def get_ref(self) -> Variable:
+        """x86_virt_get_ref(VMX), preemption off: VMXON with the first reference; a failure undoes the count."""
+        w = self.w
+        with self.function("x86_virt_get_ref()", HW, returns=VMXON) as f:
+            self.add(w.vmx_users, 1)
+            with self.if_(w.vmx_users == 1):
+                error = self.vmxon()
+                with self.if_(error != OK):
+                    self.add(w.vmx_users, -1)
+                f.returns(error)
+            f.returns(OK)
+        return f.result
+
+    def put_ref(self) -> None:
+        """x86_virt_put_ref(VMX), preemption off: VMXOFF with the last reference; WARN if there is none."""
+        w = self.w
+        with self.if_(w.vmx_users == 0):
+            self.warn_on(w.vmx_users == 0, "x86_virt_put_ref() without a reference")
+        with self.else_():
+            self.add(w.vmx_users, -1)
+            with self.if_(w.vmx_users == 0):
+                self.vmxoff()
 
     def warn_on(self, condition: Operand, text: str) -> None:
         """WARN_ON(condition)."""
@@ -214,8 +329,13 @@ class Kernel(Procedure):
             self.set(w.active, value=True)
             self._cpus_write_unlock()
 
-    def cpu_down(self, hooks: tuple[Hook, ...]) -> None:
-        """_cpu_down(): down the cpuhp states in reverse; a callback may veto, and the CPU walks back up."""
+    def cpu_down(self, hooks: tuple[Hook, ...], vetoed: Field | None = None) -> None:
+        """_cpu_down(): down the cpuhp states in reverse; a callback may veto, and the CPU walks back up.
+
+        Args:
+            hooks: In the order of a CPU that comes up.
+            vetoed: A flag that a veto sets.
+        """
         w = self.w
         with self.function("_cpu_down()", CPUHP) as down:
             self._cpus_write_lock()
@@ -226,6 +346,8 @@ class Kernel(Procedure):
                     error = hook.teardown(self)
                     with self.if_(error != OK):
                         self.note("offline vetoed")
+                        if vetoed is not None:
+                            self.set(vetoed, value=True)
                         for upper in hooks[reached + 1 :]:
                             with self.if_(upper.registered):
                                 self.step(f"{upper.state} startup (rollback)")
@@ -252,7 +374,7 @@ class Kernel(Procedure):
 
     def last_cpu_of_a_package_with_a_key(self) -> Operand:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: the last online CPU of a package while a key id is configured."""
-        return self.w.hkid_live & other_package_cpus.none(self.w.online)
+        return self.w.key_id_in_use & other_package_cpus.none(self.w.online)
 
     @property
     def another_cpu_online(self) -> Operand:

@@ -9,13 +9,15 @@ relaxes the all-LP test of TDH.SYS.CONFIG, so the behaviour is a parameter, the 
   package; LP.INIT is accepted later too; TD calls on an LP without it return TDX_SYS_LP_INIT_NOT_DONE.
 - ``subset-nocheck``: as ``subset`` without that last check: the call goes through, acting as LP 0 of package 0.
 
-Not modelled here: the global try-lock and TDX_SYS_BUSY, entropy errors, TDH.SYS.SHUTDOWN and updates.
+A call is one step. Where two calls that take the module's global lock can be in flight at once (a second user), those
+calls are two steps, entry and exit, and a try-lock lies between them: who finds it taken gets TDX_SYS_BUSY. Elsewhere the
+kernel's own locks keep such calls apart: sysinit_lock, tdx_module_lock, cpu_hotplug_lock, stop_machine().
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.model import cpus, package_cpus, packages
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.model.record import Frame
     from tdxexplore.tdx.kernel import Kernel
+
+Lock: TypeAlias = Literal["none", "shared", "exclusive"]
 
 SUCCESS = "TDX_SUCCESS"
 UD = "#UD"
@@ -36,6 +40,14 @@ CONFIG_NOT_PENDING = "TDX_SYS_CONFIG_NOT_PENDING"
 KEY_CONFIG_NOT_PENDING = "TDX_SYS_KEY_CONFIG_NOT_PENDING"
 KEY_CONFIGURED = "TDX_SYS_KEY_CONFIGURED"
 NOT_READY = "TDX_SYS_NOT_READY"
+BUSY = "TDX_SYS_BUSY"
+NO_ENTROPY = "TDX_RND_NO_ENTROPY"
+SHUTDOWN = "TDX_SYS_SHUTDOWN"
+STATE_INCORRECT = "TDX_SYS_STATE_INCORRECT"
+INVALID_HANDOFF = "TDX_SYS_INVALID_HANDOFF"
+VCPU_ASSOCIATED = "TDX_VCPU_ASSOCIATED"
+FLUSHVP_NOT_DONE = "TDX_FLUSHVP_NOT_DONE"
+VMFAIL_INVALID = "VMfailInvalid"
 CORRUPT = "runs on an uninitialised LP"
 
 
@@ -44,32 +56,77 @@ class Seamcall:
 
     def __init__(self, k: Kernel, name: str, frame: Frame) -> None:
         self._k = k
-        self._name = name
+        self.name = name
         self._frame = frame
         self.result: Variable = frame.result
 
     def returns(self, code: str) -> None:
         """The completion status."""
-        self._k.note(f"{self._name} = {code}")
+        self._k.note(f"{self.name} = {code}")
         self._frame.returns(code)
 
 
 @contextmanager
-def seamcall(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
-    """A SEAMCALL on the acting CPU: #UD outside VMX operation, and then the module never sees it."""
-    with k.function(name, returns=(SUCCESS, UD, *codes)) as frame:
+def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator[Seamcall]:
+    """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
+
+    Args:
+        k: What is being recorded.
+        name: Of the call.
+        codes: What it may return besides.
+        lock: How it takes the module's global lock; every call that takes it may find it taken (fault ``sys_busy``).
+    """
+    w = k.w
+    with k.function(name, returns=(SUCCESS, UD, VMFAIL_INVALID, SHUTDOWN, BUSY, NO_ENTROPY, *codes)) as frame:
         call = Seamcall(k, name, frame)
-        with k.if_(~k.w.vmx_on):
+        with k.if_(~w.vmx_on):
             call.returns(UD)
-        yield call
+        with k.if_(w.image_gone):
+            call.returns(VMFAIL_INVALID)
+        with k.if_(w.sys_shutdown):
+            call.returns(SHUTDOWN)
+        if lock != "none" and w.has("sys_busy"):
+            with k.fault("sys_busy"):
+                call.returns(BUSY)
+        with _inside(k, call, lock) if w.contended and lock != "none" else nullcontext():
+            yield call
+
+
+@contextmanager
+def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
+    """Entry and exit of a call as two steps with the global try-lock between them (tdx_locks.h)."""
+    w = k.w
+    with k.if_(w.seam_exclusive if lock == "shared" else w.seam_exclusive | cpus.any(w.in_seam)):
+        call.returns(BUSY)
+    k.set(w.in_seam, value=True)
+    if lock == "exclusive":
+        k.set(w.seam_exclusive, value=True)
+    with k.seam_exit(call.name):
+        k.set(w.in_seam, value=False)
+        if lock == "exclusive":
+            k.set(w.seam_exclusive, value=False)
+        yield
 
 
 def sys_init(k: Kernel) -> Variable:
-    """TDH.SYS.INIT, tdh_sys_init.c: once, from PENDING."""
+    """TDH.SYS.INIT, tdh_sys_init.c: once, from PENDING.
+
+    It takes the global lock, but in one step: sysinit_lock keeps other TDH.SYS.INIT and TDH.SYS.LP.INIT out, and any
+    other call fails in state PENDING anyway.
+    """
+    w = k.w
     with seamcall(k, "TDH.SYS.INIT", INIT_NOT_PENDING) as call:
-        with k.if_(k.w.sys_state != "PENDING"):
+        if w.has("sys_busy"):
+            with k.fault("sys_busy"):
+                call.returns(BUSY)
+        with k.if_(w.seam_exclusive | cpus.any(w.in_seam)):
+            call.returns(BUSY)
+        with k.if_(w.sys_state != "PENDING"):
             call.returns(INIT_NOT_PENDING)
-        k.set(k.w.sys_state, "INIT_DONE")
+        if w.has("no_entropy"):
+            with k.fault("no_entropy"):
+                call.returns(NO_ENTROPY)
+        k.set(w.sys_state, "INIT_DONE")
         call.returns(SUCCESS)
     return call.result
 
@@ -78,7 +135,7 @@ def sys_lp_init(k: Kernel) -> Variable:
     """TDH.SYS.LP.INIT, tdh_sys_lp_init.c: once on each LP; only a new image or a platform reset undoes it."""
     w = k.w
     accepted = ["INIT_DONE"] if w.module == "strict" else ["INIT_DONE", "CONFIG_DONE", "READY"]
-    with seamcall(k, "TDH.SYS.LP.INIT", LP_INIT_NOT_PENDING, LP_INIT_DONE) as call:
+    with seamcall(k, "TDH.SYS.LP.INIT", LP_INIT_NOT_PENDING, LP_INIT_DONE, lock="shared") as call:
         with k.if_(~w.sys_state.isin(accepted)):
             call.returns(LP_INIT_NOT_PENDING)
         with k.if_(w.lp_is_init):
@@ -92,7 +149,7 @@ def sys_config(k: Kernel) -> Variable:
     """TDH.SYS.CONFIG, tdh_sys_config.c: one error code for a wrong state and for a missing LP.INIT alike."""
     w = k.w
     enough = cpus.all(w.lp_is_init) if w.module == "strict" else packages.all(package_cpus.any(w.lp_is_init))
-    with seamcall(k, "TDH.SYS.CONFIG", CONFIG_NOT_PENDING) as call:
+    with seamcall(k, "TDH.SYS.CONFIG", CONFIG_NOT_PENDING, lock="exclusive") as call:
         with k.if_((w.sys_state != "INIT_DONE") | ~enough):
             call.returns(CONFIG_NOT_PENDING)
         k.set(w.sys_state, "CONFIG_DONE")
@@ -104,11 +161,15 @@ def sys_config(k: Kernel) -> Variable:
 def sys_key_config(k: Kernel) -> Variable:
     """TDH.SYS.KEY.CONFIG, tdh_sys_key_config.c: once in each package; the last one makes the module READY."""
     w = k.w
-    with seamcall(k, "TDH.SYS.KEY.CONFIG", KEY_CONFIG_NOT_PENDING, KEY_CONFIGURED) as call:
+    codes = (KEY_CONFIG_NOT_PENDING, KEY_CONFIGURED)
+    with seamcall(k, "TDH.SYS.KEY.CONFIG", *codes, lock="exclusive") as call:
         with k.if_(w.sys_state != "CONFIG_DONE"):
             call.returns(KEY_CONFIG_NOT_PENDING)
         with k.if_(w.pkg_config):
             call.returns(KEY_CONFIGURED)
+        if w.has("no_entropy"):
+            with k.fault("no_entropy"):
+                call.returns(NO_ENTROPY)
         k.set(w.pkg_config, value=True)
         with k.if_(packages.all(w.pkg_config)):
             k.set(w.sys_state, "READY")
@@ -117,7 +178,7 @@ def sys_key_config(k: Kernel) -> Variable:
 
 
 def sys_tdmr_init(k: Kernel) -> Variable:
-    """TDH.SYS.TDMR.INIT, tdh_sys_tdmr_init.c: the loop over all slices as one call."""
+    """TDH.SYS.TDMR.INIT, tdh_sys_tdmr_init.c: one slice; nobody reads how far it has come."""
     with seamcall(k, "TDH.SYS.TDMR.INIT", NOT_READY) as call:
         with k.if_(k.w.sys_state != "READY"):
             call.returns(NOT_READY)
@@ -125,14 +186,81 @@ def sys_tdmr_init(k: Kernel) -> Variable:
     return call.result
 
 
-def td_call(k: Kernel, name: str) -> Variable:
+def sys_lp_shutdown(k: Kernel) -> None:
+    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again."""
+    with seamcall(k, "TDH.SYS.LP.SHUTDOWN") as call:
+        k.set(k.w.sys_shutdown, value=True)
+        call.returns(SUCCESS)
+
+
+def sys_shutdown(k: Kernel) -> Variable:
+    """TDH.SYS.SHUTDOWN, tdh_sys_shutdown.c: hands the TDs over to the next image.
+
+    The module backs out with TDX_SYS_BUSY when another LP is inside; its only caller runs in stop_machine(), where none
+    is.
+    """
+    w = k.w
+    with seamcall(k, "TDH.SYS.SHUTDOWN", NOT_READY, lock="exclusive") as call:
+        with k.if_(w.sys_state != "READY"):
+            call.returns(NOT_READY)
+        k.set(w.sys_shutdown, value=True)
+        k.set(w.handoff_valid, value=True)
+        call.returns(SUCCESS)
+    return call.result
+
+
+def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
+    """SEAMLDR.INSTALL: the first call removes the old image, the last one of those required starts the new one.
+
+    Args:
+        k: What is being recorded.
+        all_lps: Every LP must call it, or every online one (domain 3.7: which of them is not established).
+    """
+    w = k.w
+    with k.function("SEAMLDR.INSTALL", returns=(SUCCESS, UD)) as f:
+        with k.if_(~w.vmx_on):
+            k.note("SEAMLDR.INSTALL = #UD")
+            f.returns(UD)
+        k.note("SEAMLDR.INSTALL")
+        k.set(w.installed, value=True)
+        k.set(w.image_gone, value=True)
+        with k.if_(cpus.all(w.installed) if all_lps else cpus.all(~w.online | w.installed)):
+            k.note("a new image starts: PENDING, no LP initialised")
+            k.set(w.image_gone, value=False)
+            k.set(w.sys_shutdown, value=False)
+            k.set(w.sys_state, "PENDING")
+            k.set_each(cpus, where=True, values={w.lp_is_init: False, w.installed: False})
+            k.add(w.generation, 1)
+        f.returns(SUCCESS)
+    return f.result
+
+
+def sys_update(k: Kernel) -> Variable:
+    """TDH.SYS.UPDATE, tdh_sys_update.c: READY with the TDs of the old image.
+
+    The all-LP test is in every module kind: nothing has been said about relaxing this one.
+    """
+    w = k.w
+    with seamcall(k, "TDH.SYS.UPDATE", STATE_INCORRECT, INVALID_HANDOFF, lock="exclusive") as call:
+        with k.if_((w.sys_state != "INIT_DONE") | ~cpus.all(w.lp_is_init)):
+            call.returns(STATE_INCORRECT)
+        with k.if_(~w.handoff_valid):
+            call.returns(INVALID_HANDOFF)
+        k.set(w.handoff_valid, value=False)
+        k.set(w.sys_state, "READY")
+        call.returns(SUCCESS)
+    return call.result
+
+
+@contextmanager
+def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
     """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...): #UD is an oops, as KVM does not expect it.
 
     The dispatcher (tdx_vmm_dispatcher.c) tests the state READY, not lp_is_init; ``subset`` assumes that a relaxed module
     would test it.
     """
     w = k.w
-    with seamcall(k, name, NOT_READY, LP_INIT_NOT_DONE, CORRUPT) as call:
+    with seamcall(k, name, NOT_READY, LP_INIT_NOT_DONE, CORRUPT, *codes) as call:
         with k.if_(w.sys_state != "READY"):
             call.returns(NOT_READY)
         if w.module == "subset":
@@ -142,7 +270,66 @@ def td_call(k: Kernel, name: str) -> Variable:
             with k.if_(~w.lp_is_init):
                 k.set(w.oops, "corrupt")
                 call.returns(CORRUPT)
+        yield call
         call.returns(SUCCESS)
     with k.if_(call.result == UD):
         k.set(w.oops, "seamcall #UD")
+
+
+def mng_create(k: Kernel) -> Variable:
+    """TDH.MNG.CREATE, tdh_mng_create.c: a key id becomes live in the hardware's table."""
+    with td_call(k, "TDH.MNG.CREATE") as call:
+        k.set(k.w.hkid_live, value=True)
+    return call.result
+
+
+def mng_key_config(k: Kernel) -> Variable:
+    """TDH.MNG.KEY.CONFIG, tdh_mng_key_config.c: the TD's key in this package."""
+    w = k.w
+    with td_call(k, "TDH.MNG.KEY.CONFIG") as call:
+        if w.has("no_entropy"):
+            with k.fault("no_entropy"):
+                call.returns(NO_ENTROPY)
+        k.set(w.td_key, value=True)
+    return call.result
+
+
+def vp_enter(k: Kernel) -> Variable:
+    """TDH.VP.ENTER, tdh_vp_enter.c: a vCPU is tied to the LP that it ran on; one vCPU a CPU, so it is never elsewhere."""
+    w = k.w
+    with td_call(k, "TDH.VP.ENTER") as call:
+        if w.td_in_full:
+            k.set(w.vcpu_associated, value=True)
+    return call.result
+
+
+def vp_flush(k: Kernel) -> Variable:
+    """TDH.VP.FLUSH, tdh_vp_flush.c: only on the LP that the vCPU is tied to."""
+    with td_call(k, "TDH.VP.FLUSH") as call:
+        k.set(k.w.vcpu_associated, value=False)
+    return call.result
+
+
+def vpflushdone(k: Kernel) -> Variable:
+    """TDH.MNG.VPFLUSHDONE, tdh_mng_vpflushdone.c: no vCPU may be tied to an LP."""
+    with td_call(k, "TDH.MNG.VPFLUSHDONE", FLUSHVP_NOT_DONE) as call:
+        with k.if_(cpus.any(k.w.vcpu_associated)):
+            call.returns(FLUSHVP_NOT_DONE)
+    return call.result
+
+
+def phymem_cache_wb(k: Kernel) -> Variable:
+    """TDH.PHYMEM.CACHE.WB, tdh_phymem_cache_wb.c: this package has no line of the key id left."""
+    with td_call(k, "TDH.PHYMEM.CACHE.WB") as call:
+        k.set(k.w.written_back, value=True)
+    return call.result
+
+
+def mng_key_freeid(k: Kernel) -> Variable:
+    """TDH.MNG.KEY.FREEID, tdh_mng_key_freeid.c: the key id is free again, if every package has been written back."""
+    w = k.w
+    with td_call(k, "TDH.MNG.KEY.FREEID", STATE_INCORRECT) as call:
+        with k.if_(~packages.all(w.written_back)):
+            call.returns(STATE_INCORRECT)
+        k.set(w.hkid_live, value=False)
     return call.result

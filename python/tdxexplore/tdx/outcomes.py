@@ -30,16 +30,18 @@ def declare(w: World) -> None:
     m.outcome("cpuhp-bug", "S0", w.oops == "cpuhp BUG_ON", "a teardown fails while its state is removed", fatal=True)
     m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
     m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
+    m.outcome("tds-lost", "S1", w.tds_lost, "an update of the module fails half way, and takes the running TDs with it")
     m.outcome("td-error", "S2", w.td_error, "a SEAMCALL fails on a TD that KVM created or is creating")
     m.outcome("vm-refused", "S2", w.vm_refused, "creating the first VM fails without cause")
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
+    m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")
     error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
     retry = (w.sys_state == "INIT_DONE") & (cpus.all(w.online) if w.module == "strict" else True)
     m.outcome(
         "sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again"
     )
     limit = "TDX is off until reboot: an LP was offline on a module that needs all, or initialisation broke half way"
-    m.outcome("off-until-reboot", "S3", error, limit)
+    m.outcome("off-until-reboot", "S3", error | w.update_failed, limit)
     m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
     m.outcome("warned", "S4", w.warned, "the kernel warns")
     up = w.tdx_status == "INITIALIZED"
@@ -57,6 +59,14 @@ def declare(w: World) -> None:
     )
     m.invariant("I5", ~user | cpus.all(~w.active | w.lp_is_init), "with TDX up and a user, an active CPU has LP.INIT")
 
+    if not w.vmx_users.constant:
+        counted = (w.vmx_users > 0) & w.vmx_on | (w.vmx_users == 0) & ~w.vmx_on
+        m.invariant("I7", cpus.all(counted), "VMX is on exactly where somebody holds a reference")
+
     m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")
     if w.has("cpu_up") or w.has("cpu_down"):
         m.expect("hotplug-ran", w.cpus_writer == "held", "a CPU is coming or going")
+    if w.has("suspend"):
+        m.expect("suspended", w.frozen, "the system is suspending")
+    if not w.generation.constant:
+        m.expect("updated", w.generation > 0, "a new image of the module runs")

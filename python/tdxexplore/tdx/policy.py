@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel, suggest
+from tdxexplore.tdx import module
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.world import KeyIds, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,12 @@ class Policy:
         title: One line.
         source: The mail or the source it stands for.
         knobs: What its source leaves open.
+        key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
+        abstracted: What this class leaves out, and why that hides no outcome; for the documentation, which adds what its
+            bases and the shared mechanics leave out.
         has_boot: Whether `boot` runs something before user space.
+        has_update: Whether `update` does anything.
+        boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
         hooks: Its cpuhp states, in the order in which a CPU that comes up meets them; set by `declare`.
     """
 
@@ -60,6 +66,8 @@ class Policy:
     title: ClassVar[str]
     source: ClassVar[str]
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+    key_ids: ClassVar[KeyIds] = "counter"
+    abstracted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
         known = {knob.name: knob for knob in self.knobs}
@@ -78,6 +86,16 @@ class Policy:
     def has_boot(self) -> bool:
         """Whether `boot` does anything."""
         return type(self).boot is not Policy.boot
+
+    @property
+    def has_update(self) -> bool:
+        """Whether the module can be updated at run time."""
+        return type(self).update is not Policy.update
+
+    @property
+    def boots_aps(self) -> bool:
+        """Whether `boot` begins with one CPU, and starts the others itself."""
+        return False
 
     # -- what a policy may override -----------------------------------------------------------------------------------
 
@@ -108,6 +126,15 @@ class Policy:
         with k.cpus_read_lock():
             tdx_enable(k)
 
+    def update(self, k: Kernel) -> None:
+        """The administrator updates the TDX module."""
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        """System suspend on the last CPU, interrupts off."""
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """System resume on the CPU that stayed, interrupts off."""
+
     # -- for policies -------------------------------------------------------------------------------------------------
 
     def veto(self, k: Kernel) -> Variable:
@@ -120,12 +147,46 @@ class Policy:
             f.returns(OK)
         return f.result
 
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_arch_enable_virtualization_cpu(): VMXON."""
+        return k.vmxon()
+
+    def arch_disable_cpu(self, k: Kernel) -> None:
+        """kvm_arch_disable_virtualization_cpu(): VMXOFF."""
+        k.vmxoff()
+
+    def kvm_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX."""
+        with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
+            error = self.arch_enable_cpu(k)
+            with k.if_(error == OK):
+                k.set(k.w.virtualization_enabled, value=True)
+            f.returns(error)
+        return f.result
+
+    def kvm_disable_cpu(self, k: Kernel) -> None:
+        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF."""
+        with k.if_(k.w.virtualization_enabled):
+            k.set(k.w.virtualization_enabled, value=False)
+            self.flush_vcpus(k)
+            self.arch_disable_cpu(k)
+
+    def flush_vcpus(self, k: Kernel) -> None:
+        """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF."""
+        if k.w.td_in_full:
+            with k.if_(k.w.vcpu_associated):
+                module.vp_flush(k)
+
 
 class VirtAtLoad(Policy):
     """A policy whose KVM enables virtualization when it is loaded, in its own cpuhp state.
 
     Shared by the alternatives of April 2024 (domain: "All: KVM load first registers KVM_ONLINE") and by Linux 6.16.
     """
+
+    abstracted: ClassVar[tuple[str, ...]] = (
+        "kvm_usage_lock and kvm_usage_count: one loader, and virtualization is on from load to unload, so neither decides.",
+    )
 
     def declare(self, w: World) -> None:
         self.kvm_online = Hook(
@@ -135,7 +196,7 @@ class VirtAtLoad(Policy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
-        return k.vmxon()
+        return self.kvm_enable_cpu(k)
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""
@@ -143,20 +204,31 @@ class VirtAtLoad(Policy):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
-            k.vmxoff()
+            self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
+    def syscore_suspend(self, k: Kernel) -> None:
+        """kvm_suspend(): VMXOFF."""
+        with k.if_(self.kvm_online.registered):
+            self.kvm_disable_cpu(k)
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """kvm_resume(): VMXON; an error is a WARN."""
+        with k.if_(self.kvm_online.registered):
+            error = self.kvm_enable_cpu(k)
+            k.warn_on(error != OK, "kvm_resume()")
+
     def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
         """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
-        with k.function("kvm_online_cpu()", self.source, returns=(OK, EBUSY, EACCES, EIO)) as f:
-            vmx = k.vmxon()
+        with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
+            vmx = self.kvm_enable_cpu(k)
             with k.if_(vmx != OK):
-                f.returns(EBUSY)
+                f.returns(vmx)
             k.step("tdx_cpu_enable()")
             error = tdx_cpu_enable(k)
             with k.if_(error != OK):
-                k.vmxoff()
+                self.kvm_disable_cpu(k)
             f.returns(error)
         return f.result
 

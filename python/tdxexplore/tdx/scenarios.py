@@ -6,20 +6,24 @@ In every scenario a TD user runs TD calls on any online CPU whenever the kernel 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.model import Model, State, Topology
 from tdxexplore.tdx import outcomes, system
-from tdxexplore.tdx.world import BUDGETS, MODULE_KINDS, World
+from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tdxexplore.model import Field
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import ModuleKind
 
+Boots: TypeAlias = Literal["all", "one", "primaries"]
+
 MAX_BUDGET = 8
+SMP_INIT = "started by smp_init()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Scenario:
         budgets: How often each environment action may happen; 0 if not named.
         offline: CPUs that are offline at first: the last ones.
         up_after_load: Offline CPUs may come online only once KVM has tried to load.
+        boots: Which CPUs the boot brings up besides the ``offline`` ones: ``all``; ``one`` (``maxcpus=1``); or
+            ``primaries`` (``nosmt``): the first half of each package, and siblings wait for smt/control.
     """
 
     name: str
@@ -39,46 +45,149 @@ class Scenario:
     budgets: Mapping[str, int] = field(default_factory=dict)
     offline: int = 0
     up_after_load: bool = False
+    boots: Boots = "all"
+
+    def offline_at_first(self, topology: Topology) -> frozenset[int]:
+        """The CPUs that are offline at first.
+
+        Raises:
+            BadModel: No CPU would be online.
+        """
+        if topology.cpus <= self.offline:
+            least = self.offline + 1
+            raise BadModel(f"--cpus is {topology.cpus}; scenario `{self.name}` needs at least {least}")
+        numbers = range(topology.cpus)
+        match self.boots:
+            case "one":
+                return frozenset(numbers[1:])
+            case "primaries":
+                starts = [sum(topology.sizes[:p]) for p in topology.package_of]
+                sizes = [topology.sizes[p] for p in topology.package_of]
+                return frozenset(n for n in numbers if 2 * (n - starts[n]) >= sizes[n] and sizes[n] > 1)
+            case _:
+                return frozenset(numbers[topology.cpus - self.offline :])
 
 
-SCENARIOS = {
-    s.name: s
-    for s in (
-        Scenario("all-online", "all CPUs are online and stay so", {"kvm_load": 1}),
-        Scenario(
-            "late-online",
-            "an LP that was never brought up comes online after KVM was loaded",
-            {"kvm_load": 1, "cpu_up": 1},
-            offline=1,
-            up_after_load=True,
-        ),
-        Scenario("offline-mid-enable", "a CPU goes offline at any time", {"kvm_load": 1, "cpu_down": 1}),
-        Scenario(
-            "online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1
-        ),
-        Scenario(
-            "kvm-reload",
-            "KVM is loaded, unloaded and loaded again; an offline CPU comes online after the first load",
-            {"kvm_load": 2, "kvm_unload": 1, "cpu_up": 1},
-            offline=1,
-            up_after_load=True,
-        ),
-        Scenario(
-            "no-kvm",
-            "KVM is loaded and unloaded for good; an offline CPU comes online after the load",
-            {"kvm_load": 1, "kvm_unload": 1, "cpu_up": 1},
-            offline=1,
-            up_after_load=True,
-        ),
-        Scenario(
-            "second-enable",
-            "a second user calls tdx_enable() when TDX is up; an offline CPU comes online after KVM was loaded",
-            {"kvm_load": 1, "cpu_up": 1, "second_enable": 1},
-            offline=1,
-            up_after_load=True,
-        ),
-    )
-}
+# How bring-up meets CPU hotplug: what the mails are about.
+HOTPLUG = (
+    Scenario("all-online", "all CPUs are online and stay so", {"kvm_load": 1}),
+    Scenario(
+        "late-online",
+        "an LP that was never brought up comes online after KVM was loaded",
+        {"kvm_load": 1, "cpu_up": 1},
+        offline=1,
+        up_after_load=True,
+    ),
+    Scenario("offline-mid-enable", "a CPU goes offline at any time", {"kvm_load": 1, "cpu_down": 1}),
+    Scenario("online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1),
+    Scenario(
+        "kvm-reload",
+        "KVM is loaded, unloaded and loaded again; an offline CPU comes online after the first load",
+        {"kvm_load": 2, "kvm_unload": 1, "cpu_up": 1},
+        offline=1,
+        up_after_load=True,
+    ),
+    Scenario(
+        "no-kvm",
+        "KVM is loaded and unloaded for good; an offline CPU comes online after the load",
+        {"kvm_load": 1, "kvm_unload": 1, "cpu_up": 1},
+        offline=1,
+        up_after_load=True,
+    ),
+    Scenario(
+        "second-enable",
+        "a second user calls tdx_enable() when TDX is up; an offline CPU comes online after KVM was loaded",
+        {"kvm_load": 1, "cpu_up": 1, "second_enable": 1},
+        offline=1,
+        up_after_load=True,
+    ),
+)
+
+# How the machine boots, sleeps and goes on; other users; the life of a TD.
+SYSTEM = (
+    Scenario(
+        "maxcpus", "maxcpus=1: three CPUs come online by hand, at any time", {"kvm_load": 1, "cpu_up": 3}, boots="one"
+    ),
+    Scenario(
+        "nosmt",
+        "nosmt: the siblings stay down until smt/control=on brings them up, at any time",
+        {"kvm_load": 1, "smt_on": 1},
+        boots="primaries",
+    ),
+    Scenario(
+        "suspend",
+        "the system suspends and resumes at any time that finds no task in the kernel",
+        {"kvm_load": 1, "suspend": 1},
+    ),
+    Scenario(
+        "kexec",
+        "a new kernel starts at any time, on what the old one left in the hardware",
+        {"kvm_load": 2, "kexec": 1, "tdmr_slice": 1},
+    ),
+    Scenario(
+        "second-user",
+        "a second user enables TDX at any time, also while KVM does",
+        {"kvm_load": 1, "second_user": 1, "tdmr_slice": 1},
+    ),
+    Scenario(
+        "td-life",
+        "a VM is created, runs, is destroyed and created again, call by call; a CPU goes offline at any time",
+        {"kvm_load": 1, "td_destroy": 1, "cpu_down": 1},
+    ),
+    Scenario(
+        "update",
+        "the module is updated at any time that TDX is up",
+        {"kvm_load": 1, "update": 1},
+    ),
+    Scenario(
+        "update-offline-lp",
+        "the module is updated at any time that TDX is up; a CPU goes offline and comes back at any time",
+        {"kvm_load": 1, "update": 1, "cpu_down": 1, "cpu_up": 1},
+    ),
+)
+
+# Things that fail: each once, at any place that it can.
+FAULTS = (
+    Scenario(
+        "fault-vmxon",
+        "VMXON fails once; a CPU comes online at any time",
+        {"kvm_load": 1, "cpu_up": 1, "vmxon_fail": 1},
+        offline=1,
+    ),
+    Scenario(
+        "fault-seamcall",
+        "one SEAMCALL finds no entropy and one TDX_SYS_BUSY",
+        {"kvm_load": 1, "no_entropy": 1, "sys_busy": 1},
+    ),
+    Scenario(
+        "fault-memory",
+        "an allocation in tdx_enable() fails once, and KVM is loaded again",
+        {"kvm_load": 2, "kvm_unload": 1, "no_memory": 1},
+    ),
+    Scenario(
+        "fault-td",
+        "creating a TD fails half way, once; then others; a CPU goes offline at any time",
+        {"kvm_load": 1, "td_destroy": 2, "td_fail": 1, "no_entropy": 1, "cpu_down": 1},
+    ),
+    Scenario(
+        "fault-td-suspend",
+        "creating a TD fails half way, once; the system suspends",
+        {"kvm_load": 1, "td_destroy": 1, "td_fail": 1, "suspend": 1},
+    ),
+    Scenario(
+        "fault-td-unload",
+        "creating a TD fails half way, once; KVM is unloaded",
+        {"kvm_load": 1, "kvm_unload": 1, "td_fail": 1},
+    ),
+    Scenario(
+        "fault-resume", "VMXON fails once, also when the system resumes", {"kvm_load": 1, "suspend": 1, "vmxon_fail": 1}
+    ),
+    Scenario(
+        "fault-update", "TDX_SYS_BUSY hits one SEAMCALL, also of an update", {"kvm_load": 1, "update": 1, "sys_busy": 1}
+    ),
+)
+
+SCENARIOS = {s.name: s for s in (*HOTPLUG, *SYSTEM, *FAULTS)}
 
 
 def build(
@@ -108,12 +217,24 @@ def build(
         if name not in BUDGETS:
             raise BadModel(f"budget `{name}` is not known; {suggest(name, BUDGETS)}")
         least = 1 if name == "kvm_load" else 0
-        if not least <= value <= MAX_BUDGET:
-            raise BadModel(f"budget `{name}` is {value}; allowed are {least} to {MAX_BUDGET}")
+        unbounded = value == UNBOUNDED and name in MAY_BE_UNBOUNDED
+        if not least <= value <= MAX_BUDGET and not unbounded:
+            given = "unbounded" if value == UNBOUNDED else value
+            more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
+            raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
         limits[name] = value
     model = Model(f"{policy.name} on {module} in {scenario.name}")
-    world = World(model, module, limits, up_after_load=scenario.up_after_load, boot=policy.has_boot)
+    world = World(
+        model,
+        module,
+        limits,
+        up_after_load=scenario.up_after_load,
+        boot=policy.has_boot,
+        stoppable=policy.has_update and limits["update"] > 0,
+        key_ids=policy.key_ids,
+    )
     system.record(world, policy, split_releases=split_releases)
+    model.settle(_starts(world, scenario, boots_aps=policy.boots_aps))
     outcomes.declare(world)
     return model
 
@@ -121,13 +242,29 @@ def build(
 def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State:
     """The labelled state from which a scenario starts.
 
+    A model whose boot starts the other CPUs itself (`Policy.boots_aps`) begins with one CPU.
+
     Raises:
         BadModel: No CPU would be online.
     """
-    if topology.cpus <= scenario.offline:
-        least = scenario.offline + 1
-        raise BadModel(f"--cpus is {topology.cpus}; scenario `{scenario.name}` needs at least {least}")
+    offline = scenario.offline_at_first(topology)
     state = State.initial(model, topology)
-    for cpu in state.cpus[topology.cpus - scenario.offline :]:
-        cpu["online"] = cpu["active"] = False
+    later = not model[SMP_INIT].constant
+    for number, cpu in enumerate(state.cpus):
+        if number in offline:
+            cpu["online"] = cpu["active"] = False
+            cpu["smt_blocked"] = scenario.boots == "primaries"
+        elif later and number > 0:
+            cpu["online"] = cpu["active"] = False
+            cpu[SMP_INIT] = True
     return state
+
+
+def _starts(w: World, scenario: Scenario, *, boots_aps: bool) -> list[Field]:
+    """The fields that `initial_state` sets, CPU by CPU."""
+    fields = [w.smp_init] if boots_aps else []
+    if boots_aps or scenario.offline or scenario.boots != "all":
+        fields += [w.online, w.active]
+    if scenario.boots == "primaries":
+        fields.append(w.smt_blocked)
+    return fields

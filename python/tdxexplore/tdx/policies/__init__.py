@@ -11,6 +11,10 @@ from tdxexplore.tdx.policies.inner_enable import InnerEnable
 from tdxexplore.tdx.policies.inner_enable_kvm_hook import InnerEnableKvmHook
 from tdxexplore.tdx.policies.kvm_hook_lp_init import KvmHookLpInit
 from tdxexplore.tdx.policies.linux_6_16 import Linux616
+from tdxexplore.tdx.policies.linux_7_1 import Linux71
+from tdxexplore.tdx.policies.linux_7_2_update import Linux72Update
+from tdxexplore.tdx.policies.v7_2022 import V72022
+from tdxexplore.tdx.policies.v17 import V17
 from tdxexplore.tdx.policies.v19 import V19
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 BUILT_IN: dict[str, type[Policy]] = {
     policy.name: policy
     for policy in (
+        V72022,
+        V17,
         V19,
         InnerEnable,
         InnerEnableKvmHook,
@@ -27,5 +33,7 @@ BUILT_IN: dict[str, type[Policy]] = {
         DynHookIfEnabled,
         KvmHookLpInit,
         Linux616,
+        Linux71,
+        Linux72Update,
     )
 }

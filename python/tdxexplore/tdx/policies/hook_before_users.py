@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EIO, OK, VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class HookBeforeUsers(VirtAtLoad):
 
     def core_online_cpu(self, k: Kernel) -> Variable:
         """VMXON, tdx_cpu_enable(), VMXOFF: the CPU is TDX-capable, and VMX is its users' own business."""
-        with k.function("tdx_online_cpu() of core", self.source, returns=(OK, EBUSY, EACCES, EIO)) as f:
+        with k.function("tdx_online_cpu() of core", self.source, returns=(*VMXON, EACCES, EIO)) as f:
             vmx = k.vmxon()
             with k.if_(vmx != OK):
-                f.returns(EBUSY)
+                f.returns(vmx)
             k.step("tdx_cpu_enable(); VMXOFF")
             error = tdx_cpu_enable(k)
             k.vmxoff()

@@ -23,6 +23,10 @@ class Linux616(VirtAtLoad):
     name = "linux-6.16"
     title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
     source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
+    abstracted = (
+        "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
+        "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
+    )
 
     def declare(self, w: World) -> None:
         super().declare(w)
@@ -32,7 +36,7 @@ class Linux616(VirtAtLoad):
         self.hooks = (self.kvm_online, self.tdx_dyn)
 
     def tdx_bringup(self, k: Kernel) -> None:
-        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV here, as the module is present: any error fails the load."""
+        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load."""
         w = k.w
         with k.function("__tdx_bringup()", self.source):
             with k.cpus_read_lock():
@@ -57,7 +61,7 @@ class Linux616(VirtAtLoad):
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF; the veto is in TDX's own state."""
         with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            k.vmxoff()
+            self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Policy
 
 if TYPE_CHECKING:
@@ -28,12 +28,20 @@ class V19(Policy):
     name = "v19"
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hotplug does VMXON only"
     source = PATCH
+    abstracted = (
+        (
+            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
+            "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
+        ),
+        "Registering KVM's callbacks is one step: without a VM they do nothing on any CPU.",
+    )
 
     def declare(self, w: World) -> None:
         self.kvm_usage = w.model.flag("kvm_usage_count")
         self.vmx_enabled = w.model.flag("tdx_hardware_setup.vmx_enabled", Scope.CPU)
-        self.vmx_enabled_by_second = w.model.flag("second_user.vmx_enabled", Scope.CPU)
         self.setup_error = w.model.flag("tdx_hardware_setup.error")
+        self.vmx_enabled_by_second = w.model.flag("second user.vmx_enabled", Scope.CPU)
+        self.second_error = w.model.flag("second user.error")
         self.vm_error = w.model.flag("hardware_enable_all.error")
         self.kvm_online = Hook(
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
@@ -47,14 +55,17 @@ class V19(Policy):
         """
         w = k.w
         with k.function("tdx_hardware_setup()", PATCH):
-            self.enable_with_pass(k, self.vmx_enabled, on_error=lambda: k.set(w.enable_tdx, value=False))
+            self.enable_with_pass(k, self.vmx_enabled, self.setup_error)
+            with k.if_(self.setup_error):
+                k.set(self.setup_error, value=False)
+                k.set(w.enable_tdx, value=False)
         with k.function("kvm_init()", KVM_MAIN):
             k.step("cpuhp_setup_state_nocalls(CPUHP_AP_KVM_ONLINE)")
             k.await_(w.cpus_writer == "none")
             k.set(self.kvm_online.registered, value=True)
             k.set(w.kvm_loaded, value=True)
 
-    def enable_with_pass(self, k: Kernel, mask: Field, on_error: object = None) -> None:
+    def enable_with_pass(self, k: Kernel, mask: Field, failed: Field) -> None:
         """cpus_read_lock(); vmx_tdx_on() everywhere; tdx_enable(); vmx_off() where the mask says so; unlock."""
         w = k.w
         with k.cpus_read_lock():
@@ -64,20 +75,22 @@ class V19(Policy):
                     k.set(mask, value=True)
                     error = tdx_cpu_enable(k)
                     with k.if_(error != OK):
-                        k.set(self.setup_error, value=True)
+                        k.set(failed, value=True)
                 with k.else_():
-                    k.set(self.setup_error, value=True)
-            with k.if_(~self.setup_error):
-                failed = tdx_enable(k)
-                with k.if_(failed != OK):
-                    k.set(self.setup_error, value=True)
+                    k.set(failed, value=True)
+            with k.if_(~failed):
+                error = tdx_enable(k)
+                with k.if_(error != OK):
+                    k.set(failed, value=True)
             with k.on_each_cpu(mask, "IPI vmx_off()"):
                 k.set(mask, value=False)
                 k.vmxoff()
-            with k.if_(self.setup_error):
-                k.set(self.setup_error, value=False)
-                if callable(on_error):
-                    on_error()
+
+    def second_user(self, k: Kernel) -> None:
+        """A caller of tdx_enable() brings VMX and LP.INIT with it, as KVM does."""
+        with k.function("second user", "this design's duties of a caller"):
+            self.enable_with_pass(k, self.vmx_enabled_by_second, self.second_error)
+            k.set(self.second_error, value=False)
 
     def kvm_unload(self, k: Kernel) -> None:
         """kvm_exit(): no VM is left, so the callbacks do nothing and removing them is one step."""
@@ -87,9 +100,9 @@ class V19(Policy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
-        with k.function("kvm_online_cpu()", KVM_MAIN, returns=(OK, EBUSY)) as f:
+        with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
             with k.if_(self.kvm_usage):
-                f.returns(k.vmxon())
+                f.returns(self.kvm_enable_cpu(k))
             f.returns(OK)
         return f.result
 
@@ -100,7 +113,7 @@ class V19(Policy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with k.if_(self.kvm_usage):
-                k.vmxoff()
+                self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
@@ -110,7 +123,7 @@ class V19(Policy):
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
             k.set(self.kvm_usage, value=True)
             with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
-                error = k.vmxon()
+                error = self.kvm_enable_cpu(k)
                 with k.if_(error != OK):
                     k.set(self.vm_error, value=True)
             with k.if_(self.vm_error):
@@ -127,5 +140,16 @@ class V19(Policy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         k.set(self.kvm_usage, value=False)
-        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"), k.if_(k.w.vmx_on):
-            k.vmxoff()
+        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"):
+            self.kvm_disable_cpu(k)
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        """kvm_suspend(): VMXOFF while a VM exists."""
+        with k.if_(self.kvm_usage):
+            self.kvm_disable_cpu(k)
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """kvm_resume(): hardware_enable_nolock() while a VM exists; an error is a WARN."""
+        with k.if_(self.kvm_usage):
+            error = self.kvm_enable_cpu(k)
+            k.warn_on(error != OK, "kvm_resume()")

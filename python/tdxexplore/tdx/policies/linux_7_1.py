@@ -1,0 +1,140 @@
+"""Linux 7.1: core owns VMXON, counted by references, and TDX; both are brought up at boot, before any user.
+
+Source: arch/x86/virt/hw.c @0eaed89c; arch/x86/virt/vmx/tdx/tdx.c after 165e7735, eac90a5b, afe31de1 (merge 4a530993).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tdxexplore.tdx.host import EACCES, init_tdx_module, tdx_cpu_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
+from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
+
+
+class Linux71(VirtAtLoad):
+    """CPUHP_AP_ONLINE_DYN: a reference to VMX and tdx_cpu_enable(); tdx_enable() in an initcall; KVM has a reference too."""
+
+    name = "linux-7.1"
+    title = "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on later CPUs"
+    key_ids = "allocator"
+    source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
+    abstracted = (
+        (
+            "TDX-feature checks before tdx_enable(): they fail before anything is changed, which is a kernel without "
+            "TDX."
+        ),
+        (
+            "tdx_online_cpu() is one step: at boot nobody else runs, and later the CPU is not active yet, so that nobody "
+            "looks at it between the reference and TDH.SYS.LP.INIT."
+        ),
+        "WBINVD when a CPU goes offline: no state of the model depends on caches.",
+        "The syscore shutdown callback: kexec turns VMX off everywhere in its one step.",
+    )
+    knobs: ClassVar[tuple[Knob, ...]] = (
+        OFFLINE_VETO,
+        Knob(
+            "enable_phase",
+            ("subsys", "before-aps"),
+            "tdx_enable() as subsys_initcall(), or before the APs are started (RFC v1, Chao Gao, 2025-10-10)",
+        ),
+    )
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self.tdx_dyn = Hook(
+            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+        )
+        self.hooks = (self.kvm_online, self.tdx_dyn)
+
+    @property
+    def boots_aps(self) -> bool:
+        return self.setting["enable_phase"] == "before-aps"
+
+    def boot(self, k: Kernel) -> None:
+        self.tdx_enable(k)
+        if self.boots_aps:
+            w = k.w
+            with k.function("bringup_nonboot_cpus()", "kernel/cpu.c"):
+                with k.on_each_cpu(w.smp_init & ~w.online, "start an AP", serial=True):
+                    k.set(w.cpus_writer, "waiting")
+                    k.cpu_up(self.hooks)
+
+    def tdx_enable(self, k: Kernel) -> None:
+        """tdx_enable(), the boot thread and nobody else: init_tdx_module() does not hold cpus_read_lock()."""
+        w = k.w
+        with k.function("tdx_enable()", TDX) as f:
+            unregistered = k.cpuhp_setup_state(self.tdx_dyn)
+            with k.if_(unregistered != OK):
+                k.set(w.tdx_status, "ERROR")
+                f.returns()
+            error = init_tdx_module(k)
+            with k.if_(error == OK):
+                k.set(w.tdx_status, "INITIALIZED")
+            with k.else_():
+                k.set(w.tdx_status, "ERROR")
+                k.cpuhp_remove_state(self.tdx_dyn)
+
+    def tdx_online_cpu(self, k: Kernel) -> Variable:
+        """tdx_online_cpu(): a reference, then tdx_cpu_enable(); on an error the reference back, and the CPU is refused."""
+        with k.function("tdx_online_cpu()", TDX, returns=(*VMXON, EACCES, EIO)) as f:
+            vmx = k.get_ref()
+            with k.if_(vmx != OK):
+                f.returns(vmx)
+            error = tdx_cpu_enable(k)
+            with k.if_(error != OK):
+                k.put_ref()
+            f.returns(error)
+        return f.result
+
+    def tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """tdx_offline_cpu(): the veto; then WBINVD, and the reference back."""
+        with k.function("tdx_offline_cpu() callback", TDX, returns=(OK, EBUSY)) as f:
+            error = self.veto(k)
+            with k.if_(error == OK):
+                k.put_ref()
+            f.returns(error)
+        return f.result
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        """kvm_suspend(), then tdx_syscore_suspend(): each gives its reference back."""
+        super().syscore_suspend(k)
+        with k.if_(self.tdx_dyn.registered):
+            k.put_ref()
+
+    def syscore_resume(self, k: Kernel) -> None:
+        """tdx_syscore_resume(), then kvm_resume(): WARN on an error."""
+        with k.if_(self.tdx_dyn.registered):
+            error = k.get_ref()
+            k.warn_on(error != OK, "tdx_syscore_resume()")
+        super().syscore_resume(k)
+
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
+        """kvm_arch_enable_virtualization_cpu(): a reference of KVM's own."""
+        return k.get_ref()
+
+    def arch_disable_cpu(self, k: Kernel) -> None:
+        """kvm_arch_disable_virtualization_cpu(): KVM's reference back."""
+        k.put_ref()
+
+    def kvm_offline_cpu(self, k: Kernel) -> Variable:
+        """kvm_offline_cpu(): the vCPUs that ran here, then the reference back; the veto is in core's state."""
+        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
+            self.kvm_disable_cpu(k)
+            f.returns(OK)
+        return f.result
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        """tdx_bringup(): -ENODEV when core has not initialised TDX, and KVM goes on without it."""
+        with k.if_(k.w.tdx_status != "INITIALIZED"):
+            self.tdx_failed(k)
+        k.set(k.w.kvm_loaded, value=True)
+
+    def second_user(self, k: Kernel) -> None:
+        """Core holds VMX and TDX for everybody: nothing to call."""

@@ -1,0 +1,122 @@
+"""Host series v7: tdx_enable() does everything, and only when every LP of the platform is online.
+
+Source: [PATCH v7 00/20] TDX host kernel support, Kai Huang, 2022-11-21; module 1.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import cpus
+from tdxexplore.tdx import module
+from tdxexplore.tdx.host import EINVAL, init_tdx_module
+from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
+from tdxexplore.tdx.policy import Knob, Policy
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+EFAULT = "-EFAULT"
+MAIL = "TDX host v7, Kai Huang, 2022-11-21"
+
+
+class V72022(Policy):
+    """tdx_enable() under tdx_module_lock, and inside it cpus_read_lock(); no hook of TDX.
+
+    That series says nothing of VMXON: VMX is on for every online CPU, from boot on (assumption of domain 3.2).
+    """
+
+    name = "v7-2022"
+    title = "tdx_enable() refuses unless every LP is online, then runs SYS.INIT, LP.INIT everywhere and the rest itself"
+    source = MAIL
+    abstracted = (
+        (
+            "VMX is on for every online CPU from boot on: an assumption (domain 3.2), as the KVM half of the series "
+            "was not read. It leaves out what that half may get wrong; it adds nothing."
+        ),
+        "Status NONE after VMfailInvalid: an image is loaded in every scenario that this design can meet.",
+    )
+    knobs = (Knob("offline_veto", ("off", "on"), "refuse to offline a package's last CPU while a TD holds a key id"),)
+
+    def declare(self, w: World) -> None:
+        self.lp_init_failed = w.model.flag("tdx_module_init_cpus.error")
+        self.vmx = Hook("VMX (assumed)", w.model.flag("VMX registered"), self.vmx_online_cpu, self.vmx_offline_cpu)
+        self.hooks = (self.vmx,)
+
+    def boot(self, k: Kernel) -> None:
+        k.cpuhp_setup_state(self.vmx)
+
+    def vmx_online_cpu(self, k: Kernel) -> Variable:
+        """VMXON."""
+        return k.vmxon()
+
+    def vmx_offline_cpu(self, k: Kernel) -> Variable:
+        """VMXOFF."""
+        with k.function("VMX off", returns=(OK, EBUSY)) as f:
+            error = self.veto(k)
+            with k.if_(error != OK):
+                f.returns(EBUSY)
+            self.flush_vcpus(k)
+            k.vmxoff()
+            f.returns(OK)
+        return f.result
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        with k.if_(self.vmx.registered):
+            self.flush_vcpus(k)
+            k.vmxoff()
+
+    def syscore_resume(self, k: Kernel) -> None:
+        with k.if_(self.vmx.registered):
+            error = k.vmxon()
+            k.warn_on(error != OK, "VMXON at resume")
+
+    def kvm_load(self, k: Kernel) -> None:
+        error = self.tdx_enable(k)
+        with k.if_(error != OK):
+            k.set(k.w.enable_tdx, value=False)
+        k.set(k.w.kvm_loaded, value=True)
+
+    def second_user(self, k: Kernel) -> None:
+        self.tdx_enable(k)
+
+    def tdx_enable(self, k: Kernel) -> Variable:
+        """tdx_enable(): with a CPU offline -EINVAL, and nothing has happened; any error after that is for ever."""
+        w = k.w
+        with k.function("tdx_enable()", MAIL, returns=(OK, EINVAL, EFAULT)) as f, k.mutex(w.tdx_module_lock):
+            with k.if_(w.tdx_status == "INITIALIZED"):
+                f.returns(OK)
+            with k.if_(w.tdx_status == "ERROR"):
+                f.returns(EFAULT)
+            with k.cpus_read_lock():
+                with k.if_(~cpus.all(w.online)):
+                    k.note("an LP is offline: -EINVAL, no SEAMCALL made")
+                    f.returns(EINVAL)
+                error = self.init_all(k)
+                with k.if_(error == OK):
+                    k.set(w.tdx_status, "INITIALIZED")
+                    f.returns(OK)
+                k.set(w.tdx_status, "ERROR")
+                with k.on_each_cpu(w.online, "IPI TDH.SYS.LP.SHUTDOWN"):
+                    module.sys_lp_shutdown(k)
+                f.returns(EFAULT)
+        return f.result
+
+    def init_all(self, k: Kernel) -> Variable:
+        """__tdx_enable(): SYS.INIT, LP.INIT on all CPUs at once, CONFIG, KEY.CONFIG, TDMR.INIT."""
+        w = k.w
+        with k.function("__tdx_enable()", MAIL, returns=(OK, EFAULT)) as f:
+            with k.on_any_cpu(w.active, "TDH.SYS.INIT"):
+                with k.if_(module.sys_init(k) != module.SUCCESS):
+                    f.returns(EFAULT)
+            with k.on_each_cpu(w.online, "IPI tdx_module_init_cpus()"):
+                with k.if_(module.sys_lp_init(k) != module.SUCCESS):
+                    k.set(self.lp_init_failed, value=True)
+            with k.if_(self.lp_init_failed):
+                f.returns(EFAULT)
+            error = init_tdx_module(k)
+            with k.if_(error != OK):
+                f.returns(EFAULT)
+            f.returns(OK)
+        return f.result

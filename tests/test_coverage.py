@@ -1,0 +1,254 @@
+"""Every outcome class and invariant of the modelled world is reached somewhere; or it is proved not to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tdxexplore
+from tdxexplore import _core
+from tdxexplore.model import Topology, cpus, lower, reference
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
+from tdxexplore.tdx.world import BUDGETS, MODULE_KINDS, ModuleKind
+
+ABSTRACTIONS = (Path(__file__).parent.parent / "docs" / "abstractions.md").read_text()
+
+
+@dataclass(frozen=True)
+class Point:
+    policy: str
+    module: ModuleKind
+    scenario: str
+    cpus: int = 3
+    packages: int = 1
+    knobs: dict[str, str] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
+
+    def answer(self) -> tdxexplore.Exploration:
+        answer = tdxexplore.check(
+            self.policy,
+            module=self.module,
+            scenario=self.scenario,
+            cpus=self.cpus,
+            packages=self.packages,
+            knobs=self.knobs,
+            budgets=self.budgets,
+        )
+        assert answer.complete
+        return answer
+
+
+# The rows of the table of outcomes: severity, what is meant, its name, a point that reaches it, and a note of the
+# shortest trace to it.
+OUTCOMES: list[tuple[str, str, str, Point, str]] = [
+    (
+        "S0",
+        "CORRUPT",
+        "corrupt",
+        Point("v19", "subset-nocheck", "late-online"),
+        "TDH.MNG.CREATE = runs on an uninitialised LP",
+    ),
+    (
+        "S0",
+        "#UD oops: SEAMCALL without VMXON",
+        "seamcall-oops",
+        Point("linux-6.16", "strict", "fault-resume"),
+        " = #UD",
+    ),
+    (
+        "S0",
+        "BUG: VMXOFF without VMXON",
+        "vmxoff-bug",
+        Point("v7-2022", "strict", "fault-resume", budgets={"cpu_down": 1}),
+        "VMXOFF: #UD",
+    ),
+    (
+        "S0",
+        "BUG_ON in cpuhp removal",
+        "cpuhp-bug",
+        Point("inner-enable", "strict", "fault-td-unload", packages=2),
+        "tdx_offline_cpu(): last CPU of a package with a key id, -EBUSY",
+    ),
+    ("S1", "deadlock", "deadlock", Point("dyn-hook-if-enabled", "strict", "offline-mid-enable"), "echo 0"),
+    (
+        "S1",
+        "key id irreclaimable though the TD is freed",
+        "key-id-lost",
+        Point("linux-6.16", "strict", "fault-td", packages=2),
+        "TDH.MNG.KEY.FREEID = TDX_SYS_STATE_INCORRECT",
+    ),
+    (
+        "S1",
+        "live TDs lost by update",
+        "tds-lost",
+        Point("linux-7.2-update", "strict", "update-offline-lp"),
+        "the update failed half way",
+    ),
+    (
+        "S2",
+        "CPU online refused without cause",
+        "online-refused",
+        Point("linux-7.2-update", "strict", "update-offline-lp", knobs={"seamldr_all_lps": "yes"}),
+        "online refused",
+    ),
+    (
+        "S2",
+        "suspend aborted without cause",
+        "suspend-aborted",
+        Point("linux-6.16", "strict", "fault-td-suspend", packages=2),
+        "offline vetoed",
+    ),
+    (
+        "S2",
+        "SEAMCALL error on a running TD",
+        "td-error",
+        Point("v19", "subset", "online-mid-enable"),
+        "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE",
+    ),
+    (
+        "S2",
+        "the first VM is refused",
+        "vm-refused",
+        Point("v19", "strict", "second-user"),
+        "VMXON: CR4.VMXE is set already, -EBUSY",
+    ),
+    (
+        "S3",
+        "TDX unavailable though hardware could retry",
+        "sticky-error",
+        Point("linux-6.16", "strict", "fault-memory"),
+        "fault: an allocation fails in tdx_enable()",
+    ),
+    (
+        "S3",
+        "TDX unavailable with an offline LP on STRICT",
+        "off-until-reboot",
+        Point("linux-6.16", "strict", "late-online", budgets={"cpu_up": 0}),
+        "TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING",
+    ),
+    (
+        "S3",
+        "KVM does not load because of TDX",
+        "kvm-not-loaded",
+        Point("linux-6.16", "strict", "fault-seamcall"),
+        "TDH.SYS.LP.INIT = TDX_SYS_BUSY",
+    ),
+    ("S4", "WARN", "warned", Point("linux-7.1", "strict", "fault-resume"), "WARN: tdx_syscore_resume()"),
+    ("S4", "an LP that nobody may use", "latent-lp", Point("v19", "subset", "no-kvm"), "online"),
+    ("ok", "TDX up, every CPU can run it", "tdx-up", Point("linux-7.1", "subset", "update"), "VMXON"),
+    (
+        "ok",
+        "clean refusal, KVM works without TDX",
+        "clean-refusal",
+        Point("v7-2022", "strict", "late-online"),
+        "an LP is offline: -EINVAL, no SEAMCALL made",
+    ),
+]
+
+INVARIANTS: dict[str, Point] = {
+    "I1": Point("v19", "subset-nocheck", "late-online"),
+    "I2": Point("linux-6.16", "strict", "fault-resume"),
+    "I4": Point("linux-6.16", "strict", "fault-td", packages=2),
+    "I5": Point("v19", "subset", "late-online"),
+}
+NEVER = ("I3", "I7")
+
+
+@pytest.mark.parametrize(("severity", "meaning", "name", "point", "note"), OUTCOMES, ids=[row[2] for row in OUTCOMES])
+def test_every_outcome_class_is_reached(severity: str, meaning: str, name: str, point: Point, note: str) -> None:
+    answer = point.answer()
+    assert dict(answer.outcomes.select("outcome", "severity").iter_rows())[name] == severity, meaning
+    assert any(note in said for step in answer.traces[name] for said in (*step.notes, step.title)), meaning
+
+
+def test_the_table_has_every_outcome_that_models_declare() -> None:
+    model = build(BUILT_IN["linux-7.2-update"](), "strict", SCENARIOS["update"])
+    assert sorted((p.severity, p.name) for p in model.outcomes) == sorted((row[0], row[2]) for row in OUTCOMES)
+    assert [p.name for p in model.invariants] == sorted({*INVARIANTS, *NEVER})
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_every_other_invariant_fails_somewhere(name: str) -> None:
+    assert name in INVARIANTS[name].answer().traces
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_never_fails_is_proved_in_the_documentation(name: str) -> None:
+    assert f"**{name} never fails**" in ABSTRACTIONS
+
+
+def test_deadlock_is_i6_and_a_sticky_error_is_i8() -> None:
+    assert "**I6** (no deadlock) is the outcome `deadlock`" in ABSTRACTIONS
+    assert "**I8** (enabling is possible again) fails in the outcome `sticky-error`" in ABSTRACTIONS
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_every_budget_is_used_by_a_scenario_and_changes_its_answer(budget: str) -> None:
+    users = [s.name for s in SCENARIOS.values() if s.budgets.get(budget)]
+    assert users
+    if budget == "kvm_load":
+        return
+    changed = 0
+    for policy in ("linux-6.16", "linux-7.2-update"):
+        with_it, without = (
+            tdxexplore.check(policy, module="subset", scenario=users[0], cpus=2, budgets=budgets)
+            for budgets in ({}, {budget: 0})
+        )
+        changed += with_it.runs["states"][0] != without.runs["states"][0]
+    assert changed
+
+
+# -- the hazards that were worked out by hand -------------------------------------------------------------------------
+
+
+def test_b1_late_online_on_v19() -> None:
+    for module, outcome in (("subset", "td-error"), ("subset-nocheck", "corrupt")):
+        kind = next(m for m in MODULE_KINDS if m == module)
+        answer = tdxexplore.check("v19", module=kind, scenario="late-online", cpus=4)
+        assert answer.outcomes["outcome"].to_list() == [outcome]
+        assert "I5" in answer.traces
+        trace = answer.traces[outcome]
+        late = [step for step in trace if step.cpu == 3]
+        # CPU 3 is not in the pass, comes online, gets VMXON only, and then the TD is on it.
+        assert late[0].actor == "hotplug"
+        assert [note for step in late for note in step.notes if note == "VMXON"] == ["VMXON"]
+        assert not any("TDH.SYS.LP.INIT" in note for step in late for note in step.notes)
+        assert late[-1].actor in ("td", "vcpu")
+    assert "I1" in tdxexplore.check("v19", module="subset-nocheck", scenario="late-online", cpus=4).traces
+
+
+def test_b3_a_sticky_error_on_linux_6_16() -> None:
+    answer = tdxexplore.check("linux-6.16", module="strict", scenario="kvm-reload", cpus=4)
+    assert answer.outcomes.select("severity", "outcome").rows() == [("S3", "sticky-error")]
+    # The schedule of the hazard: the load fails at CONFIG; CPU 3 comes online; KVM is loaded again, and its callback
+    # runs LP.INIT there, so that no LP is left without; and yet tdx_enable() gives -EINVAL.
+    model = build(BUILT_IN["linux-6.16"](), "strict", SCENARIOS["kvm-reload"])
+    retry = (model["sys_state"] == "INIT_DONE") & cpus.all(model["lp_is_init"])
+    model.invariant("asked", ~(retry & (model["budget.kvm_load"] == 0) & ~model["enable_tdx"]))
+    initial = initial_state(model, Topology((4,)), SCENARIOS["kvm-reload"])
+    program = lower(model)
+    found = pl.DataFrame(_core.Program(program.text).explore(program.pack(initial)).invariants())
+    notes = [note for step in reference.replay(model, initial, found["schedule"][-1]) for note in step.notes]
+    refused = notes.index("TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING")
+    assert notes[:refused].count("TDH.SYS.LP.INIT = TDX_SUCCESS") == 3
+    assert notes.index("echo 1") > refused
+    assert notes[refused:].count("TDH.SYS.LP.INIT = TDX_SUCCESS") == 1
+    assert "tdx_enable(): the module failed before, -EINVAL until reboot" in notes[refused:]
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(1, "tdx-up"), (2, "sticky-error"), (4, "sticky-error")])
+def test_b4_enabling_before_the_aps(count: int, outcome: str) -> None:
+    knobs = {"enable_phase": "before-aps"}
+    answer = tdxexplore.check("linux-7.1", module="strict", scenario="all-online", cpus=count, knobs=knobs)
+    assert answer.outcomes["outcome"].to_list() == [outcome]
+    notes = [note for step in answer.traces[outcome] for note in step.notes]
+    assert notes.count("TDH.SYS.LP.INIT = TDX_SUCCESS") == 1
+    assert ("TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING" in notes) is (count > 1)
+    assert notes.count("CPU starts") == count - 1
+    assert tdxexplore.check("linux-7.1", module="strict", cpus=count).outcomes["outcome"].to_list() == ["tdx-up"]
+    relaxed = tdxexplore.check("linux-7.1", module="subset", cpus=count, knobs=knobs)
+    assert relaxed.outcomes["outcome"].to_list() == ["tdx-up"]

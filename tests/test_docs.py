@@ -1,0 +1,47 @@
+"""The generated pages of the documentation are what the models say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tdxexplore import docs
+from tdxexplore.tdx.policies import BUILT_IN
+
+FOLDER = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_the_page_of_a_policy_is_up_to_date(policy: str) -> None:
+    page = docs.policy_page(BUILT_IN[policy])
+    assert (FOLDER / "policies" / f"{policy}.md").read_text() == page
+    for hook in BUILT_IN[policy]().hooks:
+        assert hook.state in page
+
+
+def test_there_is_a_page_for_each_policy_and_no_other() -> None:
+    assert {page.stem for page in (FOLDER / "policies").iterdir()} == set(BUILT_IN)
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_the_table_of_worst_outcomes_is_up_to_date(policy: str) -> None:
+    section = docs.outcomes_section(BUILT_IN[policy])
+    assert section.count("\n| ") >= 20
+    assert section in (FOLDER / "outcomes.md").read_text()
+
+
+def test_the_table_of_worst_outcomes_has_a_section_for_each_policy_and_no_other() -> None:
+    text = (FOLDER / "outcomes.md").read_text()
+    assert text.startswith(docs.outcomes_head())
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(BUILT_IN)
+
+
+def test_the_links_of_the_pages_lead_somewhere() -> None:
+    followed = 0
+    for page in FOLDER.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), (page, target)
+            followed += 1
+    assert followed >= len(BUILT_IN)
