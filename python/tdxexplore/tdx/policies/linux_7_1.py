@@ -25,7 +25,7 @@ class Linux71(VirtAtLoad):
     title = "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on later CPUs"
     key_ids = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
-    abstracted = (
+    abstracted: ClassVar[tuple[str, ...]] = (
         (
             "TDX-feature checks before tdx_enable(): they fail before anything is changed, which is a kernel without "
             "TDX."

@@ -6,7 +6,7 @@ Source: [PATCH v19 023/130] KVM: TDX: Initialize the TDX module when loading the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.model import Scope
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
@@ -28,7 +28,7 @@ class V19(Policy):
     name = "v19"
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hotplug does VMXON only"
     source = PATCH
-    abstracted = (
+    abstracted: ClassVar[tuple[str, ...]] = (
         (
             "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
             "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
