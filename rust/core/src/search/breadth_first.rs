@@ -86,7 +86,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             merges: (0..shards).map(|_| Merge::default()).collect(),
             frontier: Frontier::new(),
             found: Found {
-                store: Store::new(S::STRIDE),
+                store: Store::new(space.stride()),
                 graph: Graph::default(),
                 tally: Tally::new(program),
                 levels: Vec::new(),
@@ -237,8 +237,9 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
 
     /// Adds up the memory, looks at its limit and tells the monitor.
     fn report(&mut self) {
-        let Self { found, chunks, merges, .. } = self;
+        let Self { setting, found, chunks, merges, .. } = self;
         let bytes = found.store.bytes()
+            + setting.space.bytes()
             + found.graph.bytes()
             + chunks.iter().map(Chunk::bytes).sum::<usize>()
             + merges.iter().map(|merge| merge.shard.bytes()).sum::<usize>();

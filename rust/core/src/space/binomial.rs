@@ -2,6 +2,8 @@
 
 use dashu_int::UBig;
 
+use crate::count::Weight;
+
 /// Pascal's triangle up to a fixed row.
 #[derive(Debug)]
 pub(super) struct Binomials {
@@ -30,10 +32,11 @@ impl Binomials {
         &self.triangle[index(n, k)]
     }
 
-    /// The coefficient, if it fits.
+    /// The same as a weight.
     #[inline]
-    pub(super) fn choose_small(&self, n: u32, k: u32) -> Option<u64> {
-        Some(self.small[index(n, k)]).filter(|number| *number > 0)
+    pub(super) fn weight(&self, n: u32, k: u32) -> Weight {
+        let at = index(n, k);
+        if self.small[at] > 0 { Weight::Small(self.small[at]) } else { Weight::from(self.triangle[at].clone()) }
     }
 }
 
@@ -52,9 +55,7 @@ mod tests {
         assert_eq!(*binomials.choose(0, 0), UBig::ONE);
         let row: UBig = (0..=256).map(|k| binomials.choose(256, k).clone()).sum();
         assert_eq!(row, UBig::ONE << 256);
-        assert_eq!(
-            (binomials.choose_small(67, 33), binomials.choose_small(68, 34)),
-            (Some(14_226_520_737_620_288_370), None)
-        );
+        assert!(matches!(binomials.weight(67, 33), Weight::Small(14_226_520_737_620_288_370)));
+        assert!(matches!(binomials.weight(68, 34), Weight::Wide(_)));
     }
 }

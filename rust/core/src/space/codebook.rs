@@ -33,9 +33,9 @@ impl Codebook {
         let mut workspace = orbit.workspace();
         for id in 0..store.len() {
             orbit.load(store.get(StateId(id as u32)), &mut workspace);
-            global.insert(workspace.global());
-            package.extend(workspace.package_words());
-            cpu.extend(workspace.cpu_words());
+            global.insert(Orbit::global_word(&workspace));
+            package.extend(orbit.package_words(&workspace));
+            cpu.extend(orbit.cpu_words(&workspace));
         }
         Self { global: Codes::new(global), package: Codes::new(package), cpu: Codes::new(cpu) }
     }

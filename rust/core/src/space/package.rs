@@ -1,0 +1,457 @@
+//! Packages of the orbit space: each content that occurs is looked at once, and then known by an id.
+//!
+//! Far fewer contents occur than states: a state combines them. All that a state needs to know of its packages is worked
+//! out when a content is first met, or when a move of it is first made: how many CPUs meet each condition, who can do
+//! what, and what the package is afterwards.
+//!
+//! The words of a content, in `u64`s:
+//!
+//! ```text
+//! header   class:8  runs-1:8  package word:48        (or class:8 runs-1:8 in the low bits, and the package word
+//!                                                     in a second u64, if package words have more than 48 bits)
+//! run      class:8  CPU word:48  count-1:8           in ascending order, one for each kind of CPU
+//! ```
+//!
+//! Invariant: runs have distinct, ascending keys (class and word). The order of contents is that of their words.
+//!
+//! Rules that do the same to a package under the same conditions on it share an *action*, whatever they ask of the rest
+//! of the state: there are far fewer actions than rules.
+//!
+//! Rejected: moves by rule, and tables by kind of CPU instead of by content. The former are several times as many; the
+//! latter are smaller, but a successor would have to be put together and looked up by its words.
+
+use dashu_int::UBig;
+
+use super::binomial::Binomials;
+use super::interner::{Interner, Keyed, Lazy};
+use crate::count::Weight;
+use crate::program::{Bulk, Cube, Program, Quantified, Quantifier, Rule, Scope, Update};
+
+const WORD_BITS: u32 = 48;
+const WORD: u64 = (1 << WORD_BITS) - 1;
+const BYTE: u64 = 0xff;
+
+/// How words become headers and runs.
+#[derive(Debug, Clone, Copy)]
+struct Format {
+    header_words: usize,
+}
+
+/// What a rule does to the acting package, and what it asks of it.
+#[derive(Debug, Clone, PartialEq)]
+struct Action {
+    of_cpu: bool,
+    package: Cube<u64>,
+    cpu: Cube<u64>,
+    /// Conditions on the other CPUs of the package.
+    others: Vec<(Quantifier, Cube<u64>)>,
+    package_update: Update<u64>,
+    cpu_update: Update<u64>,
+    bulk: Vec<Bulk>,
+}
+
+/// All contents that have occurred.
+#[derive(Debug)]
+pub(super) struct Packages {
+    format: Format,
+    actions: Vec<Action>,
+    /// What rules do to packages that do not act.
+    spreads: Vec<Vec<Bulk>>,
+    /// Quantified conditions over the whole state.
+    conditions: Vec<Quantified>,
+    binomials: Binomials,
+    contents: Interner<Content>,
+}
+
+/// Conditions as a bit set, in words.
+pub(super) type Set = [u64];
+
+/// A package with its CPUs.
+#[derive(Debug)]
+pub(super) struct Content {
+    words: Box<[u64]>,
+    pub(super) class: u64,
+    /// The ways to deal out its CPUs.
+    pub(super) weight: Weight,
+    /// Sets of conditions: those that one CPU or the package meets, those that several do; those that the package meets
+    /// itself; those that it or a CPU of each kind meets.
+    sets: Box<Set>,
+    set_words: usize,
+    /// Where the moves of each action start, and where the last end.
+    starts: Box<[u32]>,
+    /// By action, then by kind.
+    moves: Box<[Move]>,
+    /// What it becomes when another package acts, by spread.
+    spread: Box<[Lazy]>,
+}
+
+/// An action of a package, or of CPUs of one kind.
+#[derive(Debug)]
+pub(super) struct Move {
+    /// 0 if the package acts, or the kind of CPU from 1 on.
+    who: u16,
+    /// How many may do it.
+    pub(super) count: u16,
+    next: Lazy,
+}
+
+/// A package's part in a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Bystander,
+    Acts,
+    /// The CPU kind with this index acts.
+    CpuActs(usize),
+}
+
+/// Numbers equal items equally.
+fn number<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|known| *known == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
+}
+
+/// The quantified conditions of a Program over whole states.
+fn conditions(program: &Program) -> Vec<Quantified> {
+    let guards = program.rules.iter().map(|rule| &rule.guard);
+    let guards = guards.chain(program.outcomes.iter().flat_map(|outcome| &outcome.when));
+    let guards = guards.chain(program.invariants.iter().flat_map(|invariant| &invariant.violated_when));
+    let guards = guards.chain(program.expectations.iter().flat_map(|expectation| &expectation.when));
+    let mut conditions = Vec::new();
+    for condition in guards.flat_map(|guard| &guard.quantified).filter_map(without_quantifier) {
+        number(&mut conditions, condition);
+    }
+    conditions
+}
+
+/// "Some" and "none" of the same are one condition. None for a condition on the acting package alone.
+fn without_quantifier(quantified: &Quantified) -> Option<Quantified> {
+    let mut condition = quantified.clone();
+    match &mut condition {
+        Quantified::PackageCpus { .. } => return None,
+        Quantified::Cpus { quantifier, .. } | Quantified::Packages { quantifier, .. } => *quantifier = Quantifier::Some,
+    }
+    Some(condition)
+}
+
+/// CPUs of one kind; the key is the class above the word.
+fn run(key: u64, count: u32) -> u64 {
+    key << 8 | u64::from(count - 1)
+}
+
+fn key_and_count(run: u64) -> (u64, u32) {
+    (run >> 8, (run & BYTE) as u32 + 1)
+}
+
+/// Sorts the runs and adds up those with the same key.
+fn sort_and_join(runs: &mut Vec<u64>) {
+    runs.sort_unstable();
+    runs.dedup_by(|later, earlier| {
+        let ((key, count), (earlier_key, earlier_count)) = (key_and_count(*later), key_and_count(*earlier));
+        let same = key == earlier_key;
+        if same {
+            *earlier = run(key, earlier_count + count);
+        }
+        same
+    });
+}
+
+impl Format {
+    /// The words of a package, given its class and its word, and the classes and words of its CPUs.
+    fn content(self, class: u64, word: u64, mut runs: Vec<u64>) -> Vec<u64> {
+        sort_and_join(&mut runs);
+        let most = runs.len() as u64 - 1;
+        let header: &[u64] = match self.header_words {
+            1 => &[class << 56 | most << WORD_BITS | word],
+            _ => &[class << 8 | most, word],
+        };
+        runs.splice(0..0, header.iter().copied());
+        runs
+    }
+
+    /// The class, the package word and the runs of a content.
+    fn parts(self, words: &[u64]) -> (u64, u64, &[u64]) {
+        let runs = &words[self.header_words..];
+        if self.header_words == 1 { (words[0] >> 56, words[0] & WORD, runs) } else { (words[0] >> 8, words[1], runs) }
+    }
+}
+
+impl Keyed for Content {
+    type Key = [u64];
+
+    fn key(&self) -> &[u64] {
+        &self.words
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.words)
+            + size_of_val(&*self.sets)
+            + size_of_val(&*self.starts)
+            + size_of_val(&*self.moves)
+            + size_of_val(&*self.spread)
+    }
+}
+
+impl Content {
+    #[inline]
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    #[inline]
+    fn set(&self, at: usize) -> &Set {
+        &self.sets[at * self.set_words..(at + 1) * self.set_words]
+    }
+
+    /// The conditions that something in the package meets,
+    #[inline]
+    pub(super) fn once(&self) -> &Set {
+        self.set(0)
+    }
+
+    /// and those that several CPUs meet.
+    #[inline]
+    pub(super) fn more(&self) -> &Set {
+        self.set(1)
+    }
+
+    /// The conditions that the actor of a move meets itself, in which it must not be counted.
+    #[inline]
+    pub(super) fn own(&self, step: &Move) -> &Set {
+        self.set(2 + step.who as usize)
+    }
+
+    /// Who can take an action.
+    #[inline]
+    pub(super) fn moves(&self, action: usize) -> &[Move] {
+        &self.moves[self.starts[action] as usize..self.starts[action + 1] as usize]
+    }
+}
+
+impl Packages {
+    /// `largest` is the number of CPUs of the largest package.
+    pub(super) fn new(program: &Program, largest: usize) -> Self {
+        Self {
+            format: Format { header_words: if program.widths.package <= WORD_BITS { 1 } else { 2 } },
+            actions: Vec::new(),
+            spreads: Vec::new(),
+            conditions: conditions(program),
+            binomials: Binomials::new(largest),
+            contents: Interner::new(),
+        }
+    }
+
+    /// Numbers what a rule does to the package that acts; none if none does. Like the next, for use before the first
+    /// content.
+    pub(super) fn action(&mut self, rule: &Rule) -> Option<usize> {
+        let (guard, effect) = (&rule.guard, &rule.effect);
+        let others = guard.quantified.iter().filter_map(|quantified| match quantified {
+            Quantified::PackageCpus { quantifier, cpu } => Some((*quantifier, *cpu)),
+            Quantified::Cpus { .. } | Quantified::Packages { .. } => None,
+        });
+        let action = Action {
+            of_cpu: rule.scope == Scope::Cpu,
+            package: guard.package,
+            cpu: guard.cpu,
+            others: others.collect(),
+            package_update: effect.package.clone(),
+            cpu_update: effect.cpu.clone(),
+            bulk: effect.bulk.iter().filter(|bulk| !matches!(bulk, Bulk::Packages { .. })).cloned().collect(),
+        };
+        (rule.scope != Scope::Global).then(|| number(&mut self.actions, action))
+    }
+
+    /// Numbers what a rule does to other packages; none if nothing.
+    pub(super) fn spread(&mut self, rule: &Rule) -> Option<usize> {
+        let bulk = rule.effect.bulk.iter();
+        let bulk: Vec<_> = bulk.filter(|bulk| !matches!(bulk, Bulk::PackageCpus { .. })).cloned().collect();
+        (!bulk.is_empty()).then(|| number(&mut self.spreads, bulk))
+    }
+
+    /// The number of a condition of the Program, apart from its quantifier; none if it concerns the acting package alone.
+    pub(super) fn condition(&self, quantified: &Quantified) -> Option<usize> {
+        let condition = without_quantifier(quantified)?;
+        self.conditions.iter().position(|known| *known == condition)
+    }
+
+    /// The word of a package,
+    pub(super) fn word(&self, id: u32) -> u64 {
+        self.format.parts(&self.get(id).words).1
+    }
+
+    /// and its kinds of CPUs, as the word and the number of each.
+    pub(super) fn cpus(&self, id: u32) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let (_, _, runs) = self.format.parts(&self.get(id).words);
+        runs.iter().map(|run| key_and_count(*run)).map(|(key, count)| (key & WORD, count))
+    }
+
+    /// Words of a set of conditions.
+    pub(super) fn set_words(&self) -> usize {
+        self.conditions.len().div_ceil(u64::BITS as usize)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: u32) -> &Content {
+        self.contents.get(id)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.contents.bytes()
+    }
+
+    /// The id of a package given by its class and word, and the classes and words of its CPUs.
+    pub(super) fn id(&self, class: u64, word: u64, cpus: impl Iterator<Item = (u64, u64)>) -> u32 {
+        self.intern(&self.format.content(
+            class,
+            word,
+            cpus.map(|(class, word)| run(class << WORD_BITS | word, 1)).collect(),
+        ))
+    }
+
+    fn intern(&self, words: &[u64]) -> u32 {
+        self.contents.intern(words, || self.study(words))
+    }
+
+    /// What the package becomes by its own move.
+    #[inline]
+    pub(super) fn after_move(&self, content: &Content, action: usize, step: &Move) -> u32 {
+        step.next.get_or(|| {
+            let Action { package_update, cpu_update, bulk, .. } = &self.actions[action];
+            let part = step.who.checked_sub(1).map_or(Part::Acts, |kind| Part::CpuActs(kind as usize));
+            self.after(content, part, package_update, cpu_update, bulk)
+        })
+    }
+
+    /// What the package becomes when another one, or none, acts.
+    #[inline]
+    pub(super) fn after_spread(&self, content: &Content, spread: usize) -> u32 {
+        content.spread[spread].get_or(|| {
+            let nothing = Update::default();
+            self.after(content, Part::Bystander, &nothing, &nothing, &self.spreads[spread])
+        })
+    }
+
+    fn after(
+        &self,
+        content: &Content,
+        part: Part,
+        package_update: &Update<u64>,
+        cpu_update: &Update<u64>,
+        bulk: &[Bulk],
+    ) -> u32 {
+        let (class, word, runs) = self.format.parts(&content.words);
+        let mut after = Vec::with_capacity(runs.len() + 2);
+        for (at, (key, count)) in runs.iter().map(|run| key_and_count(*run)).enumerate() {
+            let acts = part == Part::CpuActs(at);
+            if acts {
+                after.push(run(cpu_update.apply(key), 1));
+            }
+            if count > u32::from(acts) {
+                after.push(run(cpu_after_bulk(bulk, key, word, part), count - u32::from(acts)));
+            }
+        }
+        let word = if part == Part::Bystander { package_after_bulk(bulk, word) } else { package_update.apply(word) };
+        self.intern(&self.format.content(class, word, after))
+    }
+
+    /// Works out all that is known of a content beforehand.
+    fn study(&self, words: &[u64]) -> Content {
+        let (class, word, runs) = self.format.parts(words);
+        let cpus: Vec<(u64, u32)> = runs.iter().map(|run| key_and_count(*run)).collect();
+        let matching =
+            |cube: Cube<u64>| cpus.iter().filter(|(key, _)| cube.matches(*key)).map(|(_, count)| count).sum();
+        let (starts, moves) = self.moves(word, &cpus, matching);
+        Content {
+            words: words.into(),
+            class,
+            weight: self.weight(&cpus),
+            sets: self.sets(word, &cpus, matching),
+            set_words: self.set_words(),
+            starts,
+            moves,
+            spread: self.spreads.iter().map(|_| Lazy::new()).collect(),
+        }
+    }
+
+    fn moves(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> (Box<[u32]>, Box<[Move]>) {
+        let (mut starts, mut moves) = (vec![0], Vec::new());
+        for action in &self.actions {
+            let admitted = |key: Option<u64>| {
+                action.others.iter().all(|(quantifier, cube)| {
+                    quantifier.holds(matching(*cube) > u32::from(key.is_some_and(|key| cube.matches(key))))
+                })
+            };
+            if action.package.matches(word) {
+                if action.of_cpu {
+                    let able = |key: u64| action.cpu.matches(key) && admitted(Some(key));
+                    let able = cpus.iter().enumerate().filter(|(_, (key, _))| able(*key));
+                    moves.extend(able.map(|(kind, (_, count))| Move::new(kind as u16 + 1, *count as u16)));
+                } else if admitted(None) {
+                    moves.push(Move::new(0, 1));
+                }
+            }
+            starts.push(moves.len() as u32);
+        }
+        (starts.into(), moves.into())
+    }
+
+    fn sets(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> Box<Set> {
+        let width = self.set_words();
+        let mut sets = vec![0_u64; (3 + cpus.len()) * width];
+        for (at, condition) in self.conditions.iter().enumerate() {
+            let mut put = |set: usize| sets[set * width + at / u64::BITS as usize] |= 1 << (at as u32 % u64::BITS);
+            match condition {
+                Quantified::Cpus { cpu, package, .. } if package.matches(word) => {
+                    let count = matching(*cpu);
+                    (0..2).filter(|set| count > *set).for_each(|set| put(set as usize));
+                    let kinds = cpus.iter().enumerate().filter(|(_, (key, _))| cpu.matches(*key));
+                    kinds.for_each(|(kind, _)| put(3 + kind));
+                }
+                Quantified::Packages { package, cpus: conditions, .. }
+                    if package.matches(word)
+                        && conditions.iter().all(|it| it.quantifier.holds(matching(it.cpu) > 0)) =>
+                {
+                    put(0);
+                    (0..=cpus.len()).for_each(|who| put(2 + who));
+                }
+                _ => {}
+            }
+        }
+        sets.into()
+    }
+
+    /// The multinomial coefficients of the classes.
+    fn weight(&self, cpus: &[(u64, u32)]) -> Weight {
+        let (mut weight, mut class, mut dealt) = (UBig::ONE, u64::MAX, 0);
+        for (key, count) in cpus {
+            dealt = if key >> WORD_BITS == class { dealt } else { 0 } + count;
+            class = key >> WORD_BITS;
+            weight *= self.binomials.choose(dealt, *count);
+        }
+        Weight::from(weight)
+    }
+}
+
+impl Move {
+    fn new(who: u16, count: u16) -> Self {
+        Self { who, count, next: Lazy::new() }
+    }
+}
+
+fn package_after_bulk(bulk: &[Bulk], word: u64) -> u64 {
+    bulk.iter().fold(word, |after, bulk| match bulk {
+        Bulk::Packages { package, clear, set } if package.matches(word) => (after & !clear) | set,
+        _ => after,
+    })
+}
+
+fn cpu_after_bulk(bulk: &[Bulk], key: u64, package_word: u64, part: Part) -> u64 {
+    bulk.iter().fold(key, |after, bulk| match bulk {
+        Bulk::Cpus { cpu, package, clear, set } if cpu.matches(key) && package.matches(package_word) => {
+            (after & !clear) | set
+        }
+        Bulk::PackageCpus { cpu, clear, set } if part != Part::Bystander && cpu.matches(key) => (after & !clear) | set,
+        _ => after,
+    })
+}
