@@ -29,28 +29,32 @@ impl Weight {
     /// The product.
     #[inline]
     pub(crate) fn times(&self, other: &Self) -> Self {
-        match (self, other) {
+        let (left, right) = match (self, other) {
             (Self::Small(left), Self::Small(right)) => {
                 let (low, high) = left.carrying_mul(*right, 0);
-                if high == 0 { Self::Small(low) } else { Self::Wide([low, high, 0, 0]) }
+                return if high == 0 { Self::Small(low) } else { Self::Wide([low, high, 0, 0]) };
             }
-            (Self::Wide(wide), Self::Small(factor)) | (Self::Small(factor), Self::Wide(wide)) => {
-                let (product, carry) = scaled(wide, *factor);
-                if carry == 0 { Self::Wide(product) } else { Self::from(self.exact() * other.exact()) }
+            (Self::Wide(wide), Self::Small(small)) | (Self::Small(small), Self::Wide(wide)) => {
+                ([*small, 0, 0, 0], *wide)
             }
-            (Self::Wide([a, b, 0, 0]), Self::Wide([c, d, 0, 0])) => {
-                let ([a0, b0], high0) = scaled(&[*a, *b], *c);
-                let ([a1, b1], high1) = scaled(&[*a, *b], *d);
-                let (second, carry) = b0.carrying_add(a1, false);
-                let (third, carry) = high0.carrying_add(b1, carry);
-                // The product of four words has no more than four.
-                Self::Wide([a0, second, third, high1 + u64::from(carry)])
+            (Self::Wide(left), Self::Wide(right)) => (*left, *right),
+            _ => return Self::from(self.exact() * other.exact()),
+        };
+        let mut product = [0; 8];
+        for (at, factor) in left.into_iter().enumerate().filter(|(_, factor)| *factor > 0) {
+            let mut carry = 0;
+            for (limb, sum) in right.into_iter().zip(&mut product[at..]) {
+                (*sum, carry) = limb.carrying_mul_add(factor, *sum, carry);
             }
-            _ => Self::from(self.exact() * other.exact()),
+            product[at + right.len()] = carry;
+        }
+        match product {
+            [a, b, c, d, 0, 0, 0, 0] => Self::Wide([a, b, c, d]),
+            product => Self::Large(exact(&product)),
         }
     }
 
-    fn exact(&self) -> UBig {
+    pub(crate) fn exact(&self) -> UBig {
         match self {
             Self::Small(size) => UBig::from(*size),
             Self::Wide(limbs) => exact(limbs),
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn products_of_weights_are_exact_at_every_size() {
-        let sizes: Vec<UBig> = (0..300).step_by(13).map(|bits| (UBig::ONE << bits) + 3_u8 * bits).collect();
+        let sizes: Vec<UBig> = (0..300).step_by(13).map(|bits| (UBig::ONE << bits) + 3 * bits).collect();
         for (left, right) in sizes.iter().flat_map(|left| sizes.iter().map(move |right| (left, right))) {
             let product = Weight::from(left.clone()).times(&Weight::from(right.clone()));
             assert_eq!(product.exact(), left * right);

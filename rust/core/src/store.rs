@@ -6,6 +6,8 @@
 //! Rejected: a box for each state (an allocation and 16 bytes more for each), and states inside the table of the
 //! visited set (growing it would move them all).
 
+use crate::memory;
+
 /// Index of a state, in the order of first generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StateId(pub(crate) u32);
@@ -60,6 +62,12 @@ impl Store {
     #[inline]
     pub(crate) fn get(&self, id: StateId) -> &[u64] {
         &self.words[id.index() * self.stride..(id.index() + 1) * self.stride]
+    }
+
+    /// Asks for the words of a state ahead of their use.
+    #[inline]
+    pub(crate) fn prefetch(&self, id: StateId) {
+        memory::prefetch(&self.words, id.index() * self.stride);
     }
 
     pub(crate) fn parent(&self, id: StateId) -> StateId {

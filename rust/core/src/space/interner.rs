@@ -1,22 +1,27 @@
 //! Numbers for values that occur again and again: equal values get equal ids, and a value is computed once.
 //!
-//! Threads read without locks, since a value never moves: values lie in segments, each as large as all before it.
-//! Inserting takes a lock, which is rare once the values of a search are known.
+//! Threads read without locks, since a value never moves: values lie in segments that grow with their number.
+//! Whoever looks for a value takes one of several locks, by the hash of the value.
 //!
 //! Which id a value gets depends on which thread comes first. Nothing that is visible may depend on ids, other than
 //! on whether two are equal.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Values in the first segment, as a power of two.
-const FIRST_BITS: u32 = 6;
-const SEGMENTS: usize = (u32::BITS - FIRST_BITS) as usize;
+/// Each segment adds a quarter to all before it, or a little less.
+const STEP_BITS: u32 = 2;
+/// Values in the first segments, as a power of two.
+const FIRST_BITS: u32 = 4;
+const SEGMENTS: usize = ((u32::BITS - FIRST_BITS - STEP_BITS) as usize) << STEP_BITS;
+
+/// Locks: enough that threads seldom meet.
+const INDICES: usize = 64;
 
 /// A value with what it is found by.
 pub(super) trait Keyed {
@@ -32,32 +37,39 @@ pub(super) trait Keyed {
 #[derive(Debug)]
 pub(super) struct Interner<T> {
     segments: [OnceLock<Box<[OnceLock<T>]>>; SEGMENTS],
-    index: Mutex<Index>,
+    len: AtomicU32,
+    indices: [Mutex<Index>; INDICES],
 }
 
+/// Ids of some values, by hash.
 #[derive(Debug, Default)]
 struct Index {
     ids: HashTable<u32>,
     heap_bytes: usize,
 }
 
-/// The segment of an id and the place in it.
+/// The segment of an id, the place in it, and the size of the segment.
 #[inline]
-fn place(id: u32) -> (usize, usize) {
-    let at = id as usize + (1 << FIRST_BITS);
-    let top = at.ilog2();
-    ((top - FIRST_BITS) as usize, at - (1 << top))
+fn place(id: u32) -> (usize, usize, usize) {
+    let at = id as usize + (1 << (FIRST_BITS + STEP_BITS));
+    let size_bits = at.ilog2() - STEP_BITS;
+    let segment = ((size_bits - FIRST_BITS) << STEP_BITS) as usize + (at >> size_bits) - (1 << STEP_BITS);
+    (segment, at & ((1 << size_bits) - 1), 1 << size_bits)
 }
 
 impl<T: Keyed> Interner<T> {
     pub(super) fn new() -> Self {
-        Self { segments: [const { OnceLock::new() }; SEGMENTS], index: Mutex::default() }
+        Self {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            len: AtomicU32::new(0),
+            indices: std::array::from_fn(|_| Mutex::default()),
+        }
     }
 
     /// The value with this id.
     #[inline]
     pub(super) fn get(&self, id: u32) -> &T {
-        let (segment, at) = place(id);
+        let (segment, at, _) = place(id);
         let value = self.segments[segment].get().and_then(|values| values[at].get());
         value.expect("an id is given out after its value is in place")
     }
@@ -67,17 +79,18 @@ impl<T: Keyed> Interner<T> {
         let hash_of = |key: &T::Key| FixedState::default().hash_one(key);
         let hash = hash_of(key);
         let find = |index: &Index| index.ids.find(hash, |id| self.get(*id).key() == key).copied();
-        let known = find(&self.index());
+        // The table uses the bits at both ends.
+        let index = &self.indices[(hash >> 32) as usize % INDICES];
+        let known = find(&lock(index));
         known.unwrap_or_else(|| {
             let value = make();
-            let mut index = self.index();
+            let mut index = lock(index);
             find(&index).unwrap_or_else(|| {
-                let id = u32::try_from(index.ids.len()).ok().filter(|id| *id < UNKNOWN - (1 << FIRST_BITS));
-                let id = id.expect("fewer than 2^32 different values");
+                let id = self.len.fetch_add(1, Relaxed);
+                assert!(id < MOST, "more than {MOST} different values");
                 index.heap_bytes += value.heap_bytes();
-                let (segment, at) = place(id);
-                let values = self.segments[segment]
-                    .get_or_init(|| (0..1 << (segment as u32 + FIRST_BITS)).map(|_| OnceLock::new()).collect());
+                let (segment, at, size) = place(id);
+                let values = self.segments[segment].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
                 let vacant = values[at].set(value).is_ok();
                 debug_assert!(vacant);
                 index.ids.insert_unique(hash, id, |id| hash_of(self.get(*id).key()));
@@ -88,18 +101,22 @@ impl<T: Keyed> Interner<T> {
 
     /// Bytes allocated.
     pub(super) fn bytes(&self) -> usize {
-        let index = self.index();
         let segments = self.segments.iter().filter_map(OnceLock::get);
         let inline: usize = segments.map(|values| size_of_val(&**values)).sum();
-        inline + index.heap_bytes + index.ids.allocation_size()
-    }
-
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        let indices = self.indices.iter().map(lock);
+        inline + indices.map(|index| index.heap_bytes + index.ids.allocation_size()).sum::<usize>()
     }
 }
 
+/// A table is whole whenever its lock is free: a thread that panicked has changed nothing or all.
+fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const UNKNOWN: u32 = u32::MAX;
+
+/// Values that have a place in the segments.
+const MOST: u32 = UNKNOWN - (1 << (FIRST_BITS + STEP_BITS));
 
 /// An id that is worked out when it is first needed.
 #[derive(Debug)]
@@ -166,11 +183,15 @@ mod tests {
 
     #[test]
     fn segments_hold_each_id_once() {
-        let places: Vec<_> = (0..1000).map(place).collect();
-        assert_eq!(
-            [places[0], places[63], places[64], places[191], places[192]],
-            [(0, 0), (0, 63), (1, 0), (1, 127), (2, 0)]
-        );
-        assert_eq!(place(UNKNOWN - (1 << FIRST_BITS) - 1).0, SEGMENTS - 1);
+        let (mut next, mut total) = ((0, 0), 0);
+        for id in 0..10_000 {
+            let (segment, at, size) = place(id);
+            assert_eq!((segment, at), next);
+            next = if at + 1 == size { (segment + 1, 0) } else { (segment, at + 1) };
+            total += if at == 0 { size } else { 0 };
+            assert!(total <= (id as usize + 1) * 5 / 4 + (1 << FIRST_BITS));
+        }
+        let (segment, at, size) = place(MOST - 1);
+        assert!(segment == SEGMENTS - 1 && at < size);
     }
 }

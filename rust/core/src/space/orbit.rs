@@ -38,7 +38,7 @@ use std::{iter, mem};
 use super::Space;
 use super::binomial::Binomials;
 use super::interner::{Interner, Keyed, Lazy};
-use super::package::{Content, Packages, Set};
+use super::package::{Packages, Set, Shape};
 use crate::count::Weight;
 use crate::index::RuleIndex;
 use crate::program::{Cube, Guard, Program, Quantified, Quantifier, RuleId};
@@ -113,13 +113,13 @@ pub(crate) struct Workspace {
 #[derive(Debug, Clone, Copy)]
 struct Kind {
     id: u32,
+    shape: u32,
     copies: u32,
 }
 
 impl<'p> Orbit<'p> {
     pub(crate) fn new(program: &'p Program, initial: &LabelledState) -> Self {
-        let largest = initial.packages.iter().map(|package| package.cpus.len()).max().unwrap_or(0);
-        let mut packages = Packages::new(program, largest);
+        let mut packages = Packages::new(program, initial);
         let rules = program.rules.iter().map(|rule| Plan {
             action: packages.action(rule),
             spread: packages.spread(rule),
@@ -199,6 +199,12 @@ impl Needs {
         self.0.iter().all(|need| need.holds(state.once[need.at]))
     }
 
+    /// Whether all hold for any actor at all: it takes away at most one from what meets a condition.
+    #[inline]
+    fn may_hold(&self, state: &Workspace) -> bool {
+        self.0.iter().all(|Need { at, some, none }| state.once[*at] & some == *some && state.more[*at] & none == 0)
+    }
+
     /// Whether all hold for an actor that itself meets the conditions of a set.
     #[inline]
     fn hold_for(&self, own: &Set, state: &Workspace) -> bool {
@@ -215,8 +221,8 @@ impl Need {
 
 /// Adds to the conditions met once and several times.
 #[inline]
-fn add(content: &Content, copies: u32, once: &mut [u64], more: &mut [u64]) {
-    let sets = once.iter_mut().zip(more).zip(content.once().iter().zip(content.more()));
+fn add(shape: &Shape, copies: u32, once: &mut [u64], more: &mut [u64]) {
+    let sets = once.iter_mut().zip(more).zip(shape.once().iter().zip(shape.more()));
     for ((once, more), (own_once, own_more)) in sets {
         *more |= own_more | (*once & own_once) | if copies > 1 { *own_once } else { 0 };
         *once |= own_once;
@@ -270,13 +276,13 @@ impl Space for Orbit<'_> {
         for id in ids.skip(1).take(self.classes.len()) {
             match kinds.last_mut() {
                 Some(kind) if kind.id == id => kind.copies += 1,
-                _ => kinds.push(Kind { id, copies: 1 }),
+                _ => kinds.push(Kind { id, shape: self.packages.get(id).shape, copies: 1 }),
             }
         }
         once.fill(0);
         more.fill(0);
         for kind in &*kinds {
-            add(self.packages.get(kind.id), kind.copies, once, more);
+            add(self.packages.shape(kind.shape), kind.copies, once, more);
         }
         workspace.global = packed[0] as u32;
         workspace.word = self.globals.get(workspace.global).word;
@@ -293,13 +299,15 @@ impl Space for Orbit<'_> {
         let (mut class, mut dealt) = (u64::MAX, 0);
         for kind in &workspace.kinds {
             let content = self.packages.get(kind.id);
-            dealt = if content.class == class { dealt } else { 0 } + kind.copies;
-            class = content.class;
+            let own_class = self.packages.shape(kind.shape).class;
+            dealt = if own_class == class { dealt } else { 0 } + kind.copies;
+            class = own_class;
+            let weight = self.packages.weight(content);
             for _ in 0..kind.copies {
-                size = size.times(&content.weight);
+                size = size.times(&weight);
             }
             if dealt > kind.copies {
-                size = size.times(&self.binomials.weight(dealt, kind.copies));
+                size = size.times(self.binomials.choose(dealt, kind.copies));
             }
         }
         size
@@ -308,6 +316,7 @@ impl Space for Orbit<'_> {
     #[inline]
     fn successors(&self, workspace: &mut Workspace, mut emit: impl FnMut(&[u64], RuleId, u32)) {
         let (mut ids, mut successor) = (mem::take(&mut workspace.ids), mem::take(&mut workspace.successor));
+        let shapes: Vec<&Shape> = workspace.kinds.iter().map(|kind| self.packages.shape(kind.shape)).collect();
         for (id, next) in &self.globals.get(workspace.global).moves {
             let Plan { action, spread, needs } = &self.rules[id.index()];
             // A state is its global word and its packages: how many of each kind go through the rule, and what the actor
@@ -335,12 +344,15 @@ impl Space for Orbit<'_> {
                 }
                 continue;
             };
-            for (at, kind) in workspace.kinds.iter().enumerate() {
-                let content = self.packages.get(kind.id);
-                for step in content.moves(action) {
-                    if needs.hold_for(content.own(step), workspace) {
-                        let after = self.packages.after_move(content, action, step);
-                        found(Some((at, after)), kind.copies * u32::from(step.count));
+            if !needs.may_hold(workspace) {
+                continue;
+            }
+            for (at, (kind, shape)) in workspace.kinds.iter().zip(&shapes).enumerate() {
+                for step in shape.moves(action) {
+                    if needs.hold_for(shape.own(step), workspace) {
+                        let content = self.packages.get(kind.id);
+                        let after = self.packages.after_move(content, step);
+                        found(Some((at, after)), kind.copies * self.packages.count(content, step));
                     }
                 }
             }

@@ -1,8 +1,10 @@
 //! Packages of the orbit space: each content that occurs is looked at once, and then known by an id.
 //!
-//! Far fewer contents occur than states: a state combines them. All that a state needs to know of its packages is worked
-//! out when a content is first met, or when a move of it is first made: how many CPUs meet each condition, who can do
-//! what, and what the package is afterwards.
+//! Where there are several packages, far fewer contents occur than states: a state combines them. Who can do what in a
+//! package, and which conditions it meets, depends even less on how many CPUs are of each kind: one or several is all
+//! that matters, since a condition never asks for more than another one. A content in which no kind has more than two
+//! CPUs is the *shape* of all that have the same kinds. What can be said beforehand is worked out for each shape; what a
+//! content becomes by a move is worked out when the move is first made.
 //!
 //! The words of a content, in `u64`s:
 //!
@@ -17,19 +19,24 @@
 //! Rules that do the same to a package under the same conditions on it share an *action*, whatever they ask of the rest
 //! of the state: there are far fewer actions than rules.
 //!
-//! Rejected: moves by rule, and tables by kind of CPU instead of by content. The former are several times as many; the
-//! latter are smaller, but a successor would have to be put together and looked up by its words.
+//! Rejected: moves by rule, of which there are several times as many. Shapes alone: a successor would have to be put
+//! together and looked up by its words every time, as it is where a topology has a single package. There, nearly each
+//! content is a state of its own, and to remember what it becomes would take memory for nothing.
 
-use dashu_int::UBig;
+use std::borrow::Cow;
 
 use super::binomial::Binomials;
 use super::interner::{Interner, Keyed, Lazy};
 use crate::count::Weight;
 use crate::program::{Bulk, Cube, Program, Quantified, Quantifier, Rule, Scope, Update};
+use crate::state::LabelledState;
 
 const WORD_BITS: u32 = 48;
 const WORD: u64 = (1 << WORD_BITS) - 1;
 const BYTE: u64 = 0xff;
+
+/// Beyond one, it no longer matters how many CPUs are equal.
+const SEVERAL: u32 = 2;
 
 /// How words become headers and runs.
 #[derive(Debug, Clone, Copy)]
@@ -60,39 +67,55 @@ pub(super) struct Packages {
     /// Quantified conditions over the whole state.
     conditions: Vec<Quantified>,
     binomials: Binomials,
+    shapes: Interner<Shape>,
     contents: Interner<Content>,
+    /// Whether contents occur again and again.
+    remembers: bool,
 }
 
 /// Conditions as a bit set, in words.
 pub(super) type Set = [u64];
 
-/// A package with its CPUs.
+/// What contents have in common that differ only in how many CPUs several are.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(super) struct Shape {
     words: Box<[u64]>,
     pub(super) class: u64,
-    /// The ways to deal out its CPUs.
-    pub(super) weight: Weight,
     /// Sets of conditions: those that one CPU or the package meets, those that several do; those that the package meets
     /// itself; those that it or a CPU of each kind meets.
     sets: Box<Set>,
     set_words: usize,
     /// Where the moves of each action start, and where the last end.
     starts: Box<[u32]>,
-    /// By action, then by kind.
-    moves: Box<[Move]>,
-    /// What it becomes when another package acts, by spread.
+    /// By action, who can take it: 0 for the package, or the kind of CPU from 1 on, in ascending order.
+    actors: Box<[u16]>,
+}
+
+/// A package with its CPUs.
+#[derive(Debug)]
+pub(super) struct Content {
+    words: Box<[u64]>,
+    pub(super) shape: u32,
+    /// What is worth remembering, if anything is.
+    memory: Option<Box<Memory>>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// The ways to deal out the CPUs.
+    weight: Weight,
+    /// What the package becomes by each of its shape's moves,
+    moved: Box<[Lazy]>,
+    /// and, by spread, when another package acts.
     spread: Box<[Lazy]>,
 }
 
-/// An action of a package, or of CPUs of one kind.
-#[derive(Debug)]
+/// One of a shape's moves.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Move {
-    /// 0 if the package acts, or the kind of CPU from 1 on.
+    action: usize,
+    at: usize,
     who: u16,
-    /// How many may do it.
-    pub(super) count: u16,
-    next: Lazy,
 }
 
 /// A package's part in a transition.
@@ -185,11 +208,20 @@ impl Keyed for Content {
     }
 
     fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.words)
-            + size_of_val(&*self.sets)
-            + size_of_val(&*self.starts)
-            + size_of_val(&*self.moves)
-            + size_of_val(&*self.spread)
+        let memory = |memory: &Memory| size_of_val(memory) + size_of_val(&*memory.moved) + size_of_val(&*memory.spread);
+        size_of_val(&*self.words) + self.memory.as_deref().map_or(0, memory)
+    }
+}
+
+impl Keyed for Shape {
+    type Key = [u64];
+
+    fn key(&self) -> &[u64] {
+        &self.words
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.words) + size_of_val(&*self.sets) + size_of_val(&*self.starts) + size_of_val(&*self.actors)
     }
 }
 
@@ -198,7 +230,9 @@ impl Content {
     pub(super) fn words(&self) -> &[u64] {
         &self.words
     }
+}
 
+impl Shape {
     #[inline]
     fn set(&self, at: usize) -> &Set {
         &self.sets[at * self.set_words..(at + 1) * self.set_words]
@@ -218,27 +252,30 @@ impl Content {
 
     /// The conditions that the actor of a move meets itself, in which it must not be counted.
     #[inline]
-    pub(super) fn own(&self, step: &Move) -> &Set {
+    pub(super) fn own(&self, step: Move) -> &Set {
         self.set(2 + step.who as usize)
     }
 
-    /// Who can take an action.
+    /// The moves that take an action.
     #[inline]
-    pub(super) fn moves(&self, action: usize) -> &[Move] {
-        &self.moves[self.starts[action] as usize..self.starts[action + 1] as usize]
+    pub(super) fn moves(&self, action: usize) -> impl Iterator<Item = Move> + '_ {
+        let moves = self.starts[action] as usize..self.starts[action + 1] as usize;
+        moves.map(move |at| Move { action, at, who: self.actors[at] })
     }
 }
 
 impl Packages {
-    /// `largest` is the number of CPUs of the largest package.
-    pub(super) fn new(program: &Program, largest: usize) -> Self {
+    pub(super) fn new(program: &Program, initial: &LabelledState) -> Self {
+        let largest = initial.packages.iter().map(|package| package.cpus.len()).max().unwrap_or(0);
         Self {
             format: Format { header_words: if program.widths.package <= WORD_BITS { 1 } else { 2 } },
             actions: Vec::new(),
             spreads: Vec::new(),
             conditions: conditions(program),
             binomials: Binomials::new(largest),
+            shapes: Interner::new(),
             contents: Interner::new(),
+            remembers: initial.packages.len() > 1,
         }
     }
 
@@ -296,8 +333,13 @@ impl Packages {
         self.contents.get(id)
     }
 
+    #[inline]
+    pub(super) fn shape(&self, id: u32) -> &Shape {
+        self.shapes.get(id)
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.contents.bytes()
+        self.shapes.bytes() + self.contents.bytes()
     }
 
     /// The id of a package given by its class and word, and the classes and words of its CPUs.
@@ -310,26 +352,57 @@ impl Packages {
     }
 
     fn intern(&self, words: &[u64]) -> u32 {
-        self.contents.intern(words, || self.study(words))
+        self.contents.intern(words, || {
+            let mut shape = words.to_vec();
+            for word in &mut shape[self.format.header_words..] {
+                let (key, count) = key_and_count(*word);
+                *word = run(key, count.min(SEVERAL));
+            }
+            let shape = self.shapes.intern(&shape, || self.study(&shape));
+            let lazies = |count: usize| (0..count).map(|_| Lazy::new()).collect();
+            let memory = || Memory {
+                weight: self.multinomial(words),
+                moved: lazies(self.shapes.get(shape).actors.len()),
+                spread: lazies(self.spreads.len()),
+            };
+            Content { words: words.into(), shape, memory: self.remembers.then(|| Box::new(memory())) }
+        })
     }
 
-    /// What the package becomes by its own move.
+    /// The ways to deal out the CPUs of a content.
     #[inline]
-    pub(super) fn after_move(&self, content: &Content, action: usize, step: &Move) -> u32 {
-        step.next.get_or(|| {
-            let Action { package_update, cpu_update, bulk, .. } = &self.actions[action];
+    pub(super) fn weight<'c>(&self, content: &'c Content) -> Cow<'c, Weight> {
+        match &content.memory {
+            Some(memory) => Cow::Borrowed(&memory.weight),
+            None => Cow::Owned(self.multinomial(&content.words)),
+        }
+    }
+
+    /// How many can make a move.
+    #[inline]
+    pub(super) fn count(&self, content: &Content, step: Move) -> u32 {
+        if step.who == 0 { 1 } else { key_and_count(content.words[self.format.header_words + step.who as usize - 1]).1 }
+    }
+
+    /// What the package becomes by a move.
+    #[inline]
+    pub(super) fn after_move(&self, content: &Content, step: Move) -> u32 {
+        let find = || {
+            let Action { package_update, cpu_update, bulk, .. } = &self.actions[step.action];
             let part = step.who.checked_sub(1).map_or(Part::Acts, |kind| Part::CpuActs(kind as usize));
             self.after(content, part, package_update, cpu_update, bulk)
-        })
+        };
+        content.memory.as_ref().map_or_else(find, |memory| memory.moved[step.at].get_or(find))
     }
 
     /// What the package becomes when another one, or none, acts.
     #[inline]
     pub(super) fn after_spread(&self, content: &Content, spread: usize) -> u32 {
-        content.spread[spread].get_or(|| {
+        let find = || {
             let nothing = Update::default();
             self.after(content, Part::Bystander, &nothing, &nothing, &self.spreads[spread])
-        })
+        };
+        content.memory.as_ref().map_or_else(find, |memory| memory.spread[spread].get_or(find))
     }
 
     fn after(
@@ -355,27 +428,19 @@ impl Packages {
         self.intern(&self.format.content(class, word, after))
     }
 
-    /// Works out all that is known of a content beforehand.
-    fn study(&self, words: &[u64]) -> Content {
+    /// Works out all that is known of a shape beforehand.
+    fn study(&self, words: &[u64]) -> Shape {
         let (class, word, runs) = self.format.parts(words);
         let cpus: Vec<(u64, u32)> = runs.iter().map(|run| key_and_count(*run)).collect();
         let matching =
             |cube: Cube<u64>| cpus.iter().filter(|(key, _)| cube.matches(*key)).map(|(_, count)| count).sum();
-        let (starts, moves) = self.moves(word, &cpus, matching);
-        Content {
-            words: words.into(),
-            class,
-            weight: self.weight(&cpus),
-            sets: self.sets(word, &cpus, matching),
-            set_words: self.set_words(),
-            starts,
-            moves,
-            spread: self.spreads.iter().map(|_| Lazy::new()).collect(),
-        }
+        let (starts, actors) = self.moves(word, &cpus, matching);
+        let sets = self.sets(word, &cpus, matching);
+        Shape { words: words.into(), class, sets, set_words: self.set_words(), starts, actors }
     }
 
-    fn moves(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> (Box<[u32]>, Box<[Move]>) {
-        let (mut starts, mut moves) = (vec![0], Vec::new());
+    fn moves(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> (Box<[u32]>, Box<[u16]>) {
+        let (mut starts, mut actors) = (vec![0], Vec::new());
         for action in &self.actions {
             let admitted = |key: Option<u64>| {
                 action.others.iter().all(|(quantifier, cube)| {
@@ -385,15 +450,15 @@ impl Packages {
             if action.package.matches(word) {
                 if action.of_cpu {
                     let able = |key: u64| action.cpu.matches(key) && admitted(Some(key));
-                    let able = cpus.iter().enumerate().filter(|(_, (key, _))| able(*key));
-                    moves.extend(able.map(|(kind, (_, count))| Move::new(kind as u16 + 1, *count as u16)));
+                    let kinds = (1..).zip(cpus).filter(|(_, (key, _))| able(*key));
+                    actors.extend(kinds.map(|(who, _)| who));
                 } else if admitted(None) {
-                    moves.push(Move::new(0, 1));
+                    actors.push(0);
                 }
             }
-            starts.push(moves.len() as u32);
+            starts.push(actors.len() as u32);
         }
-        (starts.into(), moves.into())
+        (starts.into(), actors.into())
     }
 
     fn sets(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> Box<Set> {
@@ -422,20 +487,17 @@ impl Packages {
     }
 
     /// The multinomial coefficients of the classes.
-    fn weight(&self, cpus: &[(u64, u32)]) -> Weight {
-        let (mut weight, mut class, mut dealt) = (UBig::ONE, u64::MAX, 0);
-        for (key, count) in cpus {
+    fn multinomial(&self, words: &[u64]) -> Weight {
+        let (_, _, runs) = self.format.parts(words);
+        let (mut weight, mut class, mut dealt) = (Weight::Small(1), u64::MAX, 0);
+        for (key, count) in runs.iter().map(|run| key_and_count(*run)) {
             dealt = if key >> WORD_BITS == class { dealt } else { 0 } + count;
             class = key >> WORD_BITS;
-            weight *= self.binomials.choose(dealt, *count);
+            if dealt > count {
+                weight = weight.times(self.binomials.choose(dealt, count));
+            }
         }
-        Weight::from(weight)
-    }
-}
-
-impl Move {
-    fn new(who: u16, count: u16) -> Self {
-        Self { who, count, next: Lazy::new() }
+        weight
     }
 }
 
