@@ -56,6 +56,7 @@ mod search;
 mod space;
 mod state;
 mod store;
+mod table;
 mod trace;
 mod visited;
 

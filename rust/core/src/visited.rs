@@ -9,23 +9,17 @@
 //! new to a shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of
 //! the shard in this batch; [`Shard::settle`] replaces it once the batch is numbered.
 //!
-//! Slots are probed one after the other, and the place where that starts grows with the hash: a table that grows is read
-//! and written from one end to the other. Slot and state are asked for ahead of a look-up, or it would wait twice for the
-//! memory.
+//! Slot and state are asked for ahead of a look-up, or it would wait twice for the memory.
 //!
 //! Rejected: hash compaction (a few bits for each state, and an answer that is wrong with some probability), and one
-//! concurrent table (ids, parents and thus traces would depend on the schedule of the threads), and a table of
-//! `hashbrown`, which has the marks of slots elsewhere and cannot be asked ahead.
+//! concurrent table (ids, parents and thus traces would depend on the schedule of the threads).
 
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
-use crate::memory;
 use crate::store::{StateId, Store};
-
-/// Slots that share a cache line.
-const NEAR: usize = 8;
+use crate::table::Table;
 
 /// How far ahead of their use slots are asked for.
 const AHEAD: usize = 16;
@@ -60,106 +54,6 @@ impl Digest {
     }
 }
 
-/// What a table keeps of a state: its tag above its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slot(u64);
-
-impl Slot {
-    /// No state has this id.
-    const EMPTY: Self = Self(u64::MAX);
-
-    fn new(tag: u32, id: u32) -> Self {
-        Self(u64::from(tag) << u32::BITS | u64::from(id))
-    }
-
-    fn tag(self) -> u32 {
-        (self.0 >> u32::BITS) as u32
-    }
-
-    fn id(self) -> u32 {
-        self.0 as u32
-    }
-}
-
-/// Slots with linear probing.
-#[derive(Debug, Default)]
-struct Table {
-    slots: Vec<Slot>,
-    taken: usize,
-}
-
-impl Table {
-    /// Percent of the slots that may be taken: beyond, probing takes many steps.
-    const FULLEST: usize = 80;
-    const SMALLEST: usize = 16;
-
-    /// Where probing starts. It grows with the tag.
-    #[inline]
-    fn home(&self, tag: u32) -> usize {
-        ((u64::from(tag) * self.slots.len() as u64) >> u32::BITS) as usize
-    }
-
-    #[inline]
-    fn next(&self, at: usize) -> usize {
-        if at + 1 == self.slots.len() { 0 } else { at + 1 }
-    }
-
-    /// The first slot with this tag that is `wanted`, or else the vacant one where it would be. Not for a table without
-    /// vacant slots.
-    #[inline]
-    fn find(&self, tag: u32, mut wanted: impl FnMut(u32) -> bool) -> Result<usize, usize> {
-        let mut at = self.home(tag);
-        loop {
-            let slot = self.slots[at];
-            if slot == Slot::EMPTY {
-                return Err(at);
-            }
-            if slot.tag() == tag && wanted(slot.id()) {
-                return Ok(at);
-            }
-            at = self.next(at);
-        }
-    }
-
-    /// Sees to it that one more slot can be taken.
-    #[inline]
-    fn reserve(&mut self) {
-        if (self.taken + 1) * 100 > self.slots.len() * Self::FULLEST {
-            self.grow();
-        }
-    }
-
-    fn grow(&mut self) {
-        let size = (self.slots.len() / 2 * 3).max(Self::SMALLEST);
-        let old = std::mem::replace(&mut self.slots, vec![Slot::EMPTY; size]);
-        for slot in old.into_iter().filter(|slot| *slot != Slot::EMPTY) {
-            let Err(at) = self.find(slot.tag(), |_| false) else { unreachable!("nothing is wanted") };
-            self.slots[at] = slot;
-        }
-    }
-
-    /// Empties a slot and closes the gap.
-    fn remove(&mut self, mut gap: usize) {
-        self.taken -= 1;
-        let len = self.slots.len();
-        let mut at = gap;
-        loop {
-            at = self.next(at);
-            let slot = self.slots[at];
-            if slot == Slot::EMPTY {
-                break;
-            }
-            // A slot may move to the gap if that is not before its home.
-            let from_home = |place: usize| (place + len - self.home(slot.tag())) % len;
-            if from_home(gap) < from_home(at) {
-                self.slots[gap] = slot;
-                gap = at;
-            }
-        }
-        self.slots[gap] = Slot::EMPTY;
-    }
-}
-
 /// Where the words of a successor are in the current batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
@@ -177,7 +71,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// A slot of a table that is two thirds full, as it is on average.
-    pub(crate) const BYTES_PER_STATE: u64 = size_of::<Slot>() as u64 * 3 / 2;
+    pub(crate) const BYTES_PER_STATE: u64 = Table::SLOT_BYTES as u64 * 3 / 2;
 
     /// The number of states that are new in this batch.
     pub(crate) fn new_states(&self) -> usize {
@@ -201,13 +95,11 @@ impl Shard {
             state
                 == if id < first_free { store.get(StateId(id)) } else { words(self.new[(id - first_free) as usize].1) }
         };
-        self.table.reserve();
         match self.table.find(digest.tag, same) {
-            Ok(at) => self.table.slots[at].id(),
-            Err(at) => {
+            Ok(at) => self.table.id(at),
+            Err(_) => {
                 let id = first_free + self.new.len() as u32;
-                self.table.slots[at] = Slot::new(digest.tag, id);
-                self.table.taken += 1;
+                self.table.insert(digest.tag, id);
                 self.new.push((digest.tag, origin));
                 id
             }
@@ -217,18 +109,14 @@ impl Shard {
     /// Asks for the slot of a state ahead of its look-up,
     #[inline]
     pub(crate) fn prefetch(&self, digest: Digest) {
-        memory::prefetch(&self.table.slots, self.table.home(digest.tag));
+        self.table.prefetch(digest.tag);
     }
 
     /// and then, when the slot has come, for the words of the stored state that it will be compared with.
     #[inline]
     pub(crate) fn prefetch_state(&self, digest: Digest, store: &Store) {
-        let Table { slots, .. } = &self.table;
-        let slot = slots
-            .get(self.table.home(digest.tag)..)
-            .and_then(|from| from.iter().take(NEAR).find(|slot| slot.tag() == digest.tag));
-        if let Some(slot) = slot {
-            store.prefetch(StateId(slot.id()));
+        if let Some(id) = self.table.guess(digest.tag) {
+            store.prefetch(StateId(id));
         }
     }
 
@@ -237,7 +125,7 @@ impl Shard {
         debug_assert_eq!(ids.len(), self.new.len());
         for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate() {
             if let Some((tag, _)) = self.new.get(ordinal + AHEAD) {
-                memory::prefetch(&self.table.slots, self.table.home(*tag));
+                self.table.prefetch(*tag);
             }
             // This may find the slot of another state that was settled to just this number. Slots of equal content are
             // interchangeable: what counts is that one of them changes.
@@ -246,7 +134,7 @@ impl Shard {
                 unreachable!("a new state stays in its table until it is settled")
             };
             match id {
-                Some(id) => self.table.slots[at] = Slot::new(*tag, id.0),
+                Some(id) => self.table.set_id(at, id.0),
                 None => self.table.remove(at),
             }
         }
@@ -255,7 +143,7 @@ impl Shard {
 
     /// Bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.table.slots.as_slice())
+        self.table.bytes()
     }
 }
 
@@ -310,30 +198,6 @@ mod tests {
         assert_eq!([batches.find(10), batches.find(20)], [0, 1]);
         batches.settle(&[Some(0), None], &[10]);
         assert_eq!([batches.find(20), batches.find(10)], [1, 0]);
-    }
-
-    #[test]
-    fn a_table_finds_what_is_left_after_any_removals() {
-        let tags =
-            |round: u32| (0..300_u32).map(move |at| (at.wrapping_mul(0x9e37_79b9) >> (at % 3 * 8), at * 3 + round));
-        let mut table = Table::default();
-        let mut present = std::collections::BTreeSet::new();
-        for (tag, id) in (0..3).flat_map(tags) {
-            table.reserve();
-            let at = table.find(tag, |_| false).unwrap_err();
-            table.slots[at] = Slot::new(tag, id);
-            table.taken += 1;
-            present.insert((tag, id));
-            if id % 2 == 1 {
-                let gone = *present.iter().nth(id as usize % present.len()).unwrap();
-                table.remove(table.find(gone.0, |id| id == gone.1).unwrap());
-                present.remove(&gone);
-                assert!(table.find(gone.0, |id| id == gone.1).is_err());
-            }
-            assert!(present.iter().all(|(tag, id)| table.find(*tag, |other| other == *id).is_ok()));
-        }
-        assert_eq!((table.taken, present.len()), (450, 450));
-        assert!(table.slots.len() < 1000);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+
+use crate::table::Table;
 
 /// Each segment adds a quarter to all before it, or a little less.
 const STEP_BITS: u32 = 2;
@@ -44,7 +45,7 @@ pub(super) struct Interner<T> {
 /// Ids of some values, by hash.
 #[derive(Debug, Default)]
 struct Index {
-    ids: HashTable<u32>,
+    ids: Table,
     heap_bytes: usize,
 }
 
@@ -74,29 +75,24 @@ impl<T: Keyed> Interner<T> {
         value.expect("an id is given out after its value is in place")
     }
 
-    /// The id of the value with this key; `make` may be called in vain, by several threads at once.
+    /// The id of the value with this key. `make` must not look for values here: it runs under a lock.
     pub(super) fn intern(&self, key: &T::Key, make: impl FnOnce() -> T) -> u32 {
-        let hash_of = |key: &T::Key| FixedState::default().hash_one(key);
-        let hash = hash_of(key);
-        let find = |index: &Index| index.ids.find(hash, |id| self.get(*id).key() == key).copied();
-        // The table uses the bits at both ends.
-        let index = &self.indices[(hash >> 32) as usize % INDICES];
-        let known = find(&lock(index));
-        known.unwrap_or_else(|| {
-            let value = make();
-            let mut index = lock(index);
-            find(&index).unwrap_or_else(|| {
-                let id = self.len.fetch_add(1, Relaxed);
-                assert!(id < MOST, "more than {MOST} different values");
-                index.heap_bytes += value.heap_bytes();
-                let (segment, at, size) = place(id);
-                let values = self.segments[segment].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
-                let vacant = values[at].set(value).is_ok();
-                debug_assert!(vacant);
-                index.ids.insert_unique(hash, id, |id| hash_of(self.get(*id).key()));
-                id
-            })
-        })
+        let hash = FixedState::default().hash_one(key);
+        let (part, tag) = ((hash >> u32::BITS) as usize % INDICES, hash as u32);
+        let mut index = lock(&self.indices[part]);
+        if let Ok(at) = index.ids.find(tag, |id| self.get(id).key() == key) {
+            return index.ids.id(at);
+        }
+        let value = make();
+        index.heap_bytes += value.heap_bytes();
+        let id = self.len.fetch_add(1, Relaxed);
+        assert!(id < MOST, "more than {MOST} different values");
+        let (segment, at, size) = place(id);
+        let values = self.segments[segment].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
+        let vacant = values[at].set(value).is_ok();
+        debug_assert!(vacant);
+        index.ids.insert(tag, id);
+        id
     }
 
     /// Bytes allocated.
@@ -104,11 +100,11 @@ impl<T: Keyed> Interner<T> {
         let segments = self.segments.iter().filter_map(OnceLock::get);
         let inline: usize = segments.map(|values| size_of_val(&**values)).sum();
         let indices = self.indices.iter().map(lock);
-        inline + indices.map(|index| index.heap_bytes + index.ids.allocation_size()).sum::<usize>()
+        inline + indices.map(|index| index.heap_bytes + index.ids.bytes()).sum::<usize>()
     }
 }
 
-/// A table is whole whenever its lock is free: a thread that panicked has changed nothing or all.
+/// A table is whole at any time, also after a thread that held its lock has panicked.
 fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }

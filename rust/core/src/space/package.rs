@@ -167,30 +167,33 @@ fn key_and_count(run: u64) -> (u64, u32) {
     (run >> 8, (run & BYTE) as u32 + 1)
 }
 
-/// Sorts the runs and adds up those with the same key.
-fn sort_and_join(runs: &mut Vec<u64>) {
-    runs.sort_unstable();
-    runs.dedup_by(|later, earlier| {
-        let ((key, count), (earlier_key, earlier_count)) = (key_and_count(*later), key_and_count(*earlier));
-        let same = key == earlier_key;
-        if same {
-            *earlier = run(key, earlier_count + count);
-        }
-        same
-    });
-}
-
 impl Format {
-    /// The words of a package, given its class and its word, and the classes and words of its CPUs.
-    fn content(self, class: u64, word: u64, mut runs: Vec<u64>) -> Vec<u64> {
-        sort_and_join(&mut runs);
-        let most = runs.len() as u64 - 1;
-        let header: &[u64] = match self.header_words {
-            1 => &[class << 56 | most << WORD_BITS | word],
-            _ => &[class << 8 | most, word],
-        };
-        runs.splice(0..0, header.iter().copied());
-        runs
+    /// The words of a package, given its class and its word, and runs of its CPUs in any order, of which several may have
+    /// the same key.
+    fn content(self, class: u64, word: u64, runs: impl Iterator<Item = u64>) -> Vec<u64> {
+        let most = runs.size_hint().1.unwrap_or(0);
+        let mut words = Vec::with_capacity(self.header_words + most);
+        words.resize(self.header_words, 0);
+        words.extend(runs);
+        words[self.header_words..].sort_unstable();
+        let mut last = self.header_words;
+        for at in last + 1..words.len() {
+            let ((key, count), (last_key, last_count)) = (key_and_count(words[at]), key_and_count(words[last]));
+            if key == last_key {
+                words[last] = run(key, last_count + count);
+            } else {
+                last += 1;
+                words[last] = words[at];
+            }
+        }
+        words.truncate(last + 1);
+        let most = (last - self.header_words) as u64;
+        if self.header_words == 1 {
+            words[0] = class << 56 | most << WORD_BITS | word;
+        } else {
+            words[..2].copy_from_slice(&[class << 8 | most, word]);
+        }
+        words
     }
 
     /// The class, the package word and the runs of a content.
@@ -344,11 +347,7 @@ impl Packages {
 
     /// The id of a package given by its class and word, and the classes and words of its CPUs.
     pub(super) fn id(&self, class: u64, word: u64, cpus: impl Iterator<Item = (u64, u64)>) -> u32 {
-        self.intern(&self.format.content(
-            class,
-            word,
-            cpus.map(|(class, word)| run(class << WORD_BITS | word, 1)).collect(),
-        ))
+        self.intern(&self.format.content(class, word, cpus.map(|(class, word)| run(class << WORD_BITS | word, 1))))
     }
 
     fn intern(&self, words: &[u64]) -> u32 {
@@ -414,18 +413,14 @@ impl Packages {
         bulk: &[Bulk],
     ) -> u32 {
         let (class, word, runs) = self.format.parts(&content.words);
-        let mut after = Vec::with_capacity(runs.len() + 2);
-        for (at, (key, count)) in runs.iter().map(|run| key_and_count(*run)).enumerate() {
-            let acts = part == Part::CpuActs(at);
-            if acts {
-                after.push(run(cpu_update.apply(key), 1));
-            }
-            if count > u32::from(acts) {
-                after.push(run(cpu_after_bulk(bulk, key, word, part), count - u32::from(acts)));
-            }
-        }
-        let word = if part == Part::Bystander { package_after_bulk(bulk, word) } else { package_update.apply(word) };
-        self.intern(&self.format.content(class, word, after))
+        let acted =
+            if let Part::CpuActs(at) = part { Some(run(cpu_update.apply(key_and_count(runs[at]).0), 1)) } else { None };
+        let others = runs.iter().map(|run| key_and_count(*run)).enumerate().filter_map(|(at, (key, count))| {
+            let count = count - u32::from(part == Part::CpuActs(at));
+            (count > 0).then(|| run(cpu_after_bulk(bulk, key, word, part), count))
+        });
+        let after = if part == Part::Bystander { package_after_bulk(bulk, word) } else { package_update.apply(word) };
+        self.intern(&self.format.content(class, after, others.chain(acted)))
     }
 
     /// Works out all that is known of a shape beforehand.
