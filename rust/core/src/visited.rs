@@ -95,15 +95,13 @@ impl Shard {
             state
                 == if id < first_free { store.get(StateId(id)) } else { words(self.new[(id - first_free) as usize].1) }
         };
-        match self.table.find(digest.tag, same) {
-            Ok(at) => self.table.id(at),
-            Err(_) => {
-                let id = first_free + self.new.len() as u32;
-                self.table.insert(digest.tag, id);
-                self.new.push((digest.tag, origin));
-                id
-            }
+        if let Ok(at) = self.table.find(digest.tag, same) {
+            return self.table.id(at);
         }
+        let id = first_free + self.new.len() as u32;
+        self.table.insert(digest.tag, id);
+        self.new.push((digest.tag, origin));
+        id
     }
 
     /// Asks for the slot of a state ahead of its look-up,
