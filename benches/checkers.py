@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 JAR = HERE / ".peers/tla2tools.jar"
 STATERIGHT = HERE / "stateright/target/release/tdxexplore-stateright"
+LIMIT = HERE / "limit/target/release/tdxexplore-limit"
 THREADS = len(os.sched_getaffinity(0))
+# For the C that Spin and Rumur write.
+FASTEST = ("-O3", "-march=native")
+UNOPTIMISED = ("-O0",)
 # Spin prints counts with eight digits.
 _DIGITS = 8
 
@@ -41,7 +45,16 @@ class Missing(Exception):
 
 
 class Stopped(Exception):
-    """A run that a limit ended; the reason."""
+    """A run that a limit ended.
+
+    Args:
+        reason: In words.
+        seconds: The limit, if it was time.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,17 @@ class Run:
 
 
 @dataclass(frozen=True)
+class OwnFigures:
+    """What this engine says about its own search: without the start of the interpreter, and how large a state is."""
+
+    seconds: float
+    stored: int
+    generated: int
+    state_bits: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Found:
     """What a checker found; None where it does not say."""
 
@@ -70,6 +94,7 @@ class Found:
     depth: int | None
     terminal: int | None
     run: Run
+    own: OwnFigures | None = None
 
     def check(self, expected: Expected, who: str) -> None:
         """Every count that the checker gives must be ours."""
@@ -132,8 +157,9 @@ class Checker(ABC):
             Missing: There is none.
         """
 
-    def build(self, case: Case) -> None:  # noqa: B027 -- most checkers read a model as it is
-        """Compile the model, where the checker does so."""
+    def build(self, case: Case) -> bool:
+        """Compile the model; False if the checker reads it as it is."""
+        return False
 
     @abstractmethod
     def find(self, case: Case, limits: Limits) -> Found:
@@ -158,37 +184,53 @@ class Engine(Checker):
         return _core.__version__
 
     def find(self, case: Case, limits: Limits) -> Found:
-        command: list[str | Path] = [sys.executable, HERE / "engine.py", case.folder, self.space, str(self.threads)]
-        run = measured(command, case.folder, limits)
+        return self.run(case.folder, limits)
+
+    def run(self, folder: Path, limits: Limits) -> Found:
+        """Explore what `program.json` and `initial.json` in a folder say."""
+        command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, self.space, str(self.threads)]
+        run = measured(command, folder, limits)
         found = json.loads(run.output)
-        return Found(found["states"], found["transitions"], found["depth"], None, run)
+        own = OwnFigures(
+            found["seconds"], found["explored"], found["generated"], found["state_bits"], found["memory_bytes"]
+        )
+        return Found(found["states"], found["transitions"], found["depth"], None, run, own)
 
 
 class Spin(Checker):
-    """Spin: every state stored, depth first."""
+    """Spin: every state stored, depth first, as its other searches are not faster (`settings.py`)."""
 
     name = "Spin"
 
-    def __init__(self, *, optimise: str = "-O3", count_terminal: bool = False) -> None:
-        self.flags = (optimise, "-w", "-DSAFETY", "-DNOREDUCE", "-DNOBOUNDCHECK")
+    def __init__(
+        self,
+        *flags: str,
+        optimise: tuple[str, ...] = FASTEST,
+        reduce: bool = False,
+        count_terminal: bool = False,
+    ) -> None:
+        self.flags = (*optimise, "-DSAFETY", "-DNOBOUNDCHECK", *(() if reduce else ("-DNOREDUCE",)), *flags)
         self.count_terminal = count_terminal
         self.settings = (
-            f"spin -a -o2; cc {' '.join(f for f in self.flags if f != '-w')} -DMEMLIM=<memory>; "
+            f"spin -a -o2; cc {' '.join(self.flags)} -DMEMLIM=<memory>; "
             "pan -m100000 -w<log2 of the states> -E; one thread"
         )
 
     def version(self) -> str:
         return first_line(["spin", "-V"])
 
-    def build(self, case: Case) -> None:
-        compiled(["spin", "-a", "-o2", "model.pml"], case.folder)
+    def build(self, case: Case) -> bool:
+        folder = case.folder / "spin"
+        folder.mkdir(exist_ok=True)
+        compiled(["spin", "-a", "-o2", "../model.pml"], folder)
         memory = Limits().memory >> 20
-        compiled(["cc", *self.flags, f"-DMEMLIM={memory}", "-o", "pan", "pan.c"], case.folder)
+        compiled(["cc", "-w", *self.flags, f"-DMEMLIM={memory}", "-o", "pan", "pan.c"], folder)
+        return True
 
     def find(self, case: Case, limits: Limits) -> Found:
         table = min(30, max(16, math.ceil(math.log2(case.expected.states))))
         ends = "-c0" if self.count_terminal else "-E"
-        run = measured(["./pan", "-m100000", f"-w{table}", ends], case.folder, limits)
+        run = measured(["./pan", "-m100000", f"-w{table}", ends], case.folder / "spin", limits)
         if "max search depth too small" in run.output or "not completed" in run.output or "pan: out of" in run.output:
             raise Stopped(tail(run.output))
         errors = int(number(r"errors: (\d+)", run.output))
@@ -207,25 +249,29 @@ class Rumur(Checker):
 
     name = "Rumur"
 
-    def __init__(self, *, optimise: str = "-O3") -> None:
-        self.flags = ["-std=c11", optimise, "-w", "-mcx16", "-DNDEBUG"]
-        self.options = ["--symmetry-reduction", "off", "--deadlock-detection", "off"]
-        self.options += ["--counterexample-trace", "off", "--threads", str(THREADS)]
+    def __init__(self, *options: str, optimise: tuple[str, ...] = FASTEST, threads: int = THREADS) -> None:
+        self.flags = ("-std=c11", *optimise, "-mcx16", "-DNDEBUG")
+        off = [f"--{what}=off" for what in ("symmetry-reduction", "deadlock-detection", "counterexample-trace")]
+        self.options = (*off, f"--threads={threads}", *options)
         self.settings = (
-            f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc -std=c11 -O3 -mcx16 -DNDEBUG"
+            f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc {' '.join(self.flags)}; "
+            f"{threads} thread{'s' * (threads > 1)}"
         )
 
     def version(self) -> str:
         return first_line(["rumur", "--version"])
 
-    def build(self, case: Case) -> None:
+    def build(self, case: Case) -> bool:
+        folder = case.folder / "rumur"
+        folder.mkdir(exist_ok=True)
         capacity = max(1 << 23, 16 * case.expected.states)
-        options = [*self.options, "--set-capacity", str(capacity), "--output", "model.c", "model.m"]
-        compiled(["rumur", *options], case.folder)
-        compiled(["cc", *self.flags, "-o", "rumured", "model.c", "-lpthread"], case.folder)
+        options = [*self.options, "--set-capacity", str(capacity), "--output", "model.c", "../model.m"]
+        compiled(["rumur", *options], folder)
+        compiled(["cc", "-w", *self.flags, "-o", "rumured", "model.c", "-lpthread"], folder)
+        return True
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured(["./rumured"], case.folder, limits)
+        run = measured(["./rumured"], case.folder / "rumur", limits)
         if "No error found" not in run.output:
             raise Stopped(tail(run.output))
         states, transitions = (
@@ -240,11 +286,12 @@ class Tlc(Checker):
 
     name = "TLC"
 
-    def __init__(self, *, workers: int = THREADS) -> None:
+    def __init__(self, *, workers: int = THREADS, fingerprints: str | None = "OffHeapDiskFPSet") -> None:
         self.workers = workers
+        self.properties = [] if fingerprints is None else [f"-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.{fingerprints}"]
         self.settings = (
             "java -XX:+UseParallelGC -Xmx<1/4 of memory> -XX:MaxDirectMemorySize=<1/4 of memory> "
-            f"-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.OffHeapDiskFPSet; -workers {workers} -deadlock -checkpoint 0"
+            f"{' '.join(self.properties)}; -workers {workers} -deadlock -checkpoint 0"
         )
 
     def version(self) -> str:
@@ -257,7 +304,7 @@ class Tlc(Checker):
     def find(self, case: Case, limits: Limits) -> Found:
         quarter = limits.memory >> 22
         command = ["java", "-XX:+UseParallelGC", f"-Xmx{quarter}m", f"-XX:MaxDirectMemorySize={quarter}m"]
-        command += ["-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.OffHeapDiskFPSet", "-cp", str(JAR), "tlc2.TLC"]
+        command += [*self.properties, "-cp", str(JAR), "tlc2.TLC"]
         command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc", "Model.tla"]
         run = measured(command, case.folder, Limits(limits.seconds, 0))
         shutil.rmtree(case.folder / "tlc", ignore_errors=True)
@@ -273,7 +320,10 @@ class Stateright(Checker):
     """Stateright, which interprets the Program."""
 
     name = "Stateright"
-    settings = f"benches/stateright, release, lto; spawn_bfs, {THREADS} threads"
+
+    def __init__(self, *, threads: int = THREADS) -> None:
+        self.threads = threads
+        self.settings = f"benches/stateright, release, lto; spawn_bfs, {threads} thread{'s' * (threads > 1)}"
 
     def version(self) -> str:
         if not STATERIGHT.exists():
@@ -282,12 +332,27 @@ class Stateright(Checker):
         return str(re.findall(r'name = "stateright"\nversion = "(.*)"', lock)[0])
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured([STATERIGHT, "program.json", "initial.json", str(THREADS)], case.folder, limits)
+        run = measured([STATERIGHT, "program.json", "initial.json", str(self.threads)], case.folder, limits)
         try:
             found = json.loads(run.output)
         except ValueError:
             raise Stopped(tail(run.output)) from None
         return Found(found["states"], found["transitions"], None, None, run)
+
+
+def insertions(key_bytes: int, states: int, operations: int, threads: int) -> float:
+    """What the machine can do: random insert-if-absent a second, the faster of two tables (`benches/limit`).
+
+    Args:
+        key_bytes: 16 or 32.
+        states: Keys that are new.
+        operations: All, as many for each key.
+        threads: At least 1.
+    """
+    command: list[str | Path] = [LIMIT, str(key_bytes), str(states), str(operations), str(threads)]
+    rates = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert rates["new"] == states
+    return float(max(rates["shared"], rates["owned"]))
 
 
 def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run:
@@ -316,7 +381,7 @@ def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run
     used = json.loads(done.stdout)
     text = output.read_text()
     if used["status"] == -signal.SIGKILL and used["seconds"] >= limits.seconds:
-        raise Stopped(f"over {limits.seconds:.0f} s")
+        raise Stopped(f"over {limits.seconds:.0f} s", limits.seconds)
     if used["status"] < 0:
         raise Stopped(f"ended by signal {-used['status']}: {tail(text)}")
     return Run(text, used["seconds"], used["peak_bytes"])

@@ -26,6 +26,7 @@ def main() -> None:
         "states": int(found.states),
         "transitions": int(found.transitions),
         "explored": found.explored,
+        "generated": found.generated,
         "depth": found.depth,
         "seconds": found.seconds,
         "state_bits": found.state_bits,

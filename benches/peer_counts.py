@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkers import Case, Limits, Rumur, Spin, Stateright, Tlc
+from checkers import UNOPTIMISED, Case, Limits, Rumur, Spin, Stateright, Tlc
 from models import increment_lock, rotation, two_phase_commit
 from tdxexplore import _core
 from tdxexplore.errors import BadModel
@@ -61,7 +61,12 @@ def models() -> Iterator[tuple[str, Program, State]]:
 
 
 def main() -> None:
-    checkers = (Spin(optimise="-O0", count_terminal=True), Rumur(optimise="-O0"), Tlc(workers=1), Stateright())
+    checkers = (
+        Spin(optimise=UNOPTIMISED, count_terminal=True),
+        Rumur(optimise=UNOPTIMISED),
+        Tlc(workers=1),
+        Stateright(),
+    )
     for checker in checkers:
         print(f"{checker.name}: {checker.version()}")
     for name, program, start in models():

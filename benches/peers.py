@@ -1,8 +1,12 @@
 """How much faster than Spin, Rumur, TLC and Stateright, on the same models, on this machine, in one session?
 
 Each model is one Program in every checker's language; a time counts only when states and transitions (and, where
-printed, depth) equal ours. A run over its limit is reported as such, and so are the larger models of its kind, which
-that checker is then spared. Ratios are of wall times to the engine's concrete space with all threads.
+printed, depth) equal ours. A run over its limit gives a lower bound. A run that would take longer than its limit, at
+the checker's own rate on the next smaller size, is not made: its figure is an estimate, marked `~`, and enters no
+ratio that is claimed. On the models `MEASURED` every checker runs, to the end or to the limit.
+
+The machine's own limit is how many random insert-if-absent it does a second (`limit`), with as many keys as the model
+has states, each tried as often as the model has transitions for each state.
 
 Writes benches/results/peers.json and peers.md. ``--quick`` stops at models of 2.5 million states.
 """
@@ -12,31 +16,56 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import statistics
+import subprocess
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from checkers import HERE, THREADS, Case, Checker, Engine, Limits, Missing, Rumur, Spin, Stateright, Stopped, Tlc
+from checkers import (
+    HERE,
+    LIMIT,
+    THREADS,
+    Case,
+    Checker,
+    Engine,
+    Limits,
+    Missing,
+    OwnFigures,
+    Rumur,
+    Spin,
+    Stateright,
+    Stopped,
+    Tlc,
+    insertions,
+)
 from models import increment_lock, two_phase_commit
 from tdxexplore.question import Question
 from tdxexplore.tdx.scenarios import initial_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tdxexplore.model import Program, State
 
+# Model sizes, in concrete states.
 QUICK = 2_500_000
-BASE = Engine("concrete", THREADS)
-CHECKERS: tuple[Checker, ...] = (
-    *(Engine(space, threads) for space in ("concrete", "orbit") for threads in sorted({1, THREADS})),
-    Spin(),
-    Rumur(),
-    Tlc(),
-    Stateright(),
-)
+LARGE = 20_000_000
+# A run shorter than this many seconds is made three times, and the median counts.
+SHORT = 5
+# Operations of one measurement of the machine's limit, if the states are fewer.
+OPERATIONS = 200_000_000
+
+ENGINES = {
+    (space, threads): Engine(space, threads) for space in ("concrete", "orbit") for threads in sorted({1, THREADS})
+}
+ONE, BASE = ENGINES["concrete", 1], ENGINES["concrete", THREADS]
+PEERS: tuple[Checker, ...] = (Spin(), Rumur(), Tlc(), Stateright())
 
 
 def policy(name: str, scenario: str) -> Callable[[int], tuple[Program, State]]:
@@ -50,19 +79,34 @@ def policy(name: str, scenario: str) -> Callable[[int], tuple[Program, State]]:
     return make
 
 
-# Sizes go from 10^5 to 10^8 concrete states.
+# About 10^5, 2 * 10^6 and more than 2 * 10^7 states each,
 FAMILIES: dict[str, tuple[Callable[[int], tuple[Program, State]], tuple[int, ...]]] = {
     "v19, kvm-reload": (policy("v19", "kvm-reload"), (7, 9, 11, 12)),
-    "linux-6.16, no-kvm": (policy("linux-6.16", "no-kvm"), (8, 10, 12, 13)),
+    "linux-6.16, no-kvm": (policy("linux-6.16", "no-kvm"), (8, 10, 12)),
     "dyn-hook-if-enabled, kvm-reload": (policy("dyn-hook-if-enabled", "kvm-reload"), (7, 9, 11)),
     "two-phase commit": (two_phase_commit, (7, 8, 10)),
     "increment lock": (increment_lock, (8, 9, 10)),
 }
+# where all peers are run up to the longer limit, however hopeless,
+MEASURED = "v19, kvm-reload"
+# and where none is: 10^8 states.
+OURS_ONLY = ("v19, kvm-reload", 12)
+
+# What must be reached on models of at least LARGE states: wall time of a peer over ours.
+TARGETS = {"Spin": 20, "Rumur": 60, "TLC": 40, "Stateright": 40}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run: figures, or the reason why there are none."""
+    """One run: figures, or the reason why there are none.
+
+    Attributes:
+        compile_seconds: Time to compile the model, for checkers that do.
+        seconds: Wall time of the process.
+        over_seconds: The limit that it ran into.
+        estimated_seconds: Not run; its time at the rate of the next smaller size,
+        open_ended: or more, as that one ran into its limit.
+    """
 
     model: str
     cpus: int
@@ -70,73 +114,277 @@ class Row:
     transitions: int
     checker: str
     settings: str
+    compile_seconds: float | None = None
     seconds: float | None = None
     peak_bytes: int | None = None
+    own: OwnFigures | None = None
+    over_seconds: float | None = None
+    estimated_seconds: float | None = None
+    open_ended: bool = False
     reason: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Who ran, for tables."""
+        return self.settings.removesuffix(", no measures") if self.checker == BASE.name else self.checker
 
-def explored(family: str, case: Case, checker: Checker, limits: Limits) -> Row:
+    @property
+    def rate(self) -> float | None:
+        """Generated transitions a second of this engine's own search."""
+        return self.transitions / self.own.seconds if self.own and self.own.seconds else None
+
+    def cell(self, base: float) -> str:
+        """Seconds, and ratio to `base` seconds."""
+        if self.seconds is not None:
+            return f"{self.seconds:.2f} s" + ("" if self.settings == BASE.settings else f" ×{self.seconds / base:.3g}")
+        if self.over_seconds is not None:
+            return f"> {self.over_seconds:.0f} s >×{self.over_seconds / base:.3g}"
+        if self.estimated_seconds is not None:
+            return f"~ {'> ' * self.open_ended}{self.estimated_seconds:,.0f} s, not run"
+        return str(self.reason)
+
+
+@dataclass(frozen=True)
+class MachineLimit:
+    """Random insert-if-absent a second, at the size of a model."""
+
+    model: str
+    cpus: int
+    key_bytes: int
+    threads: int
+    rate: float
+
+
+class Session:
+    """Every checker on every model, one after the other.
+
+    Args:
+        limits: Of a run.
+        longer: Of a run on the models `MEASURED`.
+        largest: States of a model at most.
+        folder: For the models.
+    """
+
+    def __init__(self, limits: Limits, longer: Limits, largest: float, folder: Path) -> None:
+        self.limits = limits
+        self.longer = longer
+        self.largest = largest
+        self.folder = folder
+        self.rows: list[Row] = []
+        self.machine: list[MachineLimit] = []
+
+    def run(self, family: str) -> None:
+        """All sizes of a family, from the smallest."""
+        make, sizes = FAMILIES[family]
+        for cpus in sizes:
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                case = Case(family, *make(cpus), Path(folder))
+                if case.expected.states <= self.largest:
+                    self._explore(case)
+
+    def _explore(self, case: Case) -> None:
+        limits = self.longer if case.name == MEASURED else self.limits
+        for engine in ENGINES.values():
+            self._add(self._measure(case, engine, limits))
+        if case.expected.states >= min(LARGE, self.largest / 2):
+            self._insert(case)
+        if (case.name, case.cpus) == OURS_ONLY:
+            return
+        foregone = {peer: row for peer in PEERS if (row := self._foregone(case, peer, limits)) is not None}
+        wanted = [peer for peer in PEERS if peer not in foregone]
+
+        def build(peer: Checker) -> float | None:
+            started = perf_counter()
+            compiled = peer.build(case)
+            return perf_counter() - started if compiled else None
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            compiling = dict(zip(wanted, pool.map(build, wanted), strict=True))
+        for peer in PEERS:
+            self._add(foregone.get(peer) or self._measure(case, peer, limits, compiling[peer]))
+
+    def _measure(self, case: Case, checker: Checker, limits: Limits, compiling: float | None = None) -> Row:
+        row = (*described(case, checker), compiling)
+        try:
+            runs = [checker.find(case, limits)]
+            while runs[0].run.seconds < SHORT and len(runs) < 3:
+                runs.append(checker.find(case, limits))
+        except Stopped as stopped:
+            return Row(*row, over_seconds=stopped.seconds, reason=str(stopped))
+        for found in runs:
+            found.check(case.expected, f"{checker.name} on {case.name} {case.cpus}")
+        median = statistics.median(found.run.seconds for found in runs)
+        found = next(found for found in runs if found.run.seconds == median)
+        return Row(*row, found.run.seconds, found.run.peak_bytes, found.own)
+
+    def _foregone(self, case: Case, peer: Checker, limits: Limits) -> Row | None:
+        """The row of a run that is not worth making."""
+        smaller = [row for row in self.rows if (row.model, row.checker) == (case.name, peer.name)]
+        if not smaller or case.name == MEASURED:
+            return None
+        last = smaller[-1]
+        seconds = last.seconds or last.over_seconds or last.estimated_seconds
+        if seconds is None:
+            return Row(*described(case, peer), reason=f"not run: with {last.cpus} CPUs {last.reason}")
+        estimate = seconds * case.expected.transitions / last.transitions
+        if estimate <= limits.seconds:
+            return None
+        open_ended = last.over_seconds is not None or last.open_ended
+        about = "more than" if open_ended else "about"
+        reason = f"not run: would take {about} {estimate:,.0f} s at its rate with {last.cpus} CPUs"
+        return Row(*described(case, peer), estimated_seconds=estimate, open_ended=open_ended, reason=reason)
+
+    def _insert(self, case: Case) -> None:
+        states, transitions = case.expected.states, case.expected.transitions
+        operations = min(transitions, max(states, OPERATIONS))
+        for key_bytes in (16, 32):
+            for threads in sorted({1, THREADS}):
+                rate = insertions(key_bytes, states, operations, threads)
+                self.machine.append(MachineLimit(case.name, case.cpus, key_bytes, threads, rate))
+                say(case, f"machine, {key_bytes} B, {threads} threads", f"{rate / 1e6:9.1f} M insert-if-absent/s")
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        shown = row.reason or f"{row.seconds:9.2f} s {(row.peak_bytes or 0) / 2**20:9.0f} MiB"
+        say(row, row.label, shown + (f", compiled in {row.compile_seconds:.0f} s" if row.compile_seconds else ""))
+
+
+def described(case: Case, checker: Checker) -> tuple[str, int, int, int, str, str]:
+    """The first columns of a row."""
     expected = case.expected
-    row = (family, case.cpus, expected.states, expected.transitions, checker.name, checker.settings)
-    try:
-        checker.build(case)
-        found = checker.find(case, limits)
-    except Stopped as stopped:
-        return Row(*row, reason=str(stopped))
-    found.check(expected, f"{checker.name} on {family} {case.cpus}")
-    return Row(*row, found.run.seconds, found.run.peak_bytes)
+    return (case.name, case.cpus, expected.states, expected.transitions, checker.name, checker.settings)
 
 
-def session(families: dict[str, tuple[int, ...]], limits: Limits, largest: float) -> list[Row]:
-    """Every checker on every model, one after the other."""
-    rows: list[Row] = []
-    for family, sizes in families.items():
-        tired: dict[Checker, str] = {}
-        for size in sizes:
-            with tempfile.TemporaryDirectory(dir=HERE / ".peers") as folder:
-                case = Case(family, *FAMILIES[family][0](size), Path(folder))
-                if case.expected.states > largest:
-                    continue
-                for checker in CHECKERS:
-                    if checker in tired:
-                        e = case.expected
-                        reason = f"not run: {tired[checker]}"
-                        new = Row(family, size, e.states, e.transitions, checker.name, checker.settings, reason=reason)
-                    else:
-                        new = explored(family, case, checker, limits)
-                        if new.reason is not None:
-                            tired[checker] = f"{new.reason} with {size} CPUs"
-                    rows.append(new)
-                    shown = new.reason or f"{new.seconds:9.2f} s {(new.peak_bytes or 0) / 2**20:9.0f} MiB"
-                    print(f"{family:32} {size:3} {case.expected.states:12,} {label(new):28} {shown}", flush=True)
-    return rows
+def say(about: Case | Row, who: str, what: str) -> None:
+    """A line of progress."""
+    name = about.name if isinstance(about, Case) else about.model
+    print(f"{name:32} {about.cpus:3} {who:28} {what}", file=sys.stderr, flush=True)
 
 
-def label(row: Row) -> str:
-    """Who ran, for tables."""
-    return f"{row.checker}: {row.settings.rsplit(',', 1)[0]}" if row.checker == BASE.name else row.checker
+class Results:
+    """Tables of a session."""
 
+    def __init__(self, session: Session) -> None:
+        self.rows = session.rows
+        self.machine = session.machine
+        self.labels = list(dict.fromkeys(row.label for row in session.rows))
 
-def table(rows: list[Row]) -> list[str]:
-    """Markdown: a line a model; seconds, ratio to the engine's concrete space with all threads, peak MiB."""
-    labels = list(dict.fromkeys(label(r) for r in rows))
-    lines = [
-        f"| model | CPUs | states | transitions | {' | '.join(labels)} |",
-        f"|---|---:|---:|---:|{'---:|' * len(labels)}",
-    ]
-    for model, cpus, states, transitions in dict.fromkeys((r.model, r.cpus, r.states, r.transitions) for r in rows):
-        here = {label(r): r for r in rows if (r.model, r.cpus) == (model, cpus)}
-        base = next(r for r in here.values() if r.settings == BASE.settings)
-        cells = []
-        for name in labels:
-            r = here[name]
-            if r.seconds is None or r.peak_bytes is None:
-                cells.append(str(r.reason))
+    def models(self) -> Iterator[tuple[Row, dict[str, Row]]]:
+        """Each model: the engine in the concrete space with all threads, and everybody."""
+        for model, cpus in dict.fromkeys((row.model, row.cpus) for row in self.rows):
+            here = {row.label: row for row in self.rows if (row.model, row.cpus) == (model, cpus)}
+            yield next(row for row in here.values() if row.settings == BASE.settings), here
+
+    def limit(self, row: Row, threads: int) -> MachineLimit | None:
+        """The machine's limit for the model of a row, with the smaller key that holds its states."""
+        wanted = (row.model, row.cpus, key_bytes(row), threads)
+        return next((m for m in self.machine if (m.model, m.cpus, m.key_bytes, m.threads) == wanted), None)
+
+    def of_limit(self, row: Row) -> float | None:
+        """Generated transitions a second over the machine's insert-if-absent."""
+        limit = self.limit(row, THREADS)
+        return row.rate / limit.rate if limit and row.rate else None
+
+    def table(self) -> list[str]:
+        """A line a model: seconds, and ratio to the engine's concrete space with all threads."""
+        columns = ["model", "CPUs", "states", "transitions", *self.labels, "of the machine's insert limit"]
+        lines = []
+        for base, here in self.models():
+            assert base.seconds is not None, f"the engine itself: {base.reason}"
+            cells = [here[name].cell(base.seconds) if name in here else "" for name in self.labels]
+            share, limit = self.of_limit(base), self.limit(base, THREADS)
+            percent = f"{share:.0%} of {limit.rate / 1e6:.0f} M/s" if share is not None and limit else ""
+            lines.append([base.model, f"{base.cpus}", f"{base.states:,}", f"{base.transitions:,}", *cells, percent])
+        return aligned(columns, lines)
+
+    def details(self) -> list[str]:
+        """A line a run: compile time, peak size, and the engine's own figures."""
+        columns = [
+            "model",
+            "CPUs",
+            "checker",
+            "compile",
+            "run",
+            "peak MiB",
+            "peak B/state",
+            "held B/state",
+            "M transitions/s",
+        ]
+        lines = []
+        for row in self.rows:
+            if row.seconds is None or row.peak_bytes is None:
+                lines.append([row.model, f"{row.cpus}", row.label, "", str(row.reason), "", "", "", ""])
                 continue
-            ratio = f"×{r.seconds / base.seconds:.3g}, " if base.seconds else ""
-            cells.append(f"{r.seconds:.2f} s ({ratio}{r.peak_bytes / 2**20:.0f} MiB)")
-        lines.append(f"| {model} | {cpus} | {states:,} | {transitions:,} | {' | '.join(cells)} |")
-    return lines
+            stored = row.own.stored if row.own else row.states
+            rate = row.transitions / row.seconds if row.own is None else row.rate
+            lines.append([
+                row.model,
+                f"{row.cpus}",
+                row.label,
+                f"{row.compile_seconds:.0f} s" if row.compile_seconds else "",
+                f"{row.seconds:.2f} s",
+                f"{row.peak_bytes / 2**20:.0f}",
+                f"{row.peak_bytes / stored:.0f}",
+                f"{row.own.memory_bytes / stored:.1f}" if row.own else "",
+                f"{rate / 1e6:.3g}" if rate and "orbit" not in row.settings else "",
+            ])  # fmt: skip
+        return aligned(columns, lines)
+
+    def targets(self) -> list[str]:
+        """What must be reached, and what was."""
+        large = [(base, here) for base, here in self.models() if base.states >= LARGE]
+        lines = []
+        for peer, target in TARGETS.items():
+            bounds = [ratio for base, here in large if peer in here and (ratio := at_least(here[peer], base))]
+            lines.append(
+                judged(f"{peer}, wall time over ours, {size(LARGE)} states and more", f"≥ {target}", bounds, target)
+            )
+        shares = [share for base, _ in large if (share := self.of_limit(base)) is not None]
+        lines.append(judged("transitions/s over the machine's insert limit", "≥ 0.25", shares, 0.25))
+        pairs = [(base, next(r for r in here.values() if r.settings == ONE.settings)) for base, here in large]
+        gains = [one.own.seconds / base.own.seconds for base, one in pairs if base.own and one.own]
+        lines.append(judged(f"{THREADS} threads over one", "≥ 1.7", gains, 1.7))
+        rates = {(base.model, base.cpus): base.rate for base, _ in self.models()}
+        family = OURS_ONLY[0]
+        at_8, at_6 = rates.get(OURS_ONLY), rates.get((family, FAMILIES[family][1][1]))
+        lines.append(
+            judged("rate at 10^8 states over rate at 10^6", "≥ 0.7", [at_8 / at_6] if at_8 and at_6 else [], 0.7)
+        )
+        held = [base.own.memory_bytes / base.own.stored for base, _ in large if base.own and key_bytes(base) == 16]
+        lines.append(judged("bytes held for a state of up to 128 bits, no parents", "≤ 16", held, 16, most=True))
+        return aligned(["figure", "must be", "measured", "reached"], lines)
+
+
+def key_bytes(row: Row) -> int:
+    """Bytes of a key that holds the model's concrete states."""
+    return 16 if row.own and row.own.state_bits <= 128 else 32
+
+
+def at_least(row: Row, base: Row) -> float | None:
+    """The measured ratio, or its measured lower bound; an estimate is neither."""
+    seconds = row.seconds or row.over_seconds
+    return seconds / base.seconds if seconds and base.seconds else None
+
+
+def judged(what: str, target: str, values: list[float], bound: float, *, most: bool = False) -> list[str]:
+    """A line of targets: the worst value counts."""
+    if not values:
+        return [what, target, "", "not measured"]
+    worst = max(values) if most else min(values)
+    reached = worst <= bound if most else worst >= bound
+    return [what, target, " ".join(f"{value:.3g}" for value in values), "yes" if reached else "no"]
+
+
+def size(states: int) -> str:
+    return f"{states // 1_000_000} M"
+
+
+def aligned(columns: list[str], lines: list[list[str]]) -> list[str]:
+    """A Markdown table whose source lines up."""
+    rule = ["---", *("---:" for _ in columns[1:])]
+    rows = [columns, rule, *lines]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
+    return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
 
 
 def machine() -> dict[str, object]:
@@ -149,43 +397,88 @@ def machine() -> dict[str, object]:
     return {"processor": processor, "threads": THREADS, "memory_mib": memory, "kernel": platform.release()}
 
 
+def versions() -> dict[str, str]:
+    """Of every checker and compiler.
+
+    Raises:
+        Missing: A checker is not installed.
+    """
+    if not LIMIT.exists():
+        raise Missing("benches/limit")
+    found = {checker.name: checker.version() for checker in (BASE, *PEERS)}
+    for compiler in ("cc", "rustc"):
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
+        found[compiler] = done.stdout.splitlines()[0]
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="models of up to 2.5 million states")
-    parser.add_argument("--limit", type=float, default=600, help="seconds for a run")
+    parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
+    parser.add_argument("--longer", type=float, default=160, help="the same for the models on which every checker runs")
     parser.add_argument("--only", nargs="*", default=list(FAMILIES), choices=FAMILIES, help="models")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
     given = parser.parse_args()
     try:
-        versions = {c.name: c.version() for c in CHECKERS}
+        tools = versions()
     except Missing as missing:
         parser.error(f"{missing} is not installed; run `make peers`")
-    families = {name: FAMILIES[name][1] for name in given.only}
-    rows = session(families, Limits(given.limit), QUICK if given.quick else float("inf"))
+    started = perf_counter()
+    session = Session(
+        Limits(given.limit), Limits(given.longer), QUICK if given.quick else float("inf"), HERE / ".peers"
+    )
+    for family in given.only:
+        session.run(family)
+    results = Results(session)
+    settings = {row.label: row.settings for row in session.rows}
+    about = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": tools}
     given.out.mkdir(exist_ok=True)
-    about = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": versions}
-    settings = {label(r): r.settings for r in rows}
-    document = {**about, "limit_seconds": given.limit, "settings": settings, "runs": [asdict(r) for r in rows]}
+    document = {
+        **about,
+        "limit_seconds": given.limit,
+        "longer_limit_seconds": given.longer,
+        "settings": settings,
+        "runs": [asdict(row) for row in session.rows],
+        "machine_limit": [asdict(limit) for limit in session.machine],
+    }
     (given.out / "peers.json").write_text(json.dumps(document, indent=1) + "\n")
-    text = [
-        "# Peers",
-        "",
+    intro = [
         (
-            f"Measured {about['date']} by `benches/peers.py` in one session on {machine()['processor']}, {THREADS} threads, "
-            f"{machine()['memory_mib']} MiB. Wall time of the whole process without compiling the model; ratio to this engine's "
-            f"concrete space with all threads; peak resident size. At most {given.limit:.0f} s a run. Every time stands for a "
-            "run that found exactly the states and transitions of its line."
+            f"Measured {about['date']} by `make bench` in one session of {(perf_counter() - started) / 60:.0f} minutes on "
+            f"{machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB."
         ),
-        "",
-        *table(rows),
-        "",
-        "Settings and versions:",
-        "",
-        *(f"- {name}: {chosen}" for name, chosen in settings.items()),
-        *(f"- {name} {version}" for name, version in versions.items()),
+        (
+            "Seconds are the wall time of the whole process, without compiling the model; `×` is the ratio to this "
+            f"engine's concrete space with {THREADS} threads. Every time stands for a run that found exactly the states "
+            f"and transitions of its line; one of under {SHORT} s is the median of three. `>`: stopped at the limit "
+            f"({given.limit:.0f} s; {given.longer:.0f} s on {MEASURED}), a lower bound. `~`: not run, an estimate from the "
+            "checker's own time on the next smaller size, its start included; no ratio is claimed. The machine's limit "
+            "is the rate of random insert-if-absent with as many keys as states (`benches/limit`); the engine's rate is "
+            "transitions over the seconds of its search."
+        ),
     ]
-    (given.out / "peers.md").write_text("\n".join(text) + "\n")
-    print("\n".join(table(rows)))
+    details = (
+        "Peak is the resident size of the process, held what the engine accounts for. In the orbit space a stored state "
+        "is an orbit. Spin and Rumur are compiled at the same time."
+    )
+    parts = [
+        "# Peers",
+        *intro,
+        "\n".join(results.table()),
+        "## What must be reached",
+        "One value for each model with a measured time or lower bound; the worst counts.",
+        "\n".join(results.targets()),
+        "## Details",
+        details,
+        "\n".join(results.details()),
+        "## Settings and versions",
+        "Others that were tried: [settings.md](settings.md).",
+        "\n".join(f"- {name}: {chosen}" for name, chosen in settings.items()),
+        "\n".join(f"- {name} {version}" for name, version in tools.items()),
+    ]
+    (given.out / "peers.md").write_text("\n\n".join(parts) + "\n")
+    print("\n".join(results.table()))
 
 
 if __name__ == "__main__":

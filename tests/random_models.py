@@ -72,6 +72,9 @@ class Generator:
         self.model.outcome("other", "ok", True)
         self.model.invariant("invariant", self._expr(Scope.GLOBAL))
         self.model.expect("expectation", self._expr(Scope.GLOBAL))
+        self.model.response("response", self._expr(Scope.GLOBAL), self._expr(Scope.GLOBAL))
+        self.model.price("steps", during=True)
+        self.model.price("noted", notes="gets (a|1|True)", during=self._expr(Scope.GLOBAL))
 
     # -- expressions --------------------------------------------------------------------------------------------------
 
@@ -184,6 +187,7 @@ class Generator:
                 p.add(field, 1 if up else -1)
             return
         source: Value | Variable = self.random.choice(field.values)
+        p.note(f"{field.name} gets {source}")
         same = [f for f in self.fields if f.values == field.values and ORDER.index(f.scope) <= ORDER.index(scope)]
         p.set(field, self.random.choice(same) if self.random.random() < 0.3 else source)
 

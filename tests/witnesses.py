@@ -33,9 +33,9 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
     native, packed = _core.Program(program.text), program.pack(initial)
     traces = 0
     for space in ("orbit", "concrete"):
-        single = native.explore(packed, space=space, threads=1)
-        several = native.explore(packed, space=space, threads=threads)
-        for table in ("outcomes", "invariants", "expectations", "levels", "rules"):
+        single = native.explore(packed, space=space, threads=1, prices=True)
+        several = native.explore(packed, space=space, threads=threads, prices=True)
+        for table in ("outcomes", "invariants", "expectations", "responses", "prices", "levels", "rules"):
             one, many = (pl.DataFrame(getattr(e, table)()) for e in (single, several))
             assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
         matches_reference(model, answer, several, space)
@@ -94,6 +94,19 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     expectations = pl.DataFrame(found.expectations())
     for prop, states in zip(model.expectations, expectations["states"], strict=True):
         assert int(states) == answer.expected_states[prop.name], (space, prop.name)
+
+    responses = pl.DataFrame(found.responses())
+    assert len(responses) == len(model.responses)
+    for response, row in zip(model.responses, responses.iter_rows(named=True), strict=True):
+        assert int(row["trapped_states"]) == answer.trapped_states[response.name], (space, response.name)
+        assert row["shortest_steps"] == answer.trap_depths[response.name]
+    costs: dict[str, dict[str, reference.Cost]] = {}
+    for row in pl.DataFrame(found.prices()).iter_rows(named=True):
+        outcome, price = model.outcomes[row["outcome"]].name, model.prices[row["price"]].name
+        costs.setdefault(outcome, {})[price] = reference.Cost(int(row["total"]), row["least"], row["most"])
+        assert answer.interleavings is not None
+        assert math.isclose(row["mean"], int(row["total"]) / answer.interleavings[outcome], abs_tol=TOLERANCE)
+    assert costs == (answer.prices or {}), space
 
 
 def replays(model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration) -> int:

@@ -95,6 +95,7 @@ class Program:
         max_memory: int | None = None,
         timeout: float | None = None,
         measures: bool = True,
+        prices: bool = False,
         progress: Callable[[Progress], object] | None = None,
     ) -> Exploration:
         """Visits every state that can be reached from the initial one.
@@ -111,6 +112,7 @@ class Program:
             max_memory: Bytes held; looked at once for each batch of states.
             timeout: Seconds for search and measures; looked at once for each batch of states.
             measures: Whether to compute interleavings and probabilities, which needs all transitions in memory.
+            prices: Whether to compute what runs cost, which needs measures.
             progress: Called about twice a second and once at the end. An exception stops the search and is raised.
 
         Returns:
@@ -235,6 +237,21 @@ class Exploration:
 
         Columns: `invariant` (u32, index in the Program), `violating_states` (decimal string), `shortest_steps` (u32 or
         null), `schedule` (string or null).
+        """
+
+    def responses(self) -> Table:
+        """All responses, or none without measures.
+
+        Columns: `response` (u32, index in the Program), `trapped_states` (decimal string) in which it is due and can no
+        longer come, `shortest_steps` (u32 or null), `schedule` (string or null) to the first of them, `shut` (string):
+        what keeps it from coming, as `field=value` indices separated by spaces.
+        """
+
+    def prices(self) -> Table:
+        """What runs cost, if asked for: a row for each outcome that was reached and each price.
+
+        Columns: `outcome`, `price` (u32, indices in the Program), `total` (decimal string, over all interleavings), `mean`
+        (f64), `least`, `most` (u64) of one interleaving. Empty for a graph with cycles.
         """
 
     def expectations(self) -> Table:

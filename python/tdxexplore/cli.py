@@ -139,6 +139,7 @@ def check(
     point: Point = Point(),
     limits: Limits = Limits(),
     max_depth: int | None = None,
+    prices: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -147,6 +148,7 @@ def check(
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
         max_depth: Stop at this depth: incomplete.
+        prices: Print what runs cost: SEAMCALLs, VMXON, IPIs, steps under locks.
         as_json: Print one JSON document.
         quiet: No progress.
     """
@@ -161,6 +163,7 @@ def check(
             knobs=dict(question.knobs),
             budgets=dict(question.budgets),
             max_depth=max_depth,
+            prices=prices,
             progress=show,
             **limits.values(),
         )
@@ -318,6 +321,8 @@ def document(answer: Exploration) -> dict[str, object]:
         "run": answer.runs.row(0, named=True),
         "outcomes": answer.outcomes.to_dicts(),
         "invariants": answer.invariants.drop("digest").to_dicts(),
+        "responses": answer.responses.drop("digest").to_dicts(),
+        "prices": answer.prices.drop("digest").to_dicts(),
     }
 
 

@@ -67,7 +67,8 @@ class Exploration:
         bad = SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
         severe = self.outcomes["severity"].is_in(bad).any()
         broken = self.invariants["shortest_steps"].is_not_null().any()
-        return "violated" if severe or broken else "holds"
+        shut = self.responses.filter(pl.col("severity").is_in(bad))["shortest_steps"].is_not_null().any()
+        return "violated" if severe or broken or shut else "holds"
 
     @property
     def worst(self) -> str | None:
@@ -113,6 +114,58 @@ class Exploration:
     def expectations(self) -> pl.DataFrame:
         """A row for each `sometimes` expectation: ``states`` (concrete) that meet it, and the shortest way, or nulls."""
         return self._with_key(self._named(self._native.expectations(), "expectation", self._program.expectations))
+
+    @cached_property
+    def responses(self) -> pl.DataFrame:
+        """A row for each thing that must stay possible; none without measures.
+
+        Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
+        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming:
+        values that hold for ever after that trace and never where it has come), ``text``.
+        """
+        declared = [response for response, _, _ in self._program.responses]
+        frame = pl.DataFrame(self._native.responses())
+        slots = list(self._program.slots.values())
+
+        def facts(shut: str) -> str:
+            pairs = (map(int, fact.split("=")) for fact in shut.split())
+            return ", ".join(f"{slots[field].name} = {slots[field].values[value]}" for field, value in pairs)
+
+        known = declared[: len(frame)]
+        return self._with_key(
+            frame.select(
+                pl.Series("response", [r.name for r in known], dtype=pl.String),
+                pl.Series("severity", [r.severity for r in known], dtype=pl.String),
+                "trapped_states",
+                "shortest_steps",
+                "schedule",
+                pl.Series("shut", [facts(shut) for shut in frame["shut"]], dtype=pl.String),
+                pl.Series("text", [r.text for r in known], dtype=pl.String),
+            )
+        )
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What runs cost, if asked for: a row for each outcome that was reached and each price.
+
+        Columns after the key: ``outcome``, ``severity``, ``price``, ``mean`` over all interleavings that end so, ``least``
+        and ``most`` of any of them, ``total`` over all (decimal string), ``text``. Empty for a graph with cycles.
+        """
+        frame = pl.DataFrame(self._native.prices())
+        outcomes = [self._program.outcomes[at][0] for at in frame["outcome"]]
+        declared = [self._program.prices[at][0] for at in frame["price"]]
+        return self._with_key(
+            frame.select(
+                pl.Series("outcome", [o.name for o in outcomes], dtype=pl.String),
+                pl.Series("severity", [o.severity for o in outcomes], dtype=pl.String),
+                pl.Series("price", [p.name for p in declared], dtype=pl.String),
+                "mean",
+                "least",
+                "most",
+                "total",
+                pl.Series("text", [p.text for p in declared], dtype=pl.String),
+            )
+        )
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -170,10 +223,11 @@ class Exploration:
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
-        """The shortest trace to each outcome that was reached, and to each violated invariant, by name."""
+        """The shortest trace to each outcome that was reached, violated invariant, and trap of a response, by name."""
         found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
-        named = pl.concat([found.drop_nulls(), broken]).iter_rows()
+        shut = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
+        named = pl.concat([found.drop_nulls(), broken, shut]).iter_rows()
         return {name: replay(self.question, schedule) for name, schedule in named}
 
     @property
@@ -230,6 +284,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     max_memory: int | None = None,
     timeout: float | None = None,
     measures: bool = True,
+    prices: bool = False,
     fail_on: str = "S3",
     progress: Callable[[_core.Progress], object] | None = None,
 ) -> Exploration:
@@ -238,7 +293,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     Args:
         policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
         module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
-        cpus: CPUs in all, 1 to 64.
+        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
         packages: Packages that they are spread over, 1 to 8.
         scenario: What happens around bring-up.
         knobs: Choices that the policy's source leaves open, by name.
@@ -249,7 +304,8 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         max_depth: Limit on depth.
         max_memory: Limit on memory, in bytes.
         timeout: Limit on time, in seconds.
-        measures: Count interleavings and probabilities.
+        measures: Count interleavings and probabilities, and look at what must stay possible.
+        prices: Compute what runs cost as well.
         fail_on: The least severe severity that counts as a violation.
         progress: Called about twice a second, first before the search, with the counters of `_core.Progress`.
 
@@ -288,6 +344,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
             max_memory=max_memory,
             timeout=timeout,
             measures=measures,
+            prices=prices,
             progress=progress,
         )
     except _core.Trap as error:

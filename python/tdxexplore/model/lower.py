@@ -72,6 +72,8 @@ def lower(model: Model) -> Program:
         outcomes=tuple((p, anyone.guards(p.when)) for p in model.outcomes),
         invariants=tuple((p, anyone.guards(Not(p.when))) for p in model.invariants),
         expectations=tuple((p, anyone.guards(p.when)) for p in model.expectations),
+        responses=tuple((r, anyone.guards(r.when), anyone.guards(r.reach)) for r in model.responses),
+        prices=tuple((p, anyone.guards(p.during)) for p in model.prices),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from typing import Any as Json
 
 from tdxexplore.model.expr import Scope
-from tdxexplore.model.record import SEVERITIES, Property
+from tdxexplore.model.record import SEVERITIES, Price, Property, Response
 
 if TYPE_CHECKING:
     from tdxexplore.model.code import Label
@@ -210,6 +210,8 @@ class Program:
         rules: In order of declaration: actor, step, way through it.
         outcomes, invariants, expectations: Properties with the guards under which they hold (outcome, expectation)
             or are violated (invariant).
+        responses: With the guards under which they are due, and those under which they have come.
+        prices: With the guards under which every step costs.
     """
 
     name: str
@@ -220,6 +222,8 @@ class Program:
     outcomes: tuple[tuple[Property, tuple[Guard, ...]], ...]
     invariants: tuple[tuple[Property, tuple[Guard, ...]], ...]
     expectations: tuple[tuple[Property, tuple[Guard, ...]], ...]
+    responses: tuple[tuple[Response, tuple[Guard, ...], tuple[Guard, ...]], ...] = ()
+    prices: tuple[tuple[Price, tuple[Guard, ...]], ...] = ()
 
     def width(self, scope: Scope) -> int:
         """Bits of a word."""
@@ -250,12 +254,26 @@ class Program:
         return json.dumps(self._document(), sort_keys=True, separators=(",", ":"))
 
     def _document(self) -> dict[str, Json]:
-        def named(p: Property, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
+        def named(p: Property | Price, key: str, guards: tuple[Guard, ...]) -> dict[str, Json]:
             return {"name": p.name, key: [g.to_json() for g in guards]}
 
-        def severity(p: Property) -> int:
+        def severity(p: Property | Response) -> int:
             return SEVERITIES.index(p.severity)
 
+        def amounts(price: Price) -> list[Json]:
+            costs = ((number, price.of(rule.notes)) for number, rule in enumerate(self.rules))
+            return [[number, cost] for number, cost in costs if cost]
+
+        responses: list[Json] = [
+            {
+                "name": r.name,
+                "severity": severity(r),
+                "when": [g.to_json() for g in when],
+                "reach": [g.to_json() for g in reach],
+            }
+            for r, when, reach in self.responses
+        ]
+        prices: list[Json] = [{**named(p, "during", g), "rules": amounts(p)} for p, g in self.prices]
         return {
             "format": FORMAT,
             "name": self.name,
@@ -276,6 +294,8 @@ class Program:
             "outcomes": [{**named(p, "when", g), "severity": severity(p), "fatal": p.fatal} for p, g in self.outcomes],
             "invariants": [{**named(p, "violated_when", g), "severity": severity(p)} for p, g in self.invariants],
             "expectations": [named(p, "when", g) for p, g in self.expectations],
+            **({"responses": responses} if responses else {}),
+            **({"prices": prices} if prices else {}),
         }
 
     @cached_property

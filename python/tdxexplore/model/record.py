@@ -7,6 +7,7 @@ source that it stands for. Python's own ``if`` and ``for`` decide what is record
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 Recorded = TypeVar("Recorded", bound="Instruction")
 
+Declared = TypeVar("Declared", "Property", "Response")
+
 IDLE = "idle"
 DONE = "done"
 SEVERITIES = ("S0", "S1", "S2", "S3", "S4", "ok")
@@ -74,6 +77,49 @@ class Property:
     fatal: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What must stay possible: from every reachable state in which ``when`` holds, one in which ``reach`` holds can be reached.
+
+    In CTL: AG (when -> EF reach). Where ``reach`` ends what ``when`` says is going on, this is termination under strong
+    fairness.
+
+    Attributes:
+        name: Unique among responses.
+        severity: ``S0`` to ``S4``.
+        when: Where it is due.
+        reach: What has to be reachable from there.
+        text: What it means, in a sentence.
+    """
+
+    name: str
+    severity: str
+    when: Expr
+    reach: Expr
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a run costs: the sum over its steps.
+
+    Attributes:
+        name: Unique among prices.
+        text: What is counted, in a sentence.
+        notes: Each note of a step in which this regular expression is found costs 1.
+        during: A step from a state in which this holds costs 1 more.
+    """
+
+    name: str
+    text: str
+    notes: str
+    during: Expr
+
+    def of(self, notes: Sequence[str]) -> int:
+        """What a step with these notes costs, wherever it is taken."""
+        return sum(bool(self.notes and re.search(self.notes, note)) for note in notes)
+
+
 class Model:
     """Fields, procedures and properties: everything that is explored.
 
@@ -88,6 +134,8 @@ class Model:
         self.outcomes: list[Property] = []
         self.invariants: list[Property] = []
         self.expectations: list[Property] = []
+        self.responses: list[Response] = []
+        self.prices: list[Price] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -144,7 +192,19 @@ class Model:
         """Something that must be reachable, or the model says nothing: a `sometimes` expectation."""
         self._property(self.expectations, Property(name, "ok", as_expr(reachable), text))
 
-    def _property(self, known: list[Property], new: Property) -> None:
+    def response(
+        self, name: str, when: Operand | bool, reach: Operand | bool, text: str = "", severity: str = "S3"
+    ) -> None:
+        """Something that must stay possible wherever ``when`` holds."""
+        self._property(self.responses, Response(name, severity, as_expr(when), as_expr(reach), text))
+
+    def price(self, name: str, text: str = "", *, notes: str = "", during: Operand | bool = False) -> None:
+        """Something that runs cost: steps with such notes, and steps taken while ``during`` holds."""
+        if any(p.name == name for p in self.prices):
+            raise BadModel(f"`{name}` is declared twice")
+        self.prices.append(Price(name, text, notes, as_expr(during)))
+
+    def _property(self, known: list[Declared], new: Declared) -> None:
         if new.severity not in SEVERITIES:
             raise BadModel(f"severity of `{new.name}` is {new.severity!r}; it is one of {', '.join(SEVERITIES)}")
         if any(p.name == new.name for p in known):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.code import Code
     from tdxexplore.model.expr import Value
-    from tdxexplore.model.record import Model
+    from tdxexplore.model.record import Model, Response
     from tdxexplore.model.topology import State, Values
 
 
@@ -180,6 +180,20 @@ class _Step:
 
 
 @dataclass(slots=True)
+class Cost:
+    """What runs cost.
+
+    Attributes:
+        total: The sum over all of them.
+        least, most: Of a single one.
+    """
+
+    total: int
+    least: int
+    most: int
+
+
+@dataclass(slots=True)
 class Answer:
     """What the reference finds: the figures that the engine must reproduce.
 
@@ -191,6 +205,9 @@ class Answer:
         probability: By outcome, each transition of a state being equally likely; None as above.
         violating_states: By invariant.
         expected_states: By expectation.
+        trapped_states: By response, the states in which it is due and can no longer come.
+        trap_depths: Distance of the nearest of them, or None.
+        prices: By outcome and price; None as above.
         labels: Times each (actor, label) was taken.
         depth: Distance of the furthest state.
     """
@@ -202,6 +219,9 @@ class Answer:
     probability: dict[str, Fraction] | None = None
     violating_states: Counter[str] = field(default_factory=Counter)
     expected_states: Counter[str] = field(default_factory=Counter)
+    trapped_states: dict[str, int] = field(default_factory=dict)
+    trap_depths: dict[str, int | None] = field(default_factory=dict)
+    prices: dict[str, dict[str, Cost]] | None = None
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
 
@@ -223,6 +243,9 @@ def explore(model: Model, initial: State) -> Answer:
     answer = Answer()
     successors: dict[object, list[object]] = {}
     outcomes: dict[object, str] = {}
+    states: dict[object, State] = {}
+    depths: dict[object, int] = {}
+    notes: dict[object, list[tuple[str, ...]]] = {}
     level: dict[object, State] = {initial.key(): initial}
     root = initial.key()
     while level:
@@ -230,6 +253,7 @@ def explore(model: Model, initial: State) -> Answer:
         for key, state in level.items():
             steps = transitions(model, state)
             successors[key] = [t.target.key() for t in steps]
+            states[key], depths[key], notes[key] = state, answer.depth, [t.notes for t in steps]
             answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
             if not steps:
                 outcomes[key] = outcome_of(model, state)
@@ -243,10 +267,53 @@ def explore(model: Model, initial: State) -> Answer:
         level = following
     answer.states = len(successors)
     answer.transitions = sum(map(len, successors.values()))
+    for response in model.responses:
+        trapped = _trapped(response, states, successors)
+        answer.trapped_states[response.name] = len(trapped)
+        answer.trap_depths[response.name] = min((depths[key] for key in trapped), default=None)
     order = _topological(successors, root)
     if order is not None:
         _measure(answer, successors, outcomes, order)
+        answer.prices = {}
+        for price in model.prices:
+            costs = {
+                key: [evaluate(price.during, state, -1, -1, {}) + price.of(said) for said in notes[key]]
+                for key, state in states.items()
+            }
+            for outcome, cost in _costs(successors, outcomes, order, costs).items():
+                answer.prices.setdefault(outcome, {})[price.name] = cost
     return answer
+
+
+def _trapped(response: Response, states: dict[object, State], successors: dict[object, list[object]]) -> set[object]:
+    """Where the response is due and no path leads to where it has come."""
+    possible = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
+    while more := {k for k, targets in successors.items() if k not in possible and not possible.isdisjoint(targets)}:
+        possible |= more
+    due = {key for key, state in states.items() if evaluate(response.when, state, -1, -1, {})}
+    return due - possible
+
+
+def _costs(
+    successors: dict[object, list[object]],
+    outcomes: dict[object, str],
+    order: list[object],
+    steps: dict[object, list[int]],
+) -> dict[str, Cost]:
+    """What the runs to each outcome cost: every run by its cost, and how many there are of it."""
+    runs: dict[object, Counter[int]] = {key: Counter() for key in order}
+    runs[order[0]][0] = 1
+    ended: dict[str, Counter[int]] = {}
+    for key in order:
+        for target, step in zip(successors[key], steps[key], strict=True):
+            for cost, number in runs[key].items():
+                runs[target][cost + step] += number
+        if key in outcomes:
+            ended.setdefault(outcomes[key], Counter()).update(runs[key])
+    return {
+        outcome: Cost(sum(cost * number for cost, number in costs.items()), min(costs), max(costs))
+        for outcome, costs in ended.items()
+    }
 
 
 def _topological(successors: dict[object, list[object]], root: object) -> list[object] | None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tdxexplore.model.record import Model
 
 MAX_PACKAGES = 8
-MAX_CPUS = 64
+MAX_CPUS_OF_PACKAGE = 256
+MAX_CPUS = MAX_PACKAGES * MAX_CPUS_OF_PACKAGE
 
 Values: TypeAlias = "dict[str, Value]"
 
@@ -41,6 +42,10 @@ class Topology:
             raise BadModel(f"--packages is {packages}; allowed are 1 to {MAX_PACKAGES}")
         if packages > cpus:
             raise BadModel(f"--packages is {packages} with --cpus {cpus}; every package needs at least one CPU")
+        if cpus > packages * MAX_CPUS_OF_PACKAGE:
+            raise BadModel(
+                f"--cpus is {cpus} with --packages {packages}; allowed are {MAX_CPUS_OF_PACKAGE} CPUs in a package"
+            )
         return cls(tuple(cpus // packages + (i < cpus % packages) for i in range(packages)))
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -85,11 +85,39 @@ def print_exploration(answer: Exploration) -> None:
         out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
+    for row in answer.responses.drop_nulls("shortest_steps").iter_rows(named=True):
+        _print_trap(answer, row)
+    if not answer.prices.is_empty():
+        out.print()
+        out.print(_prices(answer.prices))
     if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
         print_trace(answer.traces[answer.worst], answer, f"shortest trace to {answer.worst}")
     out.print()
     for line in _figures(answer, run):
         out.print(Text(line, "dim"))
+
+
+def _print_trap(answer: Exploration, row: dict[str, Any]) -> None:
+    out = console()
+    title = Text.assemble((f"{row['response']} can become impossible", _STYLES[row["severity"]]))
+    out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
+    if row["shut"]:
+        out.print(f"  what keeps it shut: {row['shut']}")
+    print_trace(answer.traces[row["response"]], answer, f"shortest way into the trap of {row['response']}")
+
+
+def _prices(prices: pl.DataFrame) -> Table:
+    """What runs cost: prices down, outcomes across, the mean over all interleavings and the range."""
+    table = Table(box=None, header_style="bold", pad_edge=False, title="mean (least to most) of one run by how it ends")
+    table.title_justify, table.title_style = "left", "bold"
+    table.add_column("price", no_wrap=True)
+    outcomes = prices["outcome"].unique(maintain_order=True).to_list()
+    for outcome in outcomes:
+        table.add_column(outcome, justify="right")
+    for (price,), rows in prices.group_by(["price"], maintain_order=True):
+        cells = {r["outcome"]: f"{r['mean']:.2f} ({r['least']} to {r['most']})" for r in rows.iter_rows(named=True)}
+        table.add_row(str(price), *(cells.get(outcome, "") for outcome in outcomes))
+    return table
 
 
 def _outcomes(outcomes: pl.DataFrame) -> Table:

@@ -40,6 +40,10 @@ pub struct Exploration {
     pub invariants: Vec<PredicateRow>,
     /// All expectations, in the order of the Program.
     pub expectations: Vec<PredicateRow>,
+    /// All responses, in the order of the Program; none if they were not looked at.
+    pub responses: Vec<ResponseRow>,
+    /// For each outcome that was reached, all prices in the order of the Program; none if they were not asked for.
+    pub prices: Vec<PriceRow>,
     /// Levels by depth.
     pub levels: Vec<LevelRow>,
     /// All rules, in the order of the Program.
@@ -87,6 +91,37 @@ pub struct PredicateRow {
     pub shortest_steps: Option<u32>,
     /// A shortest trace to one.
     pub schedule: Option<String>,
+}
+
+/// The states in which a response is due and no longer possible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseRow {
+    /// Labelled states.
+    pub states: UBig,
+    /// Steps of the shortest trace to one.
+    pub shortest_steps: Option<u32>,
+    /// A shortest trace to one.
+    pub schedule: Option<String>,
+    /// What keeps it impossible: global fields and the values that they have for ever after that trace, and never where
+    /// the response has come, as indices.
+    pub shut: Vec<(usize, usize)>,
+}
+
+/// What the runs to one outcome cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceRow {
+    /// Index of the outcome in the Program.
+    pub outcome: usize,
+    /// Index of the price in the Program.
+    pub price: usize,
+    /// The sum over all interleavings.
+    pub total: UBig,
+    /// The mean over all interleavings.
+    pub mean: f64,
+    /// The cheapest interleaving.
+    pub least: u64,
+    /// The dearest interleaving.
+    pub most: u64,
 }
 
 /// One level of the search.

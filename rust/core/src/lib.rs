@@ -36,6 +36,9 @@
 //!
 //! The crate prints nothing, reads no files and knows nothing of what its Programs mean.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod census;
 mod count;
 mod error;
@@ -63,7 +66,7 @@ mod visited;
 pub use dashu_int::UBig;
 
 pub use error::{Error, ErrorKind};
-pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
+pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
 pub use labelled::Transition;
 pub use limits::{Limits, Reason};
 pub use program::{Program, RuleId};

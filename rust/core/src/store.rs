@@ -64,6 +64,11 @@ impl Store {
         &self.words[id.index() * self.stride..(id.index() + 1) * self.stride]
     }
 
+    /// The words of all states by id.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &[u64]> {
+        self.words.chunks_exact(self.stride)
+    }
+
     /// Asks for the words of a state ahead of their use.
     #[inline]
     pub(crate) fn prefetch(&self, id: StateId) {

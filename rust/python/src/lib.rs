@@ -39,7 +39,7 @@ impl Program {
 
     #[pyo3(signature = (
         initial, *, space = "orbit", threads = 1, max_states = None, max_depth = None, max_memory = None,
-        timeout = None, measures = true, progress = None
+        timeout = None, measures = true, prices = false, progress = None
     ))]
     #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "the Python signature")]
     fn explore(
@@ -53,6 +53,7 @@ impl Program {
         max_memory: Option<u64>,
         timeout: Option<f64>,
         measures: bool,
+        prices: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Exploration> {
         let options = Options {
@@ -60,6 +61,7 @@ impl Program {
             threads,
             limits: Limits { max_states, max_depth, max_memory, timeout: timeout.map(seconds).transpose()? },
             measuring: if measures { Measuring::On } else { Measuring::Off },
+            prices,
         };
         let monitor = Monitor::default();
         let Finished { value, interrupted } = detach_with_signals(py, &monitor, progress.as_ref(), || {
@@ -184,6 +186,14 @@ impl Exploration {
 
     fn invariants(&self, py: Python<'_>) -> PyResult<Table> {
         tables::predicates(py, "invariant", "violating_states", &self.inner.invariants)
+    }
+
+    fn responses(&self, py: Python<'_>) -> PyResult<Table> {
+        tables::responses(py, &self.inner)
+    }
+
+    fn prices(&self, py: Python<'_>) -> PyResult<Table> {
+        tables::prices(py, &self.inner)
     }
 
     fn expectations(&self, py: Python<'_>) -> PyResult<Table> {

@@ -116,6 +116,39 @@ pub(crate) fn predicates(py: Python<'_>, key: &str, states: &str, rows: &[Predic
     )
 }
 
+/// `shut` lists facts as `field=value` by index, separated by spaces.
+pub(crate) fn responses(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+    let rows = exploration.responses.iter();
+    let shut = |facts: &[(usize, usize)]| {
+        facts.iter().map(|(field, value)| format!("{field}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    table(
+        py,
+        vec![
+            Column::u32("response", 0..rows.len() as u32),
+            Column::text("trapped_states", rows.clone().map(|row| decimal(&row.states))),
+            Column::u32_or_null("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
+            Column::text_or_null("schedule", rows.clone().map(|row| row.schedule.clone())),
+            Column::text("shut", rows.map(|row| shut(&row.shut))),
+        ],
+    )
+}
+
+pub(crate) fn prices(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+    let rows = exploration.prices.iter();
+    table(
+        py,
+        vec![
+            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
+            Column::u32("price", rows.clone().map(|row| row.price as u32)),
+            Column::text("total", rows.clone().map(|row| decimal(&row.total))),
+            Column::f64_or_null("mean", rows.clone().map(|row| Some(row.mean))),
+            Column::u64("least", rows.clone().map(|row| row.least)),
+            Column::u64("most", rows.map(|row| row.most)),
+        ],
+    )
+}
+
 pub(crate) fn levels(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.levels.iter();
     table(

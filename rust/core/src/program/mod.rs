@@ -311,6 +311,38 @@ pub struct Expectation {
     pub when: Vec<Guard>,
 }
 
+/// What must stay possible: from every reachable state in which `when` holds, some state in which `reach` holds can be
+/// reached (in CTL: AG (when -> EF reach)).
+///
+/// Where `reach` is the end of what `when` says is going on, this is termination under strong fairness: in a finite graph a
+/// run that is fair to every transition ends with probability 1 exactly if the end can be reached from wherever it gets to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    /// Unique name.
+    pub name: String,
+    /// 0 is catastrophic, 4 a nuisance.
+    pub severity: u8,
+    /// A disjunction.
+    pub when: Vec<Guard>,
+    /// A disjunction.
+    pub reach: Vec<Guard>,
+}
+
+/// What a run costs: the sum over its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Unique name.
+    pub name: String,
+    /// Rules, and what a step of each costs.
+    #[serde(default)]
+    pub rules: Vec<(u32, u32)>,
+    /// A disjunction: a step from a state in which it holds costs 1 more.
+    #[serde(default)]
+    pub during: Vec<Guard>,
+}
+
 /// A valid Program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -332,6 +364,10 @@ pub struct Program {
     pub invariants: Vec<Invariant>,
     /// The expectations.
     pub expectations: Vec<Expectation>,
+    /// What must stay possible.
+    pub responses: Vec<Response>,
+    /// What runs cost.
+    pub prices: Vec<Price>,
 }
 
 /// The JSON document, before names are resolved.
@@ -352,6 +388,10 @@ struct Document {
     invariants: Vec<Invariant>,
     #[serde(default)]
     expectations: Vec<Expectation>,
+    #[serde(default)]
+    responses: Vec<Response>,
+    #[serde(default)]
+    prices: Vec<Price>,
 }
 
 /// The version of the JSON form that this engine reads.
@@ -386,6 +426,8 @@ impl Program {
             outcomes: document.outcomes,
             invariants: document.invariants,
             expectations: document.expectations,
+            responses: document.responses,
+            prices: document.prices,
         };
         validate::validate(&program)?;
         Ok(program)
@@ -395,6 +437,17 @@ impl Program {
     #[must_use]
     pub fn rule(&self, id: RuleId) -> &Rule {
         &self.rules[id.index()]
+    }
+
+    /// All guards.
+    pub(crate) fn guards(&self) -> impl Iterator<Item = &Guard> {
+        let rules = self.rules.iter().map(|rule| &rule.guard);
+        let outcomes = self.outcomes.iter().flat_map(|outcome| &outcome.when);
+        let invariants = self.invariants.iter().flat_map(|invariant| &invariant.violated_when);
+        let expectations = self.expectations.iter().flat_map(|expectation| &expectation.when);
+        let responses = self.responses.iter().flat_map(|response| response.when.iter().chain(&response.reach));
+        let prices = self.prices.iter().flat_map(|price| &price.during);
+        rules.chain(outcomes).chain(invariants).chain(expectations).chain(responses).chain(prices)
     }
 
     /// How a message names a rule: its index and its label.

@@ -3,7 +3,9 @@
 //! Every message names the place (a rule by index and label), the value and what is allowed.
 
 use super::low_bits;
-use super::{Addition, Bulk, Cube, Effect, Field, Guard, Program, Quantified, RuleId, Scope, Update, Widths};
+use super::{
+    Addition, Bulk, Cube, Effect, Field, Guard, Price, Program, Quantified, Response, RuleId, Scope, Update, Widths,
+};
 use crate::error::Error;
 
 /// What the packed forms of a state can hold.
@@ -107,7 +109,7 @@ impl Checker<'_> {
     }
 
     fn predicates(&self) -> Result<(), Error> {
-        let Program { outcomes, invariants, expectations, .. } = self.program;
+        let Program { outcomes, invariants, expectations, responses, prices, .. } = self.program;
         if outcomes.len() > MOST_OUTCOMES {
             return Err(Error::program(format!(
                 "Program: {} outcomes, at most {MOST_OUTCOMES} are allowed",
@@ -115,7 +117,8 @@ impl Checker<'_> {
             )));
         }
         let severe = outcomes.iter().map(|outcome| (&outcome.name, outcome.severity));
-        for (name, severity) in severe.chain(invariants.iter().map(|invariant| (&invariant.name, invariant.severity))) {
+        let severe = severe.chain(invariants.iter().map(|invariant| (&invariant.name, invariant.severity)));
+        for (name, severity) in severe.chain(responses.iter().map(|response| (&response.name, response.severity))) {
             if severity > WORST_SEVERITY {
                 return Err(Error::program(format!(
                     "`{name}`: severity {severity}, 0 to {WORST_SEVERITY} are allowed"
@@ -125,6 +128,8 @@ impl Checker<'_> {
         let named = outcomes.iter().map(|outcome| ("outcome", &outcome.name, &outcome.when));
         let named = named.chain(invariants.iter().map(|it| ("invariant", &it.name, &it.violated_when)));
         let named = named.chain(expectations.iter().map(|it| ("expectation", &it.name, &it.when)));
+        let named = named.chain(responses.iter().map(|it| ("response", &it.name, &it.when)));
+        let named = named.chain(prices.iter().map(|it| ("price", &it.name, &it.during)));
         let mut known: Vec<(&str, &str)> = Vec::new();
         for (kind, name, guards) in named {
             let place = format!("{kind} `{name}`");
@@ -134,6 +139,17 @@ impl Checker<'_> {
             known.push((kind, name));
             for guard in guards {
                 self.guard(&place, Scope::Global, guard)?;
+            }
+        }
+        for Response { name, reach, .. } in responses {
+            for guard in reach {
+                self.guard(&format!("response `{name}`"), Scope::Global, guard)?;
+            }
+        }
+        let rules = self.program.rules.len();
+        for Price { name, rules: priced, .. } in prices {
+            if let Some((rule, _)) = priced.iter().find(|(rule, _)| *rule as usize >= rules) {
+                return Err(Error::program(format!("price `{name}`: rule {rule}, there are {rules} rules")));
             }
         }
         Ok(())

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::breadth_first::Found;
 use super::tally::StateTally;
-use crate::count::Total;
-use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, RuleRow};
-use crate::measure::Measures;
+use crate::count::{self, Total};
+use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
+use crate::measure::{Measures, Traps};
 use crate::space::Space;
 use crate::store::StateId;
 use crate::trace::Tracer;
@@ -45,6 +45,8 @@ impl<S: Space> Answer<'_, S> {
             outcomes: self.outcomes(),
             invariants: tally.invariants.iter().map(|it| self.predicate(it)).collect(),
             expectations: tally.expectations.iter().map(|it| self.predicate(it)).collect(),
+            responses: self.measures.iter().flat_map(|it| &it.traps).map(|traps| self.response(traps)).collect(),
+            prices: self.prices(),
             levels: self.levels(),
             rules: self.rules(),
         }
@@ -85,6 +87,31 @@ impl<S: Space> Answer<'_, S> {
             shortest_steps: tally.first.map(|first| self.depth(first)),
             schedule: tally.first.map(|first| self.tracer.schedule(first)),
         }
+    }
+
+    fn response(&self, traps: &Traps) -> ResponseRow {
+        ResponseRow {
+            states: traps.states.clone().into_exact(),
+            shortest_steps: traps.first.map(|first| self.depth(first)),
+            schedule: traps.first.map(|first| self.tracer.schedule(first)),
+            shut: traps.shut.clone(),
+        }
+    }
+
+    fn prices(&self) -> Vec<PriceRow> {
+        let paths = self.measures.iter().flat_map(|it| &it.paths).enumerate();
+        let rows =
+            paths.filter_map(|(outcome, paths)| Some((outcome, paths.as_ref()?))).flat_map(|(outcome, paths)| {
+                paths.costs.iter().enumerate().map(move |(price, cost)| PriceRow {
+                    outcome,
+                    price,
+                    mean: count::ratio(&cost.total, &paths.number),
+                    total: cost.total.clone(),
+                    least: cost.least,
+                    most: cost.most,
+                })
+            });
+        rows.collect()
     }
 
     fn levels(&self) -> Vec<LevelRow> {

@@ -204,6 +204,8 @@ impl Counted {
             outcomes: outcomes.iter().enumerate().filter_map(outcome).collect(),
             invariants: predicates(invariants, &guide.invariants),
             expectations: predicates(expectations, &guide.expectations),
+            responses: Vec::new(),
+            prices: Vec::new(),
             levels: self.levels.iter().map(level).collect(),
             rules: rules.iter().map(|fired| RuleRow { fired: *fired, transitions: (*fired).into() }).collect(),
         }

@@ -18,7 +18,7 @@ use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::limits::{Limits, Reason, Watch};
-use crate::measure::{self, Measures};
+use crate::measure::{self, Measures, Subject};
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
 use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Space, SpaceKind};
@@ -38,6 +38,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether to compute interleavings and probabilities, which needs the transitions in memory.
     pub measuring: Measuring,
+    /// Whether to compute what runs cost, if measures are on.
+    pub prices: bool,
 }
 
 /// Whether interleavings and probabilities are computed.
@@ -52,7 +54,7 @@ pub enum Measuring {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { space: SpaceKind::Orbit, threads: 1, limits: Limits::default(), measuring: Measuring::On }
+        Self { space: SpaceKind::Orbit, threads: 1, limits: Limits::default(), measuring: Measuring::On, prices: false }
     }
 }
 
@@ -157,7 +159,9 @@ impl Explore<'_> {
         let mut found = self.search(space, keeps_graph, &watch)?;
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
-            match measure::measure(&found.graph, &found.store, self.program.outcomes.len(), &watch) {
+            let (graph, store) = (&found.graph, &found.store);
+            let subject = Subject { program: self.program, space, graph, store, prices: self.options.prices };
+            match measure::measure(&subject, &watch) {
                 Ok(all) => measures = Some(all),
                 Err(reason) => found.reason = Some(reason),
             }
@@ -180,7 +184,7 @@ impl Explore<'_> {
         if matches!(guide.incomplete, Some(Reason::Timeout(_) | Reason::Interrupted | Reason::MaxMemory(_))) {
             return Some(Ok(guide));
         }
-        let book = Codebook::new(&orbit, &found.store);
+        let book = Codebook::new(&orbit, found.store.states());
         drop(found);
         let coded = Coded::new(program, initial, &book)?;
         let start = coded.encode(initial, &book)?;

@@ -10,7 +10,6 @@
 use foldhash::fast::FixedState;
 
 use super::{Orbit, Space};
-use crate::store::{StateId, Store};
 
 type HashSet<W> = hashbrown::HashSet<W, FixedState>;
 
@@ -27,12 +26,12 @@ pub(crate) struct Codebook {
 pub(crate) struct Codes<W>(Vec<W>);
 
 impl Codebook {
-    /// The words of all states that a search of the orbit space has stored.
-    pub(crate) fn new(orbit: &Orbit<'_>, store: &Store) -> Self {
+    /// The words of these states, which this orbit space has packed.
+    pub(crate) fn new<'a>(orbit: &Orbit<'_>, states: impl Iterator<Item = &'a [u64]>) -> Self {
         let (mut global, mut package, mut cpu) = (HashSet::default(), HashSet::default(), HashSet::default());
         let mut workspace = orbit.workspace();
-        for id in 0..store.len() {
-            orbit.load(store.get(StateId(id as u32)), &mut workspace);
+        for packed in states {
+            orbit.load(packed, &mut workspace);
             global.insert(Orbit::global_word(&workspace));
             package.extend(orbit.package_words(&workspace));
             cpu.extend(orbit.cpu_words(&workspace));

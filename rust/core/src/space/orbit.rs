@@ -381,7 +381,7 @@ impl Orbit<'_> {
 #[cfg(test)]
 impl Orbit<'_> {
     /// One of the labelled states that the loaded state stands for.
-    pub(super) fn representative(&self, workspace: &Workspace) -> LabelledState {
+    pub(crate) fn representative(&self, workspace: &Workspace) -> LabelledState {
         let cpus = |(word, count): (u64, u32)| iter::repeat_n(word, count as usize);
         let package = |kind: &Kind| {
             let cpus = self.packages.cpus(kind.id).flat_map(cpus).collect();

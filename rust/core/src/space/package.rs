@@ -137,12 +137,8 @@ fn number<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
 
 /// The quantified conditions of a Program over whole states.
 fn conditions(program: &Program) -> Vec<Quantified> {
-    let guards = program.rules.iter().map(|rule| &rule.guard);
-    let guards = guards.chain(program.outcomes.iter().flat_map(|outcome| &outcome.when));
-    let guards = guards.chain(program.invariants.iter().flat_map(|invariant| &invariant.violated_when));
-    let guards = guards.chain(program.expectations.iter().flat_map(|expectation| &expectation.when));
     let mut conditions = Vec::new();
-    for condition in guards.flat_map(|guard| &guard.quantified).filter_map(without_quantifier) {
+    for condition in program.guards().flat_map(|guard| &guard.quantified).filter_map(without_quantifier) {
         number(&mut conditions, condition);
     }
     conditions
@@ -312,7 +308,8 @@ impl Packages {
     /// The number of a condition of the Program, apart from its quantifier; none if it concerns the acting package alone.
     pub(super) fn condition(&self, quantified: &Quantified) -> Option<usize> {
         let condition = without_quantifier(quantified)?;
-        self.conditions.iter().position(|known| *known == condition)
+        let number = self.conditions.iter().position(|known| *known == condition);
+        Some(number.expect("the conditions of all guards of the Program are numbered"))
     }
 
     /// The word of a package,

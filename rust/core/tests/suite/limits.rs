@@ -112,7 +112,7 @@ fn two_thousand_cpus_fit_the_orbit_space() {
 fn counted(limits: Limits, threads: usize) -> (tdxexplore_core::Exploration, tdxexplore_core::Plan) {
     let program = program(&counting_cpus(3));
     let initial = initial(&program, &[&[0; 6]]);
-    let options = Options { space: SpaceKind::Concrete, limits, threads, measuring: Measuring::Off };
+    let options = Options { space: SpaceKind::Concrete, limits, threads, measuring: Measuring::Off, prices: false };
     let monitor = Monitor::default();
     let answer = explore(&program, &initial, &options, &monitor).unwrap();
     (answer, monitor.progress().plan)

@@ -1,0 +1,62 @@
+"""Which settings of the other checkers are the fastest?
+
+Each is tried on one model of 1.7 million states with equal counts as in `peers.py`, which uses the first of each checker.
+Writes benches/results/settings.md.
+
+Tried and not comparable: Spin's parallel searches need a model without hidden variables. `-DNCORE=2 -DSEP_STATE` on such
+a model (scratch variables reset at the end of each step) took as long as one thread; `-DBFS_PAR` stores hashes instead
+of states and counts the steps inside atomic sequences as states.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from checkers import FASTEST, HERE, THREADS, Case, Checker, Limits, Rumur, Spin, Stateright, Stopped, Tlc
+from peers import FAMILIES, aligned
+
+MODEL, CPUS = "v19, kvm-reload", 9
+TRIED: tuple[tuple[str, Checker], ...] = (
+    (f"Spin, {' '.join(FASTEST)}, -DNOREDUCE", Spin()),
+    ("the same with -O2", Spin(optimise=("-O2",))),
+    ("the same with -O3", Spin(optimise=("-O3",))),
+    ("the same with partial-order reduction", Spin(reduce=True)),
+    ("the same with -DCOLLAPSE", Spin("-DCOLLAPSE")),
+    ("the same with -DSFH", Spin("-DSFH")),
+    (f"Rumur, {' '.join(FASTEST)}, {THREADS} threads", Rumur()),
+    ("the same with -O3", Rumur(optimise=("-O3",))),
+    ("the same with one thread", Rumur(threads=1)),
+    ("the same with --pack-state=off", Rumur("--pack-state=off")),
+    (f"TLC, {THREADS} workers, off-heap set", Tlc()),
+    ("the same with TLC's own choice of set", Tlc(fingerprints=None)),
+    ("the same with one worker", Tlc(workers=1)),
+    (f"Stateright, breadth first, {THREADS} threads", Stateright()),
+    ("the same with one thread", Stateright(threads=1)),
+)
+
+
+def main() -> None:
+    lines = []
+    with tempfile.TemporaryDirectory(dir=HERE / ".peers") as folder:
+        case = Case(MODEL, *FAMILIES[MODEL][0](CPUS), Path(folder))
+        for what, checker in TRIED:
+            checker.build(case)
+            try:
+                found = checker.find(case, Limits(120))
+            except Stopped as stopped:
+                lines.append([what, str(stopped), ""])
+            else:
+                found.check(case.expected, what)
+                lines.append([what, f"{found.run.seconds:.2f}", f"{found.run.peak_bytes / 2**20:.0f}"])
+            print(*lines[-1], sep=", ", flush=True)
+    note = str(__doc__).split("\n\n")[2].replace("\n", " ").strip()
+    about = f"{MODEL} with {CPUS} CPUs, {case.expected.states:,} states; counts equal; one run each."
+    title = f"# Settings that were tried\n\n{about}"
+    table = "\n".join(aligned(["settings", "seconds", "peak MiB"], lines))
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results/settings.md").write_text(f"{title}\n\n{table}\n\n{note}\n")
+
+
+if __name__ == "__main__":
+    main()
