@@ -127,9 +127,8 @@ impl Sample for CodedExpansion {
 /// All states as the counting search codes them; none if their codes are too long.
 #[must_use]
 pub fn coded(program: &Program, initial: &LabelledState) -> Option<Box<dyn Sample>> {
-    let orbit = Orbit::new(program, initial);
-    let orbits = Expansion::new(Orbit::new(program, initial), initial, usize::MAX).states;
-    let book = Codebook::new(&orbit, orbits.iter().map(Vec::as_slice));
+    let orbits = Expansion::new(Orbit::new(program, initial), initial, usize::MAX);
+    let book = Codebook::new(&orbits.space, orbits.states.iter().map(Vec::as_slice));
     let coded = Coded::new(program, initial, &book)?;
     let first = coded.encode(initial, &book)?;
     let (mut seen, mut states, mut next) = (BTreeSet::from([first]), vec![first], 0);

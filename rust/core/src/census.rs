@@ -1,46 +1,33 @@
-//! Which rules are enabled in a state, given how many CPUs and packages of each kind it has.
-//!
-//! A [`Census`] lists kinds of packages, and in each the kinds of its CPUs, with their numbers. The orbit space fills
-//! it with its run-length counts; traces and replays fill it with one entry for each CPU, so that a kind is an
-//! instance. One evaluator thus serves both, and the concrete space, which shares none of it, checks both.
+//! Which rules are enabled in a labelled state: what traces and replays walk on.
 //!
 //! A quantified condition leaves the acting CPU (or package) out of the count. Therefore only "nothing matches",
 //! "exactly one matches" and "several match" have to be told apart, and only the middle case depends on who acts: see
 //! [`Verdict`]. A count over the whole state is made once for a rule, and only if some CPU or package could fire it.
 //!
-//! Rejected: evaluating each quantifier for each acting CPU anew, which is quadratic in the number of kinds.
+//! The spaces evaluate rules in their own ways and share nothing with this: each is the check of the others.
+//!
+//! Rejected: evaluating each quantifier for each acting CPU anew, which is quadratic in the number of CPUs.
 
 use std::mem;
 use std::ops::Range;
 
 use crate::program::{CpuCondition, Cube, Guard, Quantified, Quantifier, Rule, Scope};
+use crate::state::LabelledState;
 
-/// A state as numbers of each kind.
+/// The words of a state.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
-    pub(crate) global: u128,
-    pub(crate) packages: Vec<PackageKind>,
-    pub(crate) cpus: Vec<CpuKind>,
+    global: u128,
+    packages: Vec<Package>,
+    cpus: Vec<u64>,
     verdicts: Vec<Verdict>,
 }
 
-/// Packages that are equal, CPUs included.
 #[derive(Debug, Clone)]
-pub(crate) struct PackageKind {
-    pub(crate) word: u64,
-    /// How many packages are of this kind.
-    pub(crate) copies: u32,
-    /// Their CPUs, in [`Census::cpus`].
-    pub(crate) cpus: Range<usize>,
-}
-
-/// CPUs of one package that are equal.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CpuKind {
-    /// The CPU's word; above its 48 bits the space may keep a class, which no cube looks at.
-    pub(crate) word: u64,
-    /// How many CPUs of the package are of this kind.
-    pub(crate) count: u32,
+struct Package {
+    word: u64,
+    /// Its CPUs, in [`Census::cpus`].
+    cpus: Range<usize>,
 }
 
 /// Who acts.
@@ -48,9 +35,9 @@ pub(crate) struct CpuKind {
 pub(crate) enum Actor {
     /// The state as a whole.
     Global,
-    /// A package of the kind with this index.
+    /// The package with this index.
     Package(usize),
-    /// A CPU of the second kind, in a package of the first.
+    /// The second, a CPU counted through all packages, in the first, a package.
     Cpu(usize, usize),
 }
 
@@ -97,9 +84,16 @@ impl Verdict {
 }
 
 impl Census {
-    pub(crate) fn clear(&mut self) {
+    /// Takes the words of a state.
+    pub(crate) fn load(&mut self, state: &LabelledState) {
         self.packages.clear();
         self.cpus.clear();
+        self.global = state.global;
+        for package in &state.packages {
+            let first = self.cpus.len();
+            self.cpus.extend(&package.cpus);
+            self.packages.push(Package { word: package.word, cpus: first..self.cpus.len() });
+        }
     }
 
     /// Whether a guard without acting package or CPU holds.
@@ -117,21 +111,21 @@ impl Census {
         guards.iter().any(|guard| self.holds(guard))
     }
 
-    /// Calls `found` for every kind that may fire the rule, with its multiplicity; the global cube is known to match.
+    /// Calls `found` for everyone who may fire the rule; the global cube is known to match.
     #[inline]
-    pub(crate) fn for_each_enabled(&mut self, rule: &Rule, mut found: impl FnMut(&Self, Actor, u32)) {
+    pub(crate) fn for_each_enabled(&mut self, rule: &Rule, mut found: impl FnMut(Actor)) {
         let guard = &rule.guard;
         let mut judged = Judged { verdicts: mem::take(&mut self.verdicts), possible: None };
         match rule.scope {
             Scope::Global => {
                 if self.quantified_hold(guard) {
-                    found(self, Actor::Global, 1);
+                    found(Actor::Global);
                 }
             }
             Scope::Package => {
                 for (at, package) in self.packages.iter().enumerate() {
                     if guard.package.matches(package.word) && self.admits_all(guard, &mut judged, package, None) {
-                        found(self, Actor::Package(at), package.copies);
+                        found(Actor::Package(at));
                     }
                 }
             }
@@ -141,9 +135,9 @@ impl Census {
                         continue;
                     }
                     for cpu in package.cpus.clone() {
-                        let CpuKind { word, count } = self.cpus[cpu];
+                        let word = self.cpus[cpu];
                         if guard.cpu.matches(word) && self.admits_all(guard, &mut judged, package, Some(word)) {
-                            found(self, Actor::Cpu(at, cpu), package.copies * count);
+                            found(Actor::Cpu(at, cpu));
                         }
                     }
                 }
@@ -153,7 +147,7 @@ impl Census {
     }
 
     /// Whether all quantified conditions hold for this acting package and, if given, acting CPU.
-    fn admits_all(&self, guard: &Guard, judged: &mut Judged, package: &PackageKind, cpu: Option<u64>) -> bool {
+    fn admits_all(&self, guard: &Guard, judged: &mut Judged, package: &Package, cpu: Option<u64>) -> bool {
         let Judged { verdicts, possible } = judged;
         *possible.get_or_insert_with(|| self.judge(guard, verdicts))
             && guard
@@ -181,7 +175,7 @@ impl Census {
     }
 
     /// Whether the condition holds for this acting package and, if given, acting CPU.
-    fn admits(&self, quantified: &Quantified, verdict: Verdict, own: &PackageKind, own_cpu: Option<u64>) -> bool {
+    fn admits(&self, quantified: &Quantified, verdict: Verdict, own: &Package, own_cpu: Option<u64>) -> bool {
         match quantified {
             Quantified::Cpus { cpu, package, .. } => {
                 verdict.admits(|| own_cpu.is_some_and(|word| cpu.matches(word)) && package.matches(own.word))
@@ -196,12 +190,11 @@ impl Census {
     fn matching(&self, quantified: &Quantified) -> u32 {
         let mut matching = 0;
         for own in &self.packages {
-            matching += own.copies
-                * match quantified {
-                    Quantified::Cpus { cpu, package, .. } if package.matches(own.word) => self.matching_cpus(own, *cpu),
-                    Quantified::Packages { package, cpus, .. } => u32::from(self.package_matches(own, *package, cpus)),
-                    Quantified::Cpus { .. } | Quantified::PackageCpus { .. } => 0,
-                };
+            matching += match quantified {
+                Quantified::Cpus { cpu, package, .. } if package.matches(own.word) => self.matching_cpus(own, *cpu),
+                Quantified::Packages { package, cpus, .. } => u32::from(self.package_matches(own, *package, cpus)),
+                Quantified::Cpus { .. } | Quantified::PackageCpus { .. } => 0,
+            };
             if matching >= SEVERAL {
                 break;
             }
@@ -209,11 +202,11 @@ impl Census {
         matching
     }
 
-    fn matching_cpus(&self, package: &PackageKind, cube: Cube<u64>) -> u32 {
+    fn matching_cpus(&self, package: &Package, cube: Cube<u64>) -> u32 {
         let mut matching = 0;
         for cpu in &self.cpus[package.cpus.clone()] {
-            if cube.matches(cpu.word) {
-                matching += cpu.count;
+            if cube.matches(*cpu) {
+                matching += 1;
                 if matching >= SEVERAL {
                     break;
                 }
@@ -222,7 +215,7 @@ impl Census {
         matching
     }
 
-    fn package_matches(&self, own: &PackageKind, package: Cube<u64>, cpus: &[CpuCondition]) -> bool {
+    fn package_matches(&self, own: &Package, package: Cube<u64>, cpus: &[CpuCondition]) -> bool {
         package.matches(own.word)
             && cpus.iter().all(|condition| condition.quantifier.holds(self.matching_cpus(own, condition.cpu) > 0))
     }

@@ -1,15 +1,18 @@
 //! Exact sums of numbers that are usually small and sometimes enormous.
 //!
-//! A concrete total of the orbit space easily exceeds 64 bits and, from some dozens of CPUs, 128 bits. Sums are kept
-//! in a `u128` as long as they fit.
+//! A concrete total of the orbit space easily exceeds 64 bits and, from some dozens of CPUs, 128 bits. Numbers have a
+//! fixed size as long as they fit: a big integer takes an allocation, and there is a weight for each transition.
 
 use dashu_int::UBig;
+
+/// Words of a sum that has a fixed size: a wide weight, and carries into one more.
+const LIMBS: usize = 5;
 
 /// A sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Total {
-    /// What has not been carried into `high` yet.
-    low: u128,
+    /// The lowest words; what is carried out of them is in `high`.
+    low: [u64; LIMBS],
     high: UBig,
 }
 
@@ -17,7 +20,78 @@ pub(crate) struct Total {
 #[derive(Debug, Clone)]
 pub(crate) enum Weight {
     Small(u64),
+    /// Lowest word first.
+    Wide([u64; 4]),
     Large(UBig),
+}
+
+impl Weight {
+    /// The product.
+    #[inline]
+    pub(crate) fn times(&self, other: &Self) -> Self {
+        let (left, right) = match (self, other) {
+            (Self::Small(left), Self::Small(right)) => {
+                let (low, high) = left.carrying_mul(*right, 0);
+                return if high == 0 { Self::Small(low) } else { Self::Wide([low, high, 0, 0]) };
+            }
+            (Self::Wide(wide), Self::Small(small)) | (Self::Small(small), Self::Wide(wide)) => {
+                ([*small, 0, 0, 0], *wide)
+            }
+            (Self::Wide(left), Self::Wide(right)) => (*left, *right),
+            _ => return Self::from(self.exact() * other.exact()),
+        };
+        let mut product = [0; 8];
+        for (at, factor) in left.into_iter().enumerate().filter(|(_, factor)| *factor > 0) {
+            let mut carry = 0;
+            for (limb, sum) in right.into_iter().zip(&mut product[at..]) {
+                (*sum, carry) = limb.carrying_mul_add(factor, *sum, carry);
+            }
+            product[at + right.len()] = carry;
+        }
+        match product {
+            [a, b, c, d, 0, 0, 0, 0] => Self::Wide([a, b, c, d]),
+            product => Self::Large(exact(&product)),
+        }
+    }
+
+    pub(crate) fn exact(&self) -> UBig {
+        match self {
+            Self::Small(size) => UBig::from(*size),
+            Self::Wide(limbs) => exact(limbs),
+            Self::Large(size) => size.clone(),
+        }
+    }
+}
+
+impl From<UBig> for Weight {
+    fn from(size: UBig) -> Self {
+        let bits = bit_length(&size);
+        let limb = |at: u32| (&size >> (64 * at as usize)) & UBig::from(u64::MAX);
+        let limb = |at: u32| u64::try_from(limb(at)).unwrap_or_default();
+        match bits {
+            0..=64 => Self::Small(limb(0)),
+            65..=256 => Self::Wide([limb(0), limb(1), limb(2), limb(3)]),
+            _ => Self::Large(size),
+        }
+    }
+}
+
+/// The number with these words, lowest first.
+fn exact(limbs: &[u64]) -> UBig {
+    let bytes: Vec<u8> = limbs.iter().flat_map(|limb| limb.to_le_bytes()).collect();
+    UBig::from_le_bytes(&bytes)
+}
+
+/// A number times a word, and what is carried out.
+#[inline]
+fn scaled<const N: usize>(limbs: &[u64; N], factor: u64) -> ([u64; N], u64) {
+    let mut carry = 0;
+    let product = limbs.map(|limb| {
+        let (low, high) = limb.carrying_mul(factor, carry);
+        carry = high;
+        low
+    });
+    (product, carry)
 }
 
 impl Total {
@@ -25,30 +99,38 @@ impl Total {
     #[inline]
     pub(crate) fn add(&mut self, weight: &Weight, times: u32) {
         match weight {
-            Weight::Small(size) => self.add_small(u128::from(*size) * u128::from(times)),
+            Weight::Small(size) => {
+                let (low, high) = size.carrying_mul(u64::from(times), 0);
+                self.add_limbs([low, high, 0, 0, 0]);
+            }
+            Weight::Wide(limbs) => {
+                let ([a, b, c, d], high) = scaled(limbs, u64::from(times));
+                self.add_limbs([a, b, c, d, high]);
+            }
             Weight::Large(size) => self.high += size * times,
         }
     }
 
     #[inline]
-    fn add_small(&mut self, term: u128) {
-        if let Some(low) = self.low.checked_add(term) {
-            self.low = low;
-        } else {
-            self.high += self.low;
-            self.low = term;
+    fn add_limbs(&mut self, term: [u64; LIMBS]) {
+        let mut carry = false;
+        for (limb, term) in self.low.iter_mut().zip(term) {
+            (*limb, carry) = limb.carrying_add(term, carry);
+        }
+        if carry {
+            self.high += UBig::ONE << (LIMBS * u64::BITS as usize);
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.add_small(other.low);
+        self.add_limbs(other.low);
         if !other.high.is_zero() {
             self.high += &other.high;
         }
     }
 
     pub(crate) fn into_exact(self) -> UBig {
-        self.high + self.low
+        self.high + exact(&self.low)
     }
 }
 
@@ -91,21 +173,36 @@ mod tests {
     #[test]
     fn a_total_carries_into_big_integers() {
         let mut total = Total::default();
-        let huge = Weight::Large(UBig::ONE << 200);
-        let small = Weight::Small(u64::MAX);
+        let weights = [0, 63, 64, 65, 127, 200, 255, 256, 300].map(|bits| (UBig::ONE << bits) - 1_u8);
         let mut expected = UBig::ZERO;
-        for times in 1..100 {
-            total.add(&huge, times);
-            total.add(&small, u32::MAX);
-            expected += (UBig::ONE << 200) * times + UBig::from(u64::MAX) * u32::MAX;
+        for times in (1..100).chain([u32::MAX]) {
+            for weight in &weights {
+                total.add(&Weight::from(weight.clone()), times);
+                expected += weight * times;
+            }
         }
-        total.add_small(u128::MAX);
-        total.add_small(u128::MAX);
-        expected += UBig::from(u128::MAX) * 2_u8;
+        total.add_limbs([u64::MAX; LIMBS]);
+        total.add_limbs([u64::MAX; LIMBS]);
+        expected += ((UBig::ONE << (64 * LIMBS)) - 1_u8) * 2_u8;
         let mut doubled = total.clone();
         doubled.merge(&total);
         assert_eq!(total.into_exact(), expected);
         assert_eq!(doubled.into_exact(), expected * 2_u8);
+    }
+
+    #[test]
+    fn products_of_weights_are_exact_at_every_size() {
+        let sizes: Vec<UBig> = (0..300).step_by(13).map(|bits| (UBig::ONE << bits) + 3 * bits).collect();
+        for (left, right) in sizes.iter().flat_map(|left| sizes.iter().map(move |right| (left, right))) {
+            let product = Weight::from(left.clone()).times(&Weight::from(right.clone()));
+            assert_eq!(product.exact(), left * right);
+            let bits = bit_length(&product.exact());
+            assert!(match product {
+                Weight::Small(_) => bits <= 64,
+                Weight::Wide(_) => bits > 64 && bits <= 256,
+                Weight::Large(_) => bits > 256,
+            });
+        }
     }
 
     #[test]

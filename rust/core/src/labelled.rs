@@ -3,7 +3,7 @@
 //! Invariant: [`Machine::transitions`] gives the canonical order, by actor, package, CPU, choice and rule, so that an
 //! index into it means the same transition for ever. A schedule is a string of such indices.
 
-use crate::census::{Actor, Census, CpuKind, PackageKind};
+use crate::census::{Actor, Census};
 use crate::index::RuleIndex;
 use crate::program::{Bulk, Cube, Program, RuleId};
 use crate::state::LabelledState;
@@ -35,7 +35,7 @@ impl<'p> Machine<'p> {
 
     /// All transitions of a state in canonical order; none if an outcome is fatal.
     pub(crate) fn transitions(&mut self, state: &LabelledState) -> Vec<Transition> {
-        self.count(state);
+        self.census.load(state);
         let outcomes = &self.program.outcomes;
         if outcomes.iter().any(|outcome| outcome.fatal && self.census.any_holds(&outcome.when)) {
             return Vec::new();
@@ -43,7 +43,7 @@ impl<'p> Machine<'p> {
         let mut transitions = Vec::new();
         self.index.candidates(state.global, &mut self.candidates);
         for &rule in &self.candidates {
-            self.census.for_each_enabled(self.program.rule(rule), |_, actor, _| {
+            self.census.for_each_enabled(self.program.rule(rule), |actor| {
                 let (package, cpu) = match actor {
                     Actor::Global => (None, None),
                     Actor::Package(package) => (Some(package), None),
@@ -61,7 +61,7 @@ impl<'p> Machine<'p> {
 
     /// The first outcome that holds in the state.
     pub(crate) fn outcome(&mut self, state: &LabelledState) -> Option<usize> {
-        self.count(state);
+        self.census.load(state);
         self.program.outcomes.iter().position(|outcome| self.census.any_holds(&outcome.when))
     }
 
@@ -85,18 +85,6 @@ impl<'p> Machine<'p> {
             first += package.cpus.len();
         }
         next
-    }
-
-    /// Fills the census with one entry for each package and CPU.
-    fn count(&mut self, state: &LabelledState) {
-        self.census.clear();
-        self.census.global = state.global;
-        for package in &state.packages {
-            let first = self.census.cpus.len();
-            self.census.cpus.extend(package.cpus.iter().map(|word| CpuKind { word: *word, count: 1 }));
-            let cpus = first..self.census.cpus.len();
-            self.census.packages.push(PackageKind { word: package.word, copies: 1, cpus });
-        }
     }
 }
 

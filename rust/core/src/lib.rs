@@ -59,6 +59,7 @@ mod search;
 mod space;
 mod state;
 mod store;
+mod table;
 mod trace;
 mod visited;
 

@@ -45,16 +45,22 @@ impl Cells {
     /// Asks for the cache line of a cell ahead of its use; a cell that does not exist is not asked for.
     #[inline]
     pub(crate) fn prefetch(&self, at: usize) {
-        if let Some(cell) = self.as_slice().get(at) {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a prefetch changes nothing, and the address is that of a live cell.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch(std::ptr::from_ref(cell).cast::<i8>(), _MM_HINT_T0);
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = cell;
+        prefetch(self.as_slice(), at);
+    }
+}
+
+/// Asks for the cache line of an item ahead of its use; an item that does not exist is not asked for.
+#[inline]
+pub(crate) fn prefetch<T>(items: &[T], at: usize) {
+    if let Some(item) = items.get(at) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch changes nothing, and the address is that of a live item.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch(std::ptr::from_ref(item).cast::<i8>(), _MM_HINT_T0);
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = item;
     }
 }
 

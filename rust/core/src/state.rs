@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::program::{Program, Scope, hex, low_bits, read_json};
 
-/// Packages in one state; a state packs their number of run lengths and classes in bytes.
+/// Packages in one state; the class of a package is kept in a byte.
 pub(crate) const MOST_PACKAGES: usize = 64;
 /// CPUs in one package; a run length of CPUs is a byte.
 pub(crate) const MOST_CPUS_IN_PACKAGE: usize = 256;

@@ -6,7 +6,7 @@
 //! Rejected: a box for each state (an allocation and 16 bytes more for each), and states inside the table of the
 //! visited set (growing it would move them all).
 
-use std::ops::Range;
+use crate::memory;
 
 /// Index of a state, in the order of first generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,19 +24,12 @@ pub(crate) const NO_OUTCOME: u8 = u8::MAX;
 /// Ids are below this; what is left of 32 bits is for the provisional ids of a batch.
 pub(crate) const MOST_STATES: u64 = u32::MAX as u64 - (1 << 28);
 
-/// States in one block share a base, so that the position of a state takes 4 bytes.
-const BLOCK_BITS: u32 = 16;
-
 /// States by id.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// Words of each state, or 0 if states differ in length.
+    /// Words of each state.
     stride: usize,
     words: Vec<u64>,
-    /// For states of different lengths: where each starts, relative to its block,
-    starts: Vec<u32>,
-    /// and where each block starts.
-    bases: Vec<usize>,
     /// The first generator of each state; the initial state is its own.
     parents: Vec<StateId>,
     outcomes: Vec<u8>,
@@ -44,20 +37,12 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(stride: usize) -> Self {
-        Self {
-            stride,
-            words: Vec::new(),
-            starts: Vec::new(),
-            bases: Vec::new(),
-            parents: Vec::new(),
-            outcomes: Vec::new(),
-        }
+        Self { stride, words: Vec::new(), parents: Vec::new(), outcomes: Vec::new() }
     }
 
-    /// Bytes for a state of so many bits.
-    pub(crate) fn bytes_per_state(bits: u64, stride: usize) -> u64 {
-        let start = if stride == 0 { size_of::<u32>() } else { 0 };
-        bits.div_ceil(u64::from(u8::BITS)) + (start + size_of::<StateId>() + size_of::<u8>()) as u64
+    /// Bytes for a state of so many words.
+    pub(crate) fn bytes_per_state(stride: usize) -> u64 {
+        (stride * size_of::<u64>() + size_of::<StateId>() + size_of::<u8>()) as u64
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,13 +52,7 @@ impl Store {
     /// Appends a state; its id is the previous [`len`](Self::len).
     #[inline]
     pub(crate) fn push(&mut self, packed: &[u64], parent: StateId, outcome: u8) {
-        if self.stride == 0 {
-            if self.starts.len().trailing_zeros() >= BLOCK_BITS {
-                self.bases.push(self.words.len());
-            }
-            let base = self.bases[self.starts.len() >> BLOCK_BITS];
-            self.starts.push((self.words.len() - base) as u32);
-        }
+        debug_assert_eq!(packed.len(), self.stride);
         self.words.extend_from_slice(packed);
         self.parents.push(parent);
         self.outcomes.push(outcome);
@@ -82,22 +61,18 @@ impl Store {
     /// The words of a state.
     #[inline]
     pub(crate) fn get(&self, id: StateId) -> &[u64] {
-        &self.words[self.span(id.index())]
+        &self.words[id.index() * self.stride..(id.index() + 1) * self.stride]
     }
 
     /// The words of all states by id.
     pub(crate) fn states(&self) -> impl Iterator<Item = &[u64]> {
-        (0..self.len()).map(|at| &self.words[self.span(at)])
+        self.words.chunks_exact(self.stride)
     }
 
+    /// Asks for the words of a state ahead of their use.
     #[inline]
-    fn span(&self, at: usize) -> Range<usize> {
-        if self.stride > 0 {
-            return at * self.stride..(at + 1) * self.stride;
-        }
-        let start = |at: usize| self.bases[at >> BLOCK_BITS] + self.starts[at] as usize;
-        let end = if at + 1 < self.starts.len() { start(at + 1) } else { self.words.len() };
-        start(at)..end
+    pub(crate) fn prefetch(&self, id: StateId) {
+        memory::prefetch(&self.words, id.index() * self.stride);
     }
 
     pub(crate) fn parent(&self, id: StateId) -> StateId {
@@ -116,10 +91,7 @@ impl Store {
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.words.as_slice())
-            + size_of_val(self.starts.as_slice())
-            + size_of_val(self.parents.as_slice())
-            + self.outcomes.len()
+        size_of_val(self.words.as_slice()) + size_of_val(self.parents.as_slice()) + self.outcomes.len()
     }
 }
 
@@ -128,21 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_of_different_lengths_are_read_back() {
-        let mut store = Store::new(0);
-        let state = |id: u32| vec![u64::from(id); id as usize % 5 + 1];
-        let count = (3 << BLOCK_BITS) + 7;
-        for id in 0..count {
-            store.push(&state(id), StateId(id / 2), NO_OUTCOME);
-        }
-        for id in 0..count {
-            assert_eq!(store.get(StateId(id)), state(id));
-        }
-        assert_eq!(store.parent(StateId(9)), StateId(4));
-    }
-
-    #[test]
-    fn states_of_one_length_need_no_positions() {
+    fn states_are_read_back() {
         let mut store = Store::new(2);
         store.push(&[1, 2], StateId(0), NO_OUTCOME);
         store.push(&[3, 4], StateId(0), 7);

@@ -1,13 +1,15 @@
 //! The visited set: which states have been found.
 //!
 //! It is split into shards by hash, and during a merge each shard is owned by one thread: no locks, and the result
-//! does not depend on the number of threads. A table entry is 8 bytes, 32 bits of the hash and the id; the states
-//! themselves lie in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
+//! does not depend on the number of threads. A slot is 8 bytes, 32 bits of the hash and the id; the states themselves lie
+//! in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
 //! exact, never probable.
 //!
 //! Ids follow the order of first generation over the whole batch, which a shard alone cannot know. A state that is
 //! new to a shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of
 //! the shard in this batch; [`Shard::settle`] replaces it once the batch is numbered.
+//!
+//! Slot and state are asked for ahead of a look-up, or it would wait twice for the memory.
 //!
 //! Rejected: hash compaction (a few bits for each state, and an answer that is wrong with some probability), and one
 //! concurrent table (ids, parents and thus traces would depend on the schedule of the threads).
@@ -15,10 +17,12 @@
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use crate::store::{StateId, Store};
+use crate::table::Table;
+
+/// How far ahead of their use slots are asked for.
+const AHEAD: usize = 16;
 
 /// Bits of a state's hash: those that choose the shard, and those that the shard works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +52,6 @@ impl Digest {
     pub(crate) fn shard(self, shards: usize) -> usize {
         self.shard as usize & (shards - 1)
     }
-
-    /// The 64 bits that the table wants, from the 32 that are kept: it looks at the lowest and at the highest.
-    #[inline]
-    fn spread(tag: u32) -> u64 {
-        u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    tag: u32,
-    id: u32,
 }
 
 /// Where the words of a successor are in the current batch.
@@ -72,14 +64,14 @@ pub(crate) struct Origin {
 /// A part of the visited set.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    table: HashTable<Slot>,
+    table: Table,
     /// The states that are new in this batch, by ordinal: their hashes and first occurrences.
     new: Vec<(u32, Origin)>,
 }
 
 impl Shard {
-    /// A slot and its control byte, at the load of a table that is about to grow on average.
-    pub(crate) const BYTES_PER_STATE: u64 = (size_of::<Slot>() as u64 + 1) * 4 / 3;
+    /// A slot of a table that is two thirds full, as it is on average.
+    pub(crate) const BYTES_PER_STATE: u64 = Table::SLOT_BYTES as u64 * 3 / 2;
 
     /// The number of states that are new in this batch.
     pub(crate) fn new_states(&self) -> usize {
@@ -99,23 +91,30 @@ impl Shard {
         first_free: u32,
         words: impl Fn(Origin) -> &'a [u64],
     ) -> u32 {
-        let same = |slot: &Slot| {
-            slot.tag == digest.tag
-                && state
-                    == if slot.id < first_free {
-                        store.get(StateId(slot.id))
-                    } else {
-                        words(self.new[(slot.id - first_free) as usize].1)
-                    }
+        let same = |id: u32| {
+            state
+                == if id < first_free { store.get(StateId(id)) } else { words(self.new[(id - first_free) as usize].1) }
         };
-        match self.table.entry(Digest::spread(digest.tag), same, |slot| Digest::spread(slot.tag)) {
-            Entry::Occupied(slot) => slot.get().id,
-            Entry::Vacant(slot) => {
-                let id = first_free + self.new.len() as u32;
-                slot.insert(Slot { tag: digest.tag, id });
-                self.new.push((digest.tag, origin));
-                id
-            }
+        if let Ok(at) = self.table.find(digest.tag, same) {
+            return self.table.id(at);
+        }
+        let id = first_free + self.new.len() as u32;
+        self.table.insert(digest.tag, id);
+        self.new.push((digest.tag, origin));
+        id
+    }
+
+    /// Asks for the slot of a state ahead of its look-up,
+    #[inline]
+    pub(crate) fn prefetch(&self, digest: Digest) {
+        self.table.prefetch(digest.tag);
+    }
+
+    /// and then, when the slot has come, for the words of the stored state that it will be compared with.
+    #[inline]
+    pub(crate) fn prefetch_state(&self, digest: Digest, store: &Store) {
+        if let Some(id) = self.table.guess(digest.tag) {
+            store.prefetch(StateId(id));
         }
     }
 
@@ -123,18 +122,18 @@ impl Shard {
     pub(crate) fn settle(&mut self, first_free: u32, ids: &[Option<StateId>]) {
         debug_assert_eq!(ids.len(), self.new.len());
         for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate() {
+            if let Some((tag, _)) = self.new.get(ordinal + AHEAD) {
+                self.table.prefetch(*tag);
+            }
             // This may find the slot of another state that was settled to just this number. Slots of equal content are
             // interchangeable: what counts is that one of them changes.
             let provisional = first_free + ordinal as u32;
-            let wanted = |slot: &Slot| slot.tag == *tag && slot.id == provisional;
-            let Ok(mut slot) = self.table.find_entry(Digest::spread(*tag), wanted) else {
+            let Ok(at) = self.table.find(*tag, |id| id == provisional) else {
                 unreachable!("a new state stays in its table until it is settled")
             };
             match id {
-                Some(id) => slot.get_mut().id = id.0,
-                None => {
-                    slot.remove();
-                }
+                Some(id) => self.table.set_id(at, id.0),
+                None => self.table.remove(at),
             }
         }
         self.new.clear();
@@ -142,7 +141,7 @@ impl Shard {
 
     /// Bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.allocation_size()
+        self.table.bytes()
     }
 }
 

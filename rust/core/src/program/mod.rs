@@ -439,6 +439,17 @@ impl Program {
         &self.rules[id.index()]
     }
 
+    /// All guards.
+    pub(crate) fn guards(&self) -> impl Iterator<Item = &Guard> {
+        let rules = self.rules.iter().map(|rule| &rule.guard);
+        let outcomes = self.outcomes.iter().flat_map(|outcome| &outcome.when);
+        let invariants = self.invariants.iter().flat_map(|invariant| &invariant.violated_when);
+        let expectations = self.expectations.iter().flat_map(|expectation| &expectation.when);
+        let responses = self.responses.iter().flat_map(|response| response.when.iter().chain(&response.reach));
+        let prices = self.prices.iter().flat_map(|price| &price.during);
+        rules.chain(outcomes).chain(invariants).chain(expectations).chain(responses).chain(prices)
+    }
+
     /// How a message names a rule: its index and its label.
     pub(crate) fn rule_name(&self, id: RuleId) -> String {
         format!("rule {} `{}`", id.0, self.rule(id).label)

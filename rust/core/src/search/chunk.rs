@@ -15,11 +15,12 @@ use crate::space::Space;
 use crate::store::{NO_OUTCOME, StateId, Store};
 use crate::visited::{Digest, Origin, Shard};
 
+/// Successors that are asked for together: their cache misses overlap.
+const LOOK_AHEAD: usize = 32;
+
 /// A generated successor.
 #[derive(Debug, Clone, Copy)]
 struct Successor {
-    /// Where its words end; they start where those of the previous one end.
-    end: u32,
     digest: Digest,
     multiplicity: u16,
 }
@@ -61,6 +62,8 @@ pub(crate) struct Chunk<S: Space> {
     /// The sources, and for each where its successors end.
     sources: Range<u32>,
     row_ends: Vec<u32>,
+    stride: usize,
+    /// `stride` for each successor.
     words: Vec<u64>,
     successors: Vec<Successor>,
     /// For each shard the successors that belong to it.
@@ -95,6 +98,7 @@ impl<S: Space> Chunk<S> {
             tally: Tally::new(setting.program),
             sources: 0..0,
             row_ends: Vec::new(),
+            stride: setting.space.stride(),
             words: Vec::new(),
             successors: Vec::new(),
             by_shard: vec![Vec::new(); shards],
@@ -152,8 +156,7 @@ impl<S: Space> Chunk<S> {
             let digest = Digest::of(packed);
             by_shard[digest.shard(shards)].push(successors.len() as u32);
             words.extend_from_slice(packed);
-            let end = u32::try_from(words.len()).expect("the successors of a chunk take less than 32 GiB");
-            successors.push(Successor { end, digest, multiplicity: multiplicity as u16 });
+            successors.push(Successor { digest, multiplicity: multiplicity as u16 });
             let rule = &mut tally.rules[rule.index()];
             rule.fired += 1;
             rule.transitions.add(&weight, multiplicity);
@@ -173,7 +176,7 @@ impl<S: Space> Chunk<S> {
 
     #[inline]
     fn successor_words(&self, successor: u32) -> &[u64] {
-        &self.words[span(&self.successors, successor)]
+        &self.words[span(self.stride, successor)]
     }
 
     /// Stage 3: gives ids to the new states of this chunk, the one `at` this place, and looks at each of them once.
@@ -214,7 +217,7 @@ impl<S: Space> Chunk<S> {
     fn observe(&mut self, setting: &Setting<'_, S>, first_id: u32) {
         let mut new = std::mem::take(&mut self.new);
         for (id, (successor, _, outcome)) in (first_id..).zip(&mut new) {
-            let packed = &self.words[span(&self.successors, *successor)];
+            let packed = &self.words[span(self.stride, *successor)];
             *outcome = observe(setting, packed, StateId(id), &mut self.workspace, &mut self.tally);
         }
         self.new = new;
@@ -248,10 +251,8 @@ impl<S: Space> Chunk<S> {
 
 /// Where the words of a successor are.
 #[inline]
-fn span(successors: &[Successor], at: u32) -> Range<usize> {
-    let at = at as usize;
-    let start = if at == 0 { 0 } else { successors[at - 1].end as usize };
-    start..successors[at].end as usize
+fn span(stride: usize, at: u32) -> Range<usize> {
+    at as usize * stride..(at as usize + 1) * stride
 }
 
 /// Looks at a state that has just been found; returns its outcome if that is fatal.
@@ -295,10 +296,18 @@ impl Merge {
             self.first_new.push(self.shard.new_states() as u32);
             let ids = &mut self.ids[at];
             ids.clear();
-            for &successor in &chunk.by_shard[shard] {
-                let origin = Origin { chunk: at as u32, successor };
-                let digest = chunk.successors[successor as usize].digest;
-                ids.push(self.shard.find_or_insert(words(origin), digest, origin, store, first_free, words));
+            let digest = |successor: &u32| chunk.successors[*successor as usize].digest;
+            for group in chunk.by_shard[shard].chunks(LOOK_AHEAD) {
+                for it in group {
+                    self.shard.prefetch(digest(it));
+                }
+                for it in group {
+                    self.shard.prefetch_state(digest(it), store);
+                }
+                for it in group {
+                    let origin = Origin { chunk: at as u32, successor: *it };
+                    ids.push(self.shard.find_or_insert(words(origin), digest(it), origin, store, first_free, words));
+                }
             }
         }
         self.first_new.push(self.shard.new_states() as u32);

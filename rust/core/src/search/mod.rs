@@ -71,9 +71,9 @@ pub fn explore(
     with_space(program, initial, options.space, Explore { program, initial, options, monitor })?
 }
 
-/// Bits of a state as it is stored: of the initial state, since in the orbit space sizes differ.
+/// Bits of a state as it is stored.
 pub fn state_bits(program: &Program, initial: &LabelledState, space: SpaceKind) -> Result<u64, Error> {
-    with_space(program, initial, space, StateBits { initial })
+    with_space(program, initial, space, StateBits)
 }
 
 /// Something to do in a space whose type is not known yet.
@@ -114,17 +114,13 @@ fn with_space<T: InSpace>(
     })
 }
 
-struct StateBits<'a> {
-    initial: &'a LabelledState,
-}
+struct StateBits;
 
-impl InSpace for StateBits<'_> {
+impl InSpace for StateBits {
     type Answer = u64;
 
     fn run<S: Space>(self, space: &S) -> u64 {
-        let mut packed = Vec::new();
-        space.encode(self.initial, &mut packed);
-        packed.len() as u64 * u64::from(u64::BITS)
+        space.stride() as u64 * u64::from(u64::BITS)
     }
 }
 
@@ -216,8 +212,8 @@ impl Explore<'_> {
     fn search<S: Space>(&self, space: &S, keeps_graph: bool, watch: &Watch<'_>) -> Result<Found, Error> {
         let Self { program, initial, options, .. } = *self;
         let predicates = Predicates::new(program, space);
-        let state_bits = StateBits { initial }.run(space);
-        let bytes_per_state = Store::bytes_per_state(state_bits, S::STRIDE) + Shard::BYTES_PER_STATE;
+        let state_bits = StateBits.run(space);
+        let bytes_per_state = Store::bytes_per_state(space.stride()) + Shard::BYTES_PER_STATE;
         watch.monitor.plan(Plan { state_bits, bytes_per_state, expected_states: None });
         let found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial)?;
         if let Some((state, failure)) = found.failure {
@@ -232,7 +228,7 @@ impl Explore<'_> {
         let Self { program, initial, options, .. } = *self;
         let tracer = Tracer { program, initial, space, store: &found.store };
         let exploration = Answer { found, measures, tracer }.exploration();
-        let state_bits = StateBits { initial }.run(space);
+        let state_bits = StateBits.run(space);
         Exploration { state_bits, threads: options.threads, ..exploration }
     }
 

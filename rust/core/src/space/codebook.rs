@@ -26,15 +26,15 @@ pub(crate) struct Codebook {
 pub(crate) struct Codes<W>(Vec<W>);
 
 impl Codebook {
-    /// The words of these states of the orbit space.
+    /// The words of these states, which this orbit space has packed.
     pub(crate) fn new<'a>(orbit: &Orbit<'_>, states: impl Iterator<Item = &'a [u64]>) -> Self {
         let (mut global, mut package, mut cpu) = (HashSet::default(), HashSet::default(), HashSet::default());
         let mut workspace = orbit.workspace();
         for packed in states {
             orbit.load(packed, &mut workspace);
-            global.insert(workspace.global());
-            package.extend(workspace.package_words());
-            cpu.extend(workspace.cpu_words());
+            global.insert(Orbit::global_word(&workspace));
+            package.extend(orbit.package_words(&workspace));
+            cpu.extend(orbit.cpu_words(&workspace));
         }
         Self { global: Codes::new(global), package: Codes::new(package), cpu: Codes::new(cpu) }
     }

@@ -74,11 +74,13 @@ fn write<const W: usize>(planes: &[Plane], value: u64, target: usize, words: &mu
 }
 
 impl<const W: usize> Space for Concrete<W> {
-    const STRIDE: usize = W;
-
     type Workspace = Workspace<W>;
 
     type Predicate = Requirement;
+
+    fn stride(&self) -> usize {
+        W
+    }
 
     fn workspace(&self) -> Workspace<W> {
         Workspace { words: [0; W], planes: Planes::default() }

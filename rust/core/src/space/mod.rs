@@ -11,8 +11,10 @@ mod binomial;
 mod codebook;
 mod coded;
 mod concrete;
+mod interner;
 mod layout;
 mod orbit;
+mod package;
 mod planes;
 #[cfg(test)]
 mod tests;
@@ -42,15 +44,21 @@ pub enum SpaceKind {
 /// A [`Workspace`](Space::Workspace) holds one unpacked state; it is loaded once and then asked several questions.
 /// Each thread has its own.
 pub(crate) trait Space: Sync {
-    /// Words of a packed state if all states have the same, else 0.
-    const STRIDE: usize;
-
     /// One unpacked state and the memory to expand it.
     type Workspace: Send + Sync;
 
     /// A guard of global scope, prepared for this space.
     type Predicate: Send + Sync;
 
+    /// Words of a packed state, at least 1.
+    fn stride(&self) -> usize;
+
+    /// Bytes that the space has come to hold.
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    /// For a guard of the Program.
     fn predicate(&self, guard: &Guard) -> Self::Predicate;
 
     fn workspace(&self) -> Self::Workspace;

@@ -1,49 +1,48 @@
-//! The orbit space: a state is a multiset of packages, each a multiset of CPUs, stored as run-length counts.
+//! The orbit space: a state is a multiset of packages, each a multiset of CPUs.
 //!
 //! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
 //! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
 //! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
 //! word.
 //!
-//! Packed form, in `u64`s:
+//! Global words and the contents of packages ([`super::package`]) are interned. A packed state is ids of 32 bits, two to
+//! a `u64`, the first in the low half:
 //!
 //! ```text
-//! global word (0 to 2)   then for each package, in ascending order of its words:
-//! header   class:8  runs-1:8  package word:48        (or class:8 runs-1:8 in the low bits, and the package word
-//!                                                     in a second u64, if package words have more than 48 bits)
-//! run      class:8  CPU word:48  count-1:8           in ascending order, one for each kind of CPU
+//! global word, then each package, in ascending order of contents; zero fills the last u64
 //! ```
 //!
-//! Invariant: runs of a package have distinct, ascending keys (class and word), and packages ascend as slices, so two
-//! labelled states have the same packed form exactly if a symmetry exchanges them. Nothing is searched for:
-//! canonicalising is sorting.
+//! Invariant: a content has one form and one id, and packages ascend, so two labelled states have the same packed form
+//! exactly if a symmetry exchanges them. Nothing is searched for: canonicalising is sorting. Packages are sorted by what
+//! they contain, never by id, since ids differ from run to run if there are several threads.
 //!
 //! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to
 //! the same orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over
 //! orbits weighted by orbit size are exact concrete totals.
 //!
-//! Rejected: sorting labelled states (as stateright does), which is canonical only if the sort sees the whole state,
-//! costs N log N for each successor and still fires a rule once for each CPU.
+//! What rules ask of the whole state are numbered conditions. Each content knows those that it meets, once or several
+//! times, as bit sets; added up over the packages, and without what the actor meets itself, they answer all questions of
+//! a rule at once. What rules do is kept by global word and by content. A successor is a few look-ups and a sort.
+//!
+//! Rejected: the words of all packages in every state, which takes a hundred bytes for two packages, and evaluates
+//! the same packages again in state after state. Sorting labelled states (as stateright does), which is canonical only
+//! if the sort sees the whole state, costs N log N for each successor and still fires a rule once for each CPU. Sharing
+//! the evaluation of conditions with [`super::coded`]: the two would no longer check each other.
 //!
 //! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
-//! cut-off.
+//! cut-off; interned components as in SPIN's COLLAPSE mode, Holzmann, "State compression in SPIN" (1997).
 
-use std::mem;
-use std::ops::Range;
-
-use dashu_int::UBig;
+use std::cmp::Ordering;
+use std::{iter, mem};
 
 use super::Space;
 use super::binomial::Binomials;
-use crate::census::{Actor, Census, CpuKind, PackageKind};
+use super::interner::{Interner, Keyed, Lazy};
+use super::package::{Packages, Set, Shape};
 use crate::count::Weight;
 use crate::index::RuleIndex;
-use crate::program::{Bulk, Effect, Guard, Program, RuleId};
+use crate::program::{Cube, Guard, Program, Quantified, Quantifier, RuleId};
 use crate::state::LabelledState;
-
-const WORD_BITS: u32 = 48;
-const WORD: u64 = (1 << WORD_BITS) - 1;
-const BYTE: u64 = 0xff;
 
 /// The orbit space of a Program and an initial state.
 #[derive(Debug)]
@@ -52,421 +51,346 @@ pub(crate) struct Orbit<'p> {
     index: RuleIndex,
     /// Class of each package, and of each CPU in it.
     classes: Vec<(u64, Vec<u64>)>,
-    global_words: usize,
-    header_words: usize,
     binomials: Binomials,
+    rules: Vec<Plan>,
+    globals: Interner<Global>,
+    packages: Packages,
 }
 
-/// One state as a census, and what it takes to build its successors.
+/// A rule in terms of packages.
+#[derive(Debug)]
+struct Plan {
+    /// What the acting package does, if there is one,
+    action: Option<usize>,
+    /// and what the others go through.
+    spread: Option<usize>,
+    needs: Needs,
+}
+
+/// A global word that has occurred.
+#[derive(Debug)]
+struct Global {
+    word: u128,
+    /// The rules whose global cube matches, in the order of declaration, each with the global word after it.
+    moves: Box<[(RuleId, Lazy)]>,
+}
+
+/// Quantified conditions over the whole state, by the word of the set in which they are.
+#[derive(Debug)]
+struct Needs(Box<[Need]>);
+
+/// Conditions that something must meet, and those that nothing may.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    at: usize,
+    some: u64,
+    none: u64,
+}
+
+/// A guard without acting package or CPU.
+#[derive(Debug)]
+pub(crate) struct Predicate {
+    global: Cube<u128>,
+    needs: Needs,
+}
+
+/// One state.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    census: Census,
-    packed: Vec<u64>,
-    /// Where the census's package kinds stand in `packed`.
-    spans: Vec<Range<usize>>,
-    candidates: Vec<RuleId>,
-    builder: Builder,
-}
-
-/// Builds one successor; the memory is kept from one to the next.
-#[derive(Debug, Default)]
-struct Builder {
+    global: u32,
+    word: u128,
+    kinds: Vec<Kind>,
+    /// The conditions that something meets, and those that several do.
+    once: Vec<u64>,
+    more: Vec<u64>,
+    /// The packages of a successor,
+    ids: Vec<u32>,
+    /// and all of it.
     successor: Vec<u64>,
-    /// Packages in the order in which they were built,
-    packages: Vec<u64>,
-    /// and where each is, and how many there are of it.
-    built: Vec<(Range<usize>, u32)>,
 }
 
-/// A package's part in a transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Bystander,
-    Acts,
-    /// The CPU kind with this index acts.
-    CpuActs(usize),
+/// Packages that are equal.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    id: u32,
+    shape: u32,
+    copies: u32,
 }
 
 impl<'p> Orbit<'p> {
     pub(crate) fn new(program: &'p Program, initial: &LabelledState) -> Self {
-        let classes = classes(initial);
-        let largest = initial.packages.iter().map(|package| package.cpus.len()).max().unwrap_or(0);
+        let mut packages = Packages::new(program, initial);
+        let rules = program.rules.iter().map(|rule| Plan {
+            action: packages.action(rule),
+            spread: packages.spread(rule),
+            needs: Needs::new(&rule.guard.quantified, &packages),
+        });
         Self {
             program,
             index: RuleIndex::new(program),
-            classes,
-            global_words: program.widths.global.div_ceil(u64::BITS) as usize,
-            header_words: if program.widths.package <= WORD_BITS { 1 } else { 2 },
-            binomials: Binomials::new(largest.max(initial.packages.len())),
+            classes: classes(initial),
+            binomials: Binomials::new(initial.packages.len()),
+            rules: rules.collect(),
+            globals: Interner::new(),
+            packages,
         }
     }
 
-    fn push_global(&self, global: u128, packed: &mut Vec<u64>) {
-        packed.extend([global as u64, (global >> 64) as u64].iter().take(self.global_words));
+    fn global_id(&self, word: u128) -> u32 {
+        self.globals.intern(&word, || {
+            let mut candidates = Vec::new();
+            self.index.candidates(word, &mut candidates);
+            Global { word, moves: candidates.into_iter().map(|rule| (rule, Lazy::new())).collect() }
+        })
     }
 
-    fn push_header(&self, class: u64, word: u64, packed: &mut Vec<u64>) {
-        if self.header_words == 1 {
-            packed.push(class << 56 | word);
-        } else {
-            packed.extend([class << 8, word]);
-        }
-    }
-
-    /// Writes the number of runs into the header at `at`, now that it is known.
-    fn finish_header(&self, at: usize, packed: &mut [u64]) {
-        let runs = (packed.len() - at - self.header_words) as u64;
-        packed[at] |= (runs - 1) << if self.header_words == 1 { WORD_BITS } else { 0 };
-    }
-
-    /// Class, number of runs and package word.
-    fn read_header(&self, header: &[u64]) -> (u64, usize, u64) {
-        if self.header_words == 1 {
-            (header[0] >> 56, (header[0] >> WORD_BITS & BYTE) as usize + 1, header[0] & WORD)
-        } else {
-            (header[0] >> 8, (header[0] & BYTE) as usize + 1, header[1])
-        }
-    }
-
-    /// Calls `choose` with the binomial coefficients whose product is the orbit size, but for those that are 1.
+    /// Sorts packages by their contents.
     #[inline]
-    fn for_each_choice(&self, workspace: &Workspace, mut choose: impl FnMut(u32, u32)) {
-        let Workspace { census, spans, packed, .. } = workspace;
-        let (mut class, mut dealt) = (u64::MAX, 0);
-        for (package, span) in census.packages.iter().zip(spans) {
-            let (own_class, _, _) = self.read_header(&packed[span.clone()]);
-            dealt = if own_class == class { dealt } else { 0 } + package.copies;
-            class = own_class;
-            if dealt > package.copies {
-                choose(dealt, package.copies);
-            }
-            let (mut cpu_class, mut cpus_dealt) = (u64::MAX, 0);
-            for cpu in &census.cpus[package.cpus.clone()] {
-                let own_class = cpu.word >> WORD_BITS;
-                cpus_dealt = if own_class == cpu_class { cpus_dealt } else { 0 } + cpu.count;
-                cpu_class = own_class;
-                if cpus_dealt > cpu.count {
-                    for _ in 0..package.copies {
-                        choose(cpus_dealt, cpu.count);
-                    }
-                }
-            }
-        }
+    fn sort(&self, ids: &mut [u32]) {
+        let content = |id: u32| self.packages.get(id).words();
+        ids.sort_unstable_by(|a, b| if a == b { Ordering::Equal } else { content(*a).cmp(content(*b)) });
+    }
+}
+
+/// Writes a global id and package ids as a packed state.
+#[inline]
+fn pack(global: u32, ids: &[u32], packed: &mut Vec<u64>) {
+    packed.clear();
+    let (first, rest) = ids.split_first().unwrap_or((&0, &[]));
+    packed.push(u64::from(global) | u64::from(*first) << u32::BITS);
+    packed.extend(rest.chunks(2).map(|pair| pair.iter().rev().fold(0, |word, id| word << u32::BITS | u64::from(*id))));
+}
+
+impl Keyed for Global {
+    type Key = u128;
+
+    fn key(&self) -> &u128 {
+        &self.word
     }
 
-    /// Builds in `builder.successor` the state after the actor fired a rule with this effect.
-    fn build(
-        &self,
-        effect: &Effect,
-        actor: Actor,
-        census: &Census,
-        spans: &[Range<usize>],
-        packed: &[u64],
-        builder: &mut Builder,
-    ) {
-        let Builder { successor, packages, built } = builder;
-        successor.clear();
-        self.push_global(effect.global.apply(census.global), successor);
-        if actor == Actor::Global && effect.bulk.is_empty() {
-            successor.extend_from_slice(&packed[self.global_words..]);
-            return;
-        }
-        let (acting, part) = match actor {
-            Actor::Global => (usize::MAX, Part::Bystander),
-            Actor::Package(package) => (package, Part::Acts),
-            Actor::Cpu(package, cpu) => (package, Part::CpuActs(cpu)),
-        };
-        let step = Step { orbit: self, effect, census, spans, packed };
-        if let [package] = census.packages.as_slice()
-            && package.copies == 1
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.moves)
+    }
+}
+
+impl Needs {
+    fn new(quantified: &[Quantified], packages: &Packages) -> Self {
+        let mut needs: Vec<Need> = Vec::new();
+        for (condition, quantifier) in
+            quantified.iter().filter_map(|it| Some((packages.condition(it)?, it.quantifier())))
         {
-            step.push_package(0, part, successor);
-            return;
-        }
-        packages.clear();
-        built.clear();
-        for (at, package) in census.packages.iter().enumerate() {
-            let bystanders = package.copies - u32::from(at == acting);
-            if bystanders > 0 {
-                let start = packages.len();
-                step.push_package(at, Part::Bystander, packages);
-                built.push((start..packages.len(), bystanders));
-            }
-            if at == acting {
-                let start = packages.len();
-                step.push_package(at, part, packages);
-                built.push((start..packages.len(), 1));
+            let (at, bit) = (condition / u64::BITS as usize, 1 << (condition as u32 % u64::BITS));
+            let known = needs.iter().position(|need| need.at == at);
+            let known = known.unwrap_or_else(|| {
+                needs.push(Need { at, some: 0, none: 0 });
+                needs.len() - 1
+            });
+            match quantifier {
+                Quantifier::Some => needs[known].some |= bit,
+                Quantifier::None => needs[known].none |= bit,
             }
         }
-        built.sort_unstable_by(|(a, _), (b, _)| packages[a.clone()].cmp(&packages[b.clone()]));
-        for (range, copies) in built {
-            for _ in 0..*copies {
-                successor.extend_from_slice(&packages[range.clone()]);
-            }
-        }
+        Self(needs.into())
+    }
+
+    /// Whether all hold if nobody acts.
+    #[inline]
+    fn hold(&self, state: &Workspace) -> bool {
+        self.0.iter().all(|need| need.holds(state.once[need.at]))
+    }
+
+    /// Whether all hold for any actor at all: it takes away at most one from what meets a condition.
+    #[inline]
+    fn may_hold(&self, state: &Workspace) -> bool {
+        self.0.iter().all(|Need { at, some, none }| state.once[*at] & some == *some && state.more[*at] & none == 0)
+    }
+
+    /// Whether all hold for an actor that itself meets the conditions of a set.
+    #[inline]
+    fn hold_for(&self, own: &Set, state: &Workspace) -> bool {
+        self.0.iter().all(|need| need.holds(state.more[need.at] | (state.once[need.at] & !own[need.at])))
     }
 }
 
-/// One transition, seen from each package.
-struct Step<'s, 'p> {
-    orbit: &'s Orbit<'p>,
-    effect: &'s Effect,
-    census: &'s Census,
-    spans: &'s [Range<usize>],
-    packed: &'s [u64],
-}
-
-impl Step<'_, '_> {
-    /// Appends the package kind `at` as it is after the transition.
-    fn push_package(&self, at: usize, part: Part, into: &mut Vec<u64>) {
-        let span = &self.packed[self.spans[at].clone()];
-        let untouched = self.effect.bulk.is_empty();
-        if untouched && part == Part::Bystander {
-            into.extend_from_slice(span);
-            return;
-        }
-        let package = &self.census.packages[at];
-        let (class, _, _) = self.orbit.read_header(span);
-        let start = into.len();
-        self.orbit.push_header(class, self.package_word(package.word, part), into);
-        match part {
-            Part::CpuActs(cpu) if untouched => self.push_cpus_after_one_moved(package, cpu, into),
-            _ if untouched => into.extend_from_slice(&span[self.orbit.header_words..]),
-            _ => self.push_cpus_after_bulk(package, part, into),
-        }
-        self.orbit.finish_header(start, into);
-    }
-
-    fn package_word(&self, word: u64, part: Part) -> u64 {
-        if part != Part::Bystander {
-            return self.effect.package.apply(word);
-        }
-        let mut after = word;
-        for bulk in &self.effect.bulk {
-            if let Bulk::Packages { package, clear, set } = bulk
-                && package.matches(word)
-            {
-                after = (after & !clear) | set;
-            }
-        }
-        after
-    }
-
-    /// One CPU changes its kind: the runs stay sorted but for one.
-    fn push_cpus_after_one_moved(&self, package: &PackageKind, acting: usize, into: &mut Vec<u64>) {
-        let moved = self.effect.cpu.apply(self.census.cpus[acting].word);
-        let mut pending = true;
-        for at in package.cpus.clone() {
-            let CpuKind { word, count } = self.census.cpus[at];
-            let mut count = count - u32::from(at == acting);
-            if pending && moved <= word {
-                pending = false;
-                if moved == word {
-                    count += 1;
-                } else {
-                    into.push(run(moved, 1));
-                }
-            }
-            if count > 0 {
-                into.push(run(word, count));
-            }
-        }
-        if pending {
-            into.push(run(moved, 1));
-        }
-    }
-
-    /// Any CPU may change its kind: sort the runs and join those that have become equal.
-    fn push_cpus_after_bulk(&self, package: &PackageKind, part: Part, into: &mut Vec<u64>) {
-        let start = into.len();
-        for at in package.cpus.clone() {
-            let CpuKind { word, count } = self.census.cpus[at];
-            let acts = part == Part::CpuActs(at);
-            if acts {
-                into.push(run(self.effect.cpu.apply(word), 1));
-            }
-            let others = count - u32::from(acts);
-            if others > 0 {
-                into.push(run(self.cpu_after_bulk(word, package.word, part), others));
-            }
-        }
-        sort_and_join(start, into);
-    }
-
-    fn cpu_after_bulk(&self, word: u64, package_word: u64, part: Part) -> u64 {
-        let mut after = word;
-        for bulk in &self.effect.bulk {
-            let (applies, clear, set) = match bulk {
-                Bulk::Cpus { cpu, package, clear, set } => {
-                    (cpu.matches(word) && package.matches(package_word), clear, set)
-                }
-                Bulk::PackageCpus { cpu, clear, set } => (part != Part::Bystander && cpu.matches(word), clear, set),
-                Bulk::Packages { .. } => continue,
-            };
-            if applies {
-                after = (after & !clear) | set;
-            }
-        }
-        after
+impl Need {
+    #[inline]
+    fn holds(&self, met: u64) -> bool {
+        met & self.some == self.some && met & self.none == 0
     }
 }
 
-/// CPUs of one kind; the key is the class above the word.
-fn run(key: u64, count: u32) -> u64 {
-    key << 8 | u64::from(count - 1)
-}
-
-fn key_and_count(run: u64) -> (u64, u32) {
-    (run >> 8, (run & BYTE) as u32 + 1)
-}
-
-/// Sorts the runs from `start` and adds up those with the same key.
-fn sort_and_join(start: usize, runs: &mut Vec<u64>) {
-    runs[start..].sort_unstable();
-    let mut last = start;
-    for at in start + 1..runs.len() {
-        let (key, count) = key_and_count(runs[at]);
-        let (last_key, last_count) = key_and_count(runs[last]);
-        if key == last_key {
-            runs[last] = run(key, last_count + count);
-        } else {
-            last += 1;
-            runs[last] = runs[at];
-        }
+/// Adds to the conditions met once and several times.
+#[inline]
+fn add(shape: &Shape, copies: u32, once: &mut [u64], more: &mut [u64]) {
+    let sets = once.iter_mut().zip(more).zip(shape.once().iter().zip(shape.more()));
+    for ((once, more), (own_once, own_more)) in sets {
+        *more |= own_more | (*once & own_once) | if copies > 1 { *own_once } else { 0 };
+        *once |= own_once;
     }
-    runs.truncate(last + 1);
 }
 
 impl Space for Orbit<'_> {
-    const STRIDE: usize = 0;
-
     type Workspace = Workspace;
 
-    type Predicate = Guard;
+    type Predicate = Predicate;
 
-    fn predicate(&self, guard: &Guard) -> Guard {
-        guard.clone()
+    fn stride(&self) -> usize {
+        (1 + self.classes.len()).div_ceil(2)
+    }
+
+    fn bytes(&self) -> usize {
+        self.packages.bytes() + self.globals.bytes()
+    }
+
+    fn predicate(&self, guard: &Guard) -> Predicate {
+        Predicate { global: guard.global, needs: Needs::new(&guard.quantified, &self.packages) }
     }
 
     fn workspace(&self) -> Workspace {
         Workspace {
-            census: Census::default(),
-            packed: Vec::new(),
-            spans: Vec::new(),
-            candidates: Vec::new(),
-            builder: Builder::default(),
+            global: 0,
+            word: 0,
+            kinds: Vec::new(),
+            once: vec![0; self.packages.set_words()],
+            more: vec![0; self.packages.set_words()],
+            ids: Vec::new(),
+            successor: Vec::new(),
         }
     }
 
     fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>) {
-        packed.clear();
-        self.push_global(state.global, packed);
-        let mut packages: Vec<Vec<u64>> = Vec::with_capacity(state.packages.len());
-        for (package, (class, cpu_classes)) in state.packages.iter().zip(&self.classes) {
-            let mut words = Vec::new();
-            self.push_header(*class, package.word, &mut words);
-            let classed = package.cpus.iter().zip(cpu_classes);
-            words.extend(classed.map(|(word, class)| run(class << WORD_BITS | word, 1)));
-            sort_and_join(self.header_words, &mut words);
-            self.finish_header(0, &mut words);
-            packages.push(words);
-        }
-        packages.sort_unstable();
-        packed.extend(packages.into_iter().flatten());
+        let packages = state.packages.iter().zip(&self.classes).map(|(package, (class, cpu_classes))| {
+            let cpus = cpu_classes.iter().copied().zip(package.cpus.iter().copied());
+            self.packages.id(*class, package.word, cpus)
+        });
+        let mut ids: Vec<u32> = packages.collect();
+        self.sort(&mut ids);
+        pack(self.global_id(state.global), &ids, packed);
     }
 
+    #[inline]
     fn load(&self, packed: &[u64], workspace: &mut Workspace) {
-        let Workspace { census, spans, .. } = workspace;
-        workspace.packed.clear();
-        workspace.packed.extend_from_slice(packed);
-        census.clear();
-        spans.clear();
-        let global = packed[..self.global_words].iter().rev().fold(0, |global, word| global << 64 | u128::from(*word));
-        census.global = global;
-        let mut at = self.global_words;
-        while at < packed.len() {
-            let (_, runs, word) = self.read_header(&packed[at..]);
-            let end = at + self.header_words + runs;
-            let span = at..end;
-            if let (Some(kind), Some(previous)) = (census.packages.last_mut(), spans.last())
-                && packed[previous.clone()] == packed[span.clone()]
-            {
-                kind.copies += 1;
-            } else {
-                let first = census.cpus.len();
-                census.cpus.extend(packed[at + self.header_words..end].iter().map(|run| {
-                    let (word, count) = key_and_count(*run);
-                    CpuKind { word, count }
-                }));
-                census.packages.push(PackageKind { word, copies: 1, cpus: first..census.cpus.len() });
-                spans.push(span);
+        let Workspace { kinds, once, more, .. } = workspace;
+        let ids = packed.iter().flat_map(|pair| [*pair as u32, (*pair >> u32::BITS) as u32]);
+        kinds.clear();
+        for id in ids.skip(1).take(self.classes.len()) {
+            match kinds.last_mut() {
+                Some(kind) if kind.id == id => kind.copies += 1,
+                _ => kinds.push(Kind { id, shape: self.packages.get(id).shape, copies: 1 }),
             }
-            at = end;
         }
+        once.fill(0);
+        more.fill(0);
+        for kind in &*kinds {
+            add(self.packages.shape(kind.shape), kind.copies, once, more);
+        }
+        workspace.global = packed[0] as u32;
+        workspace.word = self.globals.get(workspace.global).word;
     }
 
-    fn holds(&self, predicate: &Guard, workspace: &Workspace) -> bool {
-        workspace.census.any_holds(std::slice::from_ref(predicate))
+    #[inline]
+    fn holds(&self, predicate: &Predicate, workspace: &Workspace) -> bool {
+        predicate.global.matches(workspace.word) && predicate.needs.hold(workspace)
     }
 
     /// The ways to deal out the packages of each class, times, in each package, the CPUs of each class.
     fn orbit_size(&self, workspace: &Workspace) -> Weight {
-        let mut small = Some(1_u64);
-        self.for_each_choice(workspace, |n, k| {
-            small = small.and_then(|size| size.checked_mul(self.binomials.choose_small(n, k)?));
-        });
-        if let Some(size) = small {
-            return Weight::Small(size);
+        let mut size = Weight::Small(1);
+        let (mut class, mut dealt) = (u64::MAX, 0);
+        for kind in &workspace.kinds {
+            let content = self.packages.get(kind.id);
+            let own_class = self.packages.shape(kind.shape).class;
+            dealt = if own_class == class { dealt } else { 0 } + kind.copies;
+            class = own_class;
+            let weight = self.packages.weight(content);
+            for _ in 0..kind.copies {
+                size = size.times(&weight);
+            }
+            if dealt > kind.copies {
+                size = size.times(self.binomials.choose(dealt, kind.copies));
+            }
         }
-        let mut size = UBig::ONE;
-        self.for_each_choice(workspace, |n, k| size *= self.binomials.choose(n, k));
-        Weight::Large(size)
+        size
     }
 
+    #[inline]
     fn successors(&self, workspace: &mut Workspace, mut emit: impl FnMut(&[u64], RuleId, u32)) {
-        let Workspace { census, packed, spans, builder, .. } = workspace;
-        let mut candidates = mem::take(&mut workspace.candidates);
-        self.index.candidates(census.global, &mut candidates);
-        for &id in &candidates {
-            let rule = self.program.rule(id);
-            census.for_each_enabled(rule, |census, actor, multiplicity| {
-                self.build(&rule.effect, actor, census, spans, packed, builder);
-                emit(&builder.successor, id, multiplicity);
-            });
+        let (mut ids, mut successor) = (mem::take(&mut workspace.ids), mem::take(&mut workspace.successor));
+        let shapes: Vec<&Shape> = workspace.kinds.iter().map(|kind| self.packages.shape(kind.shape)).collect();
+        for (id, next) in &self.globals.get(workspace.global).moves {
+            let Plan { action, spread, needs } = &self.rules[id.index()];
+            // A state is its global word and its packages: how many of each kind go through the rule, and what the actor
+            // becomes, is all there is to a successor.
+            let mut found = |actor: Option<(usize, u32)>, multiplicity: u32| {
+                let global = next.get_or(|| self.global_id(self.program.rule(*id).effect.global.apply(workspace.word)));
+                ids.clear();
+                for (at, kind) in workspace.kinds.iter().enumerate() {
+                    let acting = actor.filter(|(acting, _)| *acting == at);
+                    let others = kind.copies - u32::from(acting.is_some());
+                    if others > 0 {
+                        let after =
+                            spread.map_or(kind.id, |it| self.packages.after_spread(self.packages.get(kind.id), it));
+                        ids.extend(iter::repeat_n(after, others as usize));
+                    }
+                    ids.extend(acting.map(|(_, after)| after));
+                }
+                self.sort(&mut ids);
+                pack(global, &ids, &mut successor);
+                emit(&successor, *id, multiplicity);
+            };
+            let Some(action) = *action else {
+                if needs.hold(workspace) {
+                    found(None, 1);
+                }
+                continue;
+            };
+            if !needs.may_hold(workspace) {
+                continue;
+            }
+            for (at, (kind, shape)) in workspace.kinds.iter().zip(&shapes).enumerate() {
+                for step in shape.moves(action) {
+                    if needs.hold_for(shape.own(step), workspace) {
+                        let content = self.packages.get(kind.id);
+                        let after = self.packages.after_move(content, step);
+                        found(Some((at, after)), kind.copies * self.packages.count(content, step));
+                    }
+                }
+            }
         }
-        workspace.candidates = candidates;
+        (workspace.ids, workspace.successor) = (ids, successor);
     }
 }
 
-impl Workspace {
+impl Orbit<'_> {
     /// The loaded state's global word,
-    pub(super) fn global(&self) -> u128 {
-        self.census.global
+    pub(super) fn global_word(workspace: &Workspace) -> u128 {
+        workspace.word
     }
 
     /// the words of its packages,
-    pub(super) fn package_words(&self) -> impl Iterator<Item = u64> + '_ {
-        self.census.packages.iter().map(|package| package.word)
+    pub(super) fn package_words<'w>(&'w self, workspace: &'w Workspace) -> impl Iterator<Item = u64> + 'w {
+        workspace.kinds.iter().map(|kind| self.packages.word(kind.id))
     }
 
     /// and of its CPUs; equal ones are not repeated within a package.
-    pub(super) fn cpu_words(&self) -> impl Iterator<Item = u64> + '_ {
-        self.census.cpus.iter().map(|cpu| cpu.word & WORD)
+    pub(super) fn cpu_words<'w>(&'w self, workspace: &'w Workspace) -> impl Iterator<Item = u64> + 'w {
+        workspace.kinds.iter().flat_map(|kind| self.packages.cpus(kind.id)).map(|(word, _)| word)
     }
 }
 
 #[cfg(test)]
-impl Workspace {
+impl Orbit<'_> {
     /// One of the labelled states that the loaded state stands for.
-    pub(super) fn representative(&self) -> LabelledState {
-        let cpus = |package: &PackageKind| {
-            let kinds = self.census.cpus[package.cpus.clone()].iter();
-            kinds.flat_map(|kind| vec![kind.word & WORD; kind.count as usize]).collect()
+    pub(crate) fn representative(&self, workspace: &Workspace) -> LabelledState {
+        let cpus = |(word, count): (u64, u32)| iter::repeat_n(word, count as usize);
+        let package = |kind: &Kind| {
+            let cpus = self.packages.cpus(kind.id).flat_map(cpus).collect();
+            iter::repeat_n(
+                crate::state::LabelledPackage { word: self.packages.word(kind.id), cpus },
+                kind.copies as usize,
+            )
         };
-        let package = |kind: &PackageKind| {
-            vec![crate::state::LabelledPackage { word: kind.word, cpus: cpus(kind) }; kind.copies as usize]
-        };
-        LabelledState { global: self.census.global, packages: self.census.packages.iter().flat_map(package).collect() }
+        LabelledState { global: workspace.word, packages: workspace.kinds.iter().flat_map(package).collect() }
     }
 }
 

@@ -32,7 +32,7 @@ fn encoded(space: &impl Space, state: &LabelledState) -> Vec<u64> {
 fn representative(space: &Orbit<'_>, packed: &[u64]) -> LabelledState {
     let mut workspace = space.workspace();
     space.load(packed, &mut workspace);
-    workspace.representative()
+    space.representative(&workspace)
 }
 
 /// States of a topology; words of few values, so that CPUs are often equal.

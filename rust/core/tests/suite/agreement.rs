@@ -1,11 +1,13 @@
 //! The orbit space, the concrete space and the witness give the same answer to random questions.
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use tdxexplore_core::program::Program;
 use tdxexplore_core::{Exploration, LabelledState, Monitor, Options, SpaceKind, UBig, explore};
 
 use crate::random::{Shape, question};
 use crate::witness::Witness;
+use crate::{cube, initial};
 
 /// Labelled states above which a random question is passed over; chains of this size are solved exactly.
 const LARGE: usize = 1000;
@@ -89,6 +91,39 @@ fn compare_outcomes(
         }
     }
     Ok(())
+}
+
+/// Three CPUs climb a ladder, none ahead of one that is a step behind. A condition for each step, and one on packages at
+/// the top: more than a word of bits holds.
+#[test]
+fn both_spaces_agree_with_the_witness_on_many_conditions() {
+    const TOP: u64 = 100;
+    let step = |value: u64| {
+        let behind = json!({"over": "cpus", "some": false, "cpu": cube(0x7f, value.wrapping_sub(1) & 0x7f)});
+        json!({
+            "actor": 0, "label": format!("to {}", value + 1), "scope": "cpu",
+            "guard": {"cpu": cube(0x7f, value), "quantified": [behind]},
+            "effect": {"cpu": {"add": [{"offset": 0, "width": 7, "delta": 1}]}}
+        })
+    };
+    let at_top = json!({"over": "packages", "some": true, "cpus": [{"some": true, "cpu": cube(0x7f, TOP)}]});
+    let alone = json!({"over": "packages", "some": false, "cpus": [{"some": true, "cpu": cube(0x7f, TOP - 1)}]});
+    let mut rules: Vec<Value> = (0..TOP).map(step).collect();
+    rules.push(json!({
+        "actor": 0, "label": "follow", "scope": "cpu",
+        "guard": {"cpu": cube(0x7f, TOP), "quantified": [at_top, alone]},
+        "effect": {"cpu": {"set": "0x7f"}}
+    }));
+    let document = json!({
+        "format": 1, "name": "ladder", "widths": {"global": 0, "package": 0, "cpu": 7}, "fields": [],
+        "actors": ["cpu"], "rules": rules,
+        "outcomes": [{"name": "done", "severity": 5, "fatal": false, "when": [{}]}]
+    });
+    let program = crate::program(&document);
+    let initial = initial(&program, &[&[0, 0], &[0]]);
+    let states = Witness::explore(&program, &initial, LARGE).map(|witness| witness.states.len());
+    assert!(states.is_some_and(|states| states > 2 * TOP as usize), "{states:?}");
+    check(&program, &initial, Shape::Free).unwrap();
 }
 
 proptest! {
