@@ -20,6 +20,7 @@ from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError
 from tdxexplore.exploration import Exploration
 from tdxexplore.exploration import check as explore
+from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
 from tdxexplore.question import Question
 
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ if TYPE_CHECKING:
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SCHEMA_VERSION = 1
-_UNITS = {
-    "": 1,
-    "K": 2**10,
-    "M": 2**20,
-    "G": 2**30,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-}
 T = TypeVar("T")
 
 app = App(
@@ -372,23 +361,16 @@ def _pairs(option: str, words: Sequence[str], kind: Callable[[str], T]) -> dict[
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        numbers: list[int] = []
-        for part in text.split(","):
-            first, dash, last = part.partition("-")
-            numbers += range(int(first), int(last) + 1) if dash and first else [int(part)]
+        return whole_numbers(text)
     except ValueError:
-        numbers = []
-    if not numbers:
-        raise BadModel(f"--cpus is `{text}`; write a number, a list or a range, as 4, 2,4 or 2-6")
-    return tuple(numbers)
+        raise BadModel(f"--cpus is `{text}`; write {RANGES}") from None
 
 
 def _bytes(text: str) -> int:
-    digits = text.rstrip("KMGIBkmgib")
-    unit = text[len(digits) :].upper()
-    if not digits.isdecimal() or unit not in _UNITS:
-        raise BadModel(f"--max-memory is `{text}`; write bytes, or a number with K, M or G, as 2G")
-    return int(digits) * _UNITS[unit]
+    try:
+        return memory(text)
+    except ValueError:
+        raise BadModel(f"--max-memory is `{text}`; write {MEMORY}") from None
 
 
 def _writable(folder: Path) -> None:
