@@ -64,6 +64,7 @@ class Column:
         unit: Its unit; 1 for counts and shares, empty for texts.
         text: What it says.
         timing: Whether it depends on the machine or the moment.
+        price: Whether it is a price of the policy: less is better.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Column:
     unit: str
     text: str
     timing: bool = False
+    price: bool = False
 
 
 def _text(name: str, text: str) -> Column:
@@ -162,6 +164,7 @@ QUESTION = tuple(c.name for c in POINT if c.name not in ("point", "digest"))
 """The columns that say what was asked."""
 
 TIMING = tuple(c.name for columns in TABLES.values() for c in columns if c.timing)
+PRICES = tuple(c.name for table in ("runs", "outcomes") for c in TABLES[table] if c.price)
 
 
 def schema(table: str, metadata: Mapping[str, str]) -> pa.Schema:
@@ -239,7 +242,9 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if alone:
-                raise BadDataset(f"{root}: another process writes to this data set; try again when it is done") from None
+                raise BadDataset(
+                    f"{root}: another process writes to this data set; try again when it is done"
+                ) from None
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -353,7 +358,8 @@ class Dataset:
         runs, outcomes = self.scan("runs"), self.scan("outcomes")
         self._one_answer_each(runs)
         key = [c.name for c in POINT]
-        return runs.select(*key, "verdict", "reason").join(outcomes.drop(key[1:]), on="point", how="left")
+        prices = [c.name for c in TABLES["runs"] if c.price]
+        return runs.select(*key, "verdict", "reason", *prices).join(outcomes.drop(key[1:]), on="point", how="left")
 
     def _one_answer_each(self, runs: pl.LazyFrame) -> None:
         twice = runs.group_by(QUESTION).agg(pl.len(), pl.col("version").unique().sort()).filter(pl.col("len") > 1)
@@ -372,7 +378,9 @@ class Dataset:
             paths = sorted(p for p in (self.root / table).rglob("*") if not p.is_dir())
             with ThreadPoolExecutor() as pool:
                 found = list(pool.map(lambda path: _inspect(self.root, table, path), paths))
-            merged = {p: f.path for f in found if isinstance(f, Part) and f.path.name.startswith(MERGED) for p in f.points}
+            merged = {
+                p: f.path for f in found if isinstance(f, Part) and f.path.name.startswith(MERGED) for p in f.points
+            }
             found = [_unless_merged(f, merged) for f in found]
             self._checked[table] = (
                 [f for f in found if isinstance(f, Part)],
@@ -387,36 +395,58 @@ def _unless_merged(found: Part | Skipped, merged: Mapping[str, Path]) -> Part | 
     return found
 
 
+class _Refused(Exception):
+    """A file that is not read, and whether results are lost with it."""
+
+    def __init__(self, reason: str, *, lost: bool) -> None:
+        super().__init__(reason)
+        self.lost = lost
+
+
 def _inspect(root: Path, table: str, path: Path) -> Part | Skipped:
     """Read all of a file, checksums and all, and compare what it says about itself with where it lies."""
-    place = path.relative_to(root / table)
-    keys = [segment.partition("=") for segment in place.parts[:-1]]
-    if tuple(key for key, _, _ in keys) != PARTITION or not _FILE.fullmatch(path.name):
-        return Skipped(path, "not part of a data set", lost=False)
-    partition = {key: unquote(value) for key, _, value in keys}
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            stored = file.schema_arrow
-            about = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
-            if "tdxexplore.table" not in about:
-                return Skipped(path, "a Parquet file, but not of tdxexplore", lost=False)
-            expected = {"schema_version": str(SCHEMA_VERSION), "table": table, **partition}
-            if not path.name.startswith(MERGED):
-                expected["point"] = path.stem
-            for key, value in expected.items():
-                if about.get(f"tdxexplore.{key}") != value:
-                    given = about.get(f"tdxexplore.{key}")
-                    return Skipped(path, f"its {key} is `{given}`, and `{value}` belongs here", lost=True)
-            if not stored.equals(schema(table, {}), check_metadata=False):
-                return Skipped(path, f"its columns are not those of table `{table}`", lost=True)
-            points: set[str] = set()
-            for group in range(file.num_row_groups):
-                points.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
-    except (OSError, ValueError, pa.ArrowException, UnicodeDecodeError) as error:
-        return Skipped(path, f"damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}", lost=True)
+        partition = _partition(path.relative_to(root / table))
+        points = _points(path, table, partition)
+    except _Refused as refused:
+        return Skipped(path, str(refused), refused.lost)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        what = (str(error) or type(error).__name__).splitlines()[0]
+        return Skipped(path, f"damaged: {what}", lost=True)
+    return Part(path, partition["policy"], partition["module"], points)
+
+
+def _points(path: Path, table: str, partition: Mapping[str, str]) -> tuple[str, ...]:
+    points: set[str] = set()
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        _compare(file.schema_arrow, table, partition, path.name)
+        for group in range(file.num_row_groups):
+            points.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
     if not path.name.startswith(MERGED) and not points <= {path.stem}:
-        return Skipped(path, "it holds rows of another point", lost=True)
-    return Part(path, partition["policy"], partition["module"], tuple(sorted(points)))
+        raise _Refused("it holds rows of another point", lost=True)
+    return tuple(sorted(points))
+
+
+def _partition(place: Path) -> dict[str, str]:
+    keys = [segment.partition("=") for segment in place.parts[:-1]]
+    if tuple(key for key, _, _ in keys) != PARTITION or not _FILE.fullmatch(place.name):
+        raise _Refused("not part of a data set", lost=False)
+    return {key: unquote(value) for key, _, value in keys}
+
+
+def _compare(stored: pa.Schema, table: str, partition: Mapping[str, str], name: str) -> None:
+    about = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
+    if "tdxexplore.table" not in about:
+        raise _Refused("a Parquet file, but not of tdxexplore", lost=True)
+    expected = {"schema_version": str(SCHEMA_VERSION), "table": table, **partition}
+    if not name.startswith(MERGED):
+        expected["point"] = name.removesuffix(".parquet")
+    for key, value in expected.items():
+        given = about.get(f"tdxexplore.{key}")
+        if given != value:
+            raise _Refused(f"its {key} is `{given}`, and `{value}` belongs here", lost=True)
+    if not stored.equals(schema(table, {}), check_metadata=False):
+        raise _Refused(f"its columns are not those of table `{table}`", lost=True)
 
 
 def _polars(kind: pa.DataType) -> type[pl.DataType]:
@@ -450,7 +480,9 @@ def compact(root: Path) -> tuple[int, int]:
         data = Dataset(root)
         before = sum(len(data.parts(table)) for table in TABLES)
         if data.skipped:
-            raise BadDataset(f"{data.skipped[0].path}: {data.skipped[0].reason}; remove it, or sweep again, then compact")
+            raise BadDataset(
+                f"{data.skipped[0].path}: {data.skipped[0].reason}; remove it, or sweep again, then compact"
+            )
         incomplete = data.scan("runs").filter(pl.col("verdict") == "incomplete").select("point").collect()
         single = set(incomplete["point"])
         done = _done(data)

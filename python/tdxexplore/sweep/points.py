@@ -41,8 +41,10 @@ class Point:
 
     @property
     def id(self) -> str:
-        """What decides the rows of this point, as 32 hex digits of BLAKE2b: the question with the digest of its model, the
-        version of tdxexplore, and the settings but for the limits, which decide only how far an incomplete search goes.
+        """A stable hash of everything that decides the rows: 32 hex digits of BLAKE2b.
+
+        These are the question with the digest of its model, the version of tdxexplore, and the settings but for the limits,
+        which decide only how far an incomplete search goes.
         """
         return _id(self)
 

@@ -51,6 +51,7 @@ class Plan:
         impossible: How many combinations do not exist.
         pending: The points that the data set does not hold.
         sizes: About how many states each pending point stores.
+        incomplete: Points that the data set holds and these limits would cut short again.
         skipped: Files in the data set that are not read.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     impossible: int
     pending: tuple[Point, ...]
     sizes: tuple[float, ...]
+    incomplete: int
     skipped: tuple[dataset.Skipped, ...]
 
     @property
@@ -99,6 +101,7 @@ class Summary:
     Attributes:
         total: Points of the sweep.
         before: Points that were in the data set already.
+        incomplete: Points that are in the data set and incomplete.
         finished: Points that this run added.
         verdicts: How many of these got each verdict.
         explored: States that this run stored.
@@ -110,6 +113,7 @@ class Summary:
 
     total: int
     before: int
+    incomplete: int
     finished: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     explored: int = 0
@@ -132,7 +136,9 @@ def plan(spec: Spec, out: Path) -> Plan:
     done = _done(grid.points, runs, spec, out)
     pending = tuple(point for point in grid.points if point.id not in done)
     sizes = tuple(estimate(point) for point in pending)
-    return Plan(grid.points, grid.excluded, grid.impossible, pending, sizes, tuple(skipped))
+    here = {point.id for point in grid.points} & done
+    incomplete = len(runs.filter(pl.col("point").is_in(here) & (pl.col("verdict") == "incomplete")))
+    return Plan(grid.points, grid.excluded, grid.impossible, pending, sizes, incomplete, tuple(skipped))
 
 
 def _done(points: Sequence[Point], runs: pl.DataFrame, spec: Spec, out: Path) -> set[str]:
@@ -162,7 +168,7 @@ def sweep(
     executor: Executor | None = None,
     threads: int | None = None,
     report: Callable[[Progress], object] | None = None,
-    planned: Plan | None = None,
+    warn: Callable[[dataset.Skipped], object] | None = None,
 ) -> Summary:
     """Explore the points of a sweep that its data set does not hold.
 
@@ -174,7 +180,7 @@ def sweep(
         threads: In process: threads in all; default: all that this process may use. On an executor: threads of each point;
             default 1.
         report: Called after each point, and about twice a second.
-        planned: The plan of `spec` and `out`, when it is known already.
+        warn: Called for each file in the data set that is not read.
 
     Returns:
         What was done. After Ctrl-C, what was finished until then; it is in the data set.
@@ -185,8 +191,11 @@ def sweep(
         OSError: The data set cannot be written; what was finished stays.
     """
     with dataset.writing(out):
-        todo = planned or plan(spec, out)
-        summary = Summary(len(todo.points), len(todo.points) - len(todo.pending))
+        todo = plan(spec, out)
+        if warn is not None:
+            for skipped in todo.skipped:
+                warn(skipped)
+        summary = Summary(len(todo.points), len(todo.points) - len(todo.pending), todo.incomplete)
         run = _Run(out, origin(spec), todo, summary, report)
         cores = threads or len(os.sched_getaffinity(0))
         try:
@@ -273,6 +282,7 @@ class _Run:
         else:
             summary.finished += 1
             summary.explored += result["explored"]
+            summary.incomplete += result["verdict"] == "incomplete"
             summary.verdicts[result["verdict"]] = summary.verdicts.get(result["verdict"], 0) + 1
         self._tell(point, result)
 

@@ -318,7 +318,7 @@ def _flag(table: _Table, key: str) -> bool:
     return value
 
 
-def _positive(table: _Table, key: str, kind: type[int] | type[float]) -> int | float:
+def _positive(table: _Table, key: str, kind: type[int | float]) -> int | float:
     value = table.values[key]
     numbers = (int,) if kind is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, numbers) or not 0 < value <= _MOST:
