@@ -362,7 +362,7 @@ def analyze(
         "--diff": lambda: analysis.differences(data.answers, opened[-1].answers),
         "--rank": lambda: analysis.ranking(data.answers, _module(asked.rank, data), fail_on),
     }
-    frame = questions[option]().collect()
+    frame = data.collect(questions[option]())
     skipped = [s for each in opened for s in each.skipped]
     _warn(skipped)
     if table is not None:
@@ -480,14 +480,14 @@ def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
 
 def _outcome(name: str | None, data: Dataset) -> str | None:
     """An outcome that the data set has; None for all."""
-    known = data.scan("outcomes").select("outcome").unique().collect()["outcome"].to_list()
+    known = data.collect(data.scan("outcomes").select("outcome").unique())["outcome"].to_list()
     if name != "all" and name not in known:
         raise BadModel(f"--smallest is `{name}`; {suggest(str(name), ['all', *known])}")
     return None if name == "all" else name
 
 
 def _module(name: str | None, data: Dataset) -> str:
-    known = data.scan("runs").select("module").unique().collect()["module"].to_list()
+    known = data.collect(data.scan("runs").select("module").unique())["module"].to_list()
     if name not in known:
         raise BadModel(f"--rank is `{name}`; {suggest(str(name), known)}")
     return str(name)

@@ -346,6 +346,22 @@ class Dataset:
         frame = pl.scan_parquet(paths, hive_partitioning=True, hive_schema=partition, glob=False)
         return frame.select(columns)
 
+    def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        """The rows of a query on this data set.
+
+        Raises:
+            BadDataset: Polars cannot read a file that pyarrow can: its footer, which has no checksum, is damaged.
+        """
+        try:
+            return frame.collect()
+        except pl.exceptions.PolarsError as error:
+            for part in (part for parts, _ in self._checked.values() for part in parts):
+                try:
+                    pl.read_parquet(part.path, glob=False)
+                except pl.exceptions.PolarsError as damage:
+                    raise BadDataset(f"{part.path}: damaged: {str(damage).splitlines()[0]}; remove it") from error
+            raise
+
     @cached_property
     def answers(self) -> pl.LazyFrame:
         """A row for each point and outcome, with the verdict and reason of its run: what the analysis reads.
@@ -363,7 +379,7 @@ class Dataset:
 
     def _one_answer_each(self, runs: pl.LazyFrame) -> None:
         twice = runs.group_by(QUESTION).agg(pl.len(), pl.col("version").unique().sort()).filter(pl.col("len") > 1)
-        found = twice.sort(QUESTION).collect()
+        found = self.collect(twice.sort(QUESTION))
         if len(found):
             row = found.row(0, named=True)
             about = " ".join(f"{name}={row[name]}" for name in QUESTION if row[name] != "")
@@ -483,8 +499,8 @@ def compact(root: Path) -> tuple[int, int]:
             raise BadDataset(
                 f"{data.skipped[0].path}: {data.skipped[0].reason}; remove it, or sweep again, then compact"
             )
-        incomplete = data.scan("runs").filter(pl.col("verdict") == "incomplete").select("point").collect()
-        single = set(incomplete["point"])
+        incomplete = data.scan("runs").filter(pl.col("verdict") == "incomplete").select("point")
+        single = set(data.collect(incomplete)["point"])
         done = _done(data)
         new = root / _COMPACTING / "new"
         try:
@@ -556,5 +572,5 @@ def held(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:
         ]
     data = Dataset(root)
     done = _done(data)
-    runs = data.scan("runs").collect().filter(pl.col("point").is_in(done))
+    runs = data.collect(data.scan("runs")).filter(pl.col("point").is_in(done))
     return runs, data.skipped

@@ -171,7 +171,7 @@ def print_table(frame: pl.DataFrame) -> None:
     for name, dtype in shown.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
     for row in shown.iter_rows(named=True):
-        table.add_row(*(_value(name, value) for name, value in row.items()))
+        table.add_row(*(_value(value) for value in row.values()))
     console().print(table)
 
 
@@ -190,7 +190,7 @@ def _varies(frame: pl.DataFrame, column: str) -> bool:
     return column in frame.columns and frame[column].n_unique() > 1
 
 
-def _value(name: str, value: object) -> Text:
+def _value(value: object) -> Text:
     if value is None:
         return Text("-")
     if isinstance(value, float):
@@ -218,7 +218,7 @@ def _pivot(
     for key, rows in frame.group_by(down, maintain_order=True):
         cells = {row[across]: cell(row) for row in rows.iter_rows(named=True)}
         names = ["" if key[0] == before else str(key[0]), *map(str, key[1:])]
-        ends = [] if last is None else [_value(last, rows[last][0])]
+        ends = [] if last is None else [_value(rows[last][0])]
         table.add_row(
             *names, *(cells.get(c, Text("")) for c in (sorted(columns) if across == "cpus" else columns)), *ends
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.sweep.spec import Box, Spec
+    from tdxexplore.tdx.policy import Policy
 
 _PROBE_STEPS = (0, 1, 2, 4, 7)
 _PROBE_STATES = 50_000
@@ -46,7 +47,7 @@ class Point:
         These are the question with the digest of its model, the version of tdxexplore, and the settings but for the limits,
         which decide only how far an incomplete search goes.
         """
-        return _id(self)
+        return _id(self.question.policy_class(), self, __version__)  # type: ignore[arg-type] # see Question.compile
 
     def to_task(self) -> dict[str, Any]:
         """As plain data, for another process or machine."""
@@ -144,9 +145,9 @@ def _inside(question: Question, box: Box) -> bool:
 
 
 @lru_cache(maxsize=1 << 17)
-def _id(point: Point) -> str:
+def _id(_: type[Policy], point: Point, version: str) -> str:
     how = {name: value for name, value in asdict(point.settings).items() if name not in LIMITS}
-    text = json.dumps([point.question.key(), how, __version__], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([point.question.key(), how, version], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -209,6 +209,7 @@ def sweep(
                         run.on(pool, indices, threads=cores // workers, stop=run.stop)
         except KeyboardInterrupt:
             summary.interrupted = True
+            run.last_ones()
         summary.seconds = run.elapsed
         return summary
 
@@ -227,6 +228,7 @@ class _Run:
         self.out, self.about, self.todo, self.summary, self.report = out, about, todo, summary, report
         self.started = time.monotonic()
         self.stop = threading.Event()
+        self.running: dict[Future[dict[str, Any]], int] = {}
         self.left = self.weight = sum(size + _OVERHEAD for size in todo.sizes)
 
     @property
@@ -238,7 +240,7 @@ class _Run:
     ) -> None:
         """Run points; on Ctrl-C, or when the data set cannot be written, give back what has not begun."""
         waiting = deque(indices)
-        running: dict[Future[dict[str, Any]], int] = {}
+        running = self.running
         ended: SimpleQueue[Future[dict[str, Any]]] = SimpleQueue()
         call = run_point if stop is None else partial(run_point, stop=stop)  # an event does not travel
         try:
@@ -265,6 +267,12 @@ class _Run:
             for future in running:
                 future.cancel()
             raise
+
+    def last_ones(self) -> None:
+        """Count the points that were finished while the sweep was given up."""
+        for future, index in self.running.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._count(index, future)
 
     def _count(self, index: int, future: Future[dict[str, Any]]) -> None:
         try:
