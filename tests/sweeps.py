@@ -44,5 +44,5 @@ def rows(root: Path) -> dict[str, pl.DataFrame]:
 
 
 def bytes_of(root: Path) -> dict[str, bytes]:
-    """The sorted tables as bytes."""
-    return {name: frame.write_ipc(None).getvalue() for name, frame in rows(root).items()}
+    """The sorted tables as bytes; as text, because Arrow has several forms of one column."""
+    return {name: frame.write_ndjson().encode() for name, frame in rows(root).items()}

@@ -2,7 +2,8 @@
 
 Most read the *answers*: a row for each point and outcome with the verdict of its run (`answers`). A *question* is a module
 kind, scenario, budgets, packages and CPU count; a *policy* is its name with its knobs. Incomplete searches are shown where a
-row is a single search, and left out where searches are compared or summed up: they know only what they saw so far.
+row is a single search, and left out where searches are compared or summed up: they know only what they saw so far. Floats
+are summed in a fixed order, as the order of rows within a group is not.
 
 Example:
     >>> from pathlib import Path
@@ -30,7 +31,8 @@ SERIES = (*POLICY, *QUESTION[:-1])
 KEY = (*SERIES, "cpus")
 
 _BADNESS = list(reversed(range(len(SEVERITIES))))
-_SAME = 1e-9  # shares and probabilities are sums of floats
+_SAME = 1e-9  # relative: shares and probabilities are sums of floats, and may be as small as 1e-30
+_DIGITS = 9
 
 
 def answers(root: Path) -> pl.LazyFrame:
@@ -91,23 +93,38 @@ def domination(answers: pl.LazyFrame, fail_on: str = "S3", prices: Sequence[str]
         present = answers.collect_schema().names()
         prices = [name for name in PRICES if name in present]
     objectives = ["badness", "bad_share", "bad_probability", *prices]
-    points = _points(answers, fail_on, prices).select(*POLICY, *QUESTION, *objectives)
-    other = points.rename({name: f"other_{name}" for name in (*POLICY, *objectives)})
-    less = [pl.col(o) < pl.col(f"other_{o}") - _SAME for o in objectives]
-    more = [pl.col(o) > pl.col(f"other_{o}") + _SAME for o in objectives]
+    points = _points(answers, fail_on, prices)
+    # Numbers instead of names: there are as many pairs as points times policies.
+    names, modules = (points.select(key).unique().sort(key).with_row_index("number") for key in (POLICY, ("module",)))
+    slim = (
+        points.with_columns(pl.struct(QUESTION).rank("dense").alias("question"))
+        .join(names.rename({"number": "one"}), on=POLICY)
+        .join(modules.rename({"number": "kind"}), on="module")
+        .select("question", "kind", "one", *objectives)
+    )
+    other = slim.select("question", pl.col("one").alias("two"), *(pl.col(o).alias(f"other_{o}") for o in objectives))
+    less = [pl.col(o) < pl.col(f"other_{o}") * (1 - _SAME) for o in objectives]
+    more = [pl.col(o) * (1 - _SAME) > pl.col(f"other_{o}") for o in objectives]
     better, worse = pl.any_horizontal(*less).fill_null(value=False), pl.any_horizontal(*more).fill_null(value=False)
-    pair = ("module", *POLICY, *(f"other_{name}" for name in POLICY))
-    return (
-        points.join(other, on=QUESTION)
-        .filter((pl.col("policy") != pl.col("other_policy")) | (pl.col("knobs") != pl.col("other_knobs")))
-        .with_columns(better=better, worse=worse)
-        .group_by(pair)
+    pairs = (
+        slim.join(other, on="question")
+        .filter(pl.col("one") != pl.col("two"))
+        .select("kind", "one", "two", better=better, worse=worse)
+        .group_by("kind", "one", "two")
         .agg(
-            questions=pl.len(),
-            better=(pl.col("better") & ~pl.col("worse")).sum(),
-            worse=(pl.col("worse") & ~pl.col("better")).sum(),
-            mixed=(pl.col("worse") & pl.col("better")).sum(),
+            questions=pl.len().cast(pl.Int64),
+            better=(pl.col("better") & ~pl.col("worse")).sum().cast(pl.Int64),
+            worse=(pl.col("worse") & ~pl.col("better")).sum().cast(pl.Int64),
+            mixed=(pl.col("worse") & pl.col("better")).sum().cast(pl.Int64),
         )
+    )
+    pair = ("module", *POLICY, *(f"other_{name}" for name in POLICY))
+    second = names.rename({name: f"other_{name}" for name in POLICY})
+    return (
+        pairs.join(names, left_on="one", right_on="number")
+        .join(second, left_on="two", right_on="number")
+        .join(modules, left_on="kind", right_on="number")
+        .select(*pair, "questions", "better", "worse", "mixed")
         .with_columns(dominates=(pl.col("worse") == 0) & (pl.col("mixed") == 0) & (pl.col("better") > 0))
         .sort(pair)
     )
@@ -122,7 +139,7 @@ def cost(runs: pl.LazyFrame) -> pl.LazyFrame:
         and ``seconds ~ cpus^a`` on logarithms, and ``r_squared`` of the first. They are null with fewer than two counts.
     """
     figures = ("explored", "generated", "seconds", "peak_memory_bytes")
-    x, states, seconds = (pl.col(name).log() for name in ("cpus", "explored", "seconds"))
+    x, states, seconds = (pl.col(name).sort_by("cpus").log() for name in ("cpus", "explored", "seconds"))
     several = pl.col("cpus").n_unique() > 1
 
     def fitted(value: pl.Expr) -> pl.Expr:
@@ -185,7 +202,7 @@ def differences(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
 
     def differs(name: str) -> pl.Expr:
         if name in real:
-            near = (pl.col(name) - pl.col(f"{name}_new")).abs() <= _SAME
+            near = (pl.col(name) - pl.col(f"{name}_new")).abs() <= _SAME * pl.max_horizontal(name, f"{name}_new")
             return ~(near | (pl.col(name).is_null() & pl.col(f"{name}_new").is_null())).fill_null(value=False)
         return pl.col(name).ne_missing(pl.col(f"{name}_new"))
 
@@ -246,17 +263,20 @@ def ranking(answers: pl.LazyFrame, module: str, fail_on: str = "S3") -> pl.LazyF
         .group_by(POLICY)
         .agg(incomplete=pl.len().cast(pl.Int64))
     )
-    counts = [(pl.col("badness") == b).sum().cast(pl.Int64).alias(s) for s, b in zip(SEVERITIES, _BADNESS, strict=True)]
-    means = [pl.col(name).mean() for name in ("bad_share", "bad_probability")]
+    worst = zip(SEVERITIES, _BADNESS, strict=True)
+    counts = [(pl.col("badness") == badness).sum().cast(pl.Int64).alias(severity) for severity, badness in worst]
+    means = [pl.col(name).sort_by(QUESTION).mean() for name in ("bad_share", "bad_probability")]
     found = (
-        points.join(common, on=QUESTION, how="semi").group_by(POLICY).agg(pl.len().alias("questions"), *counts, *means)
+        points.join(common, on=QUESTION, how="semi")
+        .group_by(POLICY)
+        .agg(pl.len().cast(pl.Int64).alias("questions"), *counts, *means)
     )
     order = [*SEVERITIES[:-1], "bad_share"]
     return (
         policies.join(found, on=POLICY, how="left")
         .join(incomplete, on=POLICY, how="left")
         .with_columns(pl.col("questions", "incomplete", *SEVERITIES).fill_null(0))
-        .with_columns(pl.col("bad_share").round(9))
+        .with_columns(pl.col("bad_share", "bad_probability").round_sig_figs(_DIGITS))
         .with_columns(place=pl.struct(order).rank("min").cast(pl.Int64))
         .select("place", *POLICY, "questions", *SEVERITIES, "bad_share", "bad_probability", "incomplete")
         .sort("place", *POLICY)
@@ -269,7 +289,11 @@ def _points(answers: pl.LazyFrame, fail_on: str, prices: Sequence[str] = ()) -> 
     badness = pl.col("severity").replace_strict(SEVERITIES, _BADNESS, return_dtype=pl.Int64)
 
     def total(name: str) -> pl.Expr:
-        return pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).filter(bad).sum())
+        return (
+            pl.when(pl.col(name).is_null().any())
+            .then(None)
+            .otherwise(pl.col(name).sort_by("rank").filter(bad.sort_by("rank")).sum())
+        )
 
     return (
         answers.filter(pl.col("verdict") != "incomplete")
