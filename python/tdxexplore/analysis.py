@@ -93,7 +93,7 @@ def domination(answers: pl.LazyFrame, fail_on: str = "S3", prices: Sequence[str]
         present = answers.collect_schema().names()
         prices = [name for name in PRICES if name in present]
     objectives = ["badness", "bad_share", "bad_probability", *prices]
-    points = _points(answers, fail_on, prices)
+    points = _points(answers, fail_on, prices).cache()
     # Numbers instead of names: there are as many pairs as points times policies.
     names, modules = (points.select(key).unique().sort(key).with_row_index("number") for key in (POLICY, ("module",)))
     slim = (

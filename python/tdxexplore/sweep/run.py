@@ -303,6 +303,9 @@ class _Run:
         self.report(Progress(done, self.summary.total, self.summary.explored, self.elapsed, eta, last, result))
 
 
+_RECORDING = threading.Lock()  # importing and recording a policy is for one thread at a time; exploring is not
+
+
 class _Stopped(Exception):
     """The sweep was given up while this point ran."""
 
@@ -327,7 +330,9 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
             raise _Stopped
 
     try:
-        point = Point.from_task(task)
+        with _RECORDING:
+            point = Point.from_task(task)
+            point.question.compile()
         if point.id != task["id"]:
             return {"error": "the worker has another model or version than the sweep", "internal": False}
         q = point.question
