@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,6 @@ import pytest
 
 from sweeps import bytes_of, spec_file
 from tdxexplore import cli
-from tdxexplore.dataset import Dataset
 from tdxexplore.sweep import load, sweep
 from tdxexplore.sweep.cluster import dask
 
@@ -78,14 +79,25 @@ def test_both_workers_are_killed_half_way_and_the_rows_are_the_same(tmp_path: Pa
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
-def test_a_local_cluster_from_the_command_line(tmp_path: Path) -> None:
-    small = "[grid]\npolicy = 'v19'\nmodule = 'strict'\nscenario = 'late-online'\ncpus = '2-5'\n"
-    words = ["sweep", str(spec_file(tmp_path, small)), "--out", str(tmp_path / "out"), "--dask", "local"]
-    done = subprocess.run([sys.executable, "-m", "tdxexplore", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("4 of 4 points")
-    assert done.stderr == ""
-    assert len(Dataset(tmp_path / "out").parts("runs")) == 4
+def test_a_local_cluster_from_the_command_line_and_ctrl_c(tmp_path: Path) -> None:
+    words = ["sweep", str(spec_file(tmp_path, GRID)), "--out", str(tmp_path / "out"), "--dask", "local", "--verbose"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tdxexplore", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(f"[1/{POINTS}] tdxexplore check")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"of {POINTS} points" in out
+    assert all(line.startswith("[") for line in err.splitlines()), err
+    assert sweep(load(spec_file(tmp_path, GRID)), tmp_path / "out").before >= 1
+    sweep(load(spec_file(tmp_path, GRID)), tmp_path / "alone")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(

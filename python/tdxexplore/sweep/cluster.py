@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import contextmanager
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from tdxexplore.errors import TdxExploreError
@@ -14,6 +17,19 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _PATIENCE = "10s"
+
+
+@contextmanager
+def _children_ignore_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal; the parent alone decides what it means."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -32,10 +48,11 @@ def dask(address: str) -> Iterator[Executor]:
         raise TdxExploreError("--dask needs the extra `dask`: pip install 'tdxexplore[dask]'") from None
     if address == LOCAL:
         cores = len(os.sched_getaffinity(0))
-        with (
-            LocalCluster(n_workers=cores, threads_per_worker=1, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
+        with ExitStack() as stack:
+            with _children_ignore_ctrl_c():
+                quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+                cluster = stack.enter_context(LocalCluster(n_workers=cores, threads_per_worker=1, **quiet))
+            client = stack.enter_context(Client(cluster))
             yield client.get_executor(pure=False)
         return
     try:
