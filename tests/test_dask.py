@@ -91,10 +91,9 @@ def test_a_local_cluster_from_the_command_line_and_ctrl_c(tmp_path: Path) -> Non
     assert process.stderr is not None
     assert process.stderr.readline().startswith(f"[1/{POINTS}] tdxexplore check")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"of {POINTS} points" in out
-    assert all(line.startswith("[") for line in err.splitlines()), err
     assert sweep(load(spec_file(tmp_path, GRID)), tmp_path / "out").before >= 1
     sweep(load(spec_file(tmp_path, GRID)), tmp_path / "alone")
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")

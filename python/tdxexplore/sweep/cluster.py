@@ -48,6 +48,8 @@ def dask(address: str) -> Iterator[Executor]:
         raise TdxExploreError("--dask needs the extra `dask`: pip install 'tdxexplore[dask]'") from None
     if address == LOCAL:
         cores = len(os.sched_getaffinity(0))
+        for noisy in ("distributed", "tornado.application"):  # what they say while a cluster closes helps nobody
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         with ExitStack() as stack:
             with _children_ignore_ctrl_c():
                 quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
