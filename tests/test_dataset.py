@@ -117,7 +117,9 @@ def test_polars_duckdb_and_pandas_read_it_alone(copy: Path, *, compacted: bool) 
             pl.scan_parquet(copy / table, hive_partitioning=True).select(names).collect().sort(names).equals(expected)
         )
         query = f"select {', '.join(names)} from read_parquet('{glob}', hive_partitioning=true)"
-        assert pl.DataFrame(duckdb.execute(query).to_arrow_table()).sort(names).equals(expected)
+        relation = duckdb.sql(query)
+        assert relation is not None
+        assert pl.DataFrame(relation.to_arrow_table()).sort(names).equals(expected)
         frame = pd.read_parquet(copy / table)
         assert sorted(frame.columns) == sorted(names)
         figures = [c.name for c in columns if c.type in (pa.int64(), pa.float64())]

@@ -530,7 +530,7 @@ def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[s
         else:
             by_partition.setdefault((part.policy, part.module), []).append(part)
     for (policy, module), parts in by_partition.items():
-        files = [pq.read_table(p.path, partitioning=None, page_checksum_verification=True) for p in parts]
+        files = [_read(part.path) for part in parts]
         origins = sorted({json.dumps(o, sort_keys=True) for f in files for o in _origins(f.schema.metadata)})
         bare = [f.replace_schema_metadata(None).cast(schema(table, {}).remove_metadata()) for f in files]
         rows = pl.DataFrame(pa.concat_tables(bare)).filter(pl.col("point").is_in(merged))
@@ -539,6 +539,11 @@ def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[s
         name = f"{MERGED}{hashlib.blake2b(points.encode(), digest_size=16).hexdigest()}.parquet"
         about = {"origins": f"[{', '.join(origins)}]"}
         _write(new, table, {"policy": policy, "module": module}, name, rows.to_arrow(), about)
+
+
+def _read(path: Path) -> pa.Table:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read(use_threads=False)
 
 
 def _origins(metadata: Mapping[bytes, bytes]) -> list[dict[str, str]]:
