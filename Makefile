@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-engine callgrind peers clean
+.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-analysis bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
@@ -51,6 +51,10 @@ bench-scaling: $(VENV)/bench
 
 bench-startup: $(VENV)/installed
 	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py
+
+# Questions to a data set of 100,000 points.
+bench-analysis: $(VENV)/installed
+	$(BIN)/python benches/analysis.py
 
 bench-engine:
 	cargo bench --locked --package tdxexplore-core --features bench --bench engine

@@ -127,9 +127,10 @@ def test_the_commands_of_the_readme_run(
 ) -> None:
     monkeypatch.chdir(ROOT)
     commands = re.findall(r"^tdxexplore ([^#\n]*)", README, flags=re.MULTILINE)
-    assert len(commands) >= 6
+    assert len(commands) >= 15
+    folders = {"results": str(tmp_path / "results"), "data": str(tmp_path / "data")}
     for command in commands:
-        words = command.replace("--out results", f"--out {tmp_path}").split()
+        words = [folders.get(word, word) for word in command.split()]
         assert run(words) in (0, 1), command
     assert capsys.readouterr().err == ""
 

@@ -9,7 +9,8 @@ import json
 import os
 import sys
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
@@ -17,31 +18,25 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from tdxexplore._version import __version__
-from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError
+from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError, suggest
 from tdxexplore.exploration import Exploration
 from tdxexplore.exploration import check as explore
+from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
 from tdxexplore.question import Question
 from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
+    from tdxexplore.dataset import Dataset, Skipped
+    from tdxexplore.sweep.run import Plan
+    from tdxexplore.sweep.spec import Spec
     from tdxexplore.tdx.world import ModuleKind
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SCHEMA_VERSION = 1
-_UNITS = {
-    "": 1,
-    "K": 2**10,
-    "M": 2**20,
-    "G": 2**30,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-}
 T = TypeVar("T")
 
 app = App(
@@ -227,12 +222,160 @@ def compare(
         rows = comparison.matrix.to_dicts()
         print(json.dumps({"schema_version": SCHEMA_VERSION, "complete": comparison.complete, "matrix": rows}, indent=2))  # noqa: T201
     else:
-        from tdxexplore.render.text import print_comparison, print_trace  # noqa: PLC0415
+        from tdxexplore.render.text import print_matrix, print_trace  # noqa: PLC0415
 
-        print_comparison(comparison)
+        print_matrix(comparison.matrix)
         if (worst := comparison.worst) is not None and worst.worst is not None:
             print_trace(worst.traces[worst.worst], worst, f"the worst cell: shortest trace to {worst.worst}")
     return _code(comparison.explorations)
+
+
+@app.command
+def sweep(
+    spec: Path,
+    *,
+    out: Path,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dask: str | None = None,
+    threads: int | None = None,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Explore the points of a sweep file into a data set; run again, it continues. Exits with 3 if a limit cut one short.
+
+    Args:
+        spec: The sweep file, TOML; `tdxexplore.sweep.spec` describes it.
+        out: The data set: a folder.
+        dry_run: Say how many points there are, the largest, and what is done; explore nothing.
+        dask: Run on a Dask scheduler, as tcp://host:8786, or on a cluster of local processes: local.
+        threads: Threads in all, default all; with --dask threads of each point, default 1.
+        verbose: A line a point.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    from tdxexplore.sweep.run import plan  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.sweep.run import sweep as explore_points  # noqa: PLC0415
+    from tdxexplore.sweep.spec import load  # noqa: PLC0415
+
+    if threads is not None and threads < 1:
+        raise BadModel(f"--threads is {threads}; at least 1 is needed")
+    checked = load(spec)
+    if dry_run:
+        planned = plan(checked, out)
+        _warn(planned.skipped)
+        return _print_plan(checked, planned, out, as_json=as_json)
+    from tdxexplore.render.progress import sweeping  # noqa: PLC0415
+
+    watched = sys.stderr.isatty() and not quiet and not as_json
+    with sweeping(quiet=not watched, verbose=verbose) as report, _executor(dask) as executor:
+        summary = explore_points(
+            checked, out, executor=executor, threads=threads, report=report, warn=lambda skipped: _warn([skipped])
+        )
+    if as_json:
+        fields = ("total", "before", "finished", "incomplete", "verdicts", "explored", "seconds", "interrupted")
+        failed = [{"command": p.question.command("check"), "error": e} for p, e in summary.failed]
+        document = {"schema_version": SCHEMA_VERSION, **{f: getattr(summary, f) for f in fields}, "failed": failed}
+        print(json.dumps(document, indent=2))  # noqa: T201 -- the result
+    else:
+        from tdxexplore.render.text import print_summary  # noqa: PLC0415
+
+        print_summary(summary, out)
+    for point, error in summary.failed:
+        _complain(f"{point.question.command('check')}: {error}", USAGE)
+    if summary.interrupted:
+        return INTERRUPTED
+    if summary.failed:
+        return INTERNAL if summary.internal else USAGE
+    return INCOMPLETE if summary.incomplete else HOLDS
+
+
+@app.command
+def compact(out: Path) -> int:
+    """Merge the files of a data set: one a table and partition instead of one a point.
+
+    Args:
+        out: The data set.
+    """
+    from tdxexplore.dataset import compact as merge  # noqa: PLC0415 -- keeps the others quick
+
+    before, after = merge(out)
+    print(f"{out}: {before:,} files became {after:,}")  # noqa: T201 -- the result
+    return HOLDS
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to a data set.
+
+    Attributes:
+        worst: The worst outcome at each point.
+        dominates: Which policy dominates which, by severity, share of interleavings, probability and price.
+        cost: Stored states against the CPU count, and the exponent of their growth.
+        smallest: The smallest CPU count at which an outcome appears: its name, or all.
+        diff: What is different in another data set, as of a newer version.
+        rank: The policies ranked for a module kind.
+    """
+
+    worst: Annotated[bool, Parameter(negative="")] = False
+    dominates: Annotated[bool, Parameter(negative="")] = False
+    cost: Annotated[bool, Parameter(negative="")] = False
+    smallest: str | None = None
+    diff: Path | None = None
+    rank: str | None = None
+
+    def option(self) -> str:
+        """The one that was given."""
+        given = [f"--{f.name}" for f in fields(self) if getattr(self, f.name) not in (None, False)]
+        if len(given) != 1:
+            allowed = ", ".join(f"--{f.name}" for f in fields(self))
+            raise BadModel(f"given: {' '.join(given) or 'no question'}; one question is needed of: {allowed}")
+        return given[0]
+
+
+@app.command
+def analyze(
+    out: Path,
+    *,
+    asked: Asked = Asked(),
+    fail_on: Literal["S0", "S1", "S2", "S3", "S4"] = "S3",
+    table: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Ask a data set one question. Exits with 3 if damaged files were left out.
+
+    Args:
+        out: The data set.
+        fail_on: The least severe outcome that counts as bad: S0 to S4.
+        table: Write the whole table there, as .parquet or .csv.
+        as_json: Print one JSON document.
+    """
+    from tdxexplore import analysis  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.dataset import Dataset  # noqa: PLC0415
+    from tdxexplore.render import text  # noqa: PLC0415
+
+    option = asked.option()
+    opened = [Dataset(folder) for folder in (out, asked.diff) if folder is not None]
+    data = opened[0]
+    questions: dict[str, Callable[[], Any]] = {
+        "--worst": lambda: analysis.worst(data.answers),
+        "--dominates": lambda: analysis.domination(data.answers, fail_on).filter("dominates"),
+        "--cost": lambda: analysis.cost(data.scan("runs")),
+        "--smallest": lambda: analysis.smallest(data.answers, _outcome(asked.smallest, data)),
+        "--diff": lambda: analysis.differences(data.answers, opened[-1].answers),
+        "--rank": lambda: analysis.ranking(data.answers, _module(asked.rank, data), fail_on),
+    }
+    frame = data.collect(questions[option]())
+    skipped = [s for each in opened for s in each.skipped]
+    _warn(skipped)
+    if table is not None:
+        _export(frame, table)
+    if as_json:
+        print(json.dumps({"schema_version": SCHEMA_VERSION, "rows": frame.to_dicts()}, indent=2))  # noqa: T201
+    elif table is None:
+        {"--worst": text.print_matrix, "--cost": text.print_cost}.get(option, text.print_table)(frame)
+    return INCOMPLETE if any(s.lost for s in skipped) else HOLDS
 
 
 @app.command
@@ -315,6 +458,59 @@ def export(
     return HOLDS
 
 
+def _print_plan(spec: Spec, plan: Plan, out: Path, *, as_json: bool) -> int:
+    if as_json:
+        largest = None
+        if plan.largest is not None:
+            point, size = plan.largest
+            largest = {"command": point.question.command("check"), "expected_states": round(size)}
+        counts = {"total": len(plan.points), "done": len(plan.points) - len(plan.pending), "pending": len(plan.pending)}
+        cut = {"excluded": list(plan.excluded), "impossible": plan.impossible}
+        print(json.dumps({"schema_version": SCHEMA_VERSION, **counts, **cut, "largest": largest}, indent=2))  # noqa: T201
+    else:
+        from tdxexplore.render.text import print_plan  # noqa: PLC0415
+
+        print_plan(spec, plan, out)
+    return HOLDS
+
+
+def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
+    if dask is None:
+        return nullcontext()
+    from tdxexplore.sweep.cluster import dask as connect  # noqa: PLC0415 -- an extra
+
+    return connect(dask)
+
+
+def _outcome(name: str | None, data: Dataset) -> str | None:
+    """An outcome that the data set has; None for all."""
+    known = data.collect(data.scan("outcomes").select("outcome").unique())["outcome"].to_list()
+    if name != "all" and name not in known:
+        raise BadModel(f"--smallest is `{name}`; {suggest(str(name), ['all', *known])}")
+    return None if name == "all" else name
+
+
+def _module(name: str | None, data: Dataset) -> str:
+    known = data.collect(data.scan("runs").select("module").unique())["module"].to_list()
+    if name not in known:
+        raise BadModel(f"--rank is `{name}`; {suggest(str(name), known)}")
+    return str(name)
+
+
+def _warn(skipped: Iterable[Skipped]) -> None:
+    for one in skipped:
+        print(f"tdxexplore: {one}", file=sys.stderr)  # noqa: T201 -- a message
+
+
+def _export(frame: Any, path: Path) -> None:  # noqa: ANN401 -- a Polars frame, not imported for a name
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    elif path.suffix == ".parquet":
+        _write(frame, path)
+    else:
+        raise BadModel(f"--table is `{path}`; its name must end in .parquet or .csv")
+
+
 def document(answer: Exploration) -> dict[str, object]:
     """The ``--json`` document of a check."""
     return {
@@ -382,23 +578,16 @@ def _budget(text: str) -> int:
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        numbers: list[int] = []
-        for part in text.split(","):
-            first, dash, last = part.partition("-")
-            numbers += range(int(first), int(last) + 1) if dash and first else [int(part)]
+        return whole_numbers(text)
     except ValueError:
-        numbers = []
-    if not numbers:
-        raise BadModel(f"--cpus is `{text}`; write a number, a list or a range, as 4, 2,4 or 2-6")
-    return tuple(numbers)
+        raise BadModel(f"--cpus is `{text}`; write {RANGES}") from None
 
 
 def _bytes(text: str) -> int:
-    digits = text.rstrip("KMGIBkmgib")
-    unit = text[len(digits) :].upper()
-    if not digits.isdecimal() or unit not in _UNITS:
-        raise BadModel(f"--max-memory is `{text}`; write bytes, or a number with K, M or G, as 2G")
-    return int(digits) * _UNITS[unit]
+    try:
+        return memory(text)
+    except ValueError:
+        raise BadModel(f"--max-memory is `{text}`; write {MEMORY}") from None
 
 
 def _writable(folder: Path) -> None:

@@ -21,6 +21,14 @@ class BadModel(TdxExploreError, ValueError):
     """A model, policy, knob, topology or scenario that cannot be explored."""
 
 
+class BadSpec(TdxExploreError, ValueError):
+    """A sweep file that says something that is not allowed."""
+
+
+class BadDataset(TdxExploreError, ValueError):
+    """A folder of results that cannot be used as asked: it holds other answers, or damaged ones."""
+
+
 class BadSchedule(TdxExploreError, ValueError):
     """A schedule that does not replay on the given model."""
 

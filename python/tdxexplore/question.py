@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,13 +88,21 @@ class Question:
         sorted_knobs, sorted_budgets = tuple(sorted((knobs or {}).items())), tuple(sorted((budgets or {}).items()))
         return cls(policy, module, scenario, Topology.of(cpus, packages), sorted_knobs, sorted_budgets)
 
+    def policy_class(self) -> type[Policy]:
+        """The policy itself; of a file, what the file says now.
+
+        Raises:
+            BadModel: There is no such policy, or its file does not import.
+        """
+        return find_policy(self.policy) if isinstance(self.policy, str) else self.policy
+
     def compile(self) -> Compiled:
         """Record and lower the model; cached.
 
         Raises:
             BadModel: A name or value is not allowed, or the policy cannot be recorded.
         """
-        policy = find_policy(self.policy) if isinstance(self.policy, str) else self.policy
+        policy = self.policy_class()
         # mypy takes the class for an instance here, and then misses its hash.
         return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
 
@@ -109,7 +117,7 @@ class Question:
 
     def digest(self) -> str:
         """A stable hash of everything that decides the answer: 32 hex digits of BLAKE2b."""
-        return _digest(self)
+        return _digest(replace(self, policy=self.policy_class()))  # a file may have changed
 
     def key(self) -> dict[str, str | int]:
         """The key columns of every table."""

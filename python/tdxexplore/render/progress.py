@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tdxexplore.sweep.run import Progress
 
 
 @contextmanager
@@ -40,3 +43,37 @@ def _line(what: str, c: dict[str, Any]) -> str:
         f"{c['explored']:,}{expected} states stored, {c['generated']:,} generated, {rate:,.0f} states/s, "
         f"frontier {c['frontier']:,}, {c['memory_bytes'] / 2**20:,.0f} MiB, {c['seconds']:.0f} s"
     )
+
+
+@contextmanager
+def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """Yield a callback that shows how far a sweep is: a bar while someone watches, a line a point on request."""
+    if quiet and not verbose:
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 -- only when someone watches
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = ("sweep", BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(progress: Progress) -> None:
+            rate = progress.explored / max(progress.seconds, 1e-9)
+            left = "" if progress.eta is None else f", {timedelta(seconds=round(progress.eta))} left"
+            bar.update(task, completed=progress.done, total=progress.total, description=f"{rate:,.0f} states/s{left}")
+            if verbose and progress.last is not None:
+                console.print(_point(progress), markup=False)
+
+        yield show
+
+
+def _point(progress: Progress) -> str:
+    assert progress.last is not None
+    assert progress.result is not None
+    where, r = f"[{progress.done}/{progress.total}] {progress.last.question.command('check')}", progress.result
+    if "error" in r:
+        return f"{where}: error: {r['error']}"
+    return f"{where}: {r['verdict']}, worst {r['worst']}, {r['explored']:,} states, {r['seconds']:.3f} s"

@@ -14,12 +14,14 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import polars as pl
 
-    from tdxexplore.comparison import Comparison
     from tdxexplore.exploration import Exploration
+    from tdxexplore.sweep.run import Plan, Summary
+    from tdxexplore.sweep.spec import Spec
     from tdxexplore.trace import Trace
 
 _STYLES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
@@ -168,38 +170,126 @@ def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
         yield f"steps that were never taken: {shown}{f' and {len(never) - 6} more' if len(never) > 6 else ''}"  # noqa: PLR2004
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_matrix(matrix: pl.DataFrame) -> None:
     """The worst outcome in each cell: policies and scenarios down; module kinds, or CPU counts, across."""
-    out, matrix = console(), comparison.matrix
+    out = console()
     if matrix.is_empty():
         return
-    counts = matrix["cpus"].unique(maintain_order=True).to_list()
+    what, counts = "worst outcome, interleavings that end in it", matrix["cpus"].unique(maintain_order=True).to_list()
     if len(counts) == 1:
-        out.print(_matrix(matrix, "module", f"{counts[0]} CPUs: worst outcome, interleavings that end in it"))
+        out.print(_pivot(matrix, "module", _cell, f"{counts[0]} CPUs: {what}"))
         return
     for (module,), part in matrix.group_by(["module"], maintain_order=True):
-        out.print(_matrix(part, "cpus", f"module kind {module}: worst outcome, interleavings that end in it"))
+        out.print(_pivot(part, "cpus", _cell, f"module kind {module}: {what}"))
         out.print()
 
 
-def _matrix(matrix: pl.DataFrame, across: str, title: str) -> Table:
+def print_cost(cost: pl.DataFrame) -> None:
+    """Stored states against the CPU count, and the exponent of their growth."""
+    out = console()
+    for (module,), part in cost.group_by(["module"], maintain_order=True):
+        title = f"module kind {module}: stored states; growth: exponent of the CPU count"
+        out.print(_pivot(part, "cpus", lambda row: Text(f"{row['explored']:,}"), title, last="growth"))
+        out.print()
+
+
+def print_table(frame: pl.DataFrame) -> None:
+    """A table, without schedules, what is too much for a terminal, and the columns of the key that say the same everywhere."""
+    if frame.is_empty():
+        console().print("nothing")
+        return
+    shown = frame.drop(_NOT_IN_TEXT, strict=False)
+    shown = shown.drop(c for c in ("budgets", "packages", *_KNOBS) if c in shown.columns and not _varies(shown, c))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name, dtype in shown.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
+    for row in shown.iter_rows(named=True):
+        table.add_row(*(_value(value) for value in row.values()))
+    console().print(table)
+
+
+_NOT_IN_TEXT = (
+    "schedule",
+    *("worse", "mixed", "dominates"),  # the text shows those that dominate only
+    *(f"{name}_{side}" for name in ("verdict", "interleavings", "probability") for side in ("old", "new")),
+)
+_KNOBS = {"knobs": "policy", "other_knobs": "other_policy"}
+
+
+def _varies(frame: pl.DataFrame, column: str) -> bool:
+    """Whether a part of the key tells rows apart; knobs do so within a policy."""
+    if column in _KNOBS:
+        return frame.select(_KNOBS[column], column).n_unique() > frame[_KNOBS[column]].n_unique()
+    return column in frame.columns and frame[column].n_unique() > 1
+
+
+def _value(value: object) -> Text:
+    if value is None:
+        return Text("-")
+    if isinstance(value, float):
+        return Text(fraction(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text(f"{value:,}")
+    return Text(str(value), _STYLES.get(str(value), ""))
+
+
+def _pivot(
+    frame: pl.DataFrame, across: str, cell: Callable[[dict[str, object]], Text], title: str, last: str | None = None
+) -> Table:
+    """Policies, scenarios and what else of the key varies down, one column across, and a figure of the row at its end."""
     table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left", title_style="bold")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("scenario", no_wrap=True)
-    columns = matrix[across].unique(maintain_order=True).to_list()
-    for column in columns:
+    down = ["policy", *(c for c in ("knobs",) if c in frame.columns and _varies(frame, c)), "scenario"]
+    down += [c for c in ("budgets", "packages") if c in frame.columns and _varies(frame, c)]
+    for name in down:
+        table.add_column(name, no_wrap=True)
+    columns = frame[across].unique(maintain_order=True).to_list()
+    for column in sorted(columns) if across == "cpus" else columns:
         table.add_column(f"{column} CPUs" if across == "cpus" else str(column), no_wrap=True)
+    if last is not None:
+        table.add_column(last, justify="right", no_wrap=True)
     before = None
-    for (policy, scenario), rows in matrix.group_by(["policy", "scenario"], maintain_order=True):
-        cells = {row[across]: _cell(row) for row in rows.iter_rows(named=True)}
-        name = "" if policy == before else str(policy)
-        table.add_row(name, str(scenario), *(cells.get(c, Text("")) for c in columns))
-        before = policy
+    for key, rows in frame.group_by(down, maintain_order=True):
+        cells = {row[across]: cell(row) for row in rows.iter_rows(named=True)}
+        names = ["" if key[0] == before else str(key[0]), *map(str, key[1:])]
+        ends = [] if last is None else [_value(rows[last][0])]
+        table.add_row(
+            *names, *(cells.get(c, Text("")) for c in (sorted(columns) if across == "cpus" else columns)), *ends
+        )
+        before = key[0]
     return table
 
 
 def _cell(row: dict[str, object]) -> Text:
     severity, verdict = str(row["severity"]), str(row["verdict"])
+    if row["outcome"] is None:
+        return Text(verdict, _VERDICTS[verdict])
     count = integer(None if row["interleavings"] is None else str(row["interleavings"]))
     text = Text.assemble((f"{severity} {row['outcome']}", _STYLES[severity]), f" {count}")
     return text.append(" incomplete", _VERDICTS[verdict]) if verdict == "incomplete" else text
+
+
+def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
+    """What a sweep would do."""
+    print_ = console().print
+    print_(f"sweep {spec.name}: {len(plan.points):,} points", markup=False)
+    for number, count in enumerate(plan.excluded, start=1):
+        print_(f"cut out by exclude[{number}]: {count:,}", markup=False)
+    if plan.impossible:
+        print_(f"left out, as too few CPUs for the packages or the scenario: {plan.impossible:,}")
+    print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}", markup=False)
+    if plan.largest is not None:
+        point, size = plan.largest
+        print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}", markup=False)
+
+
+def print_summary(summary: Summary, out: Path) -> None:
+    """What a sweep did."""
+    s, rate = summary, summary.explored / max(summary.seconds, 1e-9)
+    verdicts = ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(s.verdicts.items()))
+    print_ = console().print
+    print_(f"{s.before + s.finished:,} of {s.total:,} points in {out}; {s.before:,} were there", markup=False)
+    if s.finished:
+        print_(
+            f"explored {s.finished:,} ({verdicts}) in {s.seconds:.1f} s: {s.explored:,} states, {rate:,.0f} states/s, "
+            f"{s.finished / max(s.seconds, 1e-9):,.1f} points/s"
+        )

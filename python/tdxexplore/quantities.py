@@ -1,0 +1,47 @@
+"""Quantities as people write them: ranges of whole numbers, and sizes of memory."""
+
+from __future__ import annotations
+
+RANGES = "a number, a list or a range, as 4, 2,4 or 2-6"
+MEMORY = "bytes, or a number with K, M or G, as 2G"
+
+_UNITS = {
+    "": 1,
+    "K": 2**10,
+    "M": 2**20,
+    "G": 2**30,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """The numbers of ``4``, ``2,4`` or ``2-6``, as written.
+
+    Raises:
+        ValueError: It is something else, or an empty range.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        numbers += range(int(first), int(last) + 1) if dash and first else [int(part)]
+    if not numbers:
+        raise ValueError(text)
+    return tuple(numbers)
+
+
+def memory(text: str) -> int:
+    """The bytes of ``2G``.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    digits = text.rstrip("KMGIBkmgib")
+    unit = text[len(digits) :].upper()
+    if not digits.isdecimal() or unit not in _UNITS:
+        raise ValueError(text)
+    return int(digits) * _UNITS[unit]

@@ -1,0 +1,65 @@
+"""Dask as an executor; an optional extra."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from tdxexplore.errors import TdxExploreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+LOCAL = "local"
+_PATIENCE = "10s"
+
+
+@contextmanager
+def _children_ignore_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal; the parent alone decides what it means."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def dask(address: str) -> Iterator[Executor]:
+    """An executor on a Dask scheduler.
+
+    Args:
+        address: Of the scheduler, as ``tcp://host:8786``; or ``local`` for a process for each core of this machine.
+
+    Raises:
+        TdxExploreError: The extra is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client, LocalCluster  # noqa: PLC0415 -- an extra, and slow to load
+    except ImportError:
+        raise TdxExploreError("--dask needs the extra `dask`: pip install 'tdxexplore[dask]'") from None
+    if address == LOCAL:
+        cores = len(os.sched_getaffinity(0))
+        for noisy in ("distributed", "tornado.application"):  # what they say while a cluster closes helps nobody
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        with ExitStack() as stack:
+            with _children_ignore_ctrl_c():
+                quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+                cluster = stack.enter_context(LocalCluster(n_workers=cores, threads_per_worker=1, **quiet))
+            client = stack.enter_context(Client(cluster))
+            yield client.get_executor(pure=False)
+        return
+    try:
+        client = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError, TypeError) as error:
+        raise TdxExploreError(f"--dask is `{address}`; no scheduler answers there: {error}") from None
+    with client:
+        yield client.get_executor(pure=False)

@@ -1,0 +1,337 @@
+"""A sweep file: which points, and how each is explored. Everything in it is checked before anything runs.
+
+The keys are the words of ``tdxexplore check``; each axis takes one value, a list, or ``"all"``, and an axis of numbers also
+a range::
+
+    name = "late CPUs"
+    note = "what the mail of April asks"
+
+    [grid]
+    policy = ["v19", "my_policy.py:Mine"]   # default "all"; a file is looked for beside the sweep file
+    module = "all"                          # default
+    scenario = ["late-online"]              # default "all"
+    cpus = "2-8"
+    packages = [1, 2]                       # default 1
+    set = { offline_veto = "all" }          # for the policies that have the knob
+    budget = { cpu_up = "1-2" }             # instead of the scenario's
+
+    [[exclude]]                             # a point that matches every key of one of these is left out
+    policy = "v19"
+    cpus = "7-8"
+
+    [check]                                 # how, as options of `tdxexplore check`
+    timeout = 60
+    max_memory = "2G"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from tdxexplore.errors import BadModel, BadSpec, suggest
+from tdxexplore.exploration import Space
+from tdxexplore.model import SEVERITIES
+from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
+from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
+from tdxexplore.tdx.catalogue import find_policy
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import MAX_BUDGET, SCENARIOS
+from tdxexplore.tdx.world import BUDGETS, MODULE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from tdxexplore.tdx.policy import Policy
+
+AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How each point is explored; as the arguments of `tdxexplore.check`.
+
+    Attributes:
+        space: ``orbit`` or ``concrete``.
+        measures: Count interleavings and probabilities.
+        fail_on: The least severe severity that counts as a violation.
+        max_states: Limit on stored states.
+        max_depth: Limit on depth.
+        max_memory: Limit on memory, in bytes.
+        timeout: Limit on time, in seconds.
+    """
+
+    space: Space = "orbit"
+    measures: bool = True
+    fail_on: str = "S3"
+    max_states: int | None = None
+    max_depth: int | None = None
+    max_memory: int | None = None
+    timeout: float | None = None
+
+
+LIMITS = ("max_states", "max_depth", "max_memory", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Allowed values of each axis; an axis that is not named allows all.
+
+    Attributes:
+        axes: Values by axis: policy, module, scenario, cpus, packages.
+        knobs: Values by knob.
+        budgets: Values by budget.
+    """
+
+    axes: Mapping[str, tuple[Any, ...]]
+    knobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    budgets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A checked sweep file.
+
+    Attributes:
+        path: The file.
+        name: What the sweep is called; default: the name of the file.
+        note: What it is for.
+        grid: The axes, all of them named.
+        exclude: Boxes that are cut out of the grid.
+        settings: How each point is explored.
+    """
+
+    path: Path
+    name: str
+    note: str
+    grid: Box
+    exclude: tuple[Box, ...]
+    settings: Settings
+
+
+_MOST = 2**63 - 1
+
+
+def load(path: Path) -> Spec:
+    """Read and check a sweep file.
+
+    Raises:
+        BadSpec: In one line: the file, the key, the value, and what is allowed.
+        OSError: The file cannot be read.
+    """
+    try:
+        document = tomllib.loads(path.read_bytes().decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSpec(f"{path}: not TOML: {error}") from None
+    top = _Table(path, "", document, ("name", "note", "grid", "exclude", "check"))
+    if "grid" not in document:
+        raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
+    grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
+    return Spec(
+        path=path,
+        name=top.text("name", path.stem),
+        note=top.text("note", ""),
+        grid=grid,
+        exclude=exclude,
+        settings=_settings(_Table(path, "check.", top.table("check"), [f.name for f in fields(Settings)])),
+    )
+
+
+class _Table:
+    """A TOML table whose keys are known; every accessor says what it expected."""
+
+    def __init__(self, path: Path, prefix: str, values: Mapping[str, Any], allowed: Collection[str]) -> None:
+        self.path, self.prefix, self.values = path, prefix, values
+        for key in values:
+            if key not in allowed:
+                raise BadSpec(f"{path}: `{prefix}{key}` is not a key; {suggest(key, allowed)}")
+
+    def wrong(self, key: str, value: object, allowed: str) -> BadSpec:
+        shown = f"`{value}`" if isinstance(value, str) else repr(value)
+        return BadSpec(f"{self.path}: `{self.prefix}{key}` is {shown}; {allowed}")
+
+    def text(self, key: str, default: str) -> str:
+        value = self.values.get(key, default)
+        if not isinstance(value, str):
+            raise self.wrong(key, value, "a text is needed")
+        return value
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, value, "a table is needed")
+        return value
+
+    def tables(self, key: str) -> list[Mapping[str, Any]]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+            raise self.wrong(key, value, f"tables are needed, each under [[{key}]]")
+        return value
+
+    def names(self, key: str, known: Collection[str] | None) -> tuple[str, ...]:
+        """One name, a list of names or "all"; of the known ones, or any when the caller checks them."""
+        value = self.values.get(key, "all")
+        if value == "all":
+            return tuple(known or ())
+        names = value if isinstance(value, list) else [value]
+        if not names:
+            raise self.wrong(key, value, "an empty list has no points")
+        for name in names:
+            if not isinstance(name, str):
+                raise self.wrong(key, name, 'a name, a list of names or "all" is needed')
+            if known is not None and name not in known:
+                raise self.wrong(key, name, suggest(name, known))
+        return tuple(dict.fromkeys(names))
+
+    def numbers(self, key: str, least: int, most: int) -> tuple[int, ...]:
+        """A whole number, a range, or a list of these."""
+        value = self.values[key]
+        found: list[int] = []
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, str):
+                try:
+                    found += whole_numbers(part)
+                except ValueError:
+                    raise self.wrong(key, part, f"write {RANGES}") from None
+            elif isinstance(part, int) and not isinstance(part, bool):
+                found.append(part)
+            else:
+                raise self.wrong(key, part, f"write {RANGES}")
+        if not found:
+            raise self.wrong(key, value, "an empty list has no points")
+        for number in found:
+            if not least <= number <= most:
+                raise self.wrong(key, number, f"allowed are {least} to {most}")
+        return tuple(dict.fromkeys(found))
+
+
+def _grid(table: _Table) -> Box:
+    if "cpus" not in table.values:
+        raise BadSpec(f"{table.path}: `grid.cpus` is missing; write {RANGES}")
+    whole = _Table(table.path, table.prefix, {"packages": 1, **table.values}, AXES)
+    policies = _policies(whole) or tuple(BUILT_IN)
+    every = Box({"policy": policies, "module": MODULE_KINDS, "scenario": tuple(SCENARIOS)})
+    named = _box(whole, every)
+    axes = {**every.axes, **named.axes}
+    _one_name_each(table, axes["policy"])
+    return Box(axes, named.knobs, named.budgets)
+
+
+def _cut(table: _Table, grid: Box) -> Box:
+    if not table.values:
+        raise BadSpec(f"{table.path}: `{table.prefix[:-1]}` has no keys and would cut out the whole grid")
+    return _box(table, grid)
+
+
+def _box(table: _Table, within: Box) -> Box:
+    """The axes that a table names. Policies and knobs are those of `within`."""
+    axes: dict[str, tuple[Any, ...]] = {}
+    known: dict[str, Collection[str]] = {"module": MODULE_KINDS, "scenario": SCENARIOS}
+    limits = {"cpus": MAX_CPUS, "packages": MAX_PACKAGES}
+    for axis in table.values:
+        if axis == "policy":
+            axes[axis] = _policies(table) or within.axes["policy"]
+            for name in axes[axis]:
+                if name not in within.axes["policy"]:
+                    raise table.wrong(axis, name, f"not in the grid; {suggest(name, within.axes['policy'])}")
+        elif axis in known:
+            axes[axis] = table.names(axis, known[axis])
+        elif axis in limits:
+            axes[axis] = table.numbers(axis, 1, limits[axis])
+    return Box(axes, _knobs(table, axes.get("policy", within.axes["policy"])), _budgets(table))
+
+
+def _policies(table: _Table) -> tuple[str, ...]:
+    """The named policies, files with their full path, or none for all."""
+    resolved = []
+    for name in table.names("policy", None):
+        path, colon, wanted = name.rpartition(":")
+        full = f"{(table.path.parent / path).resolve()}:{wanted}" if colon else name
+        try:
+            find_policy(full)
+        except BadModel as error:
+            raise BadSpec(f"{table.path}: `{table.prefix}policy`: {error}") from None
+        resolved.append(full)
+    return tuple(resolved)
+
+
+def _one_name_each(table: _Table, policies: tuple[str, ...]) -> None:
+    """Tables know a policy by its name."""
+    owner: dict[str, str] = {}
+    for policy in policies:
+        name = find_policy(policy).name
+        if name in owner:
+            raise table.wrong("policy", policy, f"its name `{name}` is also that of `{owner[name]}`; rename one")
+        owner[name] = policy
+
+
+def _knobs(table: _Table, policies: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    classes = [find_policy(policy) for policy in policies]
+    names = sorted({knob.name for policy in classes for knob in policy.knobs})
+    inner = _Table(table.path, f"{table.prefix}set.", table.table("set"), names)
+    return {name: _values(inner, name, classes) for name in inner.values}
+
+
+def _values(table: _Table, knob: str, policies: list[type[Policy]]) -> tuple[str, ...]:
+    """Values of a knob: each must be allowed by every policy that has the knob."""
+    allowed = {p.name: k.values for p in policies for k in p.knobs if k.name == knob}
+    values = table.names(knob, None) or tuple(dict.fromkeys(v for values in allowed.values() for v in values))
+    for policy, known in allowed.items():
+        for value in values:
+            if value not in known:
+                raise table.wrong(knob, value, f"policy `{policy}` does not know it; {suggest(value, known)}")
+    return values
+
+
+def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
+    inner = _Table(table.path, f"{table.prefix}budget.", table.table("budget"), BUDGETS)
+    return {name: inner.numbers(name, 1 if name == "kvm_load" else 0, MAX_BUDGET) for name in inner.values}
+
+
+def _settings(table: _Table) -> Settings:
+    readers: dict[str, Callable[[str], Any]] = {
+        "space": lambda key: _choice(table, key, get_args(Space)),
+        "fail_on": lambda key: _choice(table, key, SEVERITIES[:-1]),
+        "measures": lambda key: _flag(table, key),
+        "max_states": lambda key: _positive(table, key, int),
+        "max_depth": lambda key: _positive(table, key, int),
+        "max_memory": lambda key: _memory(table, key),
+        "timeout": lambda key: _positive(table, key, float),
+    }
+    return Settings(**{key: readers[key](key) for key in table.values})
+
+
+def _choice(table: _Table, key: str, known: tuple[str, ...]) -> str:
+    value = table.values[key]
+    if value not in known:
+        raise table.wrong(key, value, suggest(str(value), known))
+    return str(value)
+
+
+def _flag(table: _Table, key: str) -> bool:
+    value = table.values[key]
+    if not isinstance(value, bool):
+        raise table.wrong(key, value, "allowed: true, false")
+    return value
+
+
+def _positive(table: _Table, key: str, kind: type[int | float]) -> int | float:
+    value = table.values[key]
+    numbers = (int,) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, numbers) or not 0 < value <= _MOST:
+        raise table.wrong(key, value, f"a positive {'whole ' if kind is int else ''}number is needed")
+    return kind(value)
+
+
+def _memory(table: _Table, key: str) -> int:
+    value = table.values[key]
+    try:
+        size = memory(str(value))
+    except ValueError:
+        size = 0
+    if not 0 < size <= _MOST or isinstance(value, bool):
+        raise table.wrong(key, value, f"write {MEMORY}")
+    return size

@@ -1,0 +1,303 @@
+"""The questions to a data set, against plain loops over its rows, and on the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import groupby, permutations
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from sweeps import spec_file
+from tdxexplore import analysis, cli, compare
+from tdxexplore.dataset import PRICES, Dataset
+from tdxexplore.model import SEVERITIES
+from tdxexplore.sweep import load, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GRID = """
+[grid]
+policy = ["v19", "hook-before-users", "dyn-hook-if-enabled", "linux-6.16"]
+module = ["strict", "subset"]
+scenario = ["late-online", "offline-mid-enable", "no-kvm"]
+cpus = "2-5"
+"""
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("analysis")
+    sweep(load(spec_file(folder, GRID)), folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def answers(root: Path) -> pl.LazyFrame:
+    return analysis.answers(root)
+
+
+def points(answers: pl.LazyFrame) -> dict[tuple[object, ...], list[Row]]:
+    """The rows of each point, most severe first."""
+    rows = answers.sort(*analysis.KEY, "rank").collect().to_dicts()
+    return {key: list(group) for key, group in groupby(rows, lambda row: tuple(row[name] for name in analysis.KEY))}
+
+
+def bad(rows: list[Row], column: str) -> float:
+    return math.fsum(row[column] for row in rows if row["severity"] <= "S3")
+
+
+def incomplete(answers: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:
+    """The answers with some searches cut short before any outcome."""
+    figures = ("rank", "outcome", "severity", "interleavings", "interleaving_share", "probability", "schedule")
+    cut = answers.filter(which).unique("point").with_columns(pl.lit(None).alias(name) for name in figures)
+    cut = cut.with_columns(verdict=pl.lit("incomplete"))
+    return pl.concat([answers.filter(~which), cut.cast(dict(answers.collect_schema().items()))])
+
+
+def test_the_worst_outcomes_are_those_that_compare_finds(answers: pl.LazyFrame) -> None:
+    found = analysis.worst(answers).collect()
+    matrix = compare(
+        ["v19", "hook-before-users", "dyn-hook-if-enabled", "linux-6.16"],
+        modules=["strict", "subset"],
+        scenarios=["late-online", "offline-mid-enable", "no-kvm"],
+        cpus=[2, 3, 4, 5],
+    ).matrix
+    assert len(found) == len(matrix) == 4 * 2 * 3 * 4
+    key = [name for name in analysis.KEY if name in matrix.columns]
+    assert found.select(matrix.columns).equals(matrix.sort(key).cast(dict(found.select(matrix.columns).schema.items())))
+
+
+def test_an_incomplete_search_is_shown_as_such(answers: pl.LazyFrame) -> None:
+    cut = incomplete(answers, pl.col("cpus") == 5)
+    found = analysis.worst(cut).collect()
+    assert len(found) == 4 * 2 * 3 * 4
+    assert found.filter(pl.col("outcome").is_null())["verdict"].to_list() == ["incomplete"] * 4 * 2 * 3
+
+
+def test_a_policy_dominates_another_that_is_nowhere_better(answers: pl.LazyFrame) -> None:
+    found = analysis.domination(answers).collect()
+    by_policy: dict[tuple[str, str], dict[tuple[object, ...], tuple[float, ...]]] = {}
+    for key, rows in points(answers).items():
+        vector = (
+            len(SEVERITIES) - SEVERITIES.index(rows[0]["severity"]),
+            bad(rows, "interleaving_share"),
+            bad(rows, "probability"),
+        )
+        by_policy.setdefault((str(key[2]), str(key[0])), {})[key[2:]] = vector
+    expected = {}
+    for (module, a), (other_module, b) in permutations(by_policy, 2):
+        if module != other_module:
+            continue
+        pairs = [(by_policy[module, a][q], by_policy[module, b][q]) for q in by_policy[module, a]]
+        less = [any(x < y * (1 - 1e-9) for x, y in zip(*pair, strict=True)) for pair in pairs]
+        more = [any(x * (1 - 1e-9) > y for x, y in zip(*pair, strict=True)) for pair in pairs]
+        counts = [
+            sum(up and not down for up, down in zip(less, more, strict=True)),
+            sum(down and not up for up, down in zip(less, more, strict=True)),
+            sum(up and down for up, down in zip(less, more, strict=True)),
+        ]
+        expected[module, a, b] = (len(pairs), *counts, counts[0] > 0 and counts[1] == counts[2] == 0)
+    columns = ("module", "policy", "other_policy", "questions", "better", "worse", "mixed", "dominates")
+    got = {row[:3]: row[3:] for row in found.select(columns).iter_rows()}
+    assert got == expected
+    assert len(got) == 2 * 4 * 3
+    assert 0 < sum(row[-1] for row in got.values()) < len(got)
+    assert got["subset", "linux-6.16", "v19"][-1]
+    assert not got["subset", "v19", "linux-6.16"][-1]
+
+
+def test_prices_are_objectives_when_they_are_there(answers: pl.LazyFrame) -> None:
+    dear = answers.with_columns(seamcalls=pl.when(pl.col("policy") == "linux-6.16").then(9).otherwise(1))
+    pair = (pl.col("policy") == "linux-6.16") & (pl.col("other_policy") == "v19") & (pl.col("module") == "subset")
+    assert analysis.domination(dear).filter(pair).collect()["dominates"].to_list() == [True]
+    priced = analysis.domination(dear, prices=["seamcalls"]).filter(pair).collect()
+    assert priced["dominates"].to_list() == [False]
+    assert priced["mixed"].item() + priced["worse"].item() == priced["questions"].item()
+    assert set(PRICES) <= set(answers.collect_schema().names())
+
+
+def test_incomplete_searches_are_not_compared(answers: pl.LazyFrame) -> None:
+    cut = incomplete(answers, (pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
+    assert set(analysis.domination(cut).filter(pl.col("policy") == "v19").collect()["questions"]) == {3 * 3}
+    ranked = analysis.ranking(cut, "subset").collect()
+    assert ranked["questions"].to_list() == [3 * 3] * 4
+    assert dict(ranked.select("policy", "incomplete").iter_rows())["v19"] == 3
+    assert ranked["incomplete"].sum() == 3
+
+
+def test_the_growth_is_the_exponent_of_a_power_law(root: Path) -> None:
+    runs = analysis.runs(root)
+    law = runs.with_columns(explored=(3 * pl.col("cpus") ** 4), seconds=pl.col("cpus").cast(pl.Float64) ** 1.5)
+    found = analysis.cost(law).collect()
+    assert len(found) == 4 * 2 * 3 * 4
+    assert found["growth"].to_list() == pytest.approx([4.0] * len(found))
+    assert found["growth_of_seconds"].to_list() == pytest.approx([1.5] * len(found))
+    assert found["r_squared"].to_list() == pytest.approx([1.0] * len(found))
+    real = analysis.cost(runs).collect()
+    for key, rows in real.group_by(analysis.SERIES, maintain_order=True):
+        x, y = ([math.log(v) for v in rows[name]] for name in ("cpus", "explored"))
+        mean = sum(x) / len(x), sum(y) / len(y)
+        slope = sum((a - mean[0]) * (b - mean[1]) for a, b in zip(x, y, strict=True)) / sum(
+            (a - mean[0]) ** 2 for a in x
+        )
+        assert rows["growth"].to_list() == pytest.approx([slope] * 4), key
+    alone = analysis.cost(runs.filter(pl.col("cpus") == 3)).collect()
+    assert alone["growth"].null_count() == alone["r_squared"].null_count() == len(alone) == 4 * 2 * 3
+    none = analysis.cost(runs.with_columns(verdict=pl.lit("incomplete"))).collect()
+    assert none.is_empty()
+
+
+def test_the_smallest_cpu_count_of_each_outcome(answers: pl.LazyFrame) -> None:
+    late = answers.filter((pl.col("cpus") > 3) | (pl.col("outcome") != "deadlock"))
+    found = analysis.smallest(late).collect()
+    expected: dict[tuple[object, ...], int] = {}
+    for key, rows in points(late).items():
+        for row in rows:
+            series = (*key[:-1], row["outcome"])
+            expected[series] = min(expected.get(series, 99), row["cpus"])
+    got = {row[:-1]: row[-1] for row in found.select(*analysis.SERIES, "outcome", "cpus").iter_rows()}
+    assert got == expected
+    deadlock = analysis.smallest(late, "deadlock").collect()
+    assert set(deadlock["outcome"]) == {"deadlock"}
+    assert set(deadlock["cpus"]) == {4}
+    assert set(deadlock["unsure"]) == {0}
+    cut = incomplete(late, pl.col("cpus") == 2)
+    assert set(analysis.smallest(cut, "deadlock").collect()["unsure"]) == {1}
+    assert set(analysis.smallest(cut, "deadlock").collect()["tried"]) == {2}
+
+
+def test_nothing_differs_from_itself(answers: pl.LazyFrame) -> None:
+    assert analysis.differences(answers, answers).collect().is_empty()
+    cut = incomplete(answers, pl.col("cpus") == 5)
+    assert analysis.differences(cut, cut).collect().is_empty()
+
+
+CHANGES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
+    "only old": lambda a: a.filter(pl.col("cpus") < 5),
+    "gone": lambda a: a.filter(pl.col("outcome") != "deadlock"),
+    "severity": lambda a: a.with_columns(
+        severity=pl.when(pl.col("outcome") == "deadlock").then(pl.lit("S0")).otherwise("severity")
+    ),
+    "figures": lambda a: a.with_columns(probability=pl.col("probability") * 0.5),
+    "verdict": lambda a: a.with_columns(verdict=pl.lit("incomplete")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_kind_of_difference_is_found(change: str, answers: pl.LazyFrame) -> None:
+    other = CHANGES[change](answers)
+    found = analysis.differences(answers, other).collect()
+    assert set(found["change"]) == {change}
+    touched = answers.collect().join(other.collect(), on=answers.collect_schema().names(), how="anti", nulls_equal=True)
+    assert len(found) == len(touched) > 0
+    back = {"only old": "only new", "gone": "appears"}.get(change, change)
+    assert set(analysis.differences(other, answers).collect()["change"]) == {back}
+
+
+def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
+    found = analysis.ranking(answers, "subset").collect()
+    expected: dict[str, list[Any]] = {}
+    for key, rows in points(answers).items():
+        if key[2] == "subset":
+            row = expected.setdefault(str(key[0]), [0] * len(SEVERITIES) + [0.0])
+            row[SEVERITIES.index(rows[0]["severity"])] += 1
+            row[-1] += bad(rows, "interleaving_share") / 12
+    for got in found.to_dicts():
+        assert [got[s] for s in SEVERITIES] == expected[got["policy"]][:-1]
+        assert got["bad_share"] == pytest.approx(expected[got["policy"]][-1], rel=1e-8)
+        assert got["questions"] == 12
+    order = sorted(expected.items(), key=lambda item: (*item[1][:-2], float(f"{item[1][-1]:.8e}")))
+    assert found["policy"].to_list() == [policy for policy, _ in order]
+    assert found["place"].to_list() == sorted(found["place"])
+    tie = analysis.ranking(answers.with_columns(severity=pl.lit("ok")), "subset").collect()
+    assert tie["place"].to_list() == [1] * 4
+
+
+def test_every_question_is_lazy(answers: pl.LazyFrame, root: Path) -> None:
+    questions = [
+        analysis.worst(answers),
+        analysis.domination(answers),
+        analysis.cost(analysis.runs(root)),
+        analysis.smallest(answers),
+        analysis.differences(answers, answers),
+        analysis.ranking(answers, "strict"),
+    ]
+    assert all(isinstance(q, pl.LazyFrame) for q in questions)
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+OPTIONS = {
+    "worst": (["--worst"], ["module kind subset", "S1 deadlock", "5 CPUs"]),
+    "dominates": (["--dominates"], ["linux-6.16", "other_policy", "better"]),
+    "cost": (["--cost"], ["growth", "2 CPUs"]),
+    "smallest": (["--smallest", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
+    "smallest of all": (["--smallest", "all"], ["tdx-up", "deadlock"]),
+    "diff": (["--diff", "{root}"], ["nothing"]),
+    "rank": (["--rank", "subset"], ["place", "v19"]),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_question_is_an_option(
+    option: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, expected = OPTIONS[option]
+    words = ["analyze", str(root), *(word.format(root=root) for word in words)]
+    assert cli.run(words) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    for part in expected:
+        assert part in captured.out, captured.out
+    assert cli.run([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    for suffix in ("parquet", "csv"):
+        assert cli.run([*words, "--table", str(tmp_path / f"t.{suffix}")]) == 0
+        assert capsys.readouterr().out == ""
+    assert pl.read_parquet(tmp_path / "t.parquet").to_dicts() == rows
+    assert len(pl.read_csv(tmp_path / "t.csv")) == len(rows)
+
+
+MISTAKES = {
+    "no question": ([], ["no question", "--worst, --dominates"]),
+    "two questions": (["--worst", "--cost"], ["--worst --cost", "one question"]),
+    "an unknown outcome": (["--smallest", "deadlok"], ["`deadlok`", "did you mean `deadlock`"]),
+    "an unknown module kind": (["--rank", "subsett"], ["`subsett`", "Allowed: strict, subset"]),
+    "an unknown form": (["--worst", "--table", "t.xlsx"], ["`t.xlsx`", ".parquet or .csv"]),
+    "no data set to compare with": (["--diff", "nowhere"], ["nowhere: not a folder"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_clear_line(mistake: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, expected = MISTAKES[mistake]
+    assert cli.run(["analyze", str(root), *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    for part in expected:
+        assert part in captured.err
+
+
+def test_knobs_and_budgets_that_vary_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+    [grid]
+    policy = "v19"
+    module = "subset"
+    scenario = "late-online"
+    cpus = "2-3"
+    packages = [1, 2]
+    set = { offline_veto = "all" }
+    budget = { cpu_up = [1, 2] }
+    """
+    sweep(load(spec_file(tmp_path, text)), tmp_path / "out")
+    assert cli.run(["analyze", str(tmp_path / "out"), "--worst"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("late-online") == 2 * 2 * 2
+    assert out.count("cpu_up=2") == out.count("offline_veto=off") == 4
+    assert len(Dataset(tmp_path / "out").parts("runs")) == 2 * 2 * 2 * 2

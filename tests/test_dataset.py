@@ -1,0 +1,305 @@
+"""The data set on disk: its layout, other readers, damage, foreign files, compaction."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sweeps import POINTS, bytes_of, rows, spec_file
+from tdxexplore import cli, dataset
+from tdxexplore.dataset import MERGED, PARTITION, TABLES, Dataset
+from tdxexplore.errors import BadDataset
+from tdxexplore.exploration import check
+from tdxexplore.sweep import load, sweep
+from tdxexplore.sweep.run import origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set that no test changes."""
+    folder = tmp_path_factory.mktemp("whole")
+    sweep(load(spec_file(folder)), folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """One to change."""
+    shutil.copytree(whole, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def first(root: Path, table: str) -> Path:
+    return min((root / table).rglob("*.parquet"))
+
+
+def test_there_is_one_file_a_point_and_table_under_its_partition(whole: Path) -> None:
+    assert sorted(p.name for p in whole.iterdir()) == [".lock", ".tmp", *sorted(TABLES)]
+    assert list((whole / ".tmp").iterdir()) == []
+    for table in TABLES:
+        files = [p.relative_to(whole / table).parts for p in (whole / table).rglob("*") if p.is_file()]
+        assert len(files) == POINTS
+        assert {f[0] for f in files} == {"policy=v19", "policy=linux-6.16"}
+        assert {f[1] for f in files} == {"module=strict", "module=subset"}
+        assert len({f[2] for f in files}) == POINTS
+
+
+def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whole: Path) -> None:
+    answer = check("v19", cpus=2)
+    assert len(TABLES) == 4
+    for table, columns in TABLES.items():
+        stored = [c.name for c in columns]
+        assert set(getattr(answer, table).columns) <= set(stored)
+        file = pq.read_schema(first(whole, table))
+        assert file.names == [name for name in stored if name not in PARTITION]
+        for column in columns:
+            assert column.text
+            assert (column.unit == "") == (column.type in (pa.string(), pa.bool_())), column.name
+            if column.name not in PARTITION:
+                about = file.field(column.name).metadata
+                assert about[b"unit"].decode() == column.unit
+                assert about[b"description"].decode() == column.text
+
+
+def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
+    path = first(whole, "outcomes")
+    about = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
+    assert about["tdxexplore.schema_version"] == "1"
+    assert about["tdxexplore.table"] == "outcomes"
+    assert about["tdxexplore.version"] == pq.read_table(first(whole, "runs"))["version"][0].as_py()
+    assert about["tdxexplore.point"] == path.stem
+    assert len(about["tdxexplore.digest"]) == len(about["tdxexplore.spec_digest"]) == 32
+    assert about["tdxexplore.spec"] == "small"
+    assert about["tdxexplore.note"] == "for tests"
+    assert about["tdxexplore.spec_revision"] == ""  # the file is in no git repository
+
+
+def test_the_revision_of_the_sweep_file_is_that_of_git(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        done = subprocess.run(["git", "-C", str(tmp_path), *who, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    path = spec_file(tmp_path)
+    git("init", "-q")
+    git("add", "sweep.toml")
+    git("commit", "-q", "-m", "x")
+    assert origin(load(path))["spec_revision"] == git("rev-parse", "HEAD")
+    path.write_text(path.read_text() + "\n")
+    assert origin(load(path))["spec_revision"] == git("rev-parse", "HEAD") + "+modified"
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["a file a point", "compacted"])
+def test_polars_duckdb_and_pandas_read_it_alone(copy: Path, *, compacted: bool) -> None:
+    if compacted:
+        dataset.compact(copy)
+    for table, columns in TABLES.items():
+        names = [c.name for c in columns]
+        expected = Dataset(copy).scan(table).collect().sort(names)
+        assert len(expected) >= POINTS
+        glob = f"{copy}/{table}/**/*.parquet"
+        plain = pl.scan_parquet(glob, hive_partitioning=True).select(names).collect()
+        assert plain.sort(names).equals(expected)
+        assert (
+            pl.scan_parquet(copy / table, hive_partitioning=True).select(names).collect().sort(names).equals(expected)
+        )
+        query = f"select {', '.join(names)} from read_parquet('{glob}', hive_partitioning=true)"
+        relation = duckdb.sql(query)
+        assert relation is not None
+        assert pl.DataFrame(relation.to_arrow_table()).sort(names).equals(expected)
+        frame = pd.read_parquet(copy / table)
+        assert sorted(frame.columns) == sorted(names)
+        figures = [c.name for c in columns if c.type in (pa.int64(), pa.float64())]
+        ours = pl.DataFrame({n: frame[n].astype("float64").to_numpy() for n in figures}).fill_nan(None)
+        ours = ours.with_columns(
+            pl.Series("point", frame["point"].tolist()), pl.Series("policy", frame["policy"].tolist())
+        )
+        keyed = ["point", "policy", *figures]
+        assert (
+            ours.select(keyed)
+            .sort(keyed)
+            .equals(expected.select(keyed).cast(dict.fromkeys(figures, pl.Float64)).sort(keyed))
+        )
+
+
+def test_one_table_scanned_by_hand_gives_the_worst_outcome(whole: Path) -> None:
+    found = duckdb.execute(
+        f"select severity from read_parquet('{whole}/outcomes/**/*.parquet', hive_partitioning=true)"
+        " where policy = 'v19' and module = 'subset' and scenario = 'late-online' and cpus = 4 and rank = 0"
+    ).fetchall()
+    assert found == [("S2",)]
+
+
+# -- damage and foreign files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["runs", "outcomes"])
+def test_a_flipped_bit_is_never_read_in_silence(table: str, whole: Path, tmp_path: Path) -> None:
+    source = first(whole, table)
+    path = tmp_path / source.relative_to(whole)
+    path.parent.mkdir(parents=True)
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    raw, seed = source.read_bytes(), random.Random(7)
+    path.write_bytes(raw)
+    expected = Dataset(tmp_path).scan(table).collect()
+    named = same = 0
+    for position in seed.sample(range(len(raw)), 250):
+        flipped = bytearray(raw)
+        flipped[position] ^= 1 << seed.randrange(8)
+        path.write_bytes(flipped)
+        data = Dataset(tmp_path)
+        try:
+            found = data.collect(data.scan(table))
+        except BadDataset as error:
+            named += str(path) in str(error)
+            continue
+        if data.skipped:
+            assert data.skipped[0].path == path
+            assert data.skipped[0].lost
+            named += 1
+        else:
+            assert found.equals(expected)  # the bit says nothing that a reader uses
+            same += 1
+    assert named > 100
+    assert named + same == 250
+
+
+@pytest.mark.parametrize("length", [0, 3, 100, -1])
+def test_a_file_that_was_cut_is_named_skipped_and_replaced(
+    length: int, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected, path = bytes_of(copy), first(copy, "outcomes")
+    path.write_bytes(path.read_bytes()[:length])
+    assert cli.run(["analyze", str(copy), "--worst"]) == 3
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith(f"tdxexplore: {path}: damaged: ")
+    assert cli.run(["compact", str(copy)]) == 2
+    assert f"{path}: damaged: " in capsys.readouterr().err
+    assert cli.run(["sweep", str(spec_file(tmp_path)), "--out", str(copy)]) == 0
+    captured = capsys.readouterr()
+    assert f"{POINTS - 1} were there" in captured.out
+    assert f"{path}: damaged: " in captured.err
+    assert bytes_of(copy) == expected
+
+
+def test_foreign_files_are_named_and_not_read(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = rows(copy)["runs"]
+    one = first(copy, "runs")
+    other = next(p for p in one.parent.iterdir() if p != one)
+    strangers = {
+        copy / "notes.txt": "not part of a data set",
+        copy / "runs" / "a.parquet": "not part of a data set",
+        one.parent / "export.parquet": "not part of a data set",
+        one.parent / f"{'0' * 32}.parquet": "not of tdxexplore",
+        one.parent / f"{'1' * 32}.parquet": f"its point is `{one.stem}`, and `{'1' * 32}` belongs here",
+        copy / "runs" / "policy=v20" / "module=strict" / other.name: "and `v20` belongs here",
+        one.parent / f"{MERGED}{'2' * 32}.parquet": "its table is `outcomes`, and `runs` belongs here",
+    }
+    for path, reason in strangers.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("mine")
+        elif "not of" in reason or "not part" in reason:
+            pq.write_table(pa.table({"a": [1]}), path)
+        elif "table" in reason:
+            shutil.copy(first(copy, "outcomes"), path)
+        else:
+            shutil.copy(other if "v20" in reason else one, path)
+    data = Dataset(copy)
+    found = data.scan("runs").select(expected.columns).collect()
+    assert found.sort(found.columns).equals(expected)
+    said = {s.path: s.reason for s in data.skipped}
+    assert said.keys() == strangers.keys()
+    for path, reason in strangers.items():
+        assert reason in said[path]
+    assert cli.run(["compact", str(copy)]) == 2
+    assert "remove it" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, reason in ((tmp_path / "nowhere", "not a folder"), (tmp_path, "not a data set")):
+        for words in (["analyze", str(folder), "--worst"], ["compact", str(folder)]):
+            assert cli.run(words) == 2
+            assert reason in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_answers_to_one_question_are_refused(copy: Path, tmp_path: Path) -> None:
+    with_limit = spec_file(tmp_path).read_text() + "[check]\nfail_on = 'S2'\n"
+    sweep(load(spec_file(tmp_path, with_limit)), tmp_path / "other")
+    for table in TABLES:
+        shutil.copytree(tmp_path / "other" / table, copy / table, dirs_exist_ok=True)
+    with pytest.raises(BadDataset, match=f"{POINTS} questions have several answers, as policy=linux-6.16"):
+        _ = Dataset(copy).answers
+
+
+# -- compacting -------------------------------------------------------------------------------------------------------
+
+
+def test_compacting_keeps_every_row_and_is_found_again(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = bytes_of(copy)
+    assert cli.run(["compact", str(copy)]) == 0
+    assert f"{POINTS * 4} files became {4 * 4}" in capsys.readouterr().out
+    assert bytes_of(copy) == expected
+    wider = spec_file(tmp_path, spec_file(tmp_path).read_text().replace("2-4", "2-5"))
+    assert sweep(load(wider), copy).before == POINTS
+    assert dataset.compact(copy) == (4 * 4 + POINTS // 3 * 4, 4 * 4)
+    file = first(copy, "runs")
+    origins = json.loads(pq.read_schema(file).metadata[b"tdxexplore.origins"])
+    assert [o["spec"] for o in origins] == ["small", "small"]
+    assert sweep(load(wider), copy).finished == 0
+    assert Dataset(copy).scan("runs").select("cpus").collect()["cpus"].n_unique() == 4
+
+
+@pytest.mark.parametrize("moment", ["building", "one table moved away", "one table in place", "all in place"])
+def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path, tmp_path: Path) -> None:
+    expected, work = bytes_of(copy), copy / ".compacting"
+    compacted = tmp_path / "compacted"
+    shutil.copytree(copy, compacted)
+    dataset.compact(compacted)
+    (work / "old").mkdir(parents=True)
+    shutil.copytree(compacted, work / "new", ignore=shutil.ignore_patterns(".*"))
+    moved = {"building": 0, "one table moved away": 1, "one table in place": 1, "all in place": 4}[moment]
+    for table in list(TABLES)[:moved]:
+        (copy / table).rename(work / "old" / table)
+        if moment != "one table moved away":
+            (work / "new" / table).rename(copy / table)
+    assert sweep(load(spec_file(tmp_path)), copy).finished == 0
+    assert bytes_of(copy) == expected
+    assert not work.exists()
+
+
+def test_a_point_that_is_also_in_a_merged_file_is_read_once(copy: Path, whole: Path) -> None:
+    expected = Dataset(copy).scan("runs").select(pl.len()).collect().item()
+    dataset.compact(copy)
+    again = first(whole, "runs")
+    shutil.copy(again, copy / again.relative_to(whole))
+    data = Dataset(copy)
+    assert data.scan("runs").select(pl.len()).collect().item() == expected
+    assert "also in `merged-" in data.skipped[0].reason
+
+
+def test_writers_keep_out_of_each_others_way(copy: Path, tmp_path: Path) -> None:
+    with dataset.writing(copy):
+        with dataset.writing(copy):
+            pass  # two sweeps may share a data set
+        with pytest.raises(BadDataset, match="another process writes"):
+            dataset.compact(copy)
+    with dataset.writing(copy, alone=True), pytest.raises(BadDataset, match="being compacted"):
+        sweep(load(spec_file(tmp_path)), copy)
