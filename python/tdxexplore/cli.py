@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
@@ -376,6 +376,67 @@ def analyze(
     elif table is None:
         {"--worst": text.print_matrix, "--cost": text.print_cost}.get(option, text.print_table)(frame)
     return INCOMPLETE if any(s.lost for s in skipped) else HOLDS
+
+
+@app.command
+def diff(
+    a: str,
+    b: str,
+    *,
+    point: Point = Point(),
+    set_a: Annotated[Sequence[str], Parameter(negative="")] = (),
+    set_b: Annotated[Sequence[str], Parameter(negative="")] = (),
+    limits: Limits = Limits(),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """What B adds or removes against A: outcomes, the interleavings that move, the shortest schedule that only A survives.
+
+    Args:
+        a: The design before: a built-in name, or path/to/file.py:NAME.
+        b: The design after.
+        set_a: A knob of A alone, as KNOB=VALUE; may be repeated.
+        set_b: A knob of B alone.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    from tdxexplore.difference import Difference  # noqa: PLC0415 -- keeps check quick
+
+    answers = []
+    for policy, knobs in ((a, set_a), (b, set_b)):
+        question = replace(point, set=(*point.set, *knobs)).question(policy)
+        with _progress(f"diff: {policy}", quiet=quiet or as_json) as show:
+            answers.append(
+                explore(
+                    policy,
+                    module=question.module,
+                    cpus=point.cpus,
+                    packages=point.packages,
+                    scenario=point.scenario,
+                    knobs=dict(question.knobs),
+                    budgets=dict(question.budgets),
+                    progress=show,
+                    **limits.values(),
+                )
+            )
+        if answers[-1].interrupted:
+            return INTERRUPTED
+    difference = Difference(*answers)
+    if as_json:
+        found = {
+            "schema_version": SCHEMA_VERSION,
+            "complete": difference.complete,
+            "verdict": difference.verdict,
+            "moved": difference.moved,
+            "worse": difference.worse,
+            "outcomes": difference.outcomes.to_dicts(),
+        }
+        print(json.dumps(found, indent=2))  # noqa: T201 -- the result
+    else:
+        from tdxexplore.render.text import print_difference  # noqa: PLC0415
+
+        print_difference(difference)
+    return {"holds": HOLDS, "violated": VIOLATED, "incomplete": INCOMPLETE}[difference.verdict]
 
 
 @app.command

@@ -120,16 +120,17 @@ class Exploration:
         """A row for each thing that must stay possible; none without measures.
 
         Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
-        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming:
-        values that hold for ever after that trace and never where it has come), ``text``.
+        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: values,
+        other than initial ones, that hold for ever after that trace and never where it has come), ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
         frame = pl.DataFrame(self._native.responses())
-        slots = list(self._program.slots.values())
+        slots, fields = list(self._program.slots.values()), self.question.compile().model.fields
 
         def facts(shut: str) -> str:
             pairs = (map(int, fact.split("=")) for fact in shut.split())
-            return ", ".join(f"{slots[field].name} = {slots[field].values[value]}" for field, value in pairs)
+            values = ((slots[field].name, slots[field].values[value]) for field, value in pairs)
+            return ", ".join(f"{name} = {value}" for name, value in values if value != fields[name].initial)
 
         known = declared[: len(frame)]
         return self._with_key(

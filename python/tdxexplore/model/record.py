@@ -246,16 +246,21 @@ class Model:
                 raise BadModel(f"field `{pc.name}` is defined twice")
             self.fields[pc.name] = pc
 
+    def busy(self, code: Code) -> Expr:
+        """The actor of a procedure, in some instance of it, is at a step at which it does not rest."""
+        found: Expr = Const(value=False)
+        for pc, scope in code.counters.items():
+            steps = frozenset(label.name for _, label in code.labels if label.pc == pc and not label.rest)
+            if steps:
+                at = In(self.fields[pc], steps)
+                found = Or(found, {Scope.GLOBAL: at, Scope.CPU: cpus.any(at), Scope.PACKAGE: packages.any(at)}[scope])
+        return found
+
     def stuck(self) -> Expr:
         """Some actor is at a step at which it does not rest: in a terminal state, a deadlock."""
         found: Expr = Const(value=False)
         for code in self.codes:
-            for pc, scope in code.counters.items():
-                busy = frozenset(label.name for _, label in code.labels if label.pc == pc and not label.rest)
-                if not busy:
-                    continue
-                at = In(self.fields[pc], busy)
-                found = Or(found, {Scope.GLOBAL: at, Scope.CPU: cpus.any(at), Scope.PACKAGE: packages.any(at)}[scope])
+            found = Or(found, self.busy(code))
         return found
 
 

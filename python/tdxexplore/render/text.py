@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tdxexplore.difference import Difference
     from tdxexplore.exploration import Exploration
     from tdxexplore.sweep.run import Plan, Summary
     from tdxexplore.sweep.spec import Spec
@@ -82,7 +83,10 @@ def print_exploration(answer: Exploration) -> None:
     verdict = Text.assemble("verdict: ", (answer.verdict, _VERDICTS[answer.verdict]))
     out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
     out.print()
-    out.print(_outcomes(answer.outcomes))
+    if answer.outcomes.is_empty():
+        out.print("no run ends: every state has a successor")
+    else:
+        out.print(_outcomes(answer.outcomes))
     broken = answer.invariants.drop_nulls("shortest_steps")
     for row in broken.iter_rows(named=True):
         states = integer(row["violating_states"])
@@ -168,6 +172,44 @@ def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     if answer.complete and (never := answer.never_taken):
         shown = ", ".join(f"{actor}: {label}" for actor, label in never[:6])
         yield f"steps that were never taken: {shown}{f' and {len(never) - 6} more' if len(never) > 6 else ''}"  # noqa: PLR2004
+
+
+def print_difference(difference: Difference) -> None:
+    """Outcomes side by side, the mass that moves, and the schedule that B does not survive."""
+    out, (a, b) = console(), (difference.before, difference.after)
+    key = a.question.key()
+    packages = f"{key['packages']} package{'s' * (key['packages'] != 1)}"
+    out.print(
+        f"A: {key['policy']}, B: {b.question.key()['policy']}; module kind {key['module']}, {key['cpus']} CPUs in {packages}, "
+        f"scenario {key['scenario']}"
+    )
+    verdict = {"violated": "B adds violations", "holds": "B adds no violation", "incomplete": "incomplete"}
+    out.print(Text(verdict[difference.verdict], _VERDICTS[difference.verdict]))
+    out.print()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("outcome", "sev", "change"):
+        table.add_column(name)
+    for name in ("A interleavings", "A share", "B interleavings", "B share", "moved", "A shortest", "B shortest"):
+        table.add_column(name, justify="right")
+    for row in difference.outcomes.iter_rows(named=True):
+        counts = [
+            cell
+            for side in "ab"
+            for cell in (
+                integer(row[f"interleavings_{side}"], row[f"log10_interleavings_{side}"]),
+                fraction(row[f"interleaving_share_{side}"]),
+            )
+        ]
+        steps = [row[f"shortest_steps_{side}"] for side in "ab"]
+        shortest = ["-" if count is None else f"{count} steps" for count in steps]
+        moved = "-" if row["moved"] is None else f"{row['moved']:+.4f}"
+        outcome = Text(row["outcome"], _STYLES[row["severity"]])
+        table.add_row(outcome, row["severity"], row["change"], *counts, moved, *shortest)
+    out.print(table)
+    if difference.moved is not None:
+        out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
+    if (trace := difference.trace) is not None:
+        print_trace(trace, b, f"shortest schedule that A survives and B does not: {difference.worse}")
 
 
 def print_matrix(matrix: pl.DataFrame) -> None:

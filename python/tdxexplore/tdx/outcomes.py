@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus, package_cpus, packages
+from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
+    from tdxexplore.model.expr import Expr
     from tdxexplore.tdx.world import World
 
 
 def declare(w: World) -> None:
-    """Declare outcomes, invariants and expectations; the procedures are recorded by now."""
+    """Declare outcomes, invariants, expectations, responses and prices; the procedures are recorded by now."""
     m = w.model
     m.outcome(
         "corrupt",
@@ -70,3 +72,37 @@ def declare(w: World) -> None:
         m.expect("suspended", w.frozen, "the system is suspending")
     if not w.generation.constant:
         m.expect("updated", w.generation > 0, "a new image of the module runs")
+
+    _responses(w, up)
+    _prices(w)
+
+
+def _responses(w: World, up: Expr) -> None:
+    """Only where something may happen without end: a budget that is used up makes everything impossible in the end."""
+    m = w.model
+    endless = [name for name, limit in w.limit.items() if limit == UNBOUNDED]
+    if not endless:
+        return
+    if "kvm_load" in endless or not w.booted.constant:
+        m.response("I8", cpus.all(w.online), up, "once all LPs are online, TDX can be enabled", "S3")
+    for code in m.codes:
+        m.response(
+            f"{code.actor}-finishes",
+            m.busy(code),
+            ~m.busy(code),
+            "what was begun can come to an end, fairly scheduled",
+            "S1",
+        )
+
+
+def _prices(w: World) -> None:
+    m = w.model
+    m.price("seamcalls", "calls of the module and of P-SEAMLDR", notes=r"^(TDH|SEAMLDR)\.")
+    m.price(
+        "lp-init-again", "TDH.SYS.LP.INIT on an LP that has had it", notes="^TDH.SYS.LP.INIT = TDX_SYS_LP_INIT_DONE"
+    )
+    m.price("vmxon", "VMXON that succeeded", notes="^VMXON$")
+    m.price("vmxoff", "VMXOFF that succeeded", notes="^VMXOFF$")
+    m.price("steps", "steps of all actors", during=True)
+    m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_readers > 0)
+    m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))
