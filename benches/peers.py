@@ -416,7 +416,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="models of up to 2.5 million states")
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
-    parser.add_argument("--longer", type=float, default=160, help="the same for the models on which every checker runs")
+    parser.add_argument("--longer", type=float, default=450, help="the same for the models on which every checker runs")
     parser.add_argument("--only", nargs="*", default=list(FAMILIES), choices=FAMILIES, help="models")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
     given = parser.parse_args()
