@@ -183,11 +183,11 @@ class Session:
 
     def _explore(self, case: Case) -> None:
         for engine in ENGINES.values():
-            self._add(self._measure(case, engine, self.limits))
+            self._add(self._measure(case, engine, Limits()))
         limits = dict.fromkeys(PEERS, self.limits)
         if case.name == MEASURED:
             base = next(row.seconds for row in reversed(self.rows) if row.settings == BASE.settings)
-            assert base is not None, "the engine itself ran into the limit"
+            assert base is not None, "the engine itself ran into its limit"
             for peer in PEERS:
                 limits[peer] = Limits(max(self.limits.seconds, ENOUGH * TARGETS[peer.name] * base))
         if case.expected.states >= min(LARGE, self.largest / 2):
@@ -452,8 +452,9 @@ def main() -> None:
             "Seconds are the wall time of the whole process, without compiling the model; `×` is the ratio to this "
             f"engine's concrete space with {THREADS} threads. Every time stands for a run that found exactly the states "
             f"and transitions of its line; one of under {SHORT} s is the median of three. `>`: stopped at the limit "
-            f"({given.limit:.0f} s; on {MEASURED} {ENOUGH} times what would reach the target), a lower bound. `~`: not run, an estimate from the "
-            "checker's own time on the next smaller size, its start included; no ratio is claimed. The machine's limit "
+            f"({given.limit:.0f} s; on {MEASURED} {ENOUGH} times what would reach the target), a lower bound. `~`: not run, "
+            "an estimate from the checker's own time on the next smaller size, its start included; no ratio is claimed. The "
+            "machine's limit "
             "is the rate of random insert-if-absent with as many keys as states (`benches/limit`); the engine's rate is "
             "transitions over the seconds of its search."
         ),
