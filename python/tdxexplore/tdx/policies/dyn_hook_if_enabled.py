@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from tdxexplore.model import Scope
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.world import World
 
 
-class DynHookIfEnabled(VirtAtLoad):
+class DynHookIfEnabled(Alternative):
     """IPI pass of tdx_cpu_enable(), tdx_enable(), and on success cpuhp_setup_state() with cpus_read_lock() held."""
 
     name = "dyn-hook-if-enabled"
@@ -36,7 +36,7 @@ class DynHookIfEnabled(VirtAtLoad):
         super().declare(w)
         self.pass_error = w.model.flag("pass.error", Scope.GLOBAL)
         self.dyn_hook = Hook(
-            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.nothing_to_undo
         )
         self.hooks = (self.kvm_online, self.dyn_hook)
 
@@ -72,10 +72,4 @@ class DynHookIfEnabled(VirtAtLoad):
             with k.if_(~k.w.enable_tdx):
                 f.returns(OK)
             f.returns(tdx_cpu_enable(k))
-        return f.result
-
-    def tdx_offline_cpu(self, k: Kernel) -> Variable:
-        """Nothing to undo: LP.INIT stays until reboot."""
-        with k.function("tdx_offline_cpu() of the hook", self.source, returns=(OK,)) as f:
-            f.returns(OK)
         return f.result

@@ -34,7 +34,7 @@ class HookAfterKvm(InnerEnable):
     def declare(self, w: World) -> None:
         super().declare(w)
         self.tdx_hook = Hook(
-            "CPUHP_AP_TDX (after KVM)", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
+            "CPUHP_AP_TDX (after KVM)", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.nothing_to_undo
         )
         self.hooks = (self.kvm_online, self.tdx_hook)
 
@@ -61,10 +61,4 @@ class HookAfterKvm(InnerEnable):
                     k.note("VMX is off: tdx_cpu_enable() skipped")
                     f.returns(OK)
             f.returns(tdx_cpu_enable(k))
-        return f.result
-
-    def tdx_offline_cpu(self, k: Kernel) -> Variable:
-        """Nothing to undo: LP.INIT stays until reboot."""
-        with k.function("tdx_offline_cpu() of core", self.source, returns=(OK,)) as f:
-            f.returns(OK)
         return f.result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable_locked
 from tdxexplore.tdx.kernel import EIO, OK, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAIL = "Sean Christopherson, 2024-04-22"
 
 
-class InnerEnable(VirtAtLoad):
+class InnerEnable(Alternative):
     """tdx_enable() runs an IPI pass of __tdx_cpu_enable() under cpus_read_lock(); hotplug does VMXON only."""
 
     name = "inner-enable"

@@ -58,13 +58,6 @@ class Linux616(VirtAtLoad):
         k.cpuhp_remove_state(self.tdx_dyn, calls=False)
         super().kvm_unload(k)
 
-    def kvm_offline_cpu(self, k: Kernel) -> Variable:
-        """kvm_offline_cpu(): VMXOFF; the veto is in TDX's own state."""
-        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
-            f.returns(OK)
-        return f.result
-
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:

@@ -123,13 +123,6 @@ class Linux71(VirtAtLoad):
         """kvm_arch_disable_virtualization_cpu(): KVM's reference back."""
         k.put_ref()
 
-    def kvm_offline_cpu(self, k: Kernel) -> Variable:
-        """kvm_offline_cpu(): the vCPUs that ran here, then the reference back; the veto is in core's state."""
-        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
-            f.returns(OK)
-        return f.result
-
     def tdx_bringup(self, k: Kernel) -> None:
         """tdx_bringup(): -ENODEV when core has not initialised TDX, and KVM goes on without it."""
         with k.if_(k.w.tdx_status != "INITIALIZED"):

@@ -144,12 +144,9 @@ class V19(Policy):
             self.kvm_disable_cpu(k)
 
     def syscore_suspend(self, k: Kernel) -> None:
-        """kvm_suspend(): VMXOFF while a VM exists."""
-        with k.if_(self.kvm_usage):
-            self.kvm_disable_cpu(k)
+        """kvm_suspend() while a VM exists."""
+        self.kvm_suspend(k, self.kvm_usage)
 
     def syscore_resume(self, k: Kernel) -> None:
-        """kvm_resume(): hardware_enable_nolock() while a VM exists; an error is a WARN."""
-        with k.if_(self.kvm_usage):
-            error = self.kvm_enable_cpu(k)
-            k.warn_on(error != OK, "kvm_resume()")
+        """kvm_resume() while a VM exists."""
+        self.kvm_resume(k, self.kvm_usage)
