@@ -75,9 +75,7 @@ def init_tdx_module(k: Kernel) -> Variable:
     w = k.w
     with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
         with k.on_any_cpu(w.active, "config_tdx_module()"):
-            if w.has("no_memory"):
-                with k.fault("no_memory"):
-                    f.returns(EIO)
+            k.may_fail("no_memory", f, EIO)
             with k.if_(module.sys_config(k) != module.SUCCESS):
                 f.returns(EIO)
         with k.once_in_each_package(w.online, w.pkg_config, "config_global_keyid()"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tdxexplore.model import (
     Field,
@@ -56,6 +56,13 @@ class Hook:
     registered: Field
     startup: Callable[[Kernel], Variable]
     teardown: Callable[[Kernel], Variable]
+
+
+class Returning(Protocol):
+    """A function or a SEAMCALL that is being recorded."""
+
+    def returns(self, value: str, /) -> None:
+        """It ends here."""
 
 
 class Kernel(Procedure):
@@ -110,6 +117,12 @@ class Kernel(Procedure):
                 self.spend(budget)
                 self.note(BUDGETS[budget])
                 yield
+
+    def may_fail(self, budget: str, function: Returning, error: str) -> None:
+        """The function may return an error here, as often as the budget of that name allows."""
+        if self.w.has(budget):
+            with self.fault(budget):
+                function.returns(error)
 
     # -- the module, seen from the kernel -----------------------------------------------------------------------------
 
@@ -209,9 +222,7 @@ class Kernel(Procedure):
             with self.if_(self.w.vmx_on):
                 self.note("VMXON: CR4.VMXE is set already, -EBUSY")
                 f.returns(EBUSY)
-            if self.w.has("vmxon_fail"):
-                with self.fault("vmxon_fail"):
-                    f.returns(EFAULT)
+            self.may_fail("vmxon_fail", f, EFAULT)
             self.set(self.w.vmx_on, value=True)
             self.note("VMXON")
             f.returns(OK)

@@ -85,19 +85,24 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator
             call.returns(VMFAIL_INVALID)
         with k.if_(w.sys_shutdown):
             call.returns(SHUTDOWN)
-        if lock != "none" and w.has("sys_busy"):
-            with k.fault("sys_busy"):
-                call.returns(BUSY)
+        if lock != "none":
+            _try_lock(k, call, lock)
         with _inside(k, call, lock) if w.contended and lock != "none" else nullcontext():
             yield call
 
 
-@contextmanager
-def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
-    """Entry and exit of a call as two steps with the global try-lock between them (tdx_locks.h)."""
+def _try_lock(k: Kernel, call: Seamcall, lock: Lock) -> None:
+    """The module's global lock (tdx_locks.h): who finds it taken gets TDX_SYS_BUSY at once."""
     w = k.w
+    k.may_fail("sys_busy", call, BUSY)
     with k.if_(w.seam_exclusive if lock == "shared" else w.seam_exclusive | cpus.any(w.in_seam)):
         call.returns(BUSY)
+
+
+@contextmanager
+def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
+    """Entry and exit of a call as two steps: between them it holds the global lock."""
+    w = k.w
     k.set(w.in_seam, value=True)
     if lock == "exclusive":
         k.set(w.seam_exclusive, value=True)
@@ -116,16 +121,10 @@ def sys_init(k: Kernel) -> Variable:
     """
     w = k.w
     with seamcall(k, "TDH.SYS.INIT", INIT_NOT_PENDING) as call:
-        if w.has("sys_busy"):
-            with k.fault("sys_busy"):
-                call.returns(BUSY)
-        with k.if_(w.seam_exclusive | cpus.any(w.in_seam)):
-            call.returns(BUSY)
+        _try_lock(k, call, "exclusive")
         with k.if_(w.sys_state != "PENDING"):
             call.returns(INIT_NOT_PENDING)
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.sys_state, "INIT_DONE")
         call.returns(SUCCESS)
     return call.result
@@ -167,9 +166,7 @@ def sys_key_config(k: Kernel) -> Variable:
             call.returns(KEY_CONFIG_NOT_PENDING)
         with k.if_(w.pkg_config):
             call.returns(KEY_CONFIGURED)
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.pkg_config, value=True)
         with k.if_(packages.all(w.pkg_config)):
             k.set(w.sys_state, "READY")
@@ -287,9 +284,7 @@ def mng_key_config(k: Kernel) -> Variable:
     """TDH.MNG.KEY.CONFIG, tdh_mng_key_config.c: the TD's key in this package."""
     w = k.w
     with td_call(k, "TDH.MNG.KEY.CONFIG") as call:
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.td_key, value=True)
     return call.result
 
