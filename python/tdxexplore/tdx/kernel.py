@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tdxexplore.model.expr import Operand, Value, Variable
-    from tdxexplore.model.record import Recorded
+    from tdxexplore.model.procedure import Recorded
     from tdxexplore.tdx.world import World
 
 CPUHP = "kernel/cpu.c, v6.6"

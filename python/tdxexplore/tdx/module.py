@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.model.expr import Variable
-    from tdxexplore.model.record import Frame
+    from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.kernel import Kernel
 
 Lock: TypeAlias = Literal["none", "shared", "exclusive"]

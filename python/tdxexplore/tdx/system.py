@@ -14,7 +14,7 @@ from tdxexplore.tdx.kernel import CPUHP, OK, Kernel
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.model.record import Frame
+    from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import World
 
