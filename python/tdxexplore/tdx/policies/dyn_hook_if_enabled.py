@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policies.inner_enable import pass_then_enable
 from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class DynHookIfEnabled(Alternative):
             ("cpuhp_setup_state", "_cpuslocked"),
             "as posted, which takes cpus_read_lock() a second time, or the form that expects it held",
         ),
+        Knob(
+            "pass_in",
+            ("tdx_bringup", "tdx_enable"),
+            "who runs the pass: KVM before tdx_enable(), or tdx_enable() itself",
+        ),
     )
 
     def declare(self, w: World) -> None:
@@ -43,15 +49,16 @@ class DynHookIfEnabled(Alternative):
     def tdx_bringup(self, k: Kernel) -> None:
         w = k.w
         with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
-            with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
-                error = tdx_cpu_enable(k)
-                with k.if_(error != OK):
-                    k.set(self.pass_error, value=True)
-            with k.if_(self.pass_error):
-                k.set(self.pass_error, value=False)
-                self.tdx_failed(k)
-                f.returns()
-            failed = tdx_enable(k)
+            if self.setting["pass_in"] == "tdx_bringup":
+                with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
+                    error = tdx_cpu_enable(k)
+                    with k.if_(error != OK):
+                        k.set(self.pass_error, value=True)
+                with k.if_(self.pass_error):
+                    k.set(self.pass_error, value=False)
+                    self.tdx_failed(k)
+                    f.returns()
+            failed = self.tdx_enable(k)
             with k.if_(failed != OK):
                 self.tdx_failed(k)
                 f.returns()
@@ -60,6 +67,18 @@ class DynHookIfEnabled(Alternative):
             with k.if_(unregistered != OK):
                 self.tdx_failed(k)
         k.set(w.kvm_loaded, value=True)
+
+    def tdx_enable(self, k: Kernel) -> Variable:
+        """tdx_enable(), cpus_read_lock() held: as it is, or with the pass inside."""
+        if self.setting["pass_in"] == "tdx_bringup":
+            return tdx_enable(k)
+        with k.function("tdx_enable()", self.source, returns=(OK, EINVAL, EIO)) as f:
+            pass_then_enable(k, f.result)
+        return f.result
+
+    def second_user(self, k: Kernel) -> None:
+        with k.cpus_read_lock():
+            self.tdx_enable(k)
 
     def kvm_unload(self, k: Kernel) -> None:
         with k.if_(self.dyn_hook.registered):
