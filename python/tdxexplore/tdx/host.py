@@ -44,8 +44,10 @@ def tdx_cpu_enable(k: Kernel) -> Variable:
 def tdx_enable(k: Kernel) -> Variable:
     """tdx_enable(), the caller holds the read side of cpu_hotplug_lock: an error is remembered until reboot."""
     w = k.w
-    with k.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f, k.mutex(w.tdx_module_lock):
-        tdx_enable_locked(k, f.result)
+    with k.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f:
+        k.lockdep_assert_cpus_held()
+        with k.mutex(w.tdx_module_lock):
+            tdx_enable_locked(k, f.result)
     return f.result
 
 

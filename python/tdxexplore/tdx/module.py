@@ -67,7 +67,7 @@ class Seamcall:
 
 
 @contextmanager
-def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator[Seamcall]:
+def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown: bool = False) -> Iterator[Seamcall]:
     """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
 
     Args:
@@ -75,6 +75,7 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator
         name: Of the call.
         codes: What it may return besides.
         lock: How it takes the module's global lock; every call that takes it may find it taken (fault ``sys_busy``).
+        in_shutdown: The dispatcher lets it pass after a shutdown.
     """
     w = k.w
     with k.function(name, returns=(SUCCESS, UD, VMFAIL_INVALID, SHUTDOWN, BUSY, NO_ENTROPY, *codes)) as frame:
@@ -83,8 +84,9 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator
             call.returns(UD)
         with k.if_(w.image_gone):
             call.returns(VMFAIL_INVALID)
-        with k.if_(w.sys_shutdown):
-            call.returns(SHUTDOWN)
+        if not in_shutdown:
+            with k.if_(w.sys_shutdown):
+                call.returns(SHUTDOWN)
         if lock != "none":
             _try_lock(k, call, lock)
         with _inside(k, call, lock) if w.contended and lock != "none" else nullcontext():
@@ -184,8 +186,8 @@ def sys_tdmr_init(k: Kernel) -> Variable:
 
 
 def sys_lp_shutdown(k: Kernel) -> None:
-    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again."""
-    with seamcall(k, "TDH.SYS.LP.SHUTDOWN") as call:
+    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again, but to say so too."""
+    with seamcall(k, "TDH.SYS.LP.SHUTDOWN", lock="shared", in_shutdown=True) as call:
         k.set(k.w.sys_shutdown, value=True)
         call.returns(SUCCESS)
 
