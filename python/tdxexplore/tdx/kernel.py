@@ -310,15 +310,29 @@ class Kernel(Procedure):
                 f.returns(OK)
         return f.result
 
-    def cpuhp_remove_state(self, hook: Hook, *, calls: bool = True, cpuslocked: bool = False) -> None:
-        """cpuhp_remove_state(), or with ``calls=False`` the _nocalls form. An error from a teardown is BUG_ON."""
-        w, suffix = self.w, ("" if calls else "_nocalls") + ("_cpuslocked" if cpuslocked else "")
-        with self.function(f"cpuhp_remove_state{suffix}({hook.state})", CPUHP):
-            with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
-                if calls:
-                    with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
-                        self._teardown_or_bug(hook)
+    def cpuhp_remove_state(self, hook: Hook) -> None:
+        """cpuhp_remove_state(): teardown on every online CPU, one after the other; an error from one is BUG_ON."""
+        w = self.w
+        with self.function(f"cpuhp_remove_state({hook.state})", CPUHP):
+            with self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
+                    self._teardown_or_bug(hook)
                 self._forget(hook)
+
+    def cpuhp_setup_state_nocalls(self, hook: Hook) -> None:
+        """cpuhp_setup_state_nocalls(): one step, as no callback runs: nobody sees what is between lock and unlock."""
+        self._install(f"cpuhp_setup_state_nocalls({hook.state})", hook, installed=True)
+
+    def cpuhp_remove_state_nocalls(self, hook: Hook, *, cpuslocked: bool = False) -> None:
+        """cpuhp_remove_state_nocalls(), or the _cpuslocked form: one step, as above."""
+        suffix = "_cpuslocked" if cpuslocked else ""
+        self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
+
+    def _install(self, title: str, hook: Hook, *, installed: bool, cpuslocked: bool = False) -> None:
+        w = self.w
+        self.step(title, CPUHP)
+        self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
+        self.set(hook.registered, value=installed)
 
     def _teardown_or_bug(self, hook: Hook) -> None:
         """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
@@ -408,6 +422,8 @@ class Kernel(Procedure):
         way.returns()
 
     def _cpus_write_lock(self) -> None:
+        """cpus_write_lock(): from the step before, it waits, and keeps new readers out."""
+        self.set(self.w.cpus_writer, "waiting")
         self.step("cpus_write_lock()")
         self.await_(self.w.cpus_readers == 0)
         self.set(self.w.cpus_writer, "held")

@@ -16,7 +16,7 @@ from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
@@ -202,6 +202,20 @@ class VirtAtLoad(Policy):
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
         )
         self.hooks = (self.kvm_online,)
+
+    def add_tdx_hook(
+        self,
+        w: World,
+        state: str,
+        startup: Callable[[Kernel], Variable],
+        teardown: Callable[[Kernel], Variable],
+        *,
+        before_kvm: bool = False,
+    ) -> Hook:
+        """A cpuhp state for TDX beside KVM's: after it, unless said otherwise."""
+        hook = Hook(state, w.model.flag("TDX hook registered"), startup, teardown)
+        self.hooks = (hook, self.kvm_online) if before_kvm else (self.kvm_online, hook)
+        return hook
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""

@@ -273,14 +273,13 @@ def hotplug(k: Kernel, policy: Policy) -> Kernel:
     with k.loop():
         k.step("/sys/devices/system/cpu/cpuN/online", rest=True)
         k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & (up | down))
-        k.set(w.cpus_writer, "waiting")
-        if w.has("cpu_up"):
-            with k.if_(~w.online):
+        with k.if_(~w.online):
+            if w.has("cpu_up"):
                 k.note("echo 1")
                 k.spend("cpu_up")
                 k.cpu_up(policy.hooks)
-        if w.has("cpu_down"):
-            with k.if_(w.online & (w.cpus_writer == "waiting")):
+        with k.else_():
+            if w.has("cpu_down"):
                 k.note("echo 0")
                 k.spend("cpu_down")
                 k.cpu_down(policy.hooks)
@@ -297,7 +296,6 @@ def smt_control(k: Kernel, policy: Policy) -> Kernel:
     with k.function("cpuhp_smt_enable()", CPUHP):
         with k.on_each_cpu(w.smt_blocked & ~w.online, "echo on", serial=True) as siblings:
             k.set(w.smt_blocked, value=False)
-            k.set(w.cpus_writer, "waiting")
             k.cpu_up(policy.hooks)
             with k.if_(~w.online):
                 siblings.stop()
@@ -333,7 +331,6 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
         with k.function("freeze_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.active, "freeze a CPU", serial=True) as each:
                 with k.if_(k.another_cpu_online):
-                    k.set(w.cpus_writer, "waiting")
                     k.cpu_down(policy.hooks, vetoed=w.suspend_error)
                     with k.if_(w.suspend_error):
                         each.stop()
@@ -348,7 +345,6 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
                 policy.syscore_resume(k)
         with k.function("thaw_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.frozen_cpu, "thaw a CPU", serial=True):
-                k.set(w.cpus_writer, "waiting")
                 k.cpu_up(policy.hooks)
                 k.set(w.frozen_cpu, value=False)
         k.set(w.cpu_add_remove_lock, value=False)

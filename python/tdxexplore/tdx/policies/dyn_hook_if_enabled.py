@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
 from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EIO, OK, Kernel
 from tdxexplore.tdx.policies.inner_enable import pass_then_enable
 from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
@@ -41,10 +41,7 @@ class DynHookIfEnabled(Alternative):
     def declare(self, w: World) -> None:
         super().declare(w)
         self.pass_error = w.model.flag("pass.error", Scope.GLOBAL)
-        self.dyn_hook = Hook(
-            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.nothing_to_undo
-        )
-        self.hooks = (self.kvm_online, self.dyn_hook)
+        self.dyn_hook = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.nothing_to_undo)
 
     def tdx_bringup(self, k: Kernel) -> None:
         w = k.w
@@ -82,7 +79,7 @@ class DynHookIfEnabled(Alternative):
 
     def kvm_unload(self, k: Kernel) -> None:
         with k.if_(self.dyn_hook.registered):
-            k.cpuhp_remove_state(self.dyn_hook, calls=False)
+            k.cpuhp_remove_state_nocalls(self.dyn_hook)
         super().kvm_unload(k)
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:

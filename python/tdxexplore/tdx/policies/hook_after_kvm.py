@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EIO, OK, Kernel
 from tdxexplore.tdx.policies.inner_enable import InnerEnable
 from tdxexplore.tdx.policy import Knob
 
@@ -33,10 +33,7 @@ class HookAfterKvm(InnerEnable):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_hook = Hook(
-            "CPUHP_AP_TDX (after KVM)", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.nothing_to_undo
-        )
-        self.hooks = (self.kvm_online, self.tdx_hook)
+        self.tdx_hook = self.add_tdx_hook(w, "CPUHP_AP_TDX (after KVM)", self.tdx_online_cpu, self.nothing_to_undo)
 
     def enabled_under_lock(self, k: Kernel, result: Variable) -> None:
         if self.setting["register"] == "under-lock":

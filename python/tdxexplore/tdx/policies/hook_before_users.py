@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, VMXON, Hook, Kernel
+from tdxexplore.tdx.kernel import EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
@@ -30,13 +30,9 @@ class HookBeforeUsers(Alternative):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.core_hook = Hook(
-            "CPUHP_AP_TDX (before users)",
-            w.model.flag("TDX hook registered"),
-            self.core_online_cpu,
-            self.nothing_to_undo,
+        self.core_hook = self.add_tdx_hook(
+            w, "CPUHP_AP_TDX (before users)", self.core_online_cpu, self.nothing_to_undo, before_kvm=True
         )
-        self.hooks = (self.core_hook, self.kvm_online)
 
     def boot(self, k: Kernel) -> None:
         if self.setting["registered_at"] == "boot":
