@@ -70,13 +70,16 @@ def tdx_enable_locked(k: Kernel, result: Variable) -> None:
 
 
 def init_tdx_module(k: Kernel) -> Variable:
-    """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
+    """init_tdx_module(): SYS.RD and CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
 
-    Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
+    The thread may move between SYS.RD and CONFIG. SYS.RD asks for more of a CPU than CONFIG does and changes nothing, so
+    that a thread which stays meets all that one which moves can meet. Allocations and WBINVD touch nothing that others see.
     """
     w = k.w
     with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
         with k.on_any_cpu(w.active, "config_tdx_module()"):
+            with k.if_(module.sys_rd(k) != module.SUCCESS):
+                f.returns(EIO)
             k.may_fail("no_memory", f, EIO)
             with k.if_(module.sys_config(k) != module.SUCCESS):
                 f.returns(EIO)

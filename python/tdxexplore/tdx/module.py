@@ -146,6 +146,15 @@ def sys_lp_init(k: Kernel) -> Variable:
     return call.result
 
 
+def sys_rd(k: Kernel) -> Variable:
+    """TDH.SYS.RD, tdh_sys_rd.c: reads a field of the module, on an LP that has had LP.INIT; so does TDH.SYS.INFO."""
+    with seamcall(k, "TDH.SYS.RD", LP_INIT_NOT_DONE) as call:
+        with k.if_(~k.w.lp_is_init):
+            call.returns(LP_INIT_NOT_DONE)
+        call.returns(SUCCESS)
+    return call.result
+
+
 def sys_config(k: Kernel) -> Variable:
     """TDH.SYS.CONFIG, tdh_sys_config.c: one error code for a wrong state and for a missing LP.INIT alike."""
     w = k.w
