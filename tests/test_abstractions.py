@@ -9,25 +9,14 @@ import polars as pl
 import pytest
 
 import tdxexplore
-from tdxexplore import _core
-from tdxexplore.model import Topology, lower
+from asking import explore
 from tdxexplore.model.code import Await, Label
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
+from tdxexplore.tdx.scenarios import SCENARIOS, build
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model
     from tdxexplore.tdx.world import ModuleKind
-
-CPUS = 2
-
-
-def explored(model: Model, scenario: str) -> _core.Exploration:
-    program = lower(model)
-    packed = program.pack(initial_state(model, Topology.of(CPUS), SCENARIOS[scenario]))
-    found = _core.Program(program.text).explore(packed, measures=False)
-    assert found.complete
-    return found
 
 
 def wrong(model: Model, scenario: str) -> set[str]:
@@ -36,7 +25,7 @@ def wrong(model: Model, scenario: str) -> set[str]:
         model.expect(name, model[name])
     for oops in model["oops"].values[1:]:
         model.expect(str(oops), model["oops"] == oops)
-    met = pl.DataFrame(explored(model, scenario).expectations())["schedule"].is_not_null()
+    met = pl.DataFrame(explore(model, scenario, (2,), measures=False).expectations())["schedule"].is_not_null()
     return {p.name for p, here in zip(model.expectations, met, strict=True) if here}
 
 

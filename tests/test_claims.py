@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
 import tdxexplore
-from tdxexplore import _core
-from tdxexplore.model import Topology, cpus, lower
+from asking import broken, explore
+from tdxexplore.model import cpus
 from tdxexplore.tdx import module as tdx_module
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
-from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build, initial_state
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr, Model
@@ -54,11 +53,7 @@ def never_online(policy: str, module: ModuleKind) -> set[str]:
 def always(model: Model, scenario: str, holds: Expr) -> bool:
     """Whether an expression holds in every reachable state."""
     model.invariant("asked", holds)
-    program = lower(model)
-    packed = program.pack(initial_state(model, Topology.of(CPUS), SCENARIOS[scenario]))
-    found = _core.Program(program.text).explore(packed)
-    assert found.complete
-    return bool(pl.DataFrame(found.invariants())["schedule"][-1] is None)
+    return "asked" not in broken(model, explore(model, scenario, (CPUS,)))
 
 
 @pytest.mark.parametrize("module", RELAXED)
