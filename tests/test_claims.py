@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
 import tdxexplore
-from tdxexplore import _core
-from tdxexplore.model import Topology, cpus, lower
+from asking import broken, explore
+from tdxexplore.model import cpus
 from tdxexplore.tdx import module as tdx_module
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
-from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build, initial_state
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr, Model
@@ -30,10 +29,13 @@ NO_LP_INIT_IN_HOTPLUG = ("v19", "inner-enable")
 ALL_MUST_BE_ONLINE = "v7-2022"
 SUBSET_DESIGNS = tuple(name for name in BUILT_IN if name != ALL_MUST_BE_ONLINE)
 LP_INIT_IN_HOTPLUG = tuple(name for name in SUBSET_DESIGNS if name not in NO_LP_INIT_IN_HOTPLUG)
+# As posted it takes cpus_read_lock() twice: lockdep reports that in every run, and no claim is about it.
+WITHOUT_ITS_SLIP = {"dyn-hook-if-enabled": {"register_call": "_cpuslocked"}}
 
 
-def outcomes(policy: str | type[Policy], module: ModuleKind, scenario: str, **knobs: str) -> set[str]:
+def outcomes(policy: str, module: ModuleKind, scenario: str, **knobs: str) -> set[str]:
     """The outcomes that are reached."""
+    knobs = {**WITHOUT_ITS_SLIP.get(policy, {}), **knobs}
     answer = tdxexplore.check(policy, module=module, scenario=scenario, cpus=CPUS, knobs=knobs)
     assert answer.complete
     return set(answer.outcomes["outcome"])
@@ -41,18 +43,17 @@ def outcomes(policy: str | type[Policy], module: ModuleKind, scenario: str, **kn
 
 def never_online(policy: str, module: ModuleKind) -> set[str]:
     """The outcomes when one LP stays offline for good."""
-    answer = tdxexplore.check(policy, module=module, scenario="late-online", cpus=CPUS, budgets={"cpu_up": 0})
+    knobs = WITHOUT_ITS_SLIP.get(policy, {})
+    answer = tdxexplore.check(
+        policy, module=module, scenario="late-online", cpus=CPUS, knobs=knobs, budgets={"cpu_up": 0}
+    )
     return set(answer.outcomes["outcome"])
 
 
 def always(model: Model, scenario: str, holds: Expr) -> bool:
     """Whether an expression holds in every reachable state."""
     model.invariant("asked", holds)
-    program = lower(model)
-    packed = program.pack(initial_state(model, Topology.of(CPUS), SCENARIOS[scenario]))
-    found = _core.Program(program.text).explore(packed)
-    assert found.complete
-    return bool(pl.DataFrame(found.invariants())["schedule"][-1] is None)
+    return "asked" not in broken(model, explore(model, scenario, (CPUS,)))
 
 
 @pytest.mark.parametrize("module", RELAXED)

@@ -9,6 +9,7 @@ import pytest
 
 from tdxexplore import docs
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.world import MODULE_KINDS
 
 FOLDER = Path(__file__).parent.parent / "docs"
 
@@ -36,6 +37,28 @@ def test_the_table_of_worst_outcomes_has_a_section_for_each_policy_and_no_other(
     text = (FOLDER / "outcomes.md").read_text()
     assert text.startswith(docs.outcomes_head())
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(BUILT_IN)
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_the_table_of_what_stays_possible_is_up_to_date(policy: str) -> None:
+    section = docs.liveness_section(BUILT_IN[policy])
+    assert section.count("lost: ") == len(MODULE_KINDS) * len(docs.ENDLESS)
+    assert section in (FOLDER / "liveness.md").read_text()
+
+
+@pytest.mark.parametrize(("before", "after"), docs.STEPS)
+def test_the_table_of_what_a_design_changes_is_up_to_date(before: str, after: str) -> None:
+    section = docs.changes_section(before, after)
+    assert all(scenario in section for scenario in docs.COMPARED)
+    assert section in (FOLDER / "changes.md").read_text()
+
+
+def test_the_pages_of_liveness_and_changes_have_a_section_for_each_design_and_step_and_no_other() -> None:
+    liveness, changes = ((FOLDER / f"{name}.md").read_text() for name in ("liveness", "changes"))
+    assert liveness.startswith(docs.liveness_head())
+    assert re.findall(r"^## (.*)$", liveness, flags=re.MULTILINE) == list(BUILT_IN)
+    assert re.findall(r"^## (.*)$", changes, flags=re.MULTILINE) == [f"{a} to {b}" for a, b in docs.STEPS]
+    assert {after for _, after in docs.STEPS} | {docs.STEPS[0][0]} == set(BUILT_IN)
 
 
 def test_the_links_of_the_pages_lead_somewhere() -> None:

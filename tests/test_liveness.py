@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tdxexplore import check, replay
+from tdxexplore.cli import run
+from tdxexplore.tdx.world import UNBOUNDED
 
-ENDLESS = {"kvm_load": (1 << 63) - 1, "kvm_unload": (1 << 63) - 1, "cpu_up": (1 << 63) - 1, "cpu_down": (1 << 63) - 1}
+ENDLESS = dict.fromkeys(("kvm_load", "kvm_unload", "cpu_up", "cpu_down"), UNBOUNDED)
 
 
 def test_the_sticky_error_of_linux_6_16_is_a_trap_and_the_error_keeps_it_shut() -> None:
@@ -29,6 +31,52 @@ def test_with_all_cpus_online_and_a_module_that_takes_a_subset_enabling_stays_po
     assert answer.runs["cyclic"][0]
     assert answer.responses["shortest_steps"].null_count() == len(answer.responses) >= 4
     assert answer.verdict == "holds"
+
+
+def test_a_deadlock_is_a_trap_of_both_who_wait_and_the_answer_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = check("dyn-hook-if-enabled", module="subset", cpus=2, scenario="late-online", budgets=ENDLESS)
+    traps = {row["response"]: row["shut"] for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)}
+    assert set(traps) == {"kvm-finishes", "hotplug-finishes"}
+    # The loader's trap has no value of its own: the runs that go on from there say it.
+    loader, hotplug = "cpuhp_setup_state(CPUHP_AP_ONLINE_DYN): cpus_read_lock()", "_cpu_up(): cpus_write_lock()"
+    assert traps["kvm-finishes"] == f"runs that end do so in deadlock (kvm in {loader}; hotplug on CPU 1 in {hotplug})"
+    assert traps["hotplug-finishes"] == "cpu_hotplug_lock.writer = waiting"
+    assert answer.traces["deadlock"].waiting == (("kvm", loader, None), ("hotplug", hotplug, 1))
+    assert answer.outcomes["probability"].sum() == pytest.approx(1, abs=1e-9)
+    budgets = [word for name in ENDLESS for word in ("--budget", f"{name}=unbounded")]
+    asked = ["check", "dyn-hook-if-enabled", "--module", "subset", "--cpus", "2", "--scenario", "late-online", *budgets]
+    assert run(asked) == 1
+    text = capsys.readouterr().out
+    assert "shortest way into the trap of kvm-finishes, hotplug-finishes (25 steps)" in text
+    assert f"waiting for ever: kvm in {loader}; hotplug on CPU 1 in {hotplug}" in text
+
+
+def test_what_decides_may_be_written_a_few_steps_after_the_trap_has_shut() -> None:
+    budgets = {**ENDLESS, "second_user": UNBOUNDED}
+    second = check("linux-6.16", module="subset", cpus=2, scenario="second-user", budgets=budgets)
+    row = second.responses.row(0, named=True)
+    assert (row["response"], row["shut"]) == ("I8", "tdx_status = ERROR (3 steps later)")
+    # What the module keeps over a kexec is the value that it has when TDX is up: no value tells the two apart.
+    after = check("linux-7.1", cpus=2, scenario="kexec", budgets={**ENDLESS, "kexec": UNBOUNDED})
+    row = after.responses.row(0, named=True)
+    assert row["shut"].startswith("no one value; what never changes again is sys_state = ")
+
+
+def test_a_run_that_goes_on_for_ever_is_absorbed_with_the_probability_of_each_end() -> None:
+    budgets = {**ENDLESS, "second_user": UNBOUNDED}
+    answer = check("dyn-hook-if-enabled", module="subset", cpus=2, scenario="second-user", budgets=budgets)
+    assert answer.runs["cyclic"][0]
+    assert answer.outcomes["outcome"].to_list() == ["deadlock"]
+    assert 0 < answer.outcomes["probability"][0] < 1
+    assert answer.outcomes["interleavings"].null_count() == 1
+
+
+def test_after_kexec_a_key_id_of_the_old_kernel_keeps_no_cpu_and_no_package_online() -> None:
+    for policy in ("inner-enable", "linux-6.16"):
+        answer = check(policy, cpus=2, packages=2, scenario="kexec", budgets={"cpu_down": 1, "kvm_unload": 1})
+        assert "cpuhp-bug" not in answer.outcomes["outcome"]
+        assert answer.traces["I4"].steps[-1].title == "CPUHP_OFFLINE"
+        assert "kexec" in [step.title for step in answer.traces["I4"]]
 
 
 def test_without_endless_budgets_nothing_has_to_stay_possible() -> None:

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pytest
 
-from tdxexplore import _core
-from tdxexplore.model import Model, Topology, lower
+from asking import Asked
 from tdxexplore.model.code import Add, Await, Branch, Label, SetEach
 from tdxexplore.model.expr import And, Any, Const, Expr, In, Not, Or
 from tdxexplore.tdx.kernel import Kernel
-from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.tdx.world import ModuleKind
-
-
-@dataclass(frozen=True)
-class Question:
-    policy: str
-    module: ModuleKind
-    scenario: str
-    topology: tuple[int, ...] = (3,)
-    knobs: dict[str, str] = field(default_factory=dict)
-    budgets: dict[str, int] = field(default_factory=dict)
-
-    def model(self) -> Model:
-        return build(BUILT_IN[self.policy](self.knobs), self.module, SCENARIOS[self.scenario], self.budgets)
-
-    def answer(self, model: Model) -> set[str]:
-        program = lower(model)
-        packed = program.pack(initial_state(model, Topology(self.topology), SCENARIOS[self.scenario]))
-        found = _core.Program(program.text).explore(packed)
-        assert found.complete
-        return {model.outcomes[i].name for i in pl.DataFrame(found.outcomes())["outcome"]}
+    from tdxexplore.model import Model
 
 
 @dataclass(frozen=True)
@@ -47,7 +23,7 @@ class Mutation:
     """A guard to remove: the wait of a step, or a check by what it reads; and what must change, or why nothing does."""
 
     name: str
-    question: Question
+    question: Asked
     step: str = ""
     reads: frozenset[str] = frozenset()
     taken: bool = False
@@ -99,33 +75,33 @@ def names(*words: str) -> frozenset[str]:
 MUTATIONS = [
     Mutation(
         "cpus_read_lock() does not wait for a writer that holds the lock",
-        Question("linux-6.16", "strict", "offline-mid-enable"),
+        Asked("linux-6.16", "strict", "offline-mid-enable"),
         step="cpus_read_lock()",
         before=names("off-until-reboot", "tdx-up"),
         after=names("off-until-reboot", "kvm-not-loaded", "tdx-up"),
     ),
     Mutation(
         "cpus_write_lock() does not wait for readers",
-        Question("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
+        Asked("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
         step="cpus_write_lock()",
-        before=names("deadlock", "tdx-up"),
-        after=names("off-until-reboot", "clean-refusal", "tdx-up"),
+        before=names("deadlock", "warned"),
+        after=names("off-until-reboot", "warned", "clean-refusal"),
     ),
     Mutation(
         "mutex_lock(&tdx_module_lock) does not wait",
-        Question("inner-enable-kvm-hook", "subset", "second-enable"),
+        Asked("inner-enable-kvm-hook", "subset", "second-enable"),
         step="mutex_lock(&tdx_module_lock)",
         why_not="a second user calls only once TDX is up, and then the status switch does nothing",
     ),
     Mutation(
         "mutex_lock(&cpuhp_state_mutex) does not wait",
-        Question("hook-after-kvm", "subset", "second-enable"),
+        Asked("hook-after-kvm", "subset", "second-enable"),
         step="mutex_lock(&cpuhp_state_mutex)",
         why_not="only KVM's loader registers states: the second user finds the hook registered",
     ),
     Mutation(
         "TDH.SYS.CONFIG does not ask whether every LP is initialised",
-        Question("v19", "strict", "late-online"),
+        Asked("v19", "strict", "late-online"),
         step="config_tdx_module()",
         reads=names("sys_state", "lp_is_init"),
         before=names("sticky-error"),
@@ -133,28 +109,28 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.SYS.LP.INIT is accepted in every state of a strict module",
-        Question("kvm-hook-lp-init", "strict", "online-mid-enable"),
+        Asked("kvm-hook-lp-init", "strict", "online-mid-enable"),
         reads=names("sys_state"),
         step="tdx_cpu_enable()",
         why_not="CONFIG has passed only with every LP initialised, and before that the state is INIT_DONE",
     ),
     Mutation(
         "TDH.SYS.LP.INIT does not refuse a second time",
-        Question("linux-6.16", "subset", "kvm-reload"),
+        Asked("linux-6.16", "subset", "kvm-reload"),
         reads=names("lp_is_init"),
         step="CPUHP_AP_ONLINE_DYN startup",
         why_not="tdx_lp_initialized keeps the kernel from calling it a second time",
     ),
     Mutation(
         "tdx_cpu_enable() does not look at tdx_lp_initialized",
-        Question("linux-6.16", "subset", "kvm-reload"),
+        Asked("linux-6.16", "subset", "kvm-reload"),
         reads=names("tdx_lp_initialized"),
         before=names("tdx-up"),
         after=names("kvm-not-loaded"),
     ),
     Mutation(
         "tdx_cpu_enable() calls TDH.SYS.INIT every time",
-        Question("kvm-hook-lp-init", "subset", "all-online"),
+        Asked("kvm-hook-lp-init", "subset", "all-online"),
         reads=names("sysinit_ret"),
         taken=True,
         before=names("tdx-up"),
@@ -162,42 +138,42 @@ MUTATIONS = [
     ),
     Mutation(
         "tdx_enable() forgets that it failed",
-        Question("linux-6.16", "strict", "kvm-reload"),
+        Asked("linux-6.16", "strict", "kvm-reload"),
         reads=names("tdx_status"),
         before=names("sticky-error"),
         after=names("tdx-up", "sticky-error"),
     ),
     Mutation(
         "the offline veto is missing",
-        Question("linux-6.16", "strict", "offline-mid-enable", (1, 1), budgets={"kvm_unload": 1}),
+        Asked("linux-6.16", "strict", "offline-mid-enable", (1, 1), budgets={"kvm_unload": 1}),
         reads=names("hkid_live", "online"),
         before=names("off-until-reboot", "tdx-up"),
         after=names("key-id-lost", "off-until-reboot", "tdx-up"),
     ),
     Mutation(
         "KVM is unloaded while a VM exists",
-        Question("inner-enable", "subset", "no-kvm", budgets={"cpu_up": 0}),
+        Asked("inner-enable", "subset", "no-kvm", budgets={"cpu_up": 0}),
         step="wait until no VM is left",
         before=names("tdx-up"),
         after=names("seamcall-oops", "tdx-up"),
     ),
     Mutation(
         "a TD is created without asking whether TDX is on",
-        Question("v19", "strict", "late-online"),
+        Asked("v19", "strict", "late-online"),
         step="KVM_CREATE_VM",
         before=names("sticky-error"),
         after=names("td-error", "vm-refused"),
     ),
     Mutation(
         "a vCPU runs on a CPU that is not active yet",
-        Question("kvm-hook-lp-init", "subset", "late-online"),
+        Asked("kvm-hook-lp-init", "subset", "late-online"),
         step="KVM_RUN",
         before=names("tdx-up"),
         after=names("seamcall-oops"),
     ),
     Mutation(
         "hook-after-kvm does not skip a CPU that is not in VMX operation",
-        Question("hook-after-kvm", "subset", "no-kvm"),
+        Asked("hook-after-kvm", "subset", "no-kvm"),
         step="CPUHP_AP_TDX (after KVM) startup",
         reads=names("vmx_on"),
         actor="hotplug",
@@ -207,21 +183,21 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.SYS.LP.INIT does not look at the global lock",
-        Question("linux-6.16", "subset", "second-user"),
+        Asked("linux-6.16", "subset", "second-user"),
         reads=names("seam_lock.exclusive"),
         before=names("sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
         after=names("deadlock", "sticky-error", "off-until-reboot", "tdx-up"),
     ),
     Mutation(
         "a call that takes the global lock alone does not look at it",
-        Question("linux-6.16", "subset", "second-user"),
+        Asked("linux-6.16", "subset", "second-user"),
         reads=names("seam_lock.exclusive", "in_seam"),
         before=names("sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
         after=names("deadlock", "sticky-error", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
     ),
     Mutation(
         "KVM does not flush the vCPUs of a CPU that goes offline",
-        Question("linux-6.16", "subset", "td-life"),
+        Asked("linux-6.16", "subset", "td-life"),
         reads=names("vcpu_associated"),
         actor="hotplug",
         before=names("tdx-up"),
@@ -229,14 +205,14 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.MNG.VPFLUSHDONE does not ask whether a vCPU is tied to an LP",
-        Question("linux-6.16", "subset", "td-life"),
+        Asked("linux-6.16", "subset", "td-life"),
         reads=names("vcpu_associated"),
         step="TDH.MNG.VPFLUSHDONE",
         why_not="KVM flushes a vCPU when its CPU goes offline, and the others when the VM goes",
     ),
     Mutation(
         "TDH.MNG.KEY.FREEID does not ask whether every package is written back",
-        Question("linux-6.16", "strict", "fault-td", (2, 1)),
+        Asked("linux-6.16", "strict", "fault-td", (2, 1)),
         reads=names("written_back"),
         step="TDH.MNG.KEY.FREEID",
         before=names("key-id-lost", "off-until-reboot", "tdx-up"),
@@ -244,13 +220,13 @@ MUTATIONS = [
     ),
     Mutation(
         "mutex_lock(&tdx_lock) does not wait",
-        Question("linux-6.16", "subset", "td-life"),
+        Asked("linux-6.16", "subset", "td-life"),
         step="mutex_lock(&tdx_lock)",
         why_not="one VM is created and destroyed at a time",
     ),
     Mutation(
         "TDH.SYS.UPDATE does not ask whether every LP is initialised",
-        Question("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
         reads=names("sys_state", "lp_is_init"),
         step="TDP_RUN_UPDATE: tdx_module_run_update()",
         before=names("tds-lost", "td-error", "off-until-reboot", "tdx-up"),
@@ -258,13 +234,13 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.SYS.UPDATE does not ask for handoff data",
-        Question("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
         reads=names("handoff_valid"),
         why_not="TDH.SYS.SHUTDOWN has written them, or the update has ended there",
     ),
     Mutation(
         "kvm_disable_virtualization_cpu() does not ask whether KVM has enabled VMX here",
-        Question("linux-6.16", "subset", "fault-resume", budgets={"cpu_down": 1}),
+        Asked("linux-6.16", "subset", "fault-resume", budgets={"cpu_down": 1}),
         reads=names("virtualization_enabled"),
         taken=True,
         before=names("seamcall-oops", "online-refused", "warned", "tdx-up", "clean-refusal"),
@@ -272,7 +248,7 @@ MUTATIONS = [
     ),
     Mutation(
         "v7-2022 does not ask whether every LP is online",
-        Question("v7-2022", "strict", "late-online"),
+        Asked("v7-2022", "strict", "late-online"),
         step="cpus_read_lock()",
         reads=names("online"),
         before=names("clean-refusal"),
@@ -284,10 +260,10 @@ MUTATIONS = [
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_a_guard_that_is_removed_changes_an_answer_or_cannot(mutation: Mutation) -> None:
     question = mutation.question
-    before = question.answer(question.model())
+    before = question.outcomes(question.model())
     mutant = question.model()
     assert remove(mutant, mutation) > 0, "the guard was not found"
-    after = question.answer(mutant)
+    after = question.outcomes(mutant)
     if mutation.why_not:
         assert after == before
     else:
@@ -295,15 +271,15 @@ def test_a_guard_that_is_removed_changes_an_answer_or_cannot(mutation: Mutation)
 
 
 def test_the_last_online_cpu_may_go_offline_when_nothing_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    question = Question("linux-6.16", "subset", "offline-mid-enable", (1,))
-    assert question.answer(question.model()) == {"tdx-up"}
+    question = Asked("linux-6.16", "subset", "offline-mid-enable", (1,))
+    assert question.outcomes(question.model()) == {"tdx-up"}
     monkeypatch.setattr(Kernel, "another_cpu_online", Const(value=True))
-    assert question.answer(question.model()) == {"deadlock", "tdx-up"}
+    assert question.outcomes(question.model()) == {"deadlock", "tdx-up"}
 
 
 def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> None:
-    question = Question("dyn-hook-if-enabled", "subset", "offline-mid-enable")
-    assert question.answer(question.model()) == {"deadlock", "tdx-up"}
+    question = Asked("dyn-hook-if-enabled", "subset", "offline-mid-enable")
+    assert question.outcomes(question.model()) == {"deadlock", "warned"}
     unfair = question.model()
     places = 0
     for code in unfair.codes:
@@ -314,19 +290,12 @@ def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> No
                 instruction.condition = unfair["cpu_hotplug_lock.writer"] != "held"
                 places += 1
     assert places >= 3
-    assert question.answer(unfair) == {"tdx-up"}
-
-
-def broken_invariants(model: Model, question: Question) -> set[str]:
-    program = lower(model)
-    packed = program.pack(initial_state(model, Topology(question.topology), SCENARIOS[question.scenario]))
-    found = pl.DataFrame(_core.Program(program.text).explore(packed).invariants()).drop_nulls("schedule")
-    return {model.invariants[i].name for i in found["invariant"]}
+    assert question.outcomes(unfair) == {"warned"}
 
 
 def test_an_update_that_forgets_to_forget_the_initialised_lps_breaks_i3() -> None:
-    question = Question("linux-7.2-update", "strict", "update")
-    assert broken_invariants(question.model(), question) == set()
+    question = Asked("linux-7.2-update", "strict", "update")
+    assert question.broken(question.model()) == set()
     mutant = question.model()
     forgets = [
         instruction
@@ -337,12 +306,12 @@ def test_an_update_that_forgets_to_forget_the_initialised_lps_breaks_i3() -> Non
     ]
     assert len(forgets) == 1
     forgets[0].where = Const(value=False)
-    assert broken_invariants(mutant, question) == {"I3"}
+    assert question.broken(mutant) == {"I3"}
 
 
 def test_a_failed_reference_that_stays_counted_breaks_i7() -> None:
-    question = Question("linux-7.1", "strict", "fault-vmxon")
-    assert broken_invariants(question.model(), question) == set()
+    question = Asked("linux-7.1", "strict", "fault-vmxon")
+    assert question.broken(question.model()) == set()
     mutant = question.model()
     undone = 0
     for code in mutant.codes:
@@ -356,12 +325,12 @@ def test_a_failed_reference_that_stays_counted_breaks_i7() -> None:
                 following.delta = 0
                 undone += 1
     assert undone > 0
-    assert "I7" in broken_invariants(mutant, question)
+    assert "I7" in question.broken(mutant)
 
 
 def test_a_suspend_that_does_not_wait_for_tasks_in_the_kernel_meets_them() -> None:
-    question = Question("linux-6.16", "subset", "suspend", (2, 2))
-    assert question.answer(question.model()) == {"tdx-up"}
+    question = Asked("linux-6.16", "subset", "suspend", (2, 2))
+    assert question.outcomes(question.model()) == {"tdx-up"}
     hasty = question.model()
     places = 0
     for code in hasty.codes:
@@ -370,12 +339,12 @@ def test_a_suspend_that_does_not_wait_for_tasks_in_the_kernel_meets_them() -> No
                 instruction.condition = (hasty["budget.suspend"] > 0) & (hasty["cpu_hotplug_lock.writer"] == "none")
                 places += 1
     assert places == 1
-    assert question.answer(hasty) > {"tdx-up"}
+    assert question.outcomes(hasty) > {"tdx-up"}
 
 
 def test_an_update_that_does_not_stop_the_machine_is_seen_by_tds() -> None:
-    question = Question("linux-7.2-update", "strict", "update")
-    assert question.answer(question.model()) == {"tdx-up"}
+    question = Asked("linux-7.2-update", "strict", "update")
+    assert question.outcomes(question.model()) == {"tdx-up"}
     running = question.model()
     places = 0
     for code in running.codes:
@@ -384,4 +353,4 @@ def test_an_update_that_does_not_stop_the_machine_is_seen_by_tds() -> None:
                 instruction.condition = Const(value=True)
                 places += 1
     assert places > 10
-    assert question.answer(running) > {"tdx-up"}
+    assert question.outcomes(running) > {"tdx-up"}

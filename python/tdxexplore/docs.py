@@ -1,7 +1,9 @@
 """The generated pages of the documentation: ``python -m tdxexplore.docs [FOLDER]``, or ``make docs``.
 
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
-- ``outcomes.md``: the worst outcome of every policy, module kind and scenario.
+- ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
+- ``liveness.md``: what every policy can lose for good when everything goes on without end;
+- ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
 
 The tests compare the folder with what this writes.
 """
@@ -14,11 +16,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from tdxexplore.difference import Difference
 from tdxexplore.exploration import check
 from tdxexplore.model import Topology, lower
+from tdxexplore.render.text import fraction
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, Scenario, build
-from tdxexplore.tdx.world import MODULE_KINDS
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
+from tdxexplore.tdx.world import MODULE_KINDS, UNBOUNDED, ModuleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,13 +55,71 @@ _ALL = Scenario(
     },
     offline=1,
 )
+# What goes on without end on the page of liveness, with two CPUs.
+_RELOADS = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down")
+ENDLESS = {
+    "late-online": _RELOADS,
+    "suspend": (*_RELOADS, "suspend"),
+    "second-user": (*_RELOADS, "second_user"),
+    "kexec": (*_RELOADS, "kexec"),
+}
+_LIVENESS = """# What stays possible
+
+KVM is loaded and unloaded and CPUs come and go without end, on 2 CPUs. Of every state that can be reached this asks: once
+all CPUs are online, can TDX still be enabled (`I8`, in CTL: AG (all online -> EF TDX is up))? Can everything that was begun
+come to an end (`kvm-finishes`: a load or unload of KVM; `hotplug-finishes`: a CPU that comes or goes), if every actor that
+can go on again and again does so (strong fairness)?
+
+A cell says what can be lost for good, after how many steps at the soonest, and what keeps it shut from there: values that
+never change again and that nothing has where it has come; where there are none, how runs end, or what holds a few steps
+later. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on, the
+probability of each end follows (absorption, when every step that is possible is as likely as any other).
+
+`tdxexplore check POLICY --cpus 2 --scenario SCENARIO --budget NAME=unbounded ...` prints the same with the shortest way into
+the trap.
+
+`make docs` writes this page.
+"""
+
+# From design to design: the line of what was merged or posted for merging, and the alternatives of April 2024, which answer
+# v19.
+STEPS = (
+    ("v7-2022", "v17"),
+    ("v17", "v19"),
+    *(
+        ("v19", name)
+        for name in (
+            "inner-enable",
+            "inner-enable-kvm-hook",
+            "hook-after-kvm",
+            "hook-before-users",
+            "dyn-hook-if-enabled",
+            "kvm-hook-lp-init",
+        )
+    ),
+    ("v19", "linux-6.16"),
+    ("linux-6.16", "linux-7.1"),
+    ("linux-7.1", "linux-7.2-update"),
+)
+COMPARED = (*(scenario.name for scenario in HOTPLUG), "maxcpus", "suspend", "kexec", "second-user")
+COMPARED_KINDS: tuple[ModuleKind, ...] = ("strict", "subset")
+_CHANGES = """# What each design changes
+
+2 CPUs in one package, knobs and budgets at their defaults. A cell says which outcomes the second design adds (+) and which it
+removes (-), with the share of all interleavings that end so: in the second design for what is added, in the first one for what
+is removed. Outcomes that both reach are left out, whatever their shares.
+
+`tdxexplore diff A B --scenario SCENARIO` prints the same with counts, and the shortest schedule that A survives and B does not.
+
+`make docs` writes this page.
+"""
 _SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
 
 
 def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
-    return {**found, "outcomes.md": outcomes_page()}
+    return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 
 def policy_page(policy: type[Policy]) -> str:
@@ -113,6 +177,45 @@ def outcomes_section(policy: type[Policy]) -> str:
     return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])
 
 
+def liveness_page() -> str:
+    """What can be lost for good, of every policy."""
+    return "\n".join([liveness_head(), *(liveness_section(policy) for policy in BUILT_IN.values())])
+
+
+def liveness_head() -> str:
+    """What is asked, and how to read the table."""
+    rows = [(name, SCENARIOS[name].text, ", ".join(budgets)) for name, budgets in ENDLESS.items()]
+    return "\n".join([*_LIVENESS.split("\n"), *_table(("scenario", "what happens", "without end"), rows)])
+
+
+def liveness_section(policy: type[Policy]) -> str:
+    """The table of one policy."""
+    rows = [(name, *(_lost(policy, module, name) for module in MODULE_KINDS)) for name in ENDLESS]
+    return "\n".join([f"## {policy.name}", "", *_table(("scenario", *MODULE_KINDS), rows)])
+
+
+def changes_page() -> str:
+    """What each design changes."""
+    return "\n".join([_CHANGES, *(changes_section(a, b) for a, b in STEPS)])
+
+
+def changes_section(before: str, after: str) -> str:
+    """The table of one step from design to design: a row for each scenario in which outcomes come or go."""
+    rows, same = [], []
+    for scenario in COMPARED:
+        cells = [_change(before, after, module, scenario) for module in COMPARED_KINDS]
+        if any(cells):
+            rows.append((scenario, *(cell or "the same outcomes" for cell in cells)))
+        else:
+            same.append(scenario)
+    lines = [f"## {before} to {after}", ""]
+    if rows:
+        lines += _table(("scenario", *COMPARED_KINDS), rows)
+    if same:
+        lines += [f"The same outcomes: {', '.join(same)}.", ""]
+    return "\n".join(lines)
+
+
 def write(folder: Path) -> None:
     """Write every page; files of policies that are gone are removed."""
     written = pages()
@@ -124,10 +227,10 @@ def write(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def _worst(policy: type[Policy], module: str, scenario: Scenario) -> str:
+def _worst(policy: type[Policy], module: ModuleKind, scenario: Scenario) -> str:
     answer = check(
         policy,
-        module=next(kind for kind in MODULE_KINDS if kind == module),
+        module=module,
         cpus=TOPOLOGY.cpus,
         packages=TOPOLOGY.packages,
         scenario=scenario.name,
@@ -139,6 +242,31 @@ def _worst(policy: type[Policy], module: str, scenario: Scenario) -> str:
     failed = [r["invariant"] for r in answer.invariants.to_dicts() if r["schedule"] is not None]
     broken = f"; {', '.join(failed)} fail{'s' * (len(failed) == 1)}" if failed else ""
     return f"{row['severity']} {row['outcome']}: {share} {_count(total)}{broken}"
+
+
+def _lost(policy: type[Policy], module: ModuleKind, scenario: str) -> str:
+    budgets = dict.fromkeys(ENDLESS[scenario], UNBOUNDED)
+    answer = check(policy, module=module, cpus=2, scenario=scenario, budgets=budgets)
+    traps = [
+        f"{row['response']} after {row['shortest_steps']} steps ({row['shut']})"
+        for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)
+    ]
+    ends = [
+        f"ends in {row['severity']} {row['outcome']} with probability {fraction(row['probability'])}"
+        for row in answer.outcomes.iter_rows(named=True)
+    ]
+    return "; ".join(["lost: " + (", ".join(traps) or "nothing"), *ends])
+
+
+def _change(before: str, after: str, module: ModuleKind, scenario: str) -> str:
+    a, b = (check(name, module=module, cpus=2, scenario=scenario) for name in (before, after))
+    changed = Difference(a, b).outcomes.filter(pl.col("change") != "kept")
+    return ", ".join(
+        f"+ {row['severity']} {row['outcome']} {fraction(row['interleaving_share_b'])}"
+        if row["change"] == "added"
+        else f"- {row['severity']} {row['outcome']} {fraction(row['interleaving_share_a'])}"
+        for row in changed.iter_rows(named=True)
+    )
 
 
 def _count(number: int) -> str:

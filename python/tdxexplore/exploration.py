@@ -6,6 +6,7 @@ import math
 import os
 from functools import cached_property
 from html import escape
+from itertools import count
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import polars as pl
@@ -16,6 +17,7 @@ from tdxexplore.errors import BadModel, InternalError, Trap, suggest
 from tdxexplore.model import SEVERITIES
 from tdxexplore.question import Question
 from tdxexplore.trace import Trace, replay
+from tdxexplore.traps import keeps_shut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,16 +123,14 @@ class Exploration:
 
         Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
         longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: values,
-        other than initial ones, that hold for ever after that trace and never where it has come), ``text``.
+        other than initial ones, that hold for ever after that trace and never where it has come; see
+        `tdxexplore.traps`), ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
         frame = pl.DataFrame(self._native.responses())
-        slots, fields = list(self._program.slots.values()), self.question.compile().model.fields
 
-        def facts(shut: str) -> str:
-            pairs = (map(int, fact.split("=")) for fact in shut.split())
-            values = ((slots[field].name, slots[field].values[value]) for field, value in pairs)
-            return ", ".join(f"{name} = {value}" for name, value in values if value != fields[name].initial)
+        def shut(number: int, facts: str, schedule: str | None) -> str:
+            return "" if schedule is None else keeps_shut(self.question, number, schedule, facts)
 
         known = declared[: len(frame)]
         return self._with_key(
@@ -140,7 +140,7 @@ class Exploration:
                 "trapped_states",
                 "shortest_steps",
                 "schedule",
-                pl.Series("shut", [facts(shut) for shut in frame["shut"]], dtype=pl.String),
+                pl.Series("shut", list(map(shut, count(), frame["shut"], frame["schedule"])), dtype=pl.String),
                 pl.Series("text", [r.text for r in known], dtype=pl.String),
             )
         )

@@ -56,9 +56,8 @@ class TraceStep:
     @property
     def what(self) -> str:
         """The innermost function and step, and what happened."""
-        inner = self.functions[-1] if self.functions else ""
-        title = f"{inner}: {self.title}" if inner and inner != self.title else self.title
-        return f"{title} -> {'; '.join(self.notes)}" if self.notes else title
+        place = _place(self.functions, self.title)
+        return f"{place} -> {'; '.join(self.notes)}" if self.notes else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,20 @@ class Trace:
         schedule: The string that replays it.
         outcome: The outcome of its last state, or None if the run could go on.
         enabled: What could happen next, in canonical order: (actor, step, CPU or None).
+        waiting: Where a run that nobody can continue left those who have not come to an end: (actor, step, CPU or None).
     """
 
     steps: tuple[TraceStep, ...]
     schedule: str
     outcome: str | None
     enabled: tuple[tuple[str, str, int | None], ...]
+    waiting: tuple[tuple[str, str, int | None], ...]
+
+    @property
+    def where_they_wait(self) -> str:
+        """`waiting`, in words."""
+        places = (f"{actor}{'' if cpu is None else f' on CPU {cpu}'} in {step}" for actor, step, cpu in self.waiting)
+        return "; ".join(places)
 
     def __iter__(self) -> Iterator[TraceStep]:
         return iter(self.steps)
@@ -98,6 +105,8 @@ class Trace:
                 lines += [f"{margin}  {name}: {_word(old)} -> {_word(new)}" for name, old, new in visible]
             if sources and step.source:
                 lines.append(f"{margin}  [{step.source}]")
+        if self.waiting:
+            lines.append(f"waiting for ever: {self.where_they_wait}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -142,14 +151,33 @@ def replay(question: Question, schedule: str) -> Trace:
                 tuple(_changes(program, run.states[number - 1], run.states[number])),
             )
         )
-    outcome = None if run.outcome is None else program.outcomes[run.outcome][0].name
-    return Trace(tuple(steps), schedule, outcome, tuple(_enabled(compiled, run.enabled)))
+    reached = None if run.outcome is None else program.outcomes[run.outcome][0]
+    stuck = reached is not None and not reached.fatal
+    return Trace(
+        tuple(steps),
+        schedule,
+        None if reached is None else reached.name,
+        tuple(_enabled(compiled, run.enabled)),
+        tuple(_waiting(compiled, run.states[-1])) if stuck else (),
+    )
 
 
 def _enabled(compiled: Compiled, enabled: list[tuple[int, int, int]]) -> Iterator[tuple[str, str, int | None]]:
     for rule, _, cpu in enabled:
         taken = compiled.program.rules[rule]
         yield compiled.program.actors[taken.actor], taken.label.title, None if cpu < 0 else cpu
+
+
+def _waiting(compiled: Compiled, last: Words) -> Iterator[tuple[str, str, int | None]]:
+    """Who stands at a step at which nobody rests; who waits for CPUs stands where they do."""
+    unpack = compiled.program.unpack
+    numbers: tuple[int | None, ...] = (None, *range(sum(map(len, last[2]))))
+    words = [unpack(Scope.GLOBAL, last[0]), *(unpack(Scope.CPU, word) for package in last[2] for word in package)]
+    for code in compiled.model.codes:
+        for number, values in zip(numbers, words, strict=True):
+            for _, label in code.labels:
+                if values.get(label.pc) == label.name and not label.rest and not label.passive:
+                    yield code.actor, _place(label.frames, label.title), number
 
 
 def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[str, Value, Value]]:
@@ -164,6 +192,12 @@ def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[st
     olds, news = [w for p in before[2] for w in p], [w for p in after[2] for w in p]
     for c, (old, new) in enumerate(zip(olds, news, strict=True)):
         yield from differ(Scope.CPU, old, new, f"[{c}]")
+
+
+def _place(functions: tuple[str, ...], title: str) -> str:
+    """The innermost function and the step."""
+    inner = functions[-1] if functions else ""
+    return f"{inner}: {title}" if inner and inner != title else title
 
 
 def _word(value: Value) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -96,8 +96,8 @@ def print_exploration(answer: Exploration) -> None:
         out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
-    for row in answer.responses.drop_nulls("shortest_steps").iter_rows(named=True):
-        _print_trap(answer, row)
+    for traps in answer.responses.drop_nulls("shortest_steps").partition_by("schedule", maintain_order=True):
+        _print_trap(answer, traps)
     if not answer.prices.is_empty():
         out.print()
         out.print(_prices(answer.prices))
@@ -108,13 +108,17 @@ def print_exploration(answer: Exploration) -> None:
         out.print(Text(line, "dim"))
 
 
-def _print_trap(answer: Exploration, row: dict[str, Any]) -> None:
+def _print_trap(answer: Exploration, traps: pl.DataFrame) -> None:
+    """What can become impossible with the same step, and the way there."""
     out = console()
-    title = Text.assemble((f"{row['response']} can become impossible", _STYLES[row["severity"]]))
-    out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
-    if row["shut"]:
-        out.print(f"  what keeps it shut: {row['shut']}")
-    print_trace(answer.traces[row["response"]], answer, f"shortest way into the trap of {row['response']}")
+    for row in traps.iter_rows(named=True):
+        title = Text.assemble((f"{row['response']} can become impossible", _STYLES[row["severity"]]))
+        out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
+        if row["shut"]:
+            out.print(f"  what keeps it shut: {row['shut']}")
+    names = traps["response"].to_list()
+    print_trace(answer.traces[names[0]], answer, f"shortest way into the trap of {', '.join(names)}")
+    out.print()
 
 
 def _prices(prices: pl.DataFrame) -> Table:
@@ -177,10 +181,10 @@ def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
 def print_difference(difference: Difference) -> None:
     """Outcomes side by side, the mass that moves, and the schedule that B does not survive."""
     out, (a, b) = console(), (difference.before, difference.after)
-    key = a.question.key()
+    key, (name_a, name_b) = a.question.key(), _two_names(difference)
     packages = f"{key['packages']} package{'s' * (key['packages'] != 1)}"
     out.print(
-        f"A: {key['policy']}, B: {b.question.key()['policy']}; module kind {key['module']}, {key['cpus']} CPUs in {packages}, "
+        f"A: {name_a}, B: {name_b}; module kind {key['module']}, {key['cpus']} CPUs in {packages}, "
         f"scenario {key['scenario']}"
     )
     verdict = {"violated": "B adds violations", "holds": "B adds no violation", "incomplete": "incomplete"}
@@ -210,6 +214,20 @@ def print_difference(difference: Difference) -> None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
         print_trace(trace, b, f"shortest schedule that A survives and B does not: {difference.worse}")
+
+
+def _two_names(difference: Difference) -> tuple[str, str]:
+    """The policies with their knobs: all that were set, and those in which two of one policy differ."""
+    questions = (difference.before.question, difference.after.question)
+    keys = [question.key() for question in questions]
+    knobs = [dict(knob.split("=", 1) for knob in str(key["knobs"]).split()) for key in keys]
+    asked = {name for question in questions for name, _ in question.knobs}
+    shown = ([f"{name}={value}" for name, value in some.items() if name in asked] for some in knobs)
+    names = (
+        f"{key['policy']} ({', '.join(some)})" if some else str(key["policy"])
+        for key, some in zip(keys, shown, strict=True)
+    )
+    return next(names), next(names)
 
 
 def print_matrix(matrix: pl.DataFrame) -> None:

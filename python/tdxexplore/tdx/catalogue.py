@@ -22,7 +22,7 @@ def find_policy(name: str) -> type[Policy]:
     """The policy class of a name, or of a file and a name in it.
 
     Args:
-        name: ``linux-6.16``, or ``path/to/file.py:MyPolicy``, where the name after the colon is that of the class or
+        name: That of a built-in one, or ``path/to/file.py:MyPolicy``, where the name after the colon is that of the class or
             the ``name`` of the policy.
 
     Raises:

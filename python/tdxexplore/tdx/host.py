@@ -44,8 +44,10 @@ def tdx_cpu_enable(k: Kernel) -> Variable:
 def tdx_enable(k: Kernel) -> Variable:
     """tdx_enable(), the caller holds the read side of cpu_hotplug_lock: an error is remembered until reboot."""
     w = k.w
-    with k.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f, k.mutex(w.tdx_module_lock):
-        tdx_enable_locked(k, f.result)
+    with k.function("tdx_enable()", HOST, returns=(OK, EINVAL, EIO)) as f:
+        k.lockdep_assert_cpus_held()
+        with k.mutex(w.tdx_module_lock):
+            tdx_enable_locked(k, f.result)
     return f.result
 
 
@@ -68,16 +70,17 @@ def tdx_enable_locked(k: Kernel, result: Variable) -> None:
 
 
 def init_tdx_module(k: Kernel) -> Variable:
-    """init_tdx_module(): CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
+    """init_tdx_module(): SYS.RD and CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
 
-    Allocations, WBINVD and TDH.SYS.RD touch nothing that others see.
+    The thread may move between SYS.RD and CONFIG. SYS.RD asks for more of a CPU than CONFIG does and changes nothing, so
+    that a thread which stays meets all that one which moves can meet. Allocations and WBINVD touch nothing that others see.
     """
     w = k.w
     with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:
         with k.on_any_cpu(w.active, "config_tdx_module()"):
-            if w.has("no_memory"):
-                with k.fault("no_memory"):
-                    f.returns(EIO)
+            with k.if_(module.sys_rd(k) != module.SUCCESS):
+                f.returns(EIO)
+            k.may_fail("no_memory", f, EIO)
             with k.if_(module.sys_config(k) != module.SUCCESS):
                 f.returns(EIO)
         with k.once_in_each_package(w.online, w.pkg_config, "config_global_keyid()"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tdxexplore.model import (
     Field,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tdxexplore.model.expr import Operand, Value, Variable
-    from tdxexplore.model.record import Recorded
+    from tdxexplore.model.procedure import Frame, Recorded
     from tdxexplore.tdx.world import World
 
 CPUHP = "kernel/cpu.c, v6.6"
@@ -58,6 +58,13 @@ class Hook:
     teardown: Callable[[Kernel], Variable]
 
 
+class Returning(Protocol):
+    """A function or a SEAMCALL that is being recorded."""
+
+    def returns(self, value: str, /) -> None:
+        """It ends here."""
+
+
 class Kernel(Procedure):
     """A procedure that knows kernel functions.
 
@@ -72,6 +79,7 @@ class Kernel(Procedure):
         self.w = world
         self._split_releases = split_releases
         self._alone = False
+        self._holds_cpus = 0
         super().__init__(actor, scope)
 
     def emit(self, instruction: Recorded) -> Recorded:
@@ -111,6 +119,12 @@ class Kernel(Procedure):
                 self.note(BUDGETS[budget])
                 yield
 
+    def may_fail(self, budget: str, function: Returning, error: str) -> None:
+        """The function may return an error here, as often as the budget of that name allows."""
+        if self.w.has(budget):
+            with self.fault(budget):
+                function.returns(error)
+
     # -- the module, seen from the kernel -----------------------------------------------------------------------------
 
     @contextmanager
@@ -144,18 +158,34 @@ class Kernel(Procedure):
 
     @contextmanager
     def cpus_read_lock(self) -> Iterator[None]:
-        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already."""
+        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already.
+
+        lockdep reports who takes it a second time, whether a writer waits or not.
+        """
         w = self.w
         self.step("cpus_read_lock()", CPUHP)
         self.await_(w.cpus_writer == "none")
+        if self._holds_cpus:
+            self.warn_on(True, "lockdep: possible recursive locking, cpu_hotplug_lock")
         self.add(w.cpus_readers, 1)
 
         def release() -> None:
             self._release("cpus_read_unlock()")
             self.add(w.cpus_readers, -1)
 
-        with self.holding(release):
+        with self.holding(release), self._holding_cpus():
             yield
+
+    @contextmanager
+    def _holding_cpus(self) -> Iterator[None]:
+        self._holds_cpus += 1
+        yield
+        self._holds_cpus -= 1
+
+    def lockdep_assert_cpus_held(self) -> None:
+        """WARN unless the caller, or the hotplug operation it is a callback of, holds cpu_hotplug_lock; inert at boot."""
+        if not self._holds_cpus:
+            self.warn_on(self.w.booted, "lockdep_assert_cpus_held()")
 
     @contextmanager
     def mutex(self, lock: Field) -> Iterator[None]:
@@ -209,9 +239,7 @@ class Kernel(Procedure):
             with self.if_(self.w.vmx_on):
                 self.note("VMXON: CR4.VMXE is set already, -EBUSY")
                 f.returns(EBUSY)
-            if self.w.has("vmxon_fail"):
-                with self.fault("vmxon_fail"):
-                    f.returns(EFAULT)
+            self.may_fail("vmxon_fail", f, EFAULT)
             self.set(self.w.vmx_on, value=True)
             self.note("VMXON")
             f.returns(OK)
@@ -249,7 +277,7 @@ class Kernel(Procedure):
             with self.if_(w.vmx_users == 0):
                 self.vmxoff()
 
-    def warn_on(self, condition: Operand, text: str) -> None:
+    def warn_on(self, condition: Operand | bool, text: str) -> None:
         """WARN_ON(condition)."""
         with self.if_(condition):
             self.note(f"WARN: {text}")
@@ -260,7 +288,7 @@ class Kernel(Procedure):
     def cpuhp_setup_state(self, hook: Hook, *, cpuslocked: bool = False) -> Variable:
         """cpuhp_setup_state(): install the callbacks, then run startup on every online CPU, one after the other.
 
-        On an error the CPUs done are torn down and the callbacks removed.
+        On an error the CPUs done are torn down and the callbacks removed; an error from a teardown is BUG_ON.
         """
         w, suffix = self.w, "_cpuslocked" if cpuslocked else ""
         with self.function(f"cpuhp_setup_state{suffix}({hook.state})", CPUHP, returns=(OK, EIO)) as f:
@@ -275,24 +303,42 @@ class Kernel(Procedure):
                 with self.if_(w.cpuhp_failed):
                     self.set(w.cpuhp_failed, value=False)
                     with self.on_each_cpu(w.cpuhp_done, f"{hook.state} teardown (rollback)", serial=True):
-                        hook.teardown(self)
+                        self._teardown_or_bug(hook)
                     self._forget(hook)
                     f.returns(EIO)
                 self.set_each(cpus, where=True, values={w.cpuhp_done: False})
                 f.returns(OK)
         return f.result
 
-    def cpuhp_remove_state(self, hook: Hook, *, calls: bool = True, cpuslocked: bool = False) -> None:
-        """cpuhp_remove_state(), or with ``calls=False`` the _nocalls form. An error from a teardown is BUG_ON."""
-        w, suffix = self.w, ("" if calls else "_nocalls") + ("_cpuslocked" if cpuslocked else "")
-        with self.function(f"cpuhp_remove_state{suffix}({hook.state})", CPUHP):
-            with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
-                if calls:
-                    with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
-                        error = hook.teardown(self)
-                        with self.if_(error != OK):
-                            self.set(w.oops, "cpuhp BUG_ON")
+    def cpuhp_remove_state(self, hook: Hook) -> None:
+        """cpuhp_remove_state(): teardown on every online CPU, one after the other; an error from one is BUG_ON."""
+        w = self.w
+        with self.function(f"cpuhp_remove_state({hook.state})", CPUHP):
+            with self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
+                    self._teardown_or_bug(hook)
                 self._forget(hook)
+
+    def cpuhp_setup_state_nocalls(self, hook: Hook) -> None:
+        """cpuhp_setup_state_nocalls(): one step, as no callback runs: nobody sees what is between lock and unlock."""
+        self._install(f"cpuhp_setup_state_nocalls({hook.state})", hook, installed=True)
+
+    def cpuhp_remove_state_nocalls(self, hook: Hook, *, cpuslocked: bool = False) -> None:
+        """cpuhp_remove_state_nocalls(), or the _cpuslocked form: one step, as above."""
+        suffix = "_cpuslocked" if cpuslocked else ""
+        self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
+
+    def _install(self, title: str, hook: Hook, *, installed: bool, cpuslocked: bool = False) -> None:
+        w = self.w
+        self.step(title, CPUHP)
+        self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
+        self.set(hook.registered, value=installed)
+
+    def _teardown_or_bug(self, hook: Hook) -> None:
+        """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
+        error = hook.teardown(self)
+        with self.if_(error != OK):
+            self.set(self.w.oops, "cpuhp BUG_ON")
 
     def _forget(self, hook: Hook) -> None:
         self.set_each(cpus, where=True, values={self.w.cpuhp_done: False})
@@ -303,11 +349,13 @@ class Kernel(Procedure):
     def cpu_up(self, hooks: tuple[Hook, ...]) -> None:
         """_cpu_up(): the acting CPU walks up the cpuhp states; an error of a callback walks it back down.
 
+        An error on the way back is a WARN, and the CPU stays there: its online bit set, and no task on it.
+
         The STARTING section is part of the first step: it sets the online bit, which only holders of the read lock look
         at.
         """
         w = self.w
-        with self.function("_cpu_up()", CPUHP) as up:
+        with self.function("_cpu_up()", CPUHP) as up, self._holding_cpus():
             self._cpus_write_lock()
             self.note("CPU starts")
             self.set(w.online, value=True)
@@ -319,7 +367,10 @@ class Kernel(Procedure):
                         for lower in reversed(hooks[:reached]):
                             with self.if_(lower.registered):
                                 self.step(f"{lower.state} teardown (rollback)")
-                                lower.teardown(self)
+                                again = lower.teardown(self)
+                                with self.if_(again != OK):
+                                    self.set(w.online_refused, value=True)
+                                    self._stuck(up)
                         self.note("online refused")
                         self.set(w.online, value=False)
                         self.set(w.online_refused, value=True)
@@ -332,12 +383,14 @@ class Kernel(Procedure):
     def cpu_down(self, hooks: tuple[Hook, ...], vetoed: Field | None = None) -> None:
         """_cpu_down(): down the cpuhp states in reverse; a callback may veto, and the CPU walks back up.
 
+        An error on the way back is a WARN, and the CPU stays there: its online bit set, and no task on it.
+
         Args:
             hooks: In the order of a CPU that comes up.
             vetoed: A flag that a veto sets.
         """
         w = self.w
-        with self.function("_cpu_down()", CPUHP) as down:
+        with self.function("_cpu_down()", CPUHP) as down, self._holding_cpus():
             self._cpus_write_lock()
             self.set(w.active, value=False)
             for reached, hook in reversed(list(enumerate(hooks))):
@@ -352,7 +405,8 @@ class Kernel(Procedure):
                             with self.if_(upper.registered):
                                 self.step(f"{upper.state} startup (rollback)")
                                 again = upper.startup(self)
-                                self.warn_on(again != OK, "error in a rollback")
+                                with self.if_(again != OK):
+                                    self._stuck(down)
                         self.set(w.active, value=True)
                         self._cpus_write_unlock()
                         down.returns()
@@ -361,7 +415,15 @@ class Kernel(Procedure):
             self.set(w.td_entered, value=False)
             self._cpus_write_unlock()
 
+    def _stuck(self, way: Frame) -> None:
+        """cpuhp_thread_fun(), an error in a rollback: no way forward, no way back."""
+        self.warn_on(True, "error in a rollback, the CPU is stuck between two states")
+        self._cpus_write_unlock()
+        way.returns()
+
     def _cpus_write_lock(self) -> None:
+        """cpus_write_lock(): from the step before, it waits, and keeps new readers out."""
+        self.set(self.w.cpus_writer, "waiting")
         self.step("cpus_write_lock()")
         self.await_(self.w.cpus_readers == 0)
         self.set(self.w.cpus_writer, "held")

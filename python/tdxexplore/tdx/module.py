@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.model.expr import Variable
-    from tdxexplore.model.record import Frame
+    from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.kernel import Kernel
 
 Lock: TypeAlias = Literal["none", "shared", "exclusive"]
@@ -67,7 +67,7 @@ class Seamcall:
 
 
 @contextmanager
-def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator[Seamcall]:
+def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown: bool = False) -> Iterator[Seamcall]:
     """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
 
     Args:
@@ -75,6 +75,7 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator
         name: Of the call.
         codes: What it may return besides.
         lock: How it takes the module's global lock; every call that takes it may find it taken (fault ``sys_busy``).
+        in_shutdown: The dispatcher lets it pass after a shutdown.
     """
     w = k.w
     with k.function(name, returns=(SUCCESS, UD, VMFAIL_INVALID, SHUTDOWN, BUSY, NO_ENTROPY, *codes)) as frame:
@@ -83,21 +84,27 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none") -> Iterator
             call.returns(UD)
         with k.if_(w.image_gone):
             call.returns(VMFAIL_INVALID)
-        with k.if_(w.sys_shutdown):
-            call.returns(SHUTDOWN)
-        if lock != "none" and w.has("sys_busy"):
-            with k.fault("sys_busy"):
-                call.returns(BUSY)
+        if not in_shutdown:
+            with k.if_(w.sys_shutdown):
+                call.returns(SHUTDOWN)
+        if lock != "none":
+            _try_lock(k, call, lock)
         with _inside(k, call, lock) if w.contended and lock != "none" else nullcontext():
             yield call
 
 
-@contextmanager
-def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
-    """Entry and exit of a call as two steps with the global try-lock between them (tdx_locks.h)."""
+def _try_lock(k: Kernel, call: Seamcall, lock: Lock) -> None:
+    """The module's global lock (tdx_locks.h): who finds it taken gets TDX_SYS_BUSY at once."""
     w = k.w
+    k.may_fail("sys_busy", call, BUSY)
     with k.if_(w.seam_exclusive if lock == "shared" else w.seam_exclusive | cpus.any(w.in_seam)):
         call.returns(BUSY)
+
+
+@contextmanager
+def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
+    """Entry and exit of a call as two steps: between them it holds the global lock."""
+    w = k.w
     k.set(w.in_seam, value=True)
     if lock == "exclusive":
         k.set(w.seam_exclusive, value=True)
@@ -116,16 +123,10 @@ def sys_init(k: Kernel) -> Variable:
     """
     w = k.w
     with seamcall(k, "TDH.SYS.INIT", INIT_NOT_PENDING) as call:
-        if w.has("sys_busy"):
-            with k.fault("sys_busy"):
-                call.returns(BUSY)
-        with k.if_(w.seam_exclusive | cpus.any(w.in_seam)):
-            call.returns(BUSY)
+        _try_lock(k, call, "exclusive")
         with k.if_(w.sys_state != "PENDING"):
             call.returns(INIT_NOT_PENDING)
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.sys_state, "INIT_DONE")
         call.returns(SUCCESS)
     return call.result
@@ -141,6 +142,15 @@ def sys_lp_init(k: Kernel) -> Variable:
         with k.if_(w.lp_is_init):
             call.returns(LP_INIT_DONE)
         k.set(w.lp_is_init, value=True)
+        call.returns(SUCCESS)
+    return call.result
+
+
+def sys_rd(k: Kernel) -> Variable:
+    """TDH.SYS.RD, tdh_sys_rd.c: reads a field of the module, on an LP that has had LP.INIT; so does TDH.SYS.INFO."""
+    with seamcall(k, "TDH.SYS.RD", LP_INIT_NOT_DONE) as call:
+        with k.if_(~k.w.lp_is_init):
+            call.returns(LP_INIT_NOT_DONE)
         call.returns(SUCCESS)
     return call.result
 
@@ -167,9 +177,7 @@ def sys_key_config(k: Kernel) -> Variable:
             call.returns(KEY_CONFIG_NOT_PENDING)
         with k.if_(w.pkg_config):
             call.returns(KEY_CONFIGURED)
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.pkg_config, value=True)
         with k.if_(packages.all(w.pkg_config)):
             k.set(w.sys_state, "READY")
@@ -187,8 +195,8 @@ def sys_tdmr_init(k: Kernel) -> Variable:
 
 
 def sys_lp_shutdown(k: Kernel) -> None:
-    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again."""
-    with seamcall(k, "TDH.SYS.LP.SHUTDOWN") as call:
+    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again, but to say so too."""
+    with seamcall(k, "TDH.SYS.LP.SHUTDOWN", lock="shared", in_shutdown=True) as call:
         k.set(k.w.sys_shutdown, value=True)
         call.returns(SUCCESS)
 
@@ -287,9 +295,7 @@ def mng_key_config(k: Kernel) -> Variable:
     """TDH.MNG.KEY.CONFIG, tdh_mng_key_config.c: the TD's key in this package."""
     w = k.w
     with td_call(k, "TDH.MNG.KEY.CONFIG") as call:
-        if w.has("no_entropy"):
-            with k.fault("no_entropy"):
-                call.returns(NO_ENTROPY)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.td_key, value=True)
     return call.result
 

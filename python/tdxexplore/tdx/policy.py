@@ -16,8 +16,9 @@ from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.world import KeyIds, World
 
@@ -171,6 +172,17 @@ class Policy:
             self.flush_vcpus(k)
             self.arch_disable_cpu(k)
 
+    def kvm_suspend(self, k: Kernel, enabled: Field) -> None:
+        """kvm_suspend(), virt/kvm/kvm_main.c: VMXOFF, where KVM has virtualization enabled."""
+        with k.if_(enabled):
+            self.kvm_disable_cpu(k)
+
+    def kvm_resume(self, k: Kernel, enabled: Field) -> None:
+        """kvm_resume(): VMXON again; an error is a WARN."""
+        with k.if_(enabled):
+            error = self.kvm_enable_cpu(k)
+            k.warn_on(error != OK, "kvm_resume()")
+
     def flush_vcpus(self, k: Kernel) -> None:
         """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF."""
         if k.w.td_in_full:
@@ -179,10 +191,7 @@ class Policy:
 
 
 class VirtAtLoad(Policy):
-    """A policy whose KVM enables virtualization when it is loaded, in its own cpuhp state.
-
-    Shared by the alternatives of April 2024 (domain: "All: KVM load first registers KVM_ONLINE") and by Linux 6.16.
-    """
+    """A policy whose KVM enables virtualization when it is loaded, in its own cpuhp state."""
 
     abstracted: ClassVar[tuple[str, ...]] = (
         "kvm_usage_lock and kvm_usage_count: one loader, and virtualization is on from load to unload, so neither decides.",
@@ -194,43 +203,36 @@ class VirtAtLoad(Policy):
         )
         self.hooks = (self.kvm_online,)
 
+    def add_tdx_hook(
+        self,
+        w: World,
+        state: str,
+        startup: Callable[[Kernel], Variable],
+        teardown: Callable[[Kernel], Variable],
+        *,
+        before_kvm: bool = False,
+    ) -> Hook:
+        """A cpuhp state for TDX beside KVM's: after it, unless said otherwise."""
+        hook = Hook(state, w.model.flag("TDX hook registered"), startup, teardown)
+        self.hooks = (hook, self.kvm_online) if before_kvm else (self.kvm_online, hook)
+        return hook
+
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
         return self.kvm_enable_cpu(k)
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
-        """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""
-        with k.function("kvm_offline_cpu()", returns=(OK, EBUSY)) as f:
-            error = self.veto(k)
-            with k.if_(error != OK):
-                f.returns(EBUSY)
+        """kvm_offline_cpu(): the vCPUs that ran here, then VMX off."""
+        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
             self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
     def syscore_suspend(self, k: Kernel) -> None:
-        """kvm_suspend(): VMXOFF."""
-        with k.if_(self.kvm_online.registered):
-            self.kvm_disable_cpu(k)
+        self.kvm_suspend(k, self.kvm_online.registered)
 
     def syscore_resume(self, k: Kernel) -> None:
-        """kvm_resume(): VMXON; an error is a WARN."""
-        with k.if_(self.kvm_online.registered):
-            error = self.kvm_enable_cpu(k)
-            k.warn_on(error != OK, "kvm_resume()")
-
-    def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
-        """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
-        with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
-            vmx = self.kvm_enable_cpu(k)
-            with k.if_(vmx != OK):
-                f.returns(vmx)
-            k.step("tdx_cpu_enable()")
-            error = tdx_cpu_enable(k)
-            with k.if_(error != OK):
-                self.kvm_disable_cpu(k)
-            f.returns(error)
-        return f.result
+        self.kvm_resume(k, self.kvm_online.registered)
 
     def kvm_load(self, k: Kernel) -> None:
         """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
@@ -251,3 +253,47 @@ class VirtAtLoad(Policy):
         """kvm_exit(): VMX off on every online CPU."""
         with k.function("kvm_disable_virtualization()", "virt/kvm/kvm_main.c, v6.16"):
             k.cpuhp_remove_state(self.kvm_online)
+
+
+class Alternative(VirtAtLoad):
+    """The alternatives that were argued in April 2024: what the mails say of all of them, and of KVM beside them.
+
+    Core has no state that a veto could be in, so it is in KVM's (assumption of domain 3.1).
+    """
+
+    def kvm_offline_cpu(self, k: Kernel) -> Variable:
+        """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""
+        with k.function("kvm_offline_cpu()", returns=(OK, EBUSY)) as f:
+            error = self.veto(k)
+            with k.if_(error != OK):
+                f.returns(EBUSY)
+            self.kvm_disable_cpu(k)
+            f.returns(OK)
+        return f.result
+
+    def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
+        """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
+        with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
+            vmx = self.kvm_enable_cpu(k)
+            with k.if_(vmx != OK):
+                f.returns(vmx)
+            k.step("tdx_cpu_enable()")
+            error = tdx_cpu_enable(k)
+            with k.if_(error != OK):
+                self.kvm_disable_cpu(k)
+            f.returns(error)
+        return f.result
+
+    def tdx_bringup(self, k: Kernel) -> None:
+        """cpus_read_lock(); tdx_enable(); unlock. An error leaves KVM without TDX."""
+        with k.cpus_read_lock():
+            error = tdx_enable(k)
+            with k.if_(error != OK):
+                self.tdx_failed(k)
+            k.set(k.w.kvm_loaded, value=True)
+
+    def nothing_to_undo(self, k: Kernel) -> Variable:
+        """A teardown callback that has nothing to do: LP.INIT stays until reboot."""
+        with k.function("tdx_offline_cpu()", self.source, returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result

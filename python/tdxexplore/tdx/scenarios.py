@@ -68,38 +68,35 @@ class Scenario:
                 return frozenset(numbers[topology.cpus - self.offline :])
 
 
+def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:
+    """An LP stays offline until KVM has tried to load."""
+    return Scenario(name, text, budgets, offline=1, up_after_load=True)
+
+
 # How bring-up meets CPU hotplug: what the mails are about.
 HOTPLUG = (
     Scenario("all-online", "all CPUs are online and stay so", {"kvm_load": 1}),
-    Scenario(
+    _late(
         "late-online",
         "an LP that was never brought up comes online after KVM was loaded",
         {"kvm_load": 1, "cpu_up": 1},
-        offline=1,
-        up_after_load=True,
     ),
     Scenario("offline-mid-enable", "a CPU goes offline at any time", {"kvm_load": 1, "cpu_down": 1}),
     Scenario("online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1),
-    Scenario(
+    _late(
         "kvm-reload",
         "KVM is loaded, unloaded and loaded again; an offline CPU comes online after the first load",
         {"kvm_load": 2, "kvm_unload": 1, "cpu_up": 1},
-        offline=1,
-        up_after_load=True,
     ),
-    Scenario(
+    _late(
         "no-kvm",
         "KVM is loaded and unloaded for good; an offline CPU comes online after the load",
         {"kvm_load": 1, "kvm_unload": 1, "cpu_up": 1},
-        offline=1,
-        up_after_load=True,
     ),
-    Scenario(
+    _late(
         "second-enable",
         "a second user calls tdx_enable() when TDX is up; an offline CPU comes online after KVM was loaded",
         {"kvm_load": 1, "cpu_up": 1, "second_enable": 1},
-        offline=1,
-        up_after_load=True,
     ),
 )
 

@@ -13,7 +13,8 @@ from tdxexplore.tdx import module
 from tdxexplore.tdx.kernel import CPUHP, OK, Kernel
 
 if TYPE_CHECKING:
-    from tdxexplore.model.record import Frame
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import World
 
@@ -159,13 +160,9 @@ def _td_init(k: Kernel, f: Frame) -> None:
         with k.mutex(w.tdx_lock), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
             if w.has("td_fail"):
                 with k.fault("td_fail"):
-                    k.note("-ENOMEM, tdx_hkid_free()")
-                    _count_key_id(k, -1)
-                    f.returns()
+                    _hkid_free(k, f, "-ENOMEM, ")
             with k.if_(~packages.all(package_cpus.any(w.online))):
-                k.note("a package has no online CPU: -EIO, tdx_hkid_free()")
-                _count_key_id(k, -1)
-                f.returns()
+                _hkid_free(k, f, "a package has no online CPU: -EIO, ")
             created = module.mng_create(k)
             with k.if_(created != module.SUCCESS):
                 k.set(w.td_error, value=True)
@@ -178,6 +175,13 @@ def _td_init(k: Kernel, f: Frame) -> None:
                     k.set(w.td_error, value=True)
                 f.returns()
     k.set(w.td, "running")
+
+
+def _hkid_free(k: Kernel, f: Frame, why: str) -> None:
+    """Creation fails: tdx_hkid_free(), and the key id counts no more."""
+    k.note(f"{why}tdx_hkid_free()")
+    _count_key_id(k, -1)
+    f.returns()
 
 
 def _count_key_id(k: Kernel, change: int) -> None:
@@ -230,18 +234,19 @@ def _release_hkid(k: Kernel) -> None:
                     k.set(w.td_error, value=True)
             with k.mutex(w.tdx_lock):
                 with k.on_any_cpu(w.active, "TDH.MNG.VPFLUSHDONE"):
-                    with k.if_(module.vpflushdone(k) != module.SUCCESS):
-                        k.set(w.hkid_leaked, value=True)
-                        f.returns()
+                    _leak_unless(k, f, module.vpflushdone(k))
                 with k.once_in_each_package(w.online, w.written_back, "TDH.PHYMEM.CACHE.WB"):
-                    with k.if_(module.phymem_cache_wb(k) != module.SUCCESS):
-                        k.set(w.hkid_leaked, value=True)
-                        f.returns()
+                    _leak_unless(k, f, module.phymem_cache_wb(k))
                 with k.on_any_cpu(w.active, "TDH.MNG.KEY.FREEID"):
-                    with k.if_(module.mng_key_freeid(k) != module.SUCCESS):
-                        k.set(w.hkid_leaked, value=True)
-                        f.returns()
+                    _leak_unless(k, f, module.mng_key_freeid(k))
                     _count_key_id(k, -1)
+
+
+def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
+    """tdx_mmu_release_hkid() gives up on an error."""
+    with k.if_(status != module.SUCCESS):
+        k.set(k.w.hkid_leaked, value=True)
+        f.returns()
 
 
 def vcpu(k: Kernel) -> Kernel:
@@ -268,14 +273,13 @@ def hotplug(k: Kernel, policy: Policy) -> Kernel:
     with k.loop():
         k.step("/sys/devices/system/cpu/cpuN/online", rest=True)
         k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & (up | down))
-        k.set(w.cpus_writer, "waiting")
-        if w.has("cpu_up"):
-            with k.if_(~w.online):
+        with k.if_(~w.online):
+            if w.has("cpu_up"):
                 k.note("echo 1")
                 k.spend("cpu_up")
                 k.cpu_up(policy.hooks)
-        if w.has("cpu_down"):
-            with k.if_(w.online & (w.cpus_writer == "waiting")):
+        with k.else_():
+            if w.has("cpu_down"):
                 k.note("echo 0")
                 k.spend("cpu_down")
                 k.cpu_down(policy.hooks)
@@ -292,7 +296,6 @@ def smt_control(k: Kernel, policy: Policy) -> Kernel:
     with k.function("cpuhp_smt_enable()", CPUHP):
         with k.on_each_cpu(w.smt_blocked & ~w.online, "echo on", serial=True) as siblings:
             k.set(w.smt_blocked, value=False)
-            k.set(w.cpus_writer, "waiting")
             k.cpu_up(policy.hooks)
             with k.if_(~w.online):
                 siblings.stop()
@@ -328,7 +331,6 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
         with k.function("freeze_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.active, "freeze a CPU", serial=True) as each:
                 with k.if_(k.another_cpu_online):
-                    k.set(w.cpus_writer, "waiting")
                     k.cpu_down(policy.hooks, vetoed=w.suspend_error)
                     with k.if_(w.suspend_error):
                         each.stop()
@@ -343,7 +345,6 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
                 policy.syscore_resume(k)
         with k.function("thaw_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.frozen_cpu, "thaw a CPU", serial=True):
-                k.set(w.cpus_writer, "waiting")
                 k.cpu_up(policy.hooks)
                 k.set(w.frozen_cpu, value=False)
         k.set(w.cpu_add_remove_lock, value=False)

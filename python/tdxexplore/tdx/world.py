@@ -171,7 +171,10 @@ class World:
     @property
     def key_id_in_use(self) -> Operand:
         """What the kernel believes; the hardware's view is ``hkid_live``."""
-        return self.nr_configured_hkid != "0" if self.td_in_full else self.hkid_live
+        if self.td_in_full:
+            return self.nr_configured_hkid != "0"
+        # After kexec a key id may be live of which the new kernel knows nothing.
+        return self.hkid_live & (self.td == "running") if self.has("kexec") else self.hkid_live
 
     def __getattr__(self, name: str) -> Field:
         # Reached only for names that __init__ did not set.

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EIO, OK, Kernel
+from tdxexplore.tdx.policies.inner_enable import pass_then_enable
+from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.world import World
 
 
-class DynHookIfEnabled(VirtAtLoad):
+class DynHookIfEnabled(Alternative):
     """IPI pass of tdx_cpu_enable(), tdx_enable(), and on success cpuhp_setup_state() with cpus_read_lock() held."""
 
     name = "dyn-hook-if-enabled"
@@ -30,28 +31,31 @@ class DynHookIfEnabled(VirtAtLoad):
             ("cpuhp_setup_state", "_cpuslocked"),
             "as posted, which takes cpus_read_lock() a second time, or the form that expects it held",
         ),
+        Knob(
+            "pass_in",
+            ("tdx_bringup", "tdx_enable"),
+            "who runs the pass: KVM before tdx_enable(), or tdx_enable() itself",
+        ),
     )
 
     def declare(self, w: World) -> None:
         super().declare(w)
         self.pass_error = w.model.flag("pass.error", Scope.GLOBAL)
-        self.dyn_hook = Hook(
-            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
-        )
-        self.hooks = (self.kvm_online, self.dyn_hook)
+        self.dyn_hook = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.nothing_to_undo)
 
     def tdx_bringup(self, k: Kernel) -> None:
         w = k.w
         with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
-            with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
-                error = tdx_cpu_enable(k)
-                with k.if_(error != OK):
-                    k.set(self.pass_error, value=True)
-            with k.if_(self.pass_error):
-                k.set(self.pass_error, value=False)
-                self.tdx_failed(k)
-                f.returns()
-            failed = tdx_enable(k)
+            if self.setting["pass_in"] == "tdx_bringup":
+                with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
+                    error = tdx_cpu_enable(k)
+                    with k.if_(error != OK):
+                        k.set(self.pass_error, value=True)
+                with k.if_(self.pass_error):
+                    k.set(self.pass_error, value=False)
+                    self.tdx_failed(k)
+                    f.returns()
+            failed = self.tdx_enable(k)
             with k.if_(failed != OK):
                 self.tdx_failed(k)
                 f.returns()
@@ -61,9 +65,21 @@ class DynHookIfEnabled(VirtAtLoad):
                 self.tdx_failed(k)
         k.set(w.kvm_loaded, value=True)
 
+    def tdx_enable(self, k: Kernel) -> Variable:
+        """tdx_enable(), cpus_read_lock() held: as it is, or with the pass inside."""
+        if self.setting["pass_in"] == "tdx_bringup":
+            return tdx_enable(k)
+        with k.function("tdx_enable()", self.source, returns=(OK, EINVAL, EIO)) as f:
+            pass_then_enable(k, f.result)
+        return f.result
+
+    def second_user(self, k: Kernel) -> None:
+        with k.cpus_read_lock():
+            self.tdx_enable(k)
+
     def kvm_unload(self, k: Kernel) -> None:
         with k.if_(self.dyn_hook.registered):
-            k.cpuhp_remove_state(self.dyn_hook, calls=False)
+            k.cpuhp_remove_state_nocalls(self.dyn_hook)
         super().kvm_unload(k)
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
@@ -72,10 +88,4 @@ class DynHookIfEnabled(VirtAtLoad):
             with k.if_(~k.w.enable_tdx):
                 f.returns(OK)
             f.returns(tdx_cpu_enable(k))
-        return f.result
-
-    def tdx_offline_cpu(self, k: Kernel) -> Variable:
-        """Nothing to undo: LP.INIT stays until reboot."""
-        with k.function("tdx_offline_cpu() of the hook", self.source, returns=(OK,)) as f:
-            f.returns(OK)
         return f.result

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EIO, OK, Kernel
 from tdxexplore.tdx.policies.inner_enable import InnerEnable
 from tdxexplore.tdx.policy import Knob
 
@@ -33,10 +33,7 @@ class HookAfterKvm(InnerEnable):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_hook = Hook(
-            "CPUHP_AP_TDX (after KVM)", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
-        )
-        self.hooks = (self.kvm_online, self.tdx_hook)
+        self.tdx_hook = self.add_tdx_hook(w, "CPUHP_AP_TDX (after KVM)", self.tdx_online_cpu, self.nothing_to_undo)
 
     def enabled_under_lock(self, k: Kernel, result: Variable) -> None:
         if self.setting["register"] == "under-lock":
@@ -61,10 +58,4 @@ class HookAfterKvm(InnerEnable):
                     k.note("VMX is off: tdx_cpu_enable() skipped")
                     f.returns(OK)
             f.returns(tdx_cpu_enable(k))
-        return f.result
-
-    def tdx_offline_cpu(self, k: Kernel) -> Variable:
-        """Nothing to undo: LP.INIT stays until reboot."""
-        with k.function("tdx_offline_cpu() of core", self.source, returns=(OK,)) as f:
-            f.returns(OK)
         return f.result

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EIO, OK, VMXON, Hook, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
+from tdxexplore.tdx.kernel import EIO, OK, VMXON, Kernel
+from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.world import World
 
 
-class HookBeforeUsers(VirtAtLoad):
+class HookBeforeUsers(Alternative):
     """Core hook: VMXON, tdx_cpu_enable(), VMXOFF; any error refuses the CPU."""
 
     name = "hook-before-users"
@@ -30,13 +30,9 @@ class HookBeforeUsers(VirtAtLoad):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.core_hook = Hook(
-            "CPUHP_AP_TDX (before users)",
-            w.model.flag("TDX hook registered"),
-            self.core_online_cpu,
-            self.core_offline_cpu,
+        self.core_hook = self.add_tdx_hook(
+            w, "CPUHP_AP_TDX (before users)", self.core_online_cpu, self.nothing_to_undo, before_kvm=True
         )
-        self.hooks = (self.core_hook, self.kvm_online)
 
     def boot(self, k: Kernel) -> None:
         if self.setting["registered_at"] == "boot":
@@ -46,11 +42,7 @@ class HookBeforeUsers(VirtAtLoad):
         if self.setting["registered_at"] == "after-kvm-load":
             with k.if_(~self.core_hook.registered):
                 k.cpuhp_setup_state(self.core_hook)
-        with k.cpus_read_lock():
-            error = tdx_enable(k)
-            with k.if_(error != OK):
-                self.tdx_failed(k)
-            k.set(k.w.kvm_loaded, value=True)
+        super().tdx_bringup(k)
 
     def core_online_cpu(self, k: Kernel) -> Variable:
         """VMXON, tdx_cpu_enable(), VMXOFF: the CPU is TDX-capable, and VMX is its users' own business."""
@@ -62,10 +54,4 @@ class HookBeforeUsers(VirtAtLoad):
             error = tdx_cpu_enable(k)
             k.vmxoff()
             f.returns(error)
-        return f.result
-
-    def core_offline_cpu(self, k: Kernel) -> Variable:
-        """Nothing to undo: LP.INIT stays until reboot."""
-        with k.function("tdx_offline_cpu() of core", self.source, returns=(OK,)) as f:
-            f.returns(OK)
         return f.result

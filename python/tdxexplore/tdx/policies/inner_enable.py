@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable_locked
 from tdxexplore.tdx.kernel import EIO, OK, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAIL = "Sean Christopherson, 2024-04-22"
 
 
-class InnerEnable(VirtAtLoad):
+class InnerEnable(Alternative):
     """tdx_enable() runs an IPI pass of __tdx_cpu_enable() under cpus_read_lock(); hotplug does VMXON only."""
 
     name = "inner-enable"
@@ -37,28 +37,11 @@ class InnerEnable(VirtAtLoad):
 
     def tdx_enable(self, k: Kernel) -> Variable:
         """tdx_enable() with the pass inside: an error of the pass makes the status ERROR."""
-        w = k.w
         with k.function("tdx_enable()", MAIL, returns=(OK, EINVAL, EIO)) as f:
             with k.cpus_read_lock():
-                with k.mutex(w.tdx_module_lock):
-                    again = w.tdx_status != "INITIALIZED" if self.setting["pass"] == "first-call" else True
-                    with k.if_(again), k.on_each_cpu(w.online, "IPI __tdx_cpu_enable()"):
-                        error = self.inner_tdx_cpu_enable(k)
-                        with k.if_(error != OK):
-                            k.set(w.tdx_status, "ERROR")
-                    tdx_enable_locked(k, f.result)
+                pass_then_enable(k, f.result, every_call=self.setting["pass"] == "every-call")
                 self.enabled_under_lock(k, f.result)
             self.enabled(k, f.result)
-        return f.result
-
-    def inner_tdx_cpu_enable(self, k: Kernel) -> Variable:
-        """__tdx_cpu_enable(): WARN and fail on a CPU that is not in VMX operation."""
-        w = k.w
-        with k.function("__tdx_cpu_enable()", MAIL, returns=(OK, EACCES, EIO)) as f:
-            with k.if_(~w.tdx_lp_initialized & ~w.vmx_on):
-                k.warn_on(~w.vmx_on, "CR4.VMXE is clear")
-                f.returns(EIO)
-            f.returns(tdx_cpu_enable(k))
         return f.result
 
     def enabled_under_lock(self, k: Kernel, result: Variable) -> None:
@@ -69,3 +52,26 @@ class InnerEnable(VirtAtLoad):
 
     def second_user(self, k: Kernel) -> None:
         self.tdx_enable(k)
+
+
+def pass_then_enable(k: Kernel, result: Variable, *, every_call: bool = True) -> None:
+    """tdx_enable() with the pass inside, cpus_read_lock() held: an error of the pass makes the status ERROR."""
+    w = k.w
+    with k.mutex(w.tdx_module_lock):
+        due = True if every_call else w.tdx_status != "INITIALIZED"
+        with k.if_(due), k.on_each_cpu(w.online, "IPI __tdx_cpu_enable()"):
+            error = _inner_tdx_cpu_enable(k)
+            with k.if_(error != OK):
+                k.set(w.tdx_status, "ERROR")
+        tdx_enable_locked(k, result)
+
+
+def _inner_tdx_cpu_enable(k: Kernel) -> Variable:
+    """__tdx_cpu_enable(): WARN and fail on a CPU that is not in VMX operation."""
+    w = k.w
+    with k.function("__tdx_cpu_enable()", MAIL, returns=(OK, EACCES, EIO)) as f:
+        with k.if_(~w.tdx_lp_initialized & ~w.vmx_on):
+            k.warn_on(~w.vmx_on, "CR4.VMXE is clear")
+            f.returns(EIO)
+        f.returns(tdx_cpu_enable(k))
+    return f.result

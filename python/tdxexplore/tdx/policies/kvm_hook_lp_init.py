@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import tdx_enable
-from tdxexplore.tdx.kernel import OK, Kernel
-from tdxexplore.tdx.policy import VirtAtLoad
+from tdxexplore.tdx.policy import Alternative
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.kernel import Kernel
 
 
-class KvmHookLpInit(VirtAtLoad):
+class KvmHookLpInit(Alternative):
     """KVM_ONLINE: VMXON, tdx_cpu_enable(). The module is present here, so -ENODEV never comes back."""
 
     name = "kvm-hook-lp-init"
@@ -24,10 +23,3 @@ class KvmHookLpInit(VirtAtLoad):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         return self.vmxon_and_tdx_cpu_enable(k)
-
-    def tdx_bringup(self, k: Kernel) -> None:
-        with k.cpus_read_lock():
-            error = tdx_enable(k)
-            with k.if_(error != OK):
-                self.tdx_failed(k)
-            k.set(k.w.kvm_loaded, value=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Kernel
 from tdxexplore.tdx.policy import VirtAtLoad
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ class Linux616(VirtAtLoad):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_dyn = Hook(
-            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
-        )
-        self.hooks = (self.kvm_online, self.tdx_dyn)
+        self.tdx_dyn = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu)
 
     def tdx_bringup(self, k: Kernel) -> None:
         """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load."""
@@ -46,7 +43,7 @@ class Linux616(VirtAtLoad):
                 with k.else_():
                     failed = tdx_enable(k)
                     with k.if_(failed != OK):
-                        k.cpuhp_remove_state(self.tdx_dyn, calls=False, cpuslocked=True)
+                        k.cpuhp_remove_state_nocalls(self.tdx_dyn, cpuslocked=True)
                         self.tdx_failed(k)
             with k.if_(w.enable_tdx):
                 k.set(w.kvm_loaded, value=True)
@@ -55,15 +52,8 @@ class Linux616(VirtAtLoad):
 
     def kvm_unload(self, k: Kernel) -> None:
         """tdx_cleanup(), then kvm_disable_virtualization()."""
-        k.cpuhp_remove_state(self.tdx_dyn, calls=False)
+        k.cpuhp_remove_state_nocalls(self.tdx_dyn)
         super().kvm_unload(k)
-
-    def kvm_offline_cpu(self, k: Kernel) -> Variable:
-        """kvm_offline_cpu(): VMXOFF; the veto is in TDX's own state."""
-        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
-            f.returns(OK)
-        return f.result
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.tdx.host import EACCES, init_tdx_module, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ class Linux71(VirtAtLoad):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_dyn = Hook(
-            "CPUHP_AP_ONLINE_DYN", w.model.flag("TDX hook registered"), self.tdx_online_cpu, self.tdx_offline_cpu
-        )
-        self.hooks = (self.kvm_online, self.tdx_dyn)
+        self.tdx_dyn = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu)
 
     @property
     def boots_aps(self) -> bool:
@@ -63,7 +60,6 @@ class Linux71(VirtAtLoad):
             w = k.w
             with k.function("bringup_nonboot_cpus()", "kernel/cpu.c"):
                 with k.on_each_cpu(w.smp_init & ~w.online, "start an AP", serial=True):
-                    k.set(w.cpus_writer, "waiting")
                     k.cpu_up(self.hooks)
 
     def tdx_enable(self, k: Kernel) -> None:
@@ -122,13 +118,6 @@ class Linux71(VirtAtLoad):
     def arch_disable_cpu(self, k: Kernel) -> None:
         """kvm_arch_disable_virtualization_cpu(): KVM's reference back."""
         k.put_ref()
-
-    def kvm_offline_cpu(self, k: Kernel) -> Variable:
-        """kvm_offline_cpu(): the vCPUs that ran here, then the reference back; the veto is in core's state."""
-        with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
-            f.returns(OK)
-        return f.result
 
     def tdx_bringup(self, k: Kernel) -> None:
         """tdx_bringup(): -ENODEV when core has not initialised TDX, and KVM goes on without it."""

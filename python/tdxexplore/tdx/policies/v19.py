@@ -33,7 +33,7 @@ class V19(Policy):
             "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
             "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
         ),
-        "Registering KVM's callbacks is one step: without a VM they do nothing on any CPU.",
+        "Registering and removing KVM's callbacks is one step: they do not run then, so that nobody sees it half done.",
     )
 
     def declare(self, w: World) -> None:
@@ -49,10 +49,7 @@ class V19(Policy):
         self.hooks = (self.kvm_online,)
 
     def kvm_load(self, k: Kernel) -> None:
-        """vt_init(): tdx_hardware_setup(), then kvm_init() registers KVM's callbacks.
-
-        Registering runs the callbacks on every online CPU, where they do nothing as no VM exists: one step here.
-        """
+        """vt_init(): tdx_hardware_setup(), then kvm_init() registers KVM's callbacks."""
         w = k.w
         with k.function("tdx_hardware_setup()", PATCH):
             self.enable_with_pass(k, self.vmx_enabled, self.setup_error)
@@ -60,9 +57,7 @@ class V19(Policy):
                 k.set(self.setup_error, value=False)
                 k.set(w.enable_tdx, value=False)
         with k.function("kvm_init()", KVM_MAIN):
-            k.step("cpuhp_setup_state_nocalls(CPUHP_AP_KVM_ONLINE)")
-            k.await_(w.cpus_writer == "none")
-            k.set(self.kvm_online.registered, value=True)
+            k.cpuhp_setup_state_nocalls(self.kvm_online)
             k.set(w.kvm_loaded, value=True)
 
     def enable_with_pass(self, k: Kernel, mask: Field, failed: Field) -> None:
@@ -93,10 +88,9 @@ class V19(Policy):
             k.set(self.second_error, value=False)
 
     def kvm_unload(self, k: Kernel) -> None:
-        """kvm_exit(): no VM is left, so the callbacks do nothing and removing them is one step."""
-        k.step("cpuhp_remove_state_nocalls(CPUHP_AP_KVM_ONLINE)", KVM_MAIN)
-        k.await_(k.w.cpus_writer == "none")
-        k.set(self.kvm_online.registered, value=False)
+        """kvm_exit(): no VM is left, so the callbacks have nothing to do."""
+        with k.function("kvm_exit()", KVM_MAIN):
+            k.cpuhp_remove_state_nocalls(self.kvm_online)
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
@@ -144,12 +138,9 @@ class V19(Policy):
             self.kvm_disable_cpu(k)
 
     def syscore_suspend(self, k: Kernel) -> None:
-        """kvm_suspend(): VMXOFF while a VM exists."""
-        with k.if_(self.kvm_usage):
-            self.kvm_disable_cpu(k)
+        """kvm_suspend() while a VM exists."""
+        self.kvm_suspend(k, self.kvm_usage)
 
     def syscore_resume(self, k: Kernel) -> None:
-        """kvm_resume(): hardware_enable_nolock() while a VM exists; an error is a WARN."""
-        with k.if_(self.kvm_usage):
-            error = self.kvm_enable_cpu(k)
-            k.warn_on(error != OK, "kvm_resume()")
+        """kvm_resume() while a VM exists."""
+        self.kvm_resume(k, self.kvm_usage)

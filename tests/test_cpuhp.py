@@ -1,0 +1,235 @@
+"""What CPU hotplug does when a callback fails on the way back, what lockdep says, and which locks nest in which."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tdxexplore
+from tdxexplore.tdx.host import tdx_enable
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.policy import Knob, Policy
+from tdxexplore.tdx.scenarios import SCENARIOS, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.model import Field
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.world import World
+
+CPUS = 3
+
+
+class Failing(Policy):
+    """Two callbacks, one above the other: coming up, the upper one fails; going down, the lower one vetoes.
+
+    With ``way_back`` = fails, so does the other callback when it is called to undo.
+    """
+
+    name = "failing"
+    title = "callbacks that fail"
+    source = "this test"
+    knobs = (Knob("way_back", ("works", "fails"), "the other callback, when it is called to undo"),)
+
+    def declare(self, w: World) -> None:
+        lower, upper = (w.model.flag(f"{name} registered") for name in ("lower", "upper"))
+        self.hooks = (
+            Hook("CPUHP_LOWER", lower, self.works, self.vetoes),
+            Hook("CPUHP_UPPER", upper, self.undoes, self.works),
+        )
+
+    def boot(self, k: Kernel) -> None:
+        for hook in self.hooks:
+            k.cpuhp_setup_state_nocalls(hook)
+
+    def kvm_load(self, k: Kernel) -> None:
+        k.set(k.w.enable_tdx, value=False)
+        k.set(k.w.kvm_loaded, value=True)
+
+    def works(self, k: Kernel) -> Variable:
+        return self.returns(k, OK)
+
+    def vetoes(self, k: Kernel) -> Variable:
+        return self.returns(k, EBUSY)
+
+    def undoes(self, k: Kernel) -> Variable:
+        return self.returns(k, EIO if self.setting["way_back"] == "fails" else OK)
+
+    def returns(self, k: Kernel, value: str) -> Variable:
+        with k.function("a callback", returns=(OK, EBUSY, EIO)) as f:
+            f.returns(value)
+        return f.result
+
+
+class FailingUp(Failing):
+    """Coming up, the upper callback fails; the lower one is called to undo."""
+
+    name = "failing-up"
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        lower, upper = self.hooks
+        back = self.vetoes if self.setting["way_back"] == "fails" else self.works
+        self.hooks = (
+            Hook(lower.state, lower.registered, self.works, back),
+            Hook(upper.state, upper.registered, self.vetoes, self.works),
+        )
+
+
+STUCK = "WARN: error in a rollback, the CPU is stuck between two states"
+
+
+@pytest.mark.parametrize(
+    ("policy", "scenario", "up", "outcomes"),
+    [
+        (Failing, "offline-mid-enable", True, {"works": "clean-refusal", "fails": "warned"}),
+        (FailingUp, "late-online", False, {"works": "online-refused", "fails": "online-refused"}),
+    ],
+)
+def test_an_error_on_the_way_back_is_a_warn_and_the_cpu_stays_where_it_is(
+    policy: type[Policy], scenario: str, up: bool, outcomes: dict[str, str]
+) -> None:
+    for way_back, outcome in outcomes.items():
+        answer = tdxexplore.check(policy, scenario=scenario, cpus=CPUS, knobs={"way_back": way_back})
+        assert answer.worst == outcome
+        last = [s for s in answer.traces[outcome] if s.actor == "hotplug" and "rollback" in s.title][-1]
+        active = {(name.partition("[")[0], new) for name, _, new in last.changes}
+        if way_back == "works":
+            assert STUCK not in last.notes
+            assert (("active", True) if up else ("online", False)) in active
+        else:
+            assert last.notes[-1] == STUCK
+            assert not active & {("active", True), ("online", False)}
+            assert ("cpu_hotplug_lock.writer", "none") in active
+
+
+class Registers(Failing):
+    """Startup works on the first CPU and fails on the second: what is done is undone."""
+
+    name = "registers"
+
+    def declare(self, w: World) -> None:
+        lower = w.model.flag("lower registered")
+        back = self.vetoes if self.setting["way_back"] == "fails" else self.works
+        self.hooks = (Hook("CPUHP_LOWER", lower, self.once, back),)
+        self.called = w.model.flag("called")
+
+    def once(self, k: Kernel) -> Variable:
+        with k.function("startup", returns=(OK, EIO)) as f:
+            with k.if_(self.called):
+                f.returns(EIO)
+            k.set(self.called, value=True)
+            f.returns(OK)
+        return f.result
+
+    def boot(self, k: Kernel) -> None:
+        k.cpuhp_setup_state(self.hooks[0])
+
+
+@pytest.mark.parametrize(("way_back", "outcome"), [("works", "clean-refusal"), ("fails", "cpuhp-bug")])
+def test_an_error_from_a_teardown_that_undoes_a_registration_is_a_bug(way_back: str, outcome: str) -> None:
+    answer = tdxexplore.check(Registers, scenario="all-online", cpus=CPUS, knobs={"way_back": way_back})
+    assert answer.outcomes["outcome"].to_list() == [outcome]
+    undone = [s for s in answer.traces[outcome] if s.title == "CPUHP_LOWER teardown (rollback)"]
+    assert len(undone) == 1
+
+
+class Unlocked(Policy):
+    """tdx_enable() without cpus_read_lock(), in user space or before it."""
+
+    name = "unlocked"
+    title = "tdx_enable() without cpus_read_lock()"
+    source = "this test"
+    knobs = (Knob("when", ("load", "boot"), "who calls it"),)
+
+    def boot(self, k: Kernel) -> None:
+        if self.setting["when"] == "boot":
+            tdx_enable(k)
+
+    def kvm_load(self, k: Kernel) -> None:
+        if self.setting["when"] == "load":
+            tdx_enable(k)
+        k.set(k.w.kvm_loaded, value=True)
+
+
+def test_lockdep_misses_the_lock_that_tdx_enable_wants_held_but_not_at_boot() -> None:
+    for when, expected in (("load", True), ("boot", False)):
+        answer = tdxexplore.check(Unlocked, scenario="all-online", cpus=CPUS, knobs={"when": when})
+        notes = [note for step in answer.traces[str(answer.worst)] for note in step.notes]
+        assert ("WARN: lockdep_assert_cpus_held()" in notes) is expected
+
+
+def test_the_second_lp_gets_its_shutdown_through_too() -> None:
+    answer = tdxexplore.check("v7-2022", scenario="fault-seamcall", cpus=CPUS, budgets={"sys_busy": 0})
+    trace = answer.traces[str(answer.worst)]
+    calls = [note for step in trace for note in step.notes if note.startswith("TDH.SYS.LP.SHUTDOWN")]
+    assert calls == ["TDH.SYS.LP.SHUTDOWN = TDX_SUCCESS"] * CPUS
+
+
+# -- lock order ---------------------------------------------------------------------------------------------------------
+
+CPUS_LOCK = "cpu_hotplug_lock"
+ORDER = {
+    (CPUS_LOCK, "cpuhp_state_mutex"),
+    (CPUS_LOCK, "tdx_module_lock"),
+    (CPUS_LOCK, "tdx_lock"),
+}
+# What two designs do besides: v7 takes the mutex first; the hook as posted is registered with the lock held.
+BESIDES = {
+    "v7-2022": {("tdx_module_lock", CPUS_LOCK)},
+    "dyn-hook-if-enabled": {(CPUS_LOCK, CPUS_LOCK)},
+}
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_locks_nest_as_in_the_kernel_and_callbacks_take_none(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nested: set[tuple[str, str]] = set()
+    taken = 0
+    held: list[str] = []
+    read_lock, mutex, holding = Kernel.cpus_read_lock, Kernel.mutex, Kernel._holding_cpus  # noqa: SLF001
+
+    @contextmanager
+    def inside(name: str) -> Iterator[None]:
+        nonlocal taken
+        taken += 1
+        nested.update((outer, name) for outer in held)
+        held.append(name)
+        yield
+        held.pop()
+
+    @contextmanager
+    def spied_read_lock(k: Kernel) -> Iterator[None]:
+        with inside(CPUS_LOCK), read_lock(k):
+            yield
+
+    @contextmanager
+    def spied_mutex(k: Kernel, lock: Field) -> Iterator[None]:
+        with inside(lock.name), mutex(k, lock):
+            yield
+
+    @contextmanager
+    def spied_hotplug(k: Kernel) -> Iterator[None]:
+        # Entered by readers, who have been seen, and by _cpu_up() and _cpu_down(), in which callbacks run.
+        if held and held[-1] == CPUS_LOCK:
+            with holding(k):
+                yield
+        else:
+            held.append("the write side")
+            with holding(k):
+                yield
+            held.pop()
+
+    monkeypatch.setattr(Kernel, "cpus_read_lock", spied_read_lock)
+    monkeypatch.setattr(Kernel, "mutex", spied_mutex)
+    monkeypatch.setattr(Kernel, "_holding_cpus", spied_hotplug)
+    for scenario in SCENARIOS.values():
+        build(BUILT_IN[policy](), "subset", scenario)
+    assert taken >= 5 * len(SCENARIOS)
+    extra = BESIDES.get(policy, set())
+    assert extra <= nested <= ORDER | extra
+    # Two locks that nest both ways would deadlock.
+    assert not {(a, b) for a, b in nested if a != b and (b, a) in nested}
