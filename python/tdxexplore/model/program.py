@@ -261,7 +261,7 @@ class Program:
             return SEVERITIES.index(p.severity)
 
         def amounts(price: Price) -> list[Json]:
-            costs = ((number, price.of(rule.notes)) for number, rule in enumerate(self.rules))
+            costs = ((number, price.of(rule.label.title, rule.notes)) for number, rule in enumerate(self.rules))
             return [[number, cost] for number, cost in costs if cost]
 
         responses: list[Json] = [
