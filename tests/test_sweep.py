@@ -20,7 +20,7 @@ import pytest
 
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
 from tdxexplore import cli, dataset
-from tdxexplore.dataset import TABLES, Dataset
+from tdxexplore.dataset import TABLES, TIMING, Dataset
 from tdxexplore.errors import BadDataset, InternalError
 from tdxexplore.exploration import check
 from tdxexplore.sweep import Progress, load, sweep
@@ -48,7 +48,7 @@ def test_the_rows_are_those_of_check(small: Path) -> None:
         ("v19", "subset", "late-online", 4),
         ("linux-6.16", "strict", "late-online", 2),
     ):
-        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1)  # type: ignore[arg-type]
+        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1, prices=True)  # type: ignore[arg-type]
         for name in TABLES:
             frame: pl.DataFrame = getattr(answer, name)
             here = found[name].filter(pl.col("digest") == answer.question.digest())
@@ -56,6 +56,18 @@ def test_the_rows_are_those_of_check(small: Path) -> None:
             assert len(here) == len(frame) > 0
             same = here.select(frame.columns).sort(pl.all()).cast(frame.schema)
             assert same.equals(frame), name
+
+
+def test_without_prices_the_other_tables_are_the_same(small: Path, tmp_path: Path) -> None:
+    sweep(load(spec_file(tmp_path, SMALL + "[check]\nprices = false\n")), tmp_path / "out")
+    data = Dataset(tmp_path / "out")
+    assert data.scan("prices").collect().is_empty()
+    assert len(data.parts("prices")) == POINTS
+    told = ["point", "prices", *TIMING]
+    for table in ("runs", "outcomes", "levels", "rules"):
+        frames = [d.scan(table).drop(told, strict=False).collect() for d in (data, Dataset(small))]
+        one, other = (frame.sort(frame.columns) for frame in frames)
+        assert one.equals(other)
 
 
 def test_two_threads_and_large_points_alone_give_the_same_bytes(

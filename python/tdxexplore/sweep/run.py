@@ -152,7 +152,7 @@ def _done(points: Sequence[Point], runs: pl.DataFrame, spec: Spec, out: Path) ->
         other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
         if other != point.id:
             row = runs.row(by_predicate=pl.col("point") == other, named=True)
-            shown = ("digest", "version", "space", "measures", "fail_on")
+            shown = ("digest", "version", "space", "measures", "prices", "fail_on")
             there = " ".join(f"{name}={row[name]}" for name in shown)
             raise BadDataset(
                 f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
@@ -360,6 +360,9 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
     tables = {name: getattr(answer, name).with_columns(identity) for name in dataset.TABLES}
     tables["runs"] = tables["runs"].with_columns(how)
     tables["outcomes"] = tables["outcomes"].with_row_index("rank")
+    tables["prices"] = tables["prices"].join(
+        tables["outcomes"].select("rank", "outcome"), on="outcome", maintain_order="left"
+    )
     dataset.write_point(Path(task["out"]), point.id, tables, task["origin"])
     figures = answer.runs.row(0, named=True)
     return {
@@ -373,6 +376,7 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
 _TYPES = {
     "space": pl.String,
     "measures": pl.Boolean,
+    "prices": pl.Boolean,
     "fail_on": pl.String,
     "max_states": pl.Int64,
     "max_depth": pl.Int64,
