@@ -10,9 +10,12 @@
     DIR/.tmp                                              files that are being written
     DIR/.lock                                             held by whoever writes
 
-Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``. A file is written in ``.tmp``, flushed to the disk
-and then renamed, so that none is ever seen in part; not beside its place, because Polars refuses to scan a folder that holds
-anything but Parquet. Of a point's files that of `runs` comes last: a point is done when all are there.
+Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``. A file is written in ``.tmp`` and then renamed, so
+that none is ever seen in part; not beside its place, because Polars refuses to scan a folder that holds anything but
+Parquet. Of a point's files that of `runs` comes last: a point is done when all are there.
+
+Merged files wait for the disk before they replace others. Files of points do not, which would take longer than most searches:
+after a power failure, those of the last seconds may be damaged, and the next sweep explores their points again.
 
 Every file carries the schema version, the table, the partition and, in each column, its unit and meaning. Pages carry
 checksums, and there are no column statistics, which carry none and would decide what a reader skips: `Dataset` checks all
@@ -197,7 +200,7 @@ def write_point(root: Path, point: str, tables: Mapping[str, pl.DataFrame], orig
     Args:
         root: The data set.
         point: Identity of the point.
-        tables: A frame for each of `TABLES`, with its columns.
+        tables: A frame for each of `TABLES`, with its columns but for the point's.
         origin: Where it comes from, for the metadata of the files.
 
     Raises:
@@ -207,11 +210,20 @@ def write_point(root: Path, point: str, tables: Mapping[str, pl.DataFrame], orig
     partition = {name: str(key[name]) for name in PARTITION}
     about = {"point": point, "digest": str(key["digest"]), **origin}
     for table in reversed(TABLES):  # runs last
-        _write(root, table, partition, f"{point}.parquet", tables[table].to_arrow(), about)
+        rows = pa.table(tables[table])
+        rows = rows.append_column("point", pa.repeat(point, len(rows)))
+        _write(root, table, partition, f"{point}.parquet", rows, about)
 
 
 def _write(
-    root: Path, table: str, partition: Mapping[str, str], file: str, rows: pa.Table, about: Mapping[str, str]
+    root: Path,
+    table: str,
+    partition: Mapping[str, str],
+    file: str,
+    rows: pa.Table,
+    about: Mapping[str, str],
+    *,
+    merged: bool = False,
 ) -> None:
     metadata = {"schema_version": str(SCHEMA_VERSION), "table": table, "version": __version__, **partition, **about}
     wanted = schema(table, metadata)
@@ -223,9 +235,13 @@ def _write(
     handle, name = tempfile.mkstemp(dir=temporary)
     try:
         with os.fdopen(handle, "wb") as sink:
-            pq.write_table(rows, sink, compression="zstd", write_statistics=False, write_page_checksum=True)
-            sink.flush()
-            os.fsync(sink.fileno())
+            form = "zstd" if merged else "none"  # the file of a point takes a block or two either way
+            buffer = pa.BufferOutputStream()
+            pq.write_table(rows, buffer, compression=form, write_statistics=False, write_page_checksum=True)
+            sink.write(buffer.getvalue())
+            if merged:
+                sink.flush()
+                os.fsync(sink.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(folder / file)
     except BaseException as error:
@@ -558,7 +574,7 @@ def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[s
         points = "".join(rows["point"].unique().sort())
         name = f"{MERGED}{hashlib.blake2b(points.encode(), digest_size=16).hexdigest()}.parquet"
         about = {"origins": f"[{', '.join(origins)}]"}
-        _write(new, table, {"policy": policy, "module": module}, name, rows.to_arrow(), about)
+        _write(new, table, {"policy": policy, "module": module}, name, rows.to_arrow(), about, merged=True)
 
 
 def _read(path: Path) -> pa.Table:

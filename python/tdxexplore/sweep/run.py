@@ -355,14 +355,13 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
         return {"error": str(error), "internal": isinstance(error, InternalError)}
     if answer.interrupted:
         raise KeyboardInterrupt
-    identity = pl.lit(point.id).alias("point")
-    how = [pl.lit(value, _TYPES[name]).alias(name) for name, value in asdict(point.settings).items()]
-    tables = {name: getattr(answer, name).with_columns(identity) for name in dataset.TABLES}
-    tables["runs"] = tables["runs"].with_columns(how)
-    tables["outcomes"] = tables["outcomes"].with_row_index("rank")
-    tables["prices"] = tables["prices"].join(
-        tables["outcomes"].select("rank", "outcome"), on="outcome", maintain_order="left"
-    )
+    how = [pl.Series(name, [value], dtype=_TYPES[name]) for name, value in asdict(point.settings).items()]
+    ranks = {outcome: rank for rank, outcome in enumerate(answer.outcomes["outcome"])}
+    tables = {name: getattr(answer, name) for name in dataset.TABLES}
+    tables["runs"] = tables["runs"].hstack(how)
+    for name in ("outcomes", "prices"):
+        rank = pl.Series("rank", [ranks[outcome] for outcome in tables[name]["outcome"]], dtype=pl.Int64)
+        tables[name] = tables[name].hstack([rank])
     dataset.write_point(Path(task["out"]), point.id, tables, task["origin"])
     figures = answer.runs.row(0, named=True)
     return {
