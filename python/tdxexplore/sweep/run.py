@@ -133,32 +133,37 @@ def plan(spec: Spec, out: Path) -> Plan:
     """
     grid = expand(spec)
     runs, skipped = dataset.held(out)
-    done = _done(grid.points, runs, spec, out)
-    pending = tuple(point for point in grid.points if point.id not in done)
-    sizes = tuple(estimate(point) for point in pending)
-    here = {point.id for point in grid.points} & done
-    incomplete = len(runs.filter(pl.col("point").is_in(here) & (pl.col("verdict") == "incomplete")))
-    return Plan(grid.points, grid.excluded, grid.impossible, pending, sizes, incomplete, tuple(skipped))
-
-
-def _done(points: Sequence[Point], runs: pl.DataFrame, spec: Spec, out: Path) -> set[str]:
-    """Points that need not run: complete ones, and incomplete ones that the same limits cut short."""
-    limits = asdict(spec.settings)
-    same_limits = [pl.col(name).eq_missing(pl.lit(limits[name])) for name in LIMITS]
-    done = runs.filter((pl.col("verdict") != "incomplete") | pl.all_horizontal(same_limits))
+    done = _done(runs, spec)
     known = {row[1:]: row[0] for row in runs.select("point", *dataset.QUESTION).iter_rows()}
-    for point in points:
+    pending, sizes, incomplete = [], [], 0
+    for point in grid.points:  # once: a model is recorded for the first of its points, and not kept for ever
         key = point.question.key()
         other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
         if other != point.id:
-            row = runs.row(by_predicate=pl.col("point") == other, named=True)
-            shown = ("digest", "version", "space", "measures", "prices", "fail_on")
-            there = " ".join(f"{name}={row[name]}" for name in shown)
-            raise BadDataset(
-                f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
-                f"where now digest={key['digest']}; sweep a changed model, version or setting into another folder"
-            )
-    return set(done["point"])
+            raise _another_answer(out, point, runs.row(by_predicate=pl.col("point") == other, named=True))
+        if point.id in done:
+            incomplete += done[point.id] == "incomplete"
+        else:
+            pending.append(point)
+            sizes.append(estimate(point))
+    return Plan(grid.points, grid.excluded, grid.impossible, tuple(pending), tuple(sizes), incomplete, tuple(skipped))
+
+
+def _done(runs: pl.DataFrame, spec: Spec) -> dict[str, str]:
+    """Points that need not run, with their verdicts: complete ones, and incomplete ones that the same limits cut short."""
+    limits = asdict(spec.settings)
+    same_limits = [pl.col(name).eq_missing(pl.lit(limits[name])) for name in LIMITS]
+    done = runs.filter((pl.col("verdict") != "incomplete") | pl.all_horizontal(same_limits))
+    return dict(done.select("point", "verdict").iter_rows())
+
+
+def _another_answer(out: Path, point: Point, row: dict[str, Any]) -> BadDataset:
+    shown = ("digest", "version", "space", "measures", "prices", "fail_on")
+    there = " ".join(f"{name}={row[name]}" for name in shown)
+    return BadDataset(
+        f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
+        f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
+    )
 
 
 def sweep(
