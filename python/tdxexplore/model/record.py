@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
@@ -119,8 +120,13 @@ class Price:
 
     def of(self, title: str, notes: Sequence[str]) -> int:
         """What a step with this title and these notes costs, wherever it is taken."""
-        priced = [(self.steps, title), *((self.notes, note) for note in notes)]
-        return sum(bool(pattern and re.search(pattern, text)) for pattern, text in priced)
+        step = self.steps != "" and _found(self.steps, title)
+        return step + sum(_found(self.notes, note) for note in notes if self.notes)
+
+
+@lru_cache(maxsize=1 << 14)  # the same few texts in thousands of rules
+def _found(pattern: str, text: str) -> bool:
+    return re.search(pattern, text) is not None
 
 
 class Model:
