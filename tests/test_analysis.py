@@ -325,6 +325,20 @@ def test_each_question_is_an_option(
     assert len(pl.read_csv(tmp_path / "t.csv")) == len(rows)
 
 
+def test_a_data_set_in_many_files_is_answered_with_a_hint(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tdxexplore.cli.data._MANY_FILES", 100)
+    assert cli.run(["analyze", str(root), "--worst"]) == 0
+    captured = capsys.readouterr()
+    files = 2 * 4 * 2 * 3 * 4  # two tables
+    assert captured.err == (
+        f"tdxexplore: {root}: {files} files were read; after `tdxexplore compact {root}` it is a file for each partition "
+        "of a table, and quicker\n"
+    )
+    assert "module kind subset" in captured.out
+
+
 MISTAKES = {
     "no question": ([], ["no question", "--worst, --dominates"]),
     "two questions": (["--worst", "--cost"], ["--worst --cost", "one question"]),

@@ -356,6 +356,11 @@ class Dataset:
         return self._check(table)[0]
 
     @property
+    def files(self) -> int:
+        """How many whole files the tables asked for so far have."""
+        return sum(len(parts) for parts, _ in self._checked.values())
+
+    @property
     def skipped(self) -> list[Skipped]:
         """What was left out of the tables asked for so far, and foreign files beside them."""
         known = {*TABLES, _TMP, _LOCK, _COMPACTING}

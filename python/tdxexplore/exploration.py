@@ -69,9 +69,10 @@ class Exploration:
         if not self.complete:
             return "incomplete"
         bad = SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
-        severe = self.outcomes["severity"].is_in(bad).any()
-        broken = self.invariants["shortest_steps"].is_not_null().any()
-        shut = self.responses.filter(pl.col("severity").is_in(bad))["shortest_steps"].is_not_null().any()
+        severe = any(severity in bad for severity in self.outcomes["severity"])
+        broken = any(steps is not None for steps in self.invariants["shortest_steps"])
+        responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
+        shut = any(severity in bad and steps is not None for severity, steps in responses)
         return "violated" if severe or broken or shut else "holds"
 
     @property
@@ -208,7 +209,7 @@ class Exploration:
         """
         kept = [number for number, rule in enumerate(self._program.rules) if rule.trap is None]
         rules = [self._program.rules[number] for number in kept]
-        fired = pl.DataFrame(self._native.rules())[kept]
+        fired = {column.name: column.gather(kept) for column in pl.DataFrame(self._native.rules())}
         return self._with_key(
             fired["rule"],
             pl.Series("actor", [self._program.actors[r.actor] for r in rules], dtype=pl.String),
@@ -237,11 +238,9 @@ class Exploration:
 
     def _named(self, table: _core.Table, column: str, properties: tuple[tuple[Property, object], ...]) -> pl.DataFrame:
         known = [p for p, _ in properties]
-        rows = pl.DataFrame(table)
-        rows = rows.drop(column)
         return self._with_key(
             pl.Series(column, [p.name for p in known], dtype=pl.String),
-            *rows,
+            *(values for values in pl.DataFrame(table) if values.name != column),
             pl.Series("text", [p.text for p in known], dtype=pl.String),
         )
 

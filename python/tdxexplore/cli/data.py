@@ -121,6 +121,9 @@ def compact(out: Path) -> int:
     return exits.HOLDS
 
 
+_MANY_FILES = 5_000  # about a second
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -208,6 +211,13 @@ def analyze(
     frame = data.collect(questions[option]())
     skipped = [s for each in opened for s in each.skipped]
     _warn(skipped)
+    for each in opened:
+        if each.files > _MANY_FILES:
+            print(  # noqa: T201 -- a message
+                f"tdxexplore: {each.root}: {each.files:,} files were read; after `tdxexplore compact {each.root}` it is "
+                "a file for each partition of a table, and quicker",
+                file=sys.stderr,
+            )
     if table is not None:
         export_table(frame, table)
     if as_json:
