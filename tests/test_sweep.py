@@ -107,6 +107,19 @@ def test_a_wider_sweep_adds_only_what_is_new(small: Path, tmp_path: Path) -> Non
     assert told[-1].eta == pytest.approx(0, abs=1e-9)
 
 
+def test_planning_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_POLL", 0.0)
+    told: list[Progress] = []
+    summary = sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=1, report=told.append)
+    planning = [p for p in told if p.planned < p.total]
+    assert [p.planned for p in planning] == list(range(POINTS))
+    assert {(p.done, p.explored, p.last) for p in planning} == {(0, 0, None)}
+    again: list[Progress] = []
+    sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=1, report=again.append)
+    assert [p.done for p in again] == list(range(POINTS))
+    assert summary.finished == POINTS
+
+
 def test_a_point_that_lost_one_of_its_files_is_explored_again(small: Path, tmp_path: Path) -> None:
     for table in TABLES:
         out = tmp_path / table

@@ -78,6 +78,7 @@ class Progress:
     Attributes:
         done: Points in the data set.
         total: Points of the sweep.
+        planned: Points that were looked at; all of them before the first is explored.
         explored: States stored since it began.
         seconds: Since it began.
         eta: Seconds that are left, by the expected sizes; None before the first point.
@@ -87,6 +88,7 @@ class Progress:
 
     done: int
     total: int
+    planned: int
     explored: int
     seconds: float
     eta: float | None
@@ -123,8 +125,13 @@ class Summary:
     interrupted: bool = False
 
 
-def plan(spec: Spec, out: Path) -> Plan:
+def plan(spec: Spec, out: Path, report: Callable[[Progress], object] | None = None) -> Plan:
     """Expand a sweep file and compare it with what the data set holds. Nothing is explored but probes of its size.
+
+    Args:
+        spec: The checked sweep file.
+        out: The data set.
+        report: Called about twice a second.
 
     Raises:
         BadModel: A user's policy cannot be recorded.
@@ -135,8 +142,14 @@ def plan(spec: Spec, out: Path) -> Plan:
     runs, skipped = dataset.held(out)
     done = _done(runs, spec)
     known = {row[1:]: row[0] for row in runs.select("point", *dataset.QUESTION).iter_rows()}
-    pending, sizes, incomplete = [], [], 0
-    for point in grid.points:  # once: a model is recorded for the first of its points, and not kept for ever
+    pending: list[Point] = []
+    sizes: list[float] = []
+    incomplete = 0
+    started = told = time.monotonic()
+    for number, point in enumerate(grid.points):  # once: a model is recorded for its first point, and not kept for ever
+        if report is not None and (now := time.monotonic()) - told > _POLL:
+            told = now
+            report(Progress(number - len(pending), len(grid.points), number, 0, now - started, None))
         key = point.question.key()
         other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
         if other != point.id:
@@ -184,7 +197,7 @@ def sweep(
             must have the same tdxexplore, the same policy files, and the same folder `out`.
         threads: In process: threads in all; default: all that this process may use. On an executor: threads of each point;
             default 1.
-        report: Called after each point, and about twice a second.
+        report: Called about twice a second, also while it is planned, and after each point.
         warn: Called for each file in the data set that is not read.
 
     Returns:
@@ -196,7 +209,7 @@ def sweep(
         OSError: The data set cannot be written; what was finished stays.
     """
     with dataset.writing(out):
-        todo = plan(spec, out)
+        todo = plan(spec, out, report)
         if warn is not None:
             for skipped in todo.skipped:
                 warn(skipped)
@@ -305,7 +318,8 @@ class _Run:
         ended = self.weight - self.left
         eta = self.elapsed * self.left / ended if ended > 0 else None
         done = self.summary.before + self.summary.finished
-        self.report(Progress(done, self.summary.total, self.summary.explored, self.elapsed, eta, last, result))
+        total = self.summary.total
+        self.report(Progress(done, total, total, self.summary.explored, self.elapsed, eta, last, result))
 
 
 _RECORDING = threading.Lock()  # importing and recording a policy is for one thread at a time; exploring is not
