@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
@@ -45,9 +45,13 @@ bench-settings: $(VENV)/bench peers
 bench-counts: $(VENV)/bench peers
 	$(BIN)/python benches/peer_counts.py
 
-# Cost against the number of CPUs; time to start; nanoseconds inside the engine.
+# Cost against the number of CPUs; every policy and scenario on 64 CPUs in 2 packages; time to start; nanoseconds inside
+# the engine.
 bench-scaling: $(VENV)/bench
 	$(BIN)/python benches/scaling.py
+
+bench-servers: $(VENV)/bench
+	$(BIN)/python benches/servers.py
 
 bench-startup: $(VENV)/installed
 	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py

@@ -11,7 +11,7 @@ import json
 from checkers import HERE
 from peers import FAMILIES
 
-MODELS = {"v19": ("v19, kvm-reload", (7, 9)), "two-phase-commit": ("two-phase commit", (6,))}
+MODELS = {"v19": ("v19, second-enable", (6, 7)), "two-phase-commit": ("two-phase commit", (6,))}
 
 
 def main() -> None:

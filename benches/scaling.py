@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--policy", default="v19")
     parser.add_argument("--module", default="subset")
-    parser.add_argument("--scenario", default="second-enable")
+    parser.add_argument("--scenario", default="kvm-reload")
     parser.add_argument("--packages", type=int, default=2)
     parser.add_argument("--limit", type=float, default=120, help="seconds for a point")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="CPUs at most")

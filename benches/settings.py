@@ -1,6 +1,6 @@
 """Which settings of the other checkers are the fastest?
 
-Each is tried on one model of 1.7 million states with equal counts as in `peers.py`, which uses the first of each checker.
+Each is tried on one model of a million states with equal counts as in `peers.py`, which uses the first of each checker.
 Writes benches/results/settings.md.
 
 Tried and not comparable: Spin's parallel searches need a model without hidden variables. `-DNCORE=2 -DSEP_STATE` on such
@@ -16,7 +16,7 @@ from pathlib import Path
 from checkers import FASTEST, HERE, THREADS, Case, Checker, Limits, Rumur, Spin, Stateright, Stopped, Tlc
 from peers import FAMILIES, aligned
 
-MODEL, CPUS = "v19, kvm-reload", 9
+MODEL, CPUS = "v19, second-enable", 7
 TRIED: tuple[tuple[str, Checker], ...] = (
     (f"Spin, {' '.join(FASTEST)}, -DNOREDUCE", Spin()),
     ("the same with -O2", Spin(optimise=("-O2",))),

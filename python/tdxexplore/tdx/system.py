@@ -148,7 +148,6 @@ def _td_init(k: Kernel, f: Frame) -> None:
     w = k.w
     k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
     k.set_each(packages, where=True, values={w.td_key: False, w.written_back: False})
-    k.set_each(cpus, where=True, values={w.td_entered: False})
     if w.has("td_fail"):
         with k.fault("td_fail"):
             k.note("misc_cg_try_charge(): error, tdx_hkid_free()")
@@ -200,6 +199,7 @@ def _destroy(k: Kernel, policy: Policy) -> None:
     k.await_(~w.frozen & (w.kvm_unloading | (w.budget["td_destroy"] > 0)))
     with k.if_(~w.kvm_unloading):
         k.spend("td_destroy")
+    k.set_each(cpus, where=True, values={w.td_entered: False})  # its vCPUs have left; the next TD has its own
     if w.td_in_full:
         k.set(w.td, "dying")
         _release_hkid(k)
@@ -245,7 +245,7 @@ def _release_hkid(k: Kernel) -> None:
 
 
 def vcpu(k: Kernel) -> Kernel:
-    """The TD runs on every CPU on which tasks run, once each time that CPU has come online."""
+    """A TD runs on every CPU on which tasks run, once each time that CPU has come online."""
     w = k.w
     with k.loop():
         k.step("KVM_RUN", "arch/x86/kvm/vmx/tdx.c tdx_vcpu_run()", rest=True)

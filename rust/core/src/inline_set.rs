@@ -28,7 +28,7 @@ const WRITTEN: u32 = 0b10;
 pub(crate) const MARKS: u32 = 2;
 
 /// Percent of the slots that may be taken: beyond, linear probing takes many steps.
-const FULLEST: usize = 85;
+const FULLEST: usize = 86;
 
 /// States of at most `32 K - 2` bits.
 #[derive(Debug)]

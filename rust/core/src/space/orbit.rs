@@ -9,12 +9,13 @@
 //! a `u64`, the first in the low half:
 //!
 //! ```text
-//! global word, then each package, in ascending order of contents; zero fills the last u64
+//! global word, then each package, in ascending order of ids; zero fills the last u64
 //! ```
 //!
-//! Invariant: a content has one form and one id, and packages ascend, so two labelled states have the same packed form
-//! exactly if a symmetry exchanges them. Nothing is searched for: canonicalising is sorting. Packages are sorted by what
-//! they contain, never by id, since ids differ from run to run if there are several threads.
+//! Invariant: a content has one form and one id, and ids ascend, so two labelled states have the same packed form exactly
+//! if a symmetry exchanges them. Nothing is searched for: canonicalising is sorting a few numbers. Ids differ from run to
+//! run if there are several threads; so a state that is loaded has its packages sorted by what they contain, and the order
+//! of its successors is the same in every run.
 //!
 //! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to
 //! the same orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over
@@ -32,7 +33,6 @@
 //! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
 //! cut-off; interned components as in SPIN's COLLAPSE mode, Holzmann, "State compression in SPIN" (1997).
 
-use std::cmp::Ordering;
 use std::{iter, mem};
 
 use super::Space;
@@ -142,13 +142,6 @@ impl<'p> Orbit<'p> {
             self.index.candidates(word, &mut candidates);
             Global { word, moves: candidates.into_iter().map(|rule| (rule, Lazy::new())).collect() }
         })
-    }
-
-    /// Sorts packages by their contents.
-    #[inline]
-    fn sort(&self, ids: &mut [u32]) {
-        let content = |id: u32| self.packages.get(id).words();
-        ids.sort_unstable_by(|a, b| if a == b { Ordering::Equal } else { content(*a).cmp(content(*b)) });
     }
 }
 
@@ -264,7 +257,7 @@ impl Space for Orbit<'_> {
             self.packages.id(*class, package.word, cpus)
         });
         let mut ids: Vec<u32> = packages.collect();
-        self.sort(&mut ids);
+        ids.sort_unstable();
         pack(self.global_id(state.global), &ids, packed);
     }
 
@@ -279,6 +272,7 @@ impl Space for Orbit<'_> {
                 _ => kinds.push(Kind { id, shape: self.packages.get(id).shape, copies: 1 }),
             }
         }
+        kinds.sort_unstable_by(|a, b| self.packages.get(a.id).words().cmp(self.packages.get(b.id).words()));
         once.fill(0);
         more.fill(0);
         for kind in &*kinds {
@@ -334,7 +328,7 @@ impl Space for Orbit<'_> {
                     }
                     ids.extend(acting.map(|(_, after)| after));
                 }
-                self.sort(&mut ids);
+                ids.sort_unstable();
                 pack(global, &ids, &mut successor);
                 emit(&successor, *id, multiplicity);
             };
