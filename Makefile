@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-engine callgrind peers clean
+.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
@@ -59,6 +59,10 @@ bench-startup: $(VENV)/installed
 # Questions to a data set of 100,000 points.
 bench-analysis: $(VENV)/installed
 	$(BIN)/python benches/analysis.py
+
+# The sweep of everything, into an empty folder.
+bench-sweep: $(VENV)/installed
+	$(BIN)/python benches/sweep.py
 
 bench-engine:
 	cargo bench --locked --package tdxexplore-core --features bench --bench engine

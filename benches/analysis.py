@@ -29,7 +29,9 @@ MODULES = ("strict", "subset", "subset-nocheck")
 CPUS = tuple(range(2, 65))
 PACKAGES = (1, 2)
 RUNS = 5
+WRITTEN = ("runs", "outcomes", "prices")
 LIMIT = 2.0
+PRICES = ("seamcalls", "lp-init-again", "vmxon", "vmxoff", "ipis", "steps", "steps-under-cpus-lock", "steps-with-vmx")
 OUTCOMES = (("corrupt", "S0"), ("deadlock", "S1"), ("td-error", "S2"), ("sticky-error", "S3"), ("tdx-up", "ok"))
 
 
@@ -90,6 +92,18 @@ def synthesise(root: Path) -> None:
         schedule=pl.lit("0" * 60),
     ).unique(["point", "outcome"], maintain_order=True)
     write(root, "outcomes", outcomes)
+    named = outcomes.select(*(c.name for c in POINT), "rank", "outcome", "severity").join(
+        pl.DataFrame({"price": PRICES}), how="cross"
+    )
+    least = pl.Series(seed.integers(0, 100, len(named)))
+    prices = named.with_columns(
+        mean=least + 2.5,
+        least=least,
+        most=least + 5,
+        total=pl.Series(seed.integers(1, 10**15, len(named)).astype(str)) + pl.lit("0" * 100),
+        text=pl.lit("what is counted, in a sentence of some length"),
+    )
+    write(root, "prices", prices)
 
 
 def main() -> None:
@@ -97,18 +111,19 @@ def main() -> None:
         root = Path(folder)
         synthesise(root)
         size = sum(p.stat().st_size for p in root.rglob("*.parquet"))
-        rows = {name: Dataset(root).scan(name).select(pl.len()).collect().item() for name in ("runs", "outcomes")}
+        rows = {name: Dataset(root).scan(name).select(pl.len()).collect().item() for name in WRITTEN}
         assert rows["runs"] == POINTS
-        print(f"{POINTS:,} points, {rows['outcomes']:,} outcomes, {size / 2**20:.0f} MiB")
+        print(f"{POINTS:,} points, {rows['outcomes']:,} outcomes, {rows['prices']:,} prices, {size / 2**20:.0f} MiB")
         questions: dict[str, Callable[[Dataset], pl.LazyFrame]] = {
             "worst": lambda data: analysis.worst(data.answers),
-            "domination": lambda data: analysis.domination(data.answers),
+            "domination": lambda data: analysis.domination(data.answers, data.prices),
             "cost": lambda data: analysis.cost(data.scan("runs")),
             "smallest": lambda data: analysis.smallest(data.answers),
             "differences": lambda data: analysis.differences(
                 data.answers, data.answers.with_columns(pl.col("probability") / 2)
             ),
             "ranking": lambda data: analysis.ranking(data.answers, "subset"),
+            "benchmark": lambda data: analysis.benchmark(data.prices, "subset"),
         }
         slow = []
         for name, question in questions.items():

@@ -74,6 +74,7 @@ class Generator:
         self.model.expect("expectation", self._expr(Scope.GLOBAL))
         self.model.response("response", self._expr(Scope.GLOBAL), self._expr(Scope.GLOBAL))
         self.model.price("steps", during=True)
+        self.model.price("titled", steps="begin|each", notes="gets 1")
         self.model.price("noted", notes="gets (a|1|True)", during=self._expr(Scope.GLOBAL))
 
     # -- expressions --------------------------------------------------------------------------------------------------

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import groupby, permutations
+from collections import Counter
+from fractions import Fraction
+from itertools import groupby, permutations, product
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from sweeps import spec_file
-from tdxexplore import analysis, cli, compare
-from tdxexplore.dataset import PRICES, Dataset
+from tdxexplore import analysis, check, cli, compare
+from tdxexplore.dataset import Dataset
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep import load, sweep
 
@@ -42,6 +44,11 @@ def answers(root: Path) -> pl.LazyFrame:
     return analysis.answers(root)
 
 
+@pytest.fixture(scope="module")
+def paid(root: Path) -> pl.LazyFrame:
+    return analysis.paid(root)
+
+
 def points(answers: pl.LazyFrame) -> dict[tuple[object, ...], list[Row]]:
     """The rows of each point, most severe first."""
     rows = answers.sort(*analysis.KEY, "rank").collect().to_dicts()
@@ -50,6 +57,15 @@ def points(answers: pl.LazyFrame) -> dict[tuple[object, ...], list[Row]]:
 
 def bad(rows: list[Row], column: str) -> float:
     return math.fsum(row[column] for row in rows if row["severity"] <= "S3")
+
+
+def spent(answers: pl.LazyFrame, paid: pl.LazyFrame, price: str) -> dict[tuple[object, ...], float]:
+    """The mean of a price over all interleavings of each point, from the exact sums."""
+    totals: Counter[tuple[object, ...]] = Counter()
+    for row in paid.filter(pl.col("price") == price).collect().to_dicts():
+        totals[tuple(row[name] for name in analysis.KEY)] += int(row["total"])
+    runs = {key: sum(int(row["interleavings"]) for row in rows) for key, rows in points(answers).items()}
+    return {key: totals[key] / runs[key] for key in runs}
 
 
 def incomplete(answers: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:
@@ -80,14 +96,19 @@ def test_an_incomplete_search_is_shown_as_such(answers: pl.LazyFrame) -> None:
     assert found.filter(pl.col("outcome").is_null())["verdict"].to_list() == ["incomplete"] * 4 * 2 * 3
 
 
-def test_a_policy_dominates_another_that_is_nowhere_better(answers: pl.LazyFrame) -> None:
-    found = analysis.domination(answers).collect()
+@pytest.mark.parametrize("prices", [(), analysis.SPENT])
+def test_a_policy_dominates_another_that_is_nowhere_better(
+    prices: tuple[str, ...], answers: pl.LazyFrame, paid: pl.LazyFrame
+) -> None:
+    found = analysis.domination(answers, paid, prices=prices).collect()
+    means = [spent(answers, paid, price) for price in prices]
     by_policy: dict[tuple[str, str], dict[tuple[object, ...], tuple[float, ...]]] = {}
     for key, rows in points(answers).items():
         vector = (
             len(SEVERITIES) - SEVERITIES.index(rows[0]["severity"]),
             bad(rows, "interleaving_share"),
             bad(rows, "probability"),
+            *(mean[key] for mean in means),
         )
         by_policy.setdefault((str(key[2]), str(key[0])), {})[key[2:]] = vector
     expected = {}
@@ -107,24 +128,61 @@ def test_a_policy_dominates_another_that_is_nowhere_better(answers: pl.LazyFrame
     got = {row[:3]: row[3:] for row in found.select(columns).iter_rows()}
     assert got == expected
     assert len(got) == 2 * 4 * 3
-    assert 0 < sum(row[-1] for row in got.values()) < len(got)
-    assert got["subset", "linux-6.16", "v19"][-1]
+    assert got["subset", "linux-6.16", "v19"][-1] == (not prices)  # it is the safer one, not always the cheaper
     assert not got["subset", "v19", "linux-6.16"][-1]
 
 
-def test_prices_are_objectives_when_they_are_there(answers: pl.LazyFrame) -> None:
-    dear = answers.with_columns(seamcalls=pl.when(pl.col("policy") == "linux-6.16").then(9).otherwise(1))
-    pair = (pl.col("policy") == "linux-6.16") & (pl.col("other_policy") == "v19") & (pl.col("module") == "subset")
-    assert analysis.domination(dear).filter(pair).collect()["dominates"].to_list() == [True]
-    priced = analysis.domination(dear, prices=["seamcalls"]).filter(pair).collect()
-    assert priced["dominates"].to_list() == [False]
-    assert priced["mixed"].item() + priced["worse"].item() == priced["questions"].item()
-    assert set(PRICES) <= set(answers.collect_schema().names())
+def test_a_question_without_prices_is_compared_by_the_other_objectives(
+    answers: pl.LazyFrame, paid: pl.LazyFrame
+) -> None:
+    without = analysis.domination(answers, paid.filter(pl.lit(value=False))).collect()
+    assert without.equals(analysis.domination(answers, paid, prices=()).collect())
+    assert not without.equals(analysis.domination(answers, paid).collect())
 
 
-def test_incomplete_searches_are_not_compared(answers: pl.LazyFrame) -> None:
+@pytest.mark.parametrize("outcome", [None, "tdx-up"])
+def test_the_benchmark_is_the_mean_over_questions_of_what_check_says(outcome: str | None, paid: pl.LazyFrame) -> None:
+    found = analysis.benchmark(paid, "subset", outcome).collect()
+    assert set(found["price"]) >= {"seamcalls", "vmxon", "vmxoff", "ipis", "lp-init-again", *analysis.SPENT}
+    known: dict[tuple[str, str], dict[tuple[str, int], tuple[float, int, int]]] = {}
+    for policy in ("v19", "hook-before-users", "dyn-hook-if-enabled", "linux-6.16"):
+        for scenario, cpus in product(("late-online", "offline-mid-enable", "no-kvm"), (2, 3, 4, 5)):
+            answer = check(policy, module="subset", scenario=scenario, cpus=cpus, prices=True)
+            runs = {o: Fraction(n) for o, n in answer.outcomes.select("outcome", "interleavings").iter_rows()}
+            runs = {o: n for o, n in runs.items() if outcome in (None, o)}
+            for (price,), rows in answer.prices.group_by("price"):
+                ended = [row for row in rows.to_dicts() if row["outcome"] in runs]
+                if ended:
+                    mean = sum(Fraction(row["total"]) for row in ended) / sum(runs.values())
+                    least, most = min(row["least"] for row in ended), max(row["most"] for row in ended)
+                    known.setdefault((str(price), policy), {})[scenario, cpus] = (float(mean), least, most)
+    assert len(found) == len(known) > 4 * 7
+    for row in found.to_dicts():
+        asked = [set(at) for (price, _), at in known.items() if price == row["price"]]
+        common = set.intersection(*asked)
+        at = known[row["price"], row["policy"]]
+        means, least, most = zip(*(at[question] for question in common), strict=True)
+        assert row["questions"] == len(common) > 0
+        assert row["mean"] == pytest.approx(math.fsum(means) / len(means), rel=1e-8)
+        assert (row["least"], row["most"]) == (min(least), max(most))
+        cheaper = [r for r in found.to_dicts() if r["price"] == row["price"] and r["mean"] < row["mean"]]
+        assert row["place"] == 1 + len(cheaper)
+    assert len({(row["price"], row["mean"]) for row in found.to_dicts()}) > 8
+
+
+def test_incomplete_searches_have_no_price(paid: pl.LazyFrame) -> None:
+    cut = paid.with_columns(
+        verdict=pl.when((pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
+        .then(pl.lit("incomplete"))
+        .otherwise("verdict")
+    )
+    assert set(analysis.benchmark(paid, "subset").collect()["questions"]) == {3 * 4}
+    assert set(analysis.benchmark(cut, "subset").collect()["questions"]) == {3 * 3}
+
+
+def test_incomplete_searches_are_not_compared(answers: pl.LazyFrame, paid: pl.LazyFrame) -> None:
     cut = incomplete(answers, (pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
-    assert set(analysis.domination(cut).filter(pl.col("policy") == "v19").collect()["questions"]) == {3 * 3}
+    assert set(analysis.domination(cut, paid).filter(pl.col("policy") == "v19").collect()["questions"]) == {3 * 3}
     ranked = analysis.ranking(cut, "subset").collect()
     assert ranked["questions"].to_list() == [3 * 3] * 4
     assert dict(ranked.select("policy", "incomplete").iter_rows())["v19"] == 3
@@ -219,14 +277,15 @@ def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
     assert tie["place"].to_list() == [1] * 4
 
 
-def test_every_question_is_lazy(answers: pl.LazyFrame, root: Path) -> None:
+def test_every_question_is_lazy(answers: pl.LazyFrame, paid: pl.LazyFrame, root: Path) -> None:
     questions = [
         analysis.worst(answers),
-        analysis.domination(answers),
+        analysis.domination(answers, paid),
         analysis.cost(analysis.runs(root)),
         analysis.smallest(answers),
         analysis.differences(answers, answers),
         analysis.ranking(answers, "strict"),
+        analysis.benchmark(paid, "strict"),
     ]
     assert all(isinstance(q, pl.LazyFrame) for q in questions)
 
@@ -235,12 +294,14 @@ def test_every_question_is_lazy(answers: pl.LazyFrame, root: Path) -> None:
 
 OPTIONS = {
     "worst": (["--worst"], ["module kind subset", "S1 deadlock", "5 CPUs"]),
-    "dominates": (["--dominates"], ["linux-6.16", "other_policy", "better"]),
+    "dominates": (["--dominates", "--price", "ipis"], ["linux-6.16", "other_policy", "better"]),
     "cost": (["--cost"], ["growth", "2 CPUs"]),
     "smallest": (["--smallest", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
     "smallest of all": (["--smallest", "all"], ["tdx-up", "deadlock"]),
     "diff": (["--diff", "{root}"], ["nothing"]),
     "rank": (["--rank", "subset"], ["place", "v19"]),
+    "prices": (["--prices", "subset"], ["over 12 questions", "seamcalls", "v19"]),
+    "prices of success": (["--prices", "subset", "--outcome", "tdx-up", "--price", "vmxon"], ["vmxon", "linux-6.16"]),
 }
 
 
@@ -264,11 +325,28 @@ def test_each_question_is_an_option(
     assert len(pl.read_csv(tmp_path / "t.csv")) == len(rows)
 
 
+def test_a_data_set_in_many_files_is_answered_with_a_hint(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tdxexplore.cli.data._MANY_FILES", 100)
+    assert cli.run(["analyze", str(root), "--worst"]) == 0
+    captured = capsys.readouterr()
+    files = 2 * 4 * 2 * 3 * 4  # two tables
+    assert captured.err == (
+        f"tdxexplore: {root}: {files} files were read; after `tdxexplore compact {root}` it is a file for each partition "
+        "of a table, and quicker\n"
+    )
+    assert "module kind subset" in captured.out
+
+
 MISTAKES = {
     "no question": ([], ["no question", "--worst, --dominates"]),
     "two questions": (["--worst", "--cost"], ["--worst --cost", "one question"]),
     "an unknown outcome": (["--smallest", "deadlok"], ["`deadlok`", "did you mean `deadlock`"]),
     "an unknown module kind": (["--rank", "subsett"], ["`subsett`", "Allowed: strict, subset"]),
+    "an unknown price": (["--dominates", "--price", "ipi"], ["--price is `ipi`", "did you mean `ipis`"]),
+    "an unknown outcome of prices": (["--prices", "subset", "--outcome", "up"], ["--outcome is `up`", "tdx-up"]),
+    "a price where none counts": (["--rank", "subset", "--price", "ipis"], ["--price", "--dominates and --prices"]),
     "an unknown form": (["--worst", "--table", "t.xlsx"], ["`t.xlsx`", ".parquet or .csv"]),
     "no data set to compare with": (["--diff", "nowhere"], ["nowhere: not a folder"]),
 }

@@ -98,6 +98,8 @@ def test_prices_are_those_that_one_counts_by_hand(cpus: int) -> None:
     assert price["lp-init-again"]["most"] == 0
     # VMXON and VMXOFF for the pass, and VMXON again for KVM.
     assert price["vmxon"]["most"] == sum(note == "VMXON" for note in trace) >= cpus
+    # vmx_tdx_on() and vmx_off() of the pass; hardware_enable_nolock() for the first VM, whose CPUs then stay so.
+    assert (price["ipis"]["least"], price["ipis"]["most"]) == (3 * cpus, 3 * cpus)
     assert 0 < price["steps-under-cpus-lock"]["mean"] < steps["mean"]
 
 

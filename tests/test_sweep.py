@@ -20,7 +20,7 @@ import pytest
 
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
 from tdxexplore import cli, dataset
-from tdxexplore.dataset import TABLES, Dataset
+from tdxexplore.dataset import TABLES, TIMING, Dataset
 from tdxexplore.errors import BadDataset, InternalError
 from tdxexplore.exploration import check
 from tdxexplore.sweep import Progress, load, sweep
@@ -48,7 +48,7 @@ def test_the_rows_are_those_of_check(small: Path) -> None:
         ("v19", "subset", "late-online", 4),
         ("linux-6.16", "strict", "late-online", 2),
     ):
-        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1)  # type: ignore[arg-type]
+        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1, prices=True)  # type: ignore[arg-type]
         for name in TABLES:
             frame: pl.DataFrame = getattr(answer, name)
             here = found[name].filter(pl.col("digest") == answer.question.digest())
@@ -56,6 +56,18 @@ def test_the_rows_are_those_of_check(small: Path) -> None:
             assert len(here) == len(frame) > 0
             same = here.select(frame.columns).sort(pl.all()).cast(frame.schema)
             assert same.equals(frame), name
+
+
+def test_without_prices_the_other_tables_are_the_same(small: Path, tmp_path: Path) -> None:
+    sweep(load(spec_file(tmp_path, SMALL + "[check]\nprices = false\n")), tmp_path / "out")
+    data = Dataset(tmp_path / "out")
+    assert data.scan("prices").collect().is_empty()
+    assert len(data.parts("prices")) == POINTS
+    told = ["point", "prices", *TIMING]
+    for table in ("runs", "outcomes", "levels", "rules"):
+        frames = [d.scan(table).drop(told, strict=False).collect() for d in (data, Dataset(small))]
+        one, other = (frame.sort(frame.columns) for frame in frames)
+        assert one.equals(other)
 
 
 def test_two_threads_and_large_points_alone_give_the_same_bytes(
@@ -93,6 +105,19 @@ def test_a_wider_sweep_adds_only_what_is_new(small: Path, tmp_path: Path) -> Non
     assert all(p.result is not None and p.result["explored"] > 0 for p in told if p.last is not None)
     assert told[-1].explored == summary.explored > 0
     assert told[-1].eta == pytest.approx(0, abs=1e-9)
+
+
+def test_planning_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_POLL", 0.0)
+    told: list[Progress] = []
+    summary = sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=1, report=told.append)
+    planning = [p for p in told if p.planned < p.total]
+    assert [p.planned for p in planning] == list(range(POINTS))
+    assert {(p.done, p.explored, p.last) for p in planning} == {(0, 0, None)}
+    again: list[Progress] = []
+    sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=1, report=again.append)
+    assert [p.done for p in again] == list(range(POINTS))
+    assert summary.finished == POINTS
 
 
 def test_a_point_that_lost_one_of_its_files_is_explored_again(small: Path, tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ MISTAKES = {
     "a limit that is no number": (GRID + "[check]\ntimeout = nan", ["`check.timeout` is nan", "positive number"]),
     "memory without a unit": (GRID + "[check]\nmax_memory = 'lots'", ["`check.max_memory` is `lots`", "2G"]),
     "a measure that is no truth value": (GRID + "[check]\nmeasures = 1", ["`check.measures` is 1", "true, false"]),
+    "prices that are no truth value": (GRID + "[check]\nprices = 'all'", ["`check.prices` is `all`", "true, false"]),
     "an unknown severity": (GRID + "[check]\nfail_on = 'S9'", ["`check.fail_on` is `S9`", "S0, S1"]),
     "a name that is no text": ("name = 3\n" + GRID, ["`name` is 3", "a text"]),
 }
@@ -166,8 +167,8 @@ def test_a_point_is_plain_data_and_comes_back_the_same(tmp_path: Path) -> None:
 def test_settings_that_decide_the_rows_change_the_identity_and_limits_do_not() -> None:
     question = check("v19", cpus=2).question
     base = Point(question, Settings()).id
-    others: list[Settings] = [Settings(space="concrete"), Settings(measures=False), Settings(fail_on="S2")]
-    assert len({base, *(Point(question, other).id for other in others)}) == 4
+    others = [Settings(space="concrete"), Settings(measures=False), Settings(prices=False), Settings(fail_on="S2")]
+    assert len({base, *(Point(question, other).id for other in others)}) == 5
     limits = Settings(max_states=3, max_depth=3, max_memory=3, timeout=3.0)
     assert Point(question, limits).id == base
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.dataset import PRICES, Dataset
+from tdxexplore.dataset import Dataset
+from tdxexplore.exploration import WORST
 from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ POLICY = ("policy", "knobs")
 QUESTION = ("module", "scenario", "budgets", "packages", "cpus")
 SERIES = (*POLICY, *QUESTION[:-1])
 KEY = (*SERIES, "cpus")
+
+SPENT = ("seamcalls", "steps-under-cpus-lock")
+"""The prices that count where policies are compared, unless others are asked for."""
 
 _BADNESS = list(reversed(range(len(SEVERITIES))))
 _SAME = 1e-9  # relative: shares and probabilities are sums of floats, and may be as small as 1e-30
@@ -44,6 +48,15 @@ def answers(root: Path) -> pl.LazyFrame:
     return Dataset(root).answers
 
 
+def paid(root: Path) -> pl.LazyFrame:
+    """The prices in a data set: a row for each point, outcome and price; see `tdxexplore.dataset.Dataset.prices`.
+
+    Raises:
+        BadDataset: The folder is not a data set, or holds two answers to one question.
+    """
+    return Dataset(root).prices
+
+
 def runs(root: Path) -> pl.LazyFrame:
     """The runs in a data set: a row for each point.
 
@@ -56,44 +69,38 @@ def runs(root: Path) -> pl.LazyFrame:
 def worst(answers: pl.LazyFrame) -> pl.LazyFrame:
     """Which outcome is the worst at each point?
 
-    Columns: the key, verdict, outcome and severity (null if the search ended before any), interleavings (decimal string),
-    interleaving_share, probability, shortest_steps, schedule.
+    Columns: the key, verdict, and `tdxexplore.exploration.WORST` as in the outcomes; null if the search ended before any.
     """
-    figures = (
-        "outcome",
-        "severity",
-        "interleavings",
-        "interleaving_share",
-        "probability",
-        "shortest_steps",
-        "schedule",
-    )
-    return answers.filter(pl.col("rank").fill_null(0) == 0).select(*KEY, "verdict", *figures).sort(KEY)
+    return answers.filter(pl.col("rank").fill_null(0) == 0).select(*KEY, "verdict", *WORST).sort(KEY)
 
 
-def domination(answers: pl.LazyFrame, fail_on: str = "S3", prices: Sequence[str] | None = None) -> pl.LazyFrame:
+def domination(
+    answers: pl.LazyFrame, paid: pl.LazyFrame, fail_on: str = "S3", prices: Sequence[str] = SPENT
+) -> pl.LazyFrame:
     """Which policy dominates which, on each module kind (Pareto)?
 
     A policy is compared with another at every question that both answer completely, by these objectives, less being better:
     the severity of its worst outcome, the share of interleavings and the probability that end at least as bad as `fail_on`,
-    and the prices. An objective that is null on either side of a question says nothing there.
+    and each price, as the mean over all interleavings. An objective that is null on either side of a question, as prices are
+    where runs need not end, says nothing there.
 
     Args:
         answers: See `answers`.
+        paid: See `paid`.
         fail_on: The least severe severity that counts as bad.
-        prices: Further columns; default: those of `tdxexplore.dataset.PRICES` that the answers have. The price at a question
-            is the largest over its outcomes.
+        prices: The prices that count, by name.
 
     Returns:
         A row for each module kind and ordered pair of policies: questions compared, how many of them where the first is
         better in some objective and worse in none (``better``), the reverse (``worse``), or both better and worse
         (``mixed``), and whether it ``dominates``: never worse or mixed, and better at least once.
     """
-    if prices is None:
-        present = answers.collect_schema().names()
-        prices = [name for name in PRICES if name in present]
     objectives = ["badness", "bad_share", "bad_probability", *prices]
-    points = _points(answers, fail_on, prices).cache()
+    spent = _spent(paid.filter(pl.col("price").is_in(list(prices))))
+    wide = spent.group_by(KEY).agg(
+        pl.col("mean").filter(pl.col("price") == name).first().alias(name) for name in prices
+    )
+    points = _points(answers, fail_on).join(wide, on=KEY, how="left").cache()
     # Numbers instead of names: there are as many pairs as points times policies.
     names, modules = (points.select(key).unique().sort(key).with_row_index("number") for key in (POLICY, ("module",)))
     slim = (
@@ -283,8 +290,66 @@ def ranking(answers: pl.LazyFrame, module: str, fail_on: str = "S3") -> pl.LazyF
     )
 
 
-def _points(answers: pl.LazyFrame, fail_on: str, prices: Sequence[str] = ()) -> pl.LazyFrame:
-    """A row for each complete point: badness of its worst outcome (0 is ok), share and probability of bad ones, prices."""
+def benchmark(paid: pl.LazyFrame, module: str, outcome: str | None = None, prices: Sequence[str] = ()) -> pl.LazyFrame:
+    """What does a policy cost on a module kind: SEAMCALLs, VMXON, IPIs, steps under locks?
+
+    Policies are compared at the questions at which all of them have a price: their searches are complete, and every run
+    ends. Among the policies are those that have a price at any question.
+
+    Args:
+        paid: See `paid`.
+        module: The module kind.
+        outcome: Look only at runs that end so: what success costs, or a failure. Default: all runs.
+        prices: The prices, by name; default: all.
+
+    Returns:
+        A row for each price and policy: place by ``mean``, questions, the mean of the questions' means over all
+        interleavings (``mean``), the least and the most of any interleaving of any question.
+    """
+    here = paid.filter(pl.col("module") == module)
+    if outcome is not None:
+        here = here.filter(pl.col("outcome") == outcome).with_columns(interleaving_share=pl.lit(1.0))
+    if prices:
+        here = here.filter(pl.col("price").is_in(list(prices)))
+    points = _spent(here).cache()
+    policies = points.select(POLICY).unique()
+    common = (
+        points.group_by(*QUESTION, "price")
+        .agg(answered=pl.len())
+        .join(policies.select(asked=pl.len()), how="cross")
+        .filter(pl.col("answered") == pl.col("asked"))
+    )
+    figures = {
+        "questions": pl.len().cast(pl.Int64),
+        "mean": pl.col("mean").sort_by(QUESTION).mean().round_sig_figs(_DIGITS),
+        "least": pl.col("least").min(),
+        "most": pl.col("most").max(),
+    }
+    return (
+        points.join(common, on=[*QUESTION, "price"], how="semi")
+        .group_by("price", *POLICY)
+        .agg(**figures)
+        .with_columns(place=pl.col("mean").rank("min").over("price").cast(pl.Int64))
+        .select("price", "place", *POLICY, *figures)
+        .sort("price", "place", *POLICY)
+    )
+
+
+def _spent(paid: pl.LazyFrame) -> pl.LazyFrame:
+    """A row for each complete point and price: its mean over all interleavings, and the least and most of any."""
+    return (
+        paid.filter(pl.col("verdict") != "incomplete")
+        .group_by(*KEY, "price")
+        .agg(
+            mean=(pl.col("mean") * pl.col("interleaving_share")).sort_by("rank").sum(),
+            least=pl.col("least").min(),
+            most=pl.col("most").max(),
+        )
+    )
+
+
+def _points(answers: pl.LazyFrame, fail_on: str) -> pl.LazyFrame:
+    """A row for each complete point: badness of its worst outcome (0 is ok), share and probability of bad ones."""
     bad = pl.col("severity").is_in(SEVERITIES[: SEVERITIES.index(fail_on) + 1])
     badness = pl.col("severity").replace_strict(SEVERITIES, _BADNESS, return_dtype=pl.Int64)
 
@@ -302,6 +367,5 @@ def _points(answers: pl.LazyFrame, fail_on: str, prices: Sequence[str] = ()) -> 
             badness=badness.max(),
             bad_share=total("interleaving_share"),
             bad_probability=total("probability"),
-            **{name: pl.col(name).max() for name in prices},
         )
     )

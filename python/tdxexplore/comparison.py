@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.exploration import check
+from tdxexplore.exploration import WORST, check
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 from tdxexplore.tdx.world import MODULE_KINDS
@@ -55,8 +55,7 @@ class Comparison:
     def matrix(self) -> pl.DataFrame:
         """One row a policy, module kind, scenario and CPU count: its worst outcome, with that outcome's figures.
 
-        Columns: policy, module, scenario, packages, cpus, verdict, outcome, severity, interleavings (decimal string),
-        interleaving_share, probability, shortest_steps, schedule.
+        Columns: policy, module, scenario, packages, cpus, verdict, and `tdxexplore.exploration.WORST` as in the outcomes.
         """
         if not self.explorations:
             return pl.DataFrame()
@@ -69,13 +68,7 @@ class Comparison:
             "packages",
             "cpus",
             "verdict",
-            "outcome",
-            "severity",
-            "interleavings",
-            "interleaving_share",
-            "probability",
-            "shortest_steps",
-            "schedule",
+            *WORST,
         )
 
     @property

@@ -4,14 +4,18 @@
 
     DIR/runs/policy=v19/module=strict/<point>.parquet     a row a point: verdict and figures
     DIR/outcomes/...                                      a row for each outcome that was reached
+    DIR/prices/...                                        a row for each outcome and price
     DIR/levels/...                                        a row for each depth
     DIR/rules/...                                         a row for each way through each step
     DIR/.tmp                                              files that are being written
     DIR/.lock                                             held by whoever writes
 
-Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``. A file is written in ``.tmp``, flushed to the disk
-and then renamed, so that none is ever seen in part; not beside its place, because Polars refuses to scan a folder that holds
-anything but Parquet. Of a point's four files that of `runs` comes last: a point is done when all four are there.
+Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``. A file is written in ``.tmp`` and then renamed, so
+that none is ever seen in part; not beside its place, because Polars refuses to scan a folder that holds anything but
+Parquet. Of a point's files that of `runs` comes last: a point is done when all are there.
+
+Merged files wait for the disk before they replace others. Files of points do not, which would take longer than most searches:
+after a power failure, those of the last seconds may be damaged, and the next sweep explores their points again.
 
 Every file carries the schema version, the table, the partition and, in each column, its unit and meaning. Pages carry
 checksums, and there are no column statistics, which carry none and would decide what a reader skips: `Dataset` checks all
@@ -64,7 +68,6 @@ class Column:
         unit: Its unit; 1 for counts and shares, empty for texts.
         text: What it says.
         timing: Whether it depends on the machine or the moment.
-        price: Whether it is a price of the policy: less is better.
     """
 
     name: str
@@ -72,7 +75,6 @@ class Column:
     unit: str
     text: str
     timing: bool = False
-    price: bool = False
 
 
 def _text(name: str, text: str) -> Column:
@@ -122,6 +124,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _text("version", "of tdxexplore"),
         _text("space", "orbit or concrete"),
         Column("measures", pa.bool_(), "", "whether interleavings and probabilities were computed"),
+        Column("prices", pa.bool_(), "", "whether prices were computed"),
         _text("fail_on", "least severe severity that counts as a violation"),
         _count("max_states", "limit on stored states"),
         _count("max_depth", "limit on depth", "steps"),
@@ -140,6 +143,18 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("probability", "each enabled transition equally likely"),
         _count("shortest_steps", "length of the shortest trace", "steps"),
         _text("schedule", "of the shortest trace"),
+    ),
+    "prices": (
+        *POINT,
+        _count("rank", "of the outcome: 0 for the most severe of the point"),
+        _text("outcome", "class of the terminal states"),
+        _text("severity", "S0 (catastrophic) to S4 (nuisance), ok"),
+        _text("price", "what is counted in each run"),
+        _real("mean", "over all interleavings that end so"),
+        _count("least", "of any interleaving that ends so"),
+        _count("most", "of any interleaving that ends so"),
+        _text("total", "sum over all interleavings that end so, exact"),
+        _text("text", "what the price counts, in a sentence"),
     ),
     "levels": (
         *POINT,
@@ -164,7 +179,6 @@ QUESTION = tuple(c.name for c in POINT if c.name not in ("point", "digest"))
 """The columns that say what was asked."""
 
 TIMING = tuple(c.name for columns in TABLES.values() for c in columns if c.timing)
-PRICES = tuple(c.name for table in ("runs", "outcomes") for c in TABLES[table] if c.price)
 
 
 def schema(table: str, metadata: Mapping[str, str]) -> pa.Schema:
@@ -181,12 +195,12 @@ def schema(table: str, metadata: Mapping[str, str]) -> pa.Schema:
 
 
 def write_point(root: Path, point: str, tables: Mapping[str, pl.DataFrame], origin: Mapping[str, str]) -> None:
-    """Write the four files of a point; another try replaces them.
+    """Write the files of a point, one a table; another try replaces them.
 
     Args:
         root: The data set.
         point: Identity of the point.
-        tables: A frame for each of `TABLES`, with its columns.
+        tables: A frame for each of `TABLES`, with its columns but for the point's.
         origin: Where it comes from, for the metadata of the files.
 
     Raises:
@@ -196,11 +210,20 @@ def write_point(root: Path, point: str, tables: Mapping[str, pl.DataFrame], orig
     partition = {name: str(key[name]) for name in PARTITION}
     about = {"point": point, "digest": str(key["digest"]), **origin}
     for table in reversed(TABLES):  # runs last
-        _write(root, table, partition, f"{point}.parquet", tables[table].to_arrow(), about)
+        rows = pa.table(tables[table])
+        rows = rows.append_column("point", pa.repeat(point, len(rows)))
+        _write(root, table, partition, f"{point}.parquet", rows, about)
 
 
 def _write(
-    root: Path, table: str, partition: Mapping[str, str], file: str, rows: pa.Table, about: Mapping[str, str]
+    root: Path,
+    table: str,
+    partition: Mapping[str, str],
+    file: str,
+    rows: pa.Table,
+    about: Mapping[str, str],
+    *,
+    merged: bool = False,
 ) -> None:
     metadata = {"schema_version": str(SCHEMA_VERSION), "table": table, "version": __version__, **partition, **about}
     wanted = schema(table, metadata)
@@ -212,9 +235,13 @@ def _write(
     handle, name = tempfile.mkstemp(dir=temporary)
     try:
         with os.fdopen(handle, "wb") as sink:
-            pq.write_table(rows, sink, compression="zstd", write_statistics=False, write_page_checksum=True)
-            sink.flush()
-            os.fsync(sink.fileno())
+            form = "zstd" if merged else "none"  # the file of a point takes a block or two either way
+            buffer = pa.BufferOutputStream()
+            pq.write_table(rows, buffer, compression=form, write_statistics=False, write_page_checksum=True)
+            sink.write(buffer.getvalue())
+            if merged:
+                sink.flush()
+                os.fsync(sink.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(folder / file)
     except BaseException as error:
@@ -329,6 +356,11 @@ class Dataset:
         return self._check(table)[0]
 
     @property
+    def files(self) -> int:
+        """How many whole files the tables asked for so far have."""
+        return sum(len(parts) for parts, _ in self._checked.values())
+
+    @property
     def skipped(self) -> list[Skipped]:
         """What was left out of the tables asked for so far, and foreign files beside them."""
         known = {*TABLES, _TMP, _LOCK, _COMPACTING}
@@ -374,8 +406,17 @@ class Dataset:
         runs, outcomes = self.scan("runs"), self.scan("outcomes")
         self._one_answer_each(runs)
         key = [c.name for c in POINT]
-        prices = [c.name for c in TABLES["runs"] if c.price]
-        return runs.select(*key, "verdict", "reason", *prices).join(outcomes.drop(key[1:]), on="point", how="left")
+        return runs.select(*key, "verdict", "reason").join(outcomes.drop(key[1:]), on="point", how="left")
+
+    @property
+    def prices(self) -> pl.LazyFrame:
+        """A row for each point, outcome and price, with the verdict of its run and the outcome's share of the interleavings.
+
+        Raises:
+            BadDataset: The data set holds two answers to the same question.
+        """
+        shares = self.answers.select("point", "rank", "verdict", "interleaving_share")
+        return self.scan("prices").join(shares, on=["point", "rank"])
 
     def _one_answer_each(self, runs: pl.LazyFrame) -> None:
         twice = runs.group_by(QUESTION).agg(pl.len(), pl.col("version").unique().sort()).filter(pl.col("len") > 1)
@@ -538,7 +579,7 @@ def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[s
         points = "".join(rows["point"].unique().sort())
         name = f"{MERGED}{hashlib.blake2b(points.encode(), digest_size=16).hexdigest()}.parquet"
         about = {"origins": f"[{', '.join(origins)}]"}
-        _write(new, table, {"policy": policy, "module": module}, name, rows.to_arrow(), about)
+        _write(new, table, {"policy": policy, "module": module}, name, rows.to_arrow(), about, merged=True)
 
 
 def _read(path: Path) -> pa.Table:

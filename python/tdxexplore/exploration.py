@@ -22,6 +22,7 @@ from tdxexplore.traps import keeps_shut
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tdxexplore.model.record import Property
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import ModuleKind
 
@@ -37,6 +38,9 @@ KEY = {
     "packages": pl.Int64,
     "cpus": pl.Int64,
 }
+
+WORST = ("outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
+"""What a table of worst outcomes says of each."""
 
 
 class Exploration:
@@ -67,9 +71,10 @@ class Exploration:
         if not self.complete:
             return "incomplete"
         bad = SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
-        severe = self.outcomes["severity"].is_in(bad).any()
-        broken = self.invariants["shortest_steps"].is_not_null().any()
-        shut = self.responses.filter(pl.col("severity").is_in(bad))["shortest_steps"].is_not_null().any()
+        severe = any(severity in bad for severity in self.outcomes["severity"])
+        broken = any(steps is not None for steps in self.invariants["shortest_steps"])
+        responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
+        shut = any(severity in bad and steps is not None for severity, steps in responses)
         return "violated" if severe or broken or shut else "holds"
 
     @property
@@ -91,31 +96,26 @@ class Exploration:
         frame = pl.DataFrame(self._native.outcomes())
         codes = frame["outcome"].to_list()
         return self._with_key(
-            frame.with_columns(
-                pl.Series("outcome", [names[c] for c in codes], dtype=pl.String),
-                pl.Series("severity", [severities[c] for c in codes], dtype=pl.String),
-            ).select(
-                "outcome",
-                "severity",
-                "terminal_states",
-                "interleavings",
-                "log10_interleavings",
-                "interleaving_share",
-                "probability",
-                "shortest_steps",
-                "schedule",
-            )
+            pl.Series("outcome", [names[c] for c in codes], dtype=pl.String),
+            pl.Series("severity", [severities[c] for c in codes], dtype=pl.String),
+            frame["terminal_states"],
+            frame["interleavings"],
+            frame["log10_interleavings"],
+            frame["interleaving_share"],
+            frame["probability"],
+            frame["shortest_steps"],
+            frame["schedule"],
         )
 
     @cached_property
     def invariants(self) -> pl.DataFrame:
         """A row for each invariant: ``violating_states`` (concrete), and the shortest way to one, or nulls."""
-        return self._with_key(self._named(self._native.invariants(), "invariant", self._program.invariants))
+        return self._named(self._native.invariants(), "invariant", self._program.invariants)
 
     @cached_property
     def expectations(self) -> pl.DataFrame:
         """A row for each `sometimes` expectation: ``states`` (concrete) that meet it, and the shortest way, or nulls."""
-        return self._with_key(self._named(self._native.expectations(), "expectation", self._program.expectations))
+        return self._named(self._native.expectations(), "expectation", self._program.expectations)
 
     @cached_property
     def responses(self) -> pl.DataFrame:
@@ -134,15 +134,13 @@ class Exploration:
 
         known = declared[: len(frame)]
         return self._with_key(
-            frame.select(
-                pl.Series("response", [r.name for r in known], dtype=pl.String),
-                pl.Series("severity", [r.severity for r in known], dtype=pl.String),
-                "trapped_states",
-                "shortest_steps",
-                "schedule",
-                pl.Series("shut", list(map(shut, count(), frame["shut"], frame["schedule"])), dtype=pl.String),
-                pl.Series("text", [r.text for r in known], dtype=pl.String),
-            )
+            pl.Series("response", [r.name for r in known], dtype=pl.String),
+            pl.Series("severity", [r.severity for r in known], dtype=pl.String),
+            frame["trapped_states"],
+            frame["shortest_steps"],
+            frame["schedule"],
+            pl.Series("shut", list(map(shut, count(), frame["shut"], frame["schedule"])), dtype=pl.String),
+            pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
 
     @cached_property
@@ -156,16 +154,14 @@ class Exploration:
         outcomes = [self._program.outcomes[at][0] for at in frame["outcome"]]
         declared = [self._program.prices[at][0] for at in frame["price"]]
         return self._with_key(
-            frame.select(
-                pl.Series("outcome", [o.name for o in outcomes], dtype=pl.String),
-                pl.Series("severity", [o.severity for o in outcomes], dtype=pl.String),
-                pl.Series("price", [p.name for p in declared], dtype=pl.String),
-                "mean",
-                "least",
-                "most",
-                "total",
-                pl.Series("text", [p.text for p in declared], dtype=pl.String),
-            )
+            pl.Series("outcome", [o.name for o in outcomes], dtype=pl.String),
+            pl.Series("severity", [o.severity for o in outcomes], dtype=pl.String),
+            pl.Series("price", [p.name for p in declared], dtype=pl.String),
+            frame["mean"],
+            frame["least"],
+            frame["most"],
+            frame["total"],
+            pl.Series("text", [p.text for p in declared], dtype=pl.String),
         )
 
     @cached_property
@@ -177,6 +173,7 @@ class Exploration:
         """
         native = self._native
         explored = max(native.explored, 1)
+        types = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64}
         row: dict[str, object] = {
             "verdict": self.verdict,
             "reason": self.reason,
@@ -197,13 +194,12 @@ class Exploration:
             "peak_memory_bytes": native.memory_bytes,
             "version": __version__,
         }
-        schema = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64}
-        return self._with_key(pl.DataFrame([row], schema_overrides=schema))
+        return self._with_key(*(pl.Series(name, [value], dtype=types.get(name)) for name, value in row.items()))
 
     @cached_property
     def levels(self) -> pl.DataFrame:
         """A row for each depth: new stored and new concrete states, transitions generated."""
-        return self._with_key(pl.DataFrame(self._native.levels()))
+        return self._with_key(*pl.DataFrame(self._native.levels()))
 
     @cached_property
     def rules(self) -> pl.DataFrame:
@@ -211,15 +207,16 @@ class Exploration:
 
         Traps, which must never fire, are not among them.
         """
-        rules = self._program.rules
-        fired = pl.DataFrame(self._native.rules()).with_columns(
+        kept = [number for number, rule in enumerate(self._program.rules) if rule.trap is None]
+        rules = [self._program.rules[number] for number in kept]
+        fired = {column.name: column.gather(kept) for column in pl.DataFrame(self._native.rules())}
+        return self._with_key(
+            fired["rule"],
             pl.Series("actor", [self._program.actors[r.actor] for r in rules], dtype=pl.String),
             pl.Series("label", [r.label.name for r in rules], dtype=pl.String),
             pl.Series("notes", ["; ".join(r.notes) for r in rules], dtype=pl.String),
-            pl.Series("trap", [r.trap is not None for r in rules]),
-        )
-        return self._with_key(
-            fired.filter(~pl.col("trap")).select("rule", "actor", "label", "notes", "fired", "transitions")
+            fired["fired"],
+            fired["transitions"],
         )
 
     @cached_property
@@ -239,17 +236,22 @@ class Exploration:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _named(self, table: _core.Table, column: str, properties: tuple[tuple[object, object], ...]) -> pl.DataFrame:
-        frame = pl.DataFrame(table)
+    def _named(self, table: _core.Table, column: str, properties: tuple[tuple[Property, object], ...]) -> pl.DataFrame:
         known = [p for p, _ in properties]
-        return frame.with_columns(
-            pl.Series(column, [getattr(p, "name") for p in known], dtype=pl.String),  # noqa: B009
-            pl.Series("text", [getattr(p, "text") for p in known], dtype=pl.String),  # noqa: B009
+        return self._with_key(
+            pl.Series(column, [p.name for p in known], dtype=pl.String),
+            *(values for values in pl.DataFrame(table) if values.name != column),
+            pl.Series("text", [p.text for p in known], dtype=pl.String),
         )
 
-    def _with_key(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _with_key(self, *columns: pl.Series) -> pl.DataFrame:
+        # From whole columns: expressions would cost more than the search of a small point.
+        return pl.DataFrame([*(value.new_from_index(0, len(columns[0])) for value in self._key), *columns])
+
+    @cached_property
+    def _key(self) -> list[pl.Series]:
         key = self.question.key()
-        return frame.select([pl.lit(key[name], dtype=dtype).alias(name) for name, dtype in KEY.items()] + [pl.all()])
+        return [pl.Series(name, [key[name]], dtype=dtype) for name, dtype in KEY.items()]
 
     def _repr_html_(self) -> str:
         shown = self.outcomes.drop(*KEY)

@@ -121,11 +121,11 @@ class Question:
 
     def key(self) -> dict[str, str | int]:
         """The key columns of every table."""
-        compiled = self.compile()
+        policy = self.policy_class()(dict(self.knobs))
         return {
             "digest": self.digest(),
-            "policy": compiled.policy.name,
-            "knobs": " ".join(f"{k}={v}" for k, v in sorted(compiled.policy.setting.items())),
+            "policy": policy.name,
+            "knobs": " ".join(f"{k}={v}" for k, v in sorted(policy.setting.items())),
             "module": self.module,
             "scenario": self.scenario,
             "budgets": " ".join(f"{k}={_number(v)}" for k, v in self.budgets),
@@ -151,7 +151,7 @@ def _number(budget: int) -> str:
     return "unbounded" if budget == UNBOUNDED else str(budget)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 17)
 def _digest(question: Question) -> str:
     text = f"{question.compile().program.digest} {question.initial()}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

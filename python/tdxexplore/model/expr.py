@@ -31,6 +31,8 @@ class Scope(enum.Enum):
     PACKAGE = "package"
     CPU = "cpu"
 
+    __hash__ = object.__hash__  # that of an enum hashes its name each time, which lowering notices
+
 
 class Operand:
     """What the boolean operators work on: expressions, and flags."""

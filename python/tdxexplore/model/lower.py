@@ -13,10 +13,9 @@ exponential in the fields that a step reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
@@ -35,10 +34,10 @@ from tdxexplore.model.expr import (
     Value,
     Variable,
 )
-from tdxexplore.model.program import Atom, Bulk, Cube, Guard, Program, Rule, Slot, Update
+from tdxexplore.model.program import ANY, Atom, Bulk, Cube, Guard, Program, Rule, Slot, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tdxexplore.model.code import Code
     from tdxexplore.model.record import Model
@@ -87,9 +86,10 @@ def layout(model: Model) -> dict[str, Slot]:
     return slots
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """What is known of the state before the step, and what the step has done so far. Never changed, only replaced.
+
+    A named tuple, because lowering replaces paths a million times in a sweep, and data classes are slow at it.
 
     Attributes:
         allowed: Values that a field of the acting CPU, its package or the globals may have had; absent: all.
@@ -102,11 +102,11 @@ class Path:
         choice: Free choices so far.
     """
 
-    allowed: dict[Field, frozenset[Value]] = field(default_factory=dict)
-    assigned: dict[Field, Value] = field(default_factory=dict)
-    added: dict[Field, int] = field(default_factory=dict)
-    temps: dict[str, Value] = field(default_factory=dict)
-    facts: dict[Atom, bool] = field(default_factory=dict)
+    allowed: Mapping[Field, frozenset[Value]] = {}
+    assigned: Mapping[Field, Value] = {}
+    added: Mapping[Field, int] = {}
+    temps: Mapping[str, Value] = {}
+    facts: Mapping[Atom, bool] = {}
     bulk: tuple[tuple[str, Expr, tuple[tuple[Field, Value], ...]], ...] = ()
     notes: tuple[str, ...] = ()
     choice: int = 0
@@ -118,11 +118,11 @@ class Path:
     def assign(self, f: Field, value: Value) -> Path:
         """With a new constant in a field."""
         added = {k: v for k, v in self.added.items() if k is not f}
-        return replace(self, assigned={**self.assigned, f: value}, added=added)
+        return self._replace(assigned={**self.assigned, f: value}, added=added)
 
     def require(self, f: Field, values: frozenset[Value]) -> Path:
         """Knowing that a field had one of ``values`` before the step."""
-        return replace(self, allowed={**self.allowed, f: values})
+        return self._replace(allowed={**self.allowed, f: values})
 
     def recall(self, atom: Atom) -> bool | None:
         """Whether some member matches, as far as the path knows."""
@@ -206,7 +206,7 @@ class Lowering:
                 for _, q in [f for f in forks if not f[0]]:
                     known = False if any(atom.within(a) for a in self._none) else q.recall(atom)
                     values = (True, False) if known is None else (known,)
-                    settled += [(v, q if known is not None else replace(q, facts={**q.facts, atom: v})) for v in values]
+                    settled += [(v, q if known is not None else q._replace(facts={**q.facts, atom: v})) for v in values]
                 forks = settled
             decided += forks
         return decided
@@ -275,17 +275,21 @@ class Lowering:
 
     def guards_of(self, path: Path) -> list[Guard]:
         """What a path knows of the state before the step, as disjoint guards."""
+        always = dict.fromkeys(Scope, ANY)
         choices = []
         for f, values in path.allowed.items():
-            if values != frozenset(f.values):
-                slot = self.slots[f.name]
-                choices.append([(f.scope, cube) for cube in _cubes(slot, values)])
-        quantified = tuple(sorted(path.facts.items(), key=repr))
+            if len(values) < len(f.values):
+                cubes = _cubes(self.slots[f.name], values)
+                if len(cubes) == 1:
+                    always[f.scope] = always[f.scope].joined(cubes[0])
+                else:
+                    choices.append([(f.scope, cube) for cube in cubes])
+        quantified = tuple(sorted(path.facts.items(), key=repr) if len(path.facts) > 1 else path.facts.items())
         found = []
         for combination in product(*choices):
-            own = dict.fromkeys(Scope, Cube())
+            own = dict(always)
             for scope, cube in combination:
-                own[scope] = Cube(own[scope].care | cube.care, own[scope].value | cube.value)
+                own[scope] = own[scope].joined(cube)
             found.append(Guard(own, quantified))
         return found
 
@@ -299,7 +303,7 @@ class Lowering:
         else:
             options = [(v, p) for v in value.values for truth, p in self.decide(value.isin([v]), path) if truth]
         if isinstance(target, Temp):
-            return [replace(p, temps={**p.temps, target.name: v}) for v, p in options]
+            return [p._replace(temps={**p.temps, target.name: v}) for v, p in options]
         return [p.assign(self._own(target), v) for v, p in options]
 
     def add(self, target: Field, delta: int, path: Path) -> list[tuple[Path, str | None]]:
@@ -315,7 +319,7 @@ class Lowering:
         possible = path.possible(f)
         found: list[tuple[Path, str | None]] = []
         if possible & good:
-            found.append((replace(path.require(f, possible & good), added={**path.added, f: total}), None))
+            found.append((path.require(f, possible & good)._replace(added={**path.added, f: total}), None))
         if possible - good:
             found.append((path.require(f, possible - good), trap))
         return found
@@ -332,7 +336,7 @@ class Lowering:
                 if hit:
                     for f, value in assignments:
                         after = after.assign(self._own(f), value)
-                found.append(replace(after, bulk=(*after.bulk, (kind, condition, assignments))))
+                found.append(after._replace(bulk=(*after.bulk, (kind, condition, assignments))))
         return found
 
     def targets(self, kind: str, where: Expr) -> list[Atom]:
@@ -350,7 +354,7 @@ class Lowering:
             if kind == "packages":
                 if conjunction.cpu.care:
                     raise self._unsupported("a CPU field is used where packages are quantified")
-                atoms.append(Atom(kind, Cube(), conjunction.package, tuple(sorted(conjunction.nested, key=repr))))
+                atoms.append(Atom(kind, ANY, conjunction.package, tuple(sorted(conjunction.nested, key=repr))))
             else:
                 if conjunction.nested:
                     raise self._unsupported("a quantifier inside a quantifier over CPUs")
@@ -366,7 +370,7 @@ class Lowering:
                 slot = self.slots[variable.name]
                 wanted = values if truth else frozenset(slot.values) - values
                 cubes = _cubes(slot, frozenset(wanted) & frozenset(slot.values))
-                return [Atom("", c) if variable.scope is Scope.CPU else Atom("", Cube(), c) for c in cubes]
+                return [Atom("", c) if variable.scope is Scope.CPU else Atom("", ANY, c) for c in cubes]
             case Not(operand):
                 return self._disjuncts(operand, truth=not truth)
             case And(left, right) | Or(left, right):
@@ -385,8 +389,8 @@ class Lowering:
         if any(a.nested or a.package.care for a in inner):
             raise self._unsupported("`package_cpus` inside a quantifier over packages may read CPU fields only")
         if truth:
-            return [Atom("", Cube(), Cube(), ((True, a.cpu),)) for a in inner]
-        return [Atom("", Cube(), Cube(), tuple((False, a.cpu) for a in inner))]
+            return [Atom("", ANY, ANY, ((True, a.cpu),)) for a in inner]
+        return [Atom("", ANY, ANY, tuple((False, a.cpu) for a in inner))]
 
     # -- who is meant -------------------------------------------------------------------------------------------------
 
@@ -459,24 +463,27 @@ class _Actor:
         for path, trap in _run(lowering, self._code, at + 1, Path(allowed=known)):
             leads_to = [(f.name, str(v)) for f, v in path.assigned.items()]
             leads_to += [(f.name, str(v)) for _, _, values in path.bulk for f, v in values]
+            own, bulk = self._effect(lowering, path)
             for guard in lowering.guards_of(path):
-                yield self._rule(lowering, label, path, guard, trap), leads_to
+                yield Rule(self._actor, label, path.choice, path.notes, guard, own, bulk, trap), leads_to
 
-    def _rule(self, lowering: Lowering, label: Label, path: Path, guard: Guard, trap: str | None) -> Rule:
-        own = dict.fromkeys(Scope, Update())
+    def _effect(self, lowering: Lowering, path: Path) -> tuple[dict[Scope, Update], tuple[Bulk, ...]]:
+        clear, new = dict.fromkeys(Scope, 0), dict.fromkeys(Scope, 0)
+        added: dict[Scope, tuple[tuple[int, int, int], ...]] = dict.fromkeys(Scope, ())
         for f, value in path.assigned.items():
-            slot, u = self._slots[f.name], own[f.scope]
-            own[f.scope] = replace(u, clear=u.clear | slot.mask, set=u.set | slot.encode(value))
+            slot = self._slots[f.name]
+            clear[f.scope] |= slot.mask
+            new[f.scope] |= slot.encode(value)
         for f, delta in path.added.items():
-            slot, u = self._slots[f.name], own[f.scope]
-            own[f.scope] = replace(u, add=(*u.add, (slot.offset, slot.width, delta)))
-        bulk = []
+            slot = self._slots[f.name]
+            added[f.scope] = (*added[f.scope], (slot.offset, slot.width, delta))
+        own = {s: Update(clear[s], new[s], added[s]) for s in Scope if clear[s] or added[s]}
+        bulk: list[Bulk] = []
         for kind, where, assignments in path.bulk:
             slots = [(self._slots[f.name], v) for f, v in assignments]
-            clear, new = sum(s.mask for s, _ in slots), sum(s.encode(v) for s, v in slots)
-            bulk += [Bulk(atom, clear, new) for atom in lowering.targets(kind, where)]
-        changed = {scope: update for scope, update in own.items() if update != Update()}
-        return Rule(self._actor, label, path.choice, path.notes, guard, changed, tuple(bulk), trap)
+            mask, value = sum(s.mask for s, _ in slots), sum(s.encode(v) for s, v in slots)
+            bulk += [Bulk(atom, mask, value) for atom in lowering.targets(kind, where)]
+        return own, tuple(bulk)
 
 
 def _run(lowering: Lowering, code: Code, at: int, path: Path) -> Iterator[tuple[Path, str | None]]:
@@ -511,9 +518,9 @@ def _run(lowering: Lowering, code: Code, at: int, path: Path) -> Iterator[tuple[
                 forks = [(at + 1, p) for value, p in lowering.decide(condition, path) if value]
             case Either(targets):
                 options = [path.choice * len(targets) + i for i in range(len(targets))]
-                forks = [(t, replace(path, choice=c)) for t, c in zip(targets, options, strict=True)]
+                forks = [(t, path._replace(choice=c)) for t, c in zip(targets, options, strict=True)]
             case Note(text):
-                forks = [(at + 1, replace(path, notes=(*path.notes, text)))]
+                forks = [(at + 1, path._replace(notes=(*path.notes, text)))]
         waiting += [(to, p, length + 1) for to, p in reversed(forks)]
 
 
@@ -544,7 +551,7 @@ def _meet(a: Atom, b: Atom) -> Atom | None:
 
 def _cubes(slot: Slot, values: frozenset[Value]) -> list[Cube]:
     """Disjoint bit-mask matches that tell ``values`` from the rest of the domain; unused codes may fall either way."""
-    codes = frozenset(i for i, v in enumerate(slot.values) if v in values)
+    codes = frozenset(map(slot.codes.__getitem__, values))
     return [
         Cube(care << slot.offset, value << slot.offset) for care, value in _cover(codes, len(slot.values), slot.width)
     ]

@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from typing import Any as Json
 
 from tdxexplore.model.expr import Scope
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cube:
+class Cube(NamedTuple):
     """A bit-mask match: ``word & care == value``."""
 
     care: int = 0
@@ -37,6 +36,10 @@ class Cube:
         """Both; None when they contradict each other."""
         if (self.value ^ other.value) & self.care & other.care:
             return None
+        return self.joined(other)
+
+    def joined(self, other: Cube) -> Cube:
+        """Both, which are known not to contradict each other."""
         return Cube(self.care | other.care, self.value | other.value)
 
     def within(self, other: Cube) -> bool:
@@ -46,6 +49,9 @@ class Cube:
     def to_json(self) -> dict[str, str]:
         """As the engine reads it."""
         return {"care": hex(self.care), "value": hex(self.value)}
+
+
+ANY = Cube()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ class Atom:
     """
 
     over: str
-    cpu: Cube = Cube()
-    package: Cube = Cube()
+    cpu: Cube = ANY
+    package: Cube = ANY
     nested: tuple[tuple[bool, Cube], ...] = ()
 
     def within(self, other: Atom) -> bool:
@@ -170,7 +176,7 @@ class Rule:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slot:
     """Where a field lies in the word of its scope."""
 
@@ -179,19 +185,24 @@ class Slot:
     offset: int
     values: tuple[Value, ...]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Bits."""
         return (len(self.values) - 1).bit_length()
 
-    @property
+    @cached_property
     def mask(self) -> int:
         """Its bits in the word."""
         return ((1 << self.width) - 1) << self.offset
 
+    @cached_property
+    def codes(self) -> dict[Value, int]:
+        """The code of each value."""
+        return {value: code for code, value in enumerate(self.values)}
+
     def encode(self, value: Value) -> int:
         """A value in place."""
-        return self.values.index(value) << self.offset
+        return self.codes[value] << self.offset
 
     def decode(self, word: int) -> Value:
         """Its value in a word."""
@@ -261,7 +272,7 @@ class Program:
             return SEVERITIES.index(p.severity)
 
         def amounts(price: Price) -> list[Json]:
-            costs = ((number, price.of(rule.notes)) for number, rule in enumerate(self.rules))
+            costs = ((number, price.of(rule.label.title, rule.notes)) for number, rule in enumerate(self.rules))
             return [[number, cost] for number, cost in costs if cost]
 
         responses: list[Json] = [

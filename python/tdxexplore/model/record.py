@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
@@ -72,18 +73,26 @@ class Price:
     Attributes:
         name: Unique among prices.
         text: What is counted, in a sentence.
-        notes: Each note of a step in which this regular expression is found costs 1.
+        steps: A step in whose title this regular expression is found costs 1.
+        notes: Each note of a step in which this one is found costs 1.
         during: A step from a state in which this holds costs 1 more.
     """
 
     name: str
     text: str
+    steps: str
     notes: str
     during: Expr
 
-    def of(self, notes: Sequence[str]) -> int:
-        """What a step with these notes costs, wherever it is taken."""
-        return sum(bool(self.notes and re.search(self.notes, note)) for note in notes)
+    def of(self, title: str, notes: Sequence[str]) -> int:
+        """What a step with this title and these notes costs, wherever it is taken."""
+        step = self.steps != "" and _found(self.steps, title)
+        return step + sum(_found(self.notes, note) for note in notes if self.notes)
+
+
+@lru_cache(maxsize=1 << 14)  # the same few texts in thousands of rules
+def _found(pattern: str, text: str) -> bool:
+    return re.search(pattern, text) is not None
 
 
 class Model:
@@ -187,11 +196,13 @@ class Model:
         """Something that must stay possible wherever ``when`` holds."""
         self._property(self.responses, Response(name, severity, as_expr(when), as_expr(reach), text))
 
-    def price(self, name: str, text: str = "", *, notes: str = "", during: Operand | bool = False) -> None:
-        """Something that runs cost: steps with such notes, and steps taken while ``during`` holds."""
+    def price(
+        self, name: str, text: str = "", *, steps: str = "", notes: str = "", during: Operand | bool = False
+    ) -> None:
+        """Something that runs cost: steps with such titles or notes, and steps taken while ``during`` holds."""
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
-        self.prices.append(Price(name, text, notes, as_expr(during)))
+        self.prices.append(Price(name, text, steps, notes, as_expr(during)))
 
     def _property(self, known: list[Declared], new: Declared) -> None:
         if new.severity not in SEVERITIES:

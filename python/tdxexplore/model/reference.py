@@ -245,7 +245,7 @@ def explore(model: Model, initial: State) -> Answer:
     outcomes: dict[object, str] = {}
     states: dict[object, State] = {}
     depths: dict[object, int] = {}
-    notes: dict[object, list[tuple[str, ...]]] = {}
+    said: dict[object, list[tuple[str, tuple[str, ...]]]] = {}
     level: dict[object, State] = {initial.key(): initial}
     root = initial.key()
     while level:
@@ -253,7 +253,7 @@ def explore(model: Model, initial: State) -> Answer:
         for key, state in level.items():
             steps = transitions(model, state)
             successors[key] = [t.target.key() for t in steps]
-            states[key], depths[key], notes[key] = state, answer.depth, [t.notes for t in steps]
+            states[key], depths[key], said[key] = state, answer.depth, [(t.label.title, t.notes) for t in steps]
             answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
             if not steps:
                 outcomes[key] = outcome_of(model, state)
@@ -277,7 +277,7 @@ def explore(model: Model, initial: State) -> Answer:
         answer.prices = {}
         for price in model.prices:
             costs = {
-                key: [evaluate(price.during, state, -1, -1, {}) + price.of(said) for said in notes[key]]
+                key: [evaluate(price.during, state, -1, -1, {}) + price.of(*what) for what in said[key]]
                 for key, state in states.items()
             }
             for outcome, cost in _costs(successors, outcomes, order, costs).items():

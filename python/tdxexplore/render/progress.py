@@ -63,7 +63,9 @@ def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], Non
         def show(progress: Progress) -> None:
             rate = progress.explored / max(progress.seconds, 1e-9)
             left = "" if progress.eta is None else f", {timedelta(seconds=round(progress.eta))} left"
-            bar.update(task, completed=progress.done, total=progress.total, description=f"{rate:,.0f} states/s{left}")
+            planning = progress.planned < progress.total
+            text = f"planning: {progress.planned:,} looked at" if planning else f"{rate:,.0f} states/s{left}"
+            bar.update(task, completed=progress.done, total=progress.total, description=text)
             if verbose and progress.last is not None:
                 console.print(_point(progress), markup=False)
 

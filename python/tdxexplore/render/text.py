@@ -253,6 +253,26 @@ def print_cost(cost: pl.DataFrame) -> None:
         out.print()
 
 
+def print_benchmark(prices: pl.DataFrame) -> None:
+    """What policies cost: policies down, prices across; in the order of the table."""
+    if prices.is_empty():
+        console().print("nothing: there is no question at which all policies have a price")
+        return
+    counts = sorted(prices["questions"].unique())
+    title = f"mean (most) of one run, over {' or '.join(map(str, counts))} questions"
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left", title_style="bold")
+    down = ["policy", *(c for c in ("knobs",) if _varies(prices, c))]
+    for name in down:
+        table.add_column(name, no_wrap=True)
+    across = prices["price"].unique(maintain_order=True).to_list()
+    for price in across:
+        table.add_column(str(price), justify="right")
+    for key, rows in prices.group_by(down, maintain_order=True):
+        cells = {row["price"]: f"{row['mean']:.2f} ({row['most']:,})" for row in rows.iter_rows(named=True)}
+        table.add_row(*map(str, key), *(cells.get(price, "") for price in across))
+    console().print(table)
+
+
 def print_table(frame: pl.DataFrame) -> None:
     """A table, without schedules, what is too much for a terminal, and the columns of the key that say the same everywhere."""
     if frame.is_empty():

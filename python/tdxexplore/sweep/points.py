@@ -76,7 +76,7 @@ class Points:
     """The points of a grid.
 
     Attributes:
-        points: In the order of the axes, CPU counts last, without repeats.
+        points: In the order of the axes, CPU counts last, without repeats: those of a model side by side.
         excluded: How many points each exclusion cuts out; one that an earlier cut has is not counted again.
         impossible: How many combinations do not exist: more packages than CPUs, or no CPU online at first.
     """
@@ -87,12 +87,8 @@ class Points:
 
 
 def expand(spec: Spec) -> Points:
-    """The points of a checked sweep file.
-
-    Raises:
-        BadModel: A user's policy cannot be recorded.
-    """
-    points: dict[str, Point] = {}
+    """The points of a checked sweep file. Nothing is recorded yet."""
+    points: dict[Point, None] = {}
     excluded, impossible = [0] * len(spec.exclude), 0
     for question in _questions(spec.grid):
         if question is None:
@@ -102,9 +98,8 @@ def expand(spec: Spec) -> Points:
         if cut is not None:
             excluded[cut] += 1
             continue
-        point = Point(question, spec.settings)
-        points.setdefault(point.id, point)
-    return Points(tuple(points.values()), tuple(excluded), impossible)
+        points[Point(question, spec.settings)] = None
+    return Points(tuple(points), tuple(excluded), impossible)
 
 
 def _questions(grid: Box) -> Iterator[Question | None]:

@@ -78,6 +78,7 @@ class Progress:
     Attributes:
         done: Points in the data set.
         total: Points of the sweep.
+        planned: Points that were looked at; all of them before the first is explored.
         explored: States stored since it began.
         seconds: Since it began.
         eta: Seconds that are left, by the expected sizes; None before the first point.
@@ -87,6 +88,7 @@ class Progress:
 
     done: int
     total: int
+    planned: int
     explored: int
     seconds: float
     eta: float | None
@@ -123,8 +125,13 @@ class Summary:
     interrupted: bool = False
 
 
-def plan(spec: Spec, out: Path) -> Plan:
+def plan(spec: Spec, out: Path, report: Callable[[Progress], object] | None = None) -> Plan:
     """Expand a sweep file and compare it with what the data set holds. Nothing is explored but probes of its size.
+
+    Args:
+        spec: The checked sweep file.
+        out: The data set.
+        report: Called about twice a second.
 
     Raises:
         BadModel: A user's policy cannot be recorded.
@@ -133,32 +140,43 @@ def plan(spec: Spec, out: Path) -> Plan:
     """
     grid = expand(spec)
     runs, skipped = dataset.held(out)
-    done = _done(grid.points, runs, spec, out)
-    pending = tuple(point for point in grid.points if point.id not in done)
-    sizes = tuple(estimate(point) for point in pending)
-    here = {point.id for point in grid.points} & done
-    incomplete = len(runs.filter(pl.col("point").is_in(here) & (pl.col("verdict") == "incomplete")))
-    return Plan(grid.points, grid.excluded, grid.impossible, pending, sizes, incomplete, tuple(skipped))
-
-
-def _done(points: Sequence[Point], runs: pl.DataFrame, spec: Spec, out: Path) -> set[str]:
-    """Points that need not run: complete ones, and incomplete ones that the same limits cut short."""
-    limits = asdict(spec.settings)
-    same_limits = [pl.col(name).eq_missing(pl.lit(limits[name])) for name in LIMITS]
-    done = runs.filter((pl.col("verdict") != "incomplete") | pl.all_horizontal(same_limits))
+    done = _done(runs, spec)
     known = {row[1:]: row[0] for row in runs.select("point", *dataset.QUESTION).iter_rows()}
-    for point in points:
+    pending: list[Point] = []
+    sizes: list[float] = []
+    incomplete = 0
+    started = told = time.monotonic()
+    for number, point in enumerate(grid.points):  # once: a model is recorded for its first point, and not kept for ever
+        if report is not None and (now := time.monotonic()) - told > _POLL:
+            told = now
+            report(Progress(number - len(pending), len(grid.points), number, 0, now - started, None))
         key = point.question.key()
         other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
         if other != point.id:
-            row = runs.row(by_predicate=pl.col("point") == other, named=True)
-            shown = ("digest", "version", "space", "measures", "fail_on")
-            there = " ".join(f"{name}={row[name]}" for name in shown)
-            raise BadDataset(
-                f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
-                f"where now digest={key['digest']}; sweep a changed model, version or setting into another folder"
-            )
-    return set(done["point"])
+            raise _another_answer(out, point, runs.row(by_predicate=pl.col("point") == other, named=True))
+        if point.id in done:
+            incomplete += done[point.id] == "incomplete"
+        else:
+            pending.append(point)
+            sizes.append(estimate(point))
+    return Plan(grid.points, grid.excluded, grid.impossible, tuple(pending), tuple(sizes), incomplete, tuple(skipped))
+
+
+def _done(runs: pl.DataFrame, spec: Spec) -> dict[str, str]:
+    """Points that need not run, with their verdicts: complete ones, and incomplete ones that the same limits cut short."""
+    limits = asdict(spec.settings)
+    same_limits = [pl.col(name).eq_missing(pl.lit(limits[name])) for name in LIMITS]
+    done = runs.filter((pl.col("verdict") != "incomplete") | pl.all_horizontal(same_limits))
+    return dict(done.select("point", "verdict").iter_rows())
+
+
+def _another_answer(out: Path, point: Point, row: dict[str, Any]) -> BadDataset:
+    shown = ("digest", "version", "space", "measures", "prices", "fail_on")
+    there = " ".join(f"{name}={row[name]}" for name in shown)
+    return BadDataset(
+        f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
+        f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
+    )
 
 
 def sweep(
@@ -179,7 +197,7 @@ def sweep(
             must have the same tdxexplore, the same policy files, and the same folder `out`.
         threads: In process: threads in all; default: all that this process may use. On an executor: threads of each point;
             default 1.
-        report: Called after each point, and about twice a second.
+        report: Called about twice a second, also while it is planned, and after each point.
         warn: Called for each file in the data set that is not read.
 
     Returns:
@@ -191,7 +209,7 @@ def sweep(
         OSError: The data set cannot be written; what was finished stays.
     """
     with dataset.writing(out):
-        todo = plan(spec, out)
+        todo = plan(spec, out, report)
         if warn is not None:
             for skipped in todo.skipped:
                 warn(skipped)
@@ -300,7 +318,8 @@ class _Run:
         ended = self.weight - self.left
         eta = self.elapsed * self.left / ended if ended > 0 else None
         done = self.summary.before + self.summary.finished
-        self.report(Progress(done, self.summary.total, self.summary.explored, self.elapsed, eta, last, result))
+        total = self.summary.total
+        self.report(Progress(done, total, total, self.summary.explored, self.elapsed, eta, last, result))
 
 
 _RECORDING = threading.Lock()  # importing and recording a policy is for one thread at a time; exploring is not
@@ -355,11 +374,13 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
         return {"error": str(error), "internal": isinstance(error, InternalError)}
     if answer.interrupted:
         raise KeyboardInterrupt
-    identity = pl.lit(point.id).alias("point")
-    how = [pl.lit(value, _TYPES[name]).alias(name) for name, value in asdict(point.settings).items()]
-    tables = {name: getattr(answer, name).with_columns(identity) for name in dataset.TABLES}
-    tables["runs"] = tables["runs"].with_columns(how)
-    tables["outcomes"] = tables["outcomes"].with_row_index("rank")
+    how = [pl.Series(name, [value], dtype=_TYPES[name]) for name, value in asdict(point.settings).items()]
+    ranks = {outcome: rank for rank, outcome in enumerate(answer.outcomes["outcome"])}
+    tables = {name: getattr(answer, name) for name in dataset.TABLES}
+    tables["runs"] = tables["runs"].hstack(how)
+    for name in ("outcomes", "prices"):
+        rank = pl.Series("rank", [ranks[outcome] for outcome in tables[name]["outcome"]], dtype=pl.Int64)
+        tables[name] = tables[name].hstack([rank])
     dataset.write_point(Path(task["out"]), point.id, tables, task["origin"])
     figures = answer.runs.row(0, named=True)
     return {
@@ -373,6 +394,7 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
 _TYPES = {
     "space": pl.String,
     "measures": pl.Boolean,
+    "prices": pl.Boolean,
     "fail_on": pl.String,
     "max_states": pl.Int64,
     "max_depth": pl.Int64,

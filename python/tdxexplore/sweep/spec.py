@@ -22,6 +22,7 @@ a range::
     [check]                                 # how, as options of `tdxexplore check`
     timeout = 60
     max_memory = "2G"
+    prices = false                          # default true: without them a large point takes a third of the time
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Settings:
     Attributes:
         space: ``orbit`` or ``concrete``.
         measures: Count interleavings and probabilities.
+        prices: Compute what runs cost.
         fail_on: The least severe severity that counts as a violation.
         max_states: Limit on stored states.
         max_depth: Limit on depth.
@@ -65,6 +67,7 @@ class Settings:
 
     space: Space = "orbit"
     measures: bool = True
+    prices: bool = True
     fail_on: str = "S3"
     max_states: int | None = None
     max_depth: int | None = None
@@ -296,6 +299,7 @@ def _settings(table: _Table) -> Settings:
         "space": lambda key: _choice(table, key, get_args(Space)),
         "fail_on": lambda key: _choice(table, key, SEVERITIES[:-1]),
         "measures": lambda key: _flag(table, key),
+        "prices": lambda key: _flag(table, key),
         "max_states": lambda key: _positive(table, key, int),
         "max_depth": lambda key: _positive(table, key, int),
         "max_memory": lambda key: _memory(table, key),

@@ -103,6 +103,7 @@ def _prices(w: World) -> None:
     )
     m.price("vmxon", "VMXON that succeeded", notes="^VMXON$")
     m.price("vmxoff", "VMXOFF that succeeded", notes="^VMXOFF$")
+    m.price("ipis", "on_each_cpu(): a function that runs on a CPU, the sender's own included", steps="^IPI ")
     m.price("steps", "steps of all actors", during=True)
     m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_readers > 0)
     m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))

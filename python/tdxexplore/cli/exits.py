@@ -1,0 +1,30 @@
+"""Exit codes, decided here and nowhere else, and the one line on stderr that goes with an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tdxexplore.exploration import Exploration
+
+HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OF_VERDICT = {"holds": HOLDS, "violated": VIOLATED, "incomplete": INCOMPLETE}
+
+
+def of(answers: Sequence[Exploration]) -> int:
+    """The exit code of explorations together."""
+    if any(a.interrupted for a in answers):
+        return INTERRUPTED
+    verdicts = {a.verdict for a in answers}
+    if "incomplete" in verdicts:
+        return INCOMPLETE
+    return VIOLATED if "violated" in verdicts else HOLDS
+
+
+def complain(message: str, code: int) -> int:
+    """Say what is wrong in a line; returns the code."""
+    print(f"tdxexplore: error: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    return code

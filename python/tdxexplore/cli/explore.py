@@ -1,0 +1,275 @@
+"""The commands that explore one question or a few: policies, check, compare, diff, replay, export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+from cyclopts import Parameter
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.options import Limits, Point, numbers
+from tdxexplore.cli.output import print_json, progress, writable, write
+from tdxexplore.errors import BadModel
+from tdxexplore.exploration import check as explore
+
+if TYPE_CHECKING:
+    from tdxexplore.exploration import Exploration
+    from tdxexplore.tdx.world import ModuleKind
+
+
+def policies() -> int:
+    """List the designs, with their sources and knobs, and the scenarios."""
+    from tdxexplore.render.text import print_policies  # noqa: PLC0415 -- keeps the other commands quick
+
+    print_policies()
+    return exits.HOLDS
+
+
+def check(
+    policy: str,
+    *,
+    point: Point = Point(),
+    limits: Limits = Limits(),
+    max_depth: int | None = None,
+    prices: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Explore every interleaving of one policy.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        max_depth: Stop at this depth: incomplete.
+        prices: Print what runs cost: SEAMCALLs, VMXON, IPIs, steps under locks.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    question = point.question(policy)
+    with progress("check", quiet=quiet or as_json) as show:
+        answer = explore(
+            policy,
+            module=question.module,
+            cpus=point.cpus,
+            packages=point.packages,
+            scenario=point.scenario,
+            knobs=dict(question.knobs),
+            budgets=dict(question.budgets),
+            max_depth=max_depth,
+            prices=prices,
+            progress=show,
+            **limits.values(),
+        )
+    if as_json:
+        print_json(document(answer))
+    else:
+        from tdxexplore.render.text import print_exploration  # noqa: PLC0415 -- keeps --json quick
+
+        print_exploration(answer)
+    return exits.of([answer])
+
+
+def document(answer: Exploration) -> dict[str, object]:
+    """The ``--json`` document of a check."""
+    return {
+        "run": answer.runs.row(0, named=True),
+        "outcomes": answer.outcomes.to_dicts(),
+        "invariants": answer.invariants.drop("digest").to_dicts(),
+        "responses": answer.responses.drop("digest").to_dicts(),
+        "prices": answer.prices.drop("digest").to_dicts(),
+    }
+
+
+def compare(
+    *names: str,
+    module: Annotated[Sequence[str], Parameter(negative="")] = (),
+    scenario: Annotated[Sequence[str], Parameter(negative="")] = (),
+    cpus: str = "4",
+    packages: int = 1,
+    limits: Limits = Limits(),
+    out: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Compare policies: the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.
+
+    Args:
+        names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
+        module: A module kind; may be repeated; default: all.
+        scenario: A scenario; may be repeated; default: all.
+        cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
+        packages: Packages that the CPUs are spread over.
+        out: Write the tables there as Parquet: outcomes, runs and matrix.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    from tdxexplore.comparison import compare as explore_all  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.tdx.scenarios import SCENARIOS  # noqa: PLC0415
+    from tdxexplore.tdx.world import MODULE_KINDS  # noqa: PLC0415
+
+    counts = numbers(cpus)
+    if out is not None:
+        writable(out)
+    with progress("compare", quiet=quiet or as_json) as show:
+        comparison = explore_all(
+            names,
+            modules=cast("tuple[ModuleKind, ...]", tuple(module)) or MODULE_KINDS,
+            scenarios=tuple(scenario) or tuple(SCENARIOS),
+            cpus=counts,
+            packages=packages,
+            progress=None
+            if show is None
+            else lambda done, total, last: show({"done": done, "total": total, "last": last}),
+            **limits.values(),
+        )
+    if out is not None:
+        for name in ("outcomes", "runs", "matrix"):
+            write(getattr(comparison, name), out / f"{name}.parquet")
+    if as_json:
+        print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
+    else:
+        from tdxexplore.render.text import print_matrix, print_trace  # noqa: PLC0415
+
+        print_matrix(comparison.matrix)
+        if (worst := comparison.worst) is not None and worst.worst is not None:
+            print_trace(worst.traces[worst.worst], worst, f"the worst cell: shortest trace to {worst.worst}")
+    return exits.of(comparison.explorations)
+
+
+def diff(
+    a: str,
+    b: str,
+    *,
+    point: Point = Point(),
+    set_a: Annotated[Sequence[str], Parameter(negative="")] = (),
+    set_b: Annotated[Sequence[str], Parameter(negative="")] = (),
+    limits: Limits = Limits(),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """What B adds or removes against A: outcomes, the interleavings that move, the shortest schedule that only A survives.
+
+    Args:
+        a: The design before: a built-in name, or path/to/file.py:NAME.
+        b: The design after.
+        set_a: A knob of A alone, as KNOB=VALUE; may be repeated.
+        set_b: A knob of B alone.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    from tdxexplore.difference import Difference  # noqa: PLC0415 -- keeps check quick
+
+    answers = []
+    for policy, knobs in ((a, set_a), (b, set_b)):
+        question = replace(point, set=(*point.set, *knobs)).question(policy)
+        with progress(f"diff: {policy}", quiet=quiet or as_json) as show:
+            answers.append(
+                explore(
+                    policy,
+                    module=question.module,
+                    cpus=point.cpus,
+                    packages=point.packages,
+                    scenario=point.scenario,
+                    knobs=dict(question.knobs),
+                    budgets=dict(question.budgets),
+                    progress=show,
+                    **limits.values(),
+                )
+            )
+        if answers[-1].interrupted:
+            return exits.INTERRUPTED
+    difference = Difference(*answers)
+    if as_json:
+        found = {
+            "complete": difference.complete,
+            "verdict": difference.verdict,
+            "moved": difference.moved,
+            "worse": difference.worse,
+            "outcomes": difference.outcomes.to_dicts(),
+        }
+        print_json(found)
+    else:
+        from tdxexplore.render.text import print_difference  # noqa: PLC0415
+
+        print_difference(difference)
+    return exits.OF_VERDICT[difference.verdict]
+
+
+def replay(
+    policy: str,
+    schedule: str,
+    *,
+    point: Point = Point(),
+    changes: Annotated[bool, Parameter(negative="")] = False,
+    sources: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Run one interleaving, step by step.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        schedule: As printed under a trace, or its beginning.
+        changes: Show what each step changed.
+        sources: Show what each step stands for.
+        as_json: Print one JSON document.
+    """
+    from tdxexplore.trace import replay as run  # noqa: PLC0415 -- keeps the others quick
+
+    trace = run(point.question(policy), schedule)
+    if as_json:
+        steps = [
+            {
+                "number": s.number,
+                "actor": s.actor,
+                "package": s.package,
+                "cpu": s.cpu,
+                "functions": list(s.functions),
+                "step": s.title,
+                "notes": list(s.notes),
+                "source": s.source,
+                "changes": [{"field": n, "old": a, "new": b} for n, a, b in s.changes],
+            }
+            for s in trace
+        ]
+        print_json({"outcome": trace.outcome, "steps": steps})
+        return exits.HOLDS
+    print(trace.to_text(changes=changes, sources=sources))  # noqa: T201 -- the result
+    if trace.outcome is not None:
+        print(f"outcome: {trace.outcome}")  # noqa: T201
+    else:
+        options = "; ".join(
+            f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled)
+        )
+        print(f"next: {options}")  # noqa: T201
+    return exits.HOLDS
+
+
+def export(
+    policy: str,
+    *,
+    to: Literal["promela", "murphi", "tla"],
+    point: Point = Point(),
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+) -> int:
+    """Write the same model for another checker, which must find the same states and transitions.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        to: promela (for Spin), murphi (for Rumur) or tla (for TLC).
+        out: Write it there instead of stdout; a TLA+ module is named after its file and gets a .cfg beside it.
+    """
+    from tdxexplore.export import CONFIGURATION  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.export import export as emit  # noqa: PLC0415
+
+    if out is not None and to == "tla" and out.suffix != ".tla":
+        raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
+    text = emit(point.question(policy), to, module="" if out is None else out.stem)
+    if out is None:
+        print(text, end="")  # noqa: T201 -- the result
+        return exits.HOLDS
+    out.write_text(text)
+    if to == "tla":
+        out.with_suffix(".cfg").write_text(CONFIGURATION)
+    return exits.HOLDS
