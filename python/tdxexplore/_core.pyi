@@ -188,6 +188,10 @@ class Exploration:
         """The probability of never reaching a terminal state; None without measures."""
 
     @property
+    def log10_error(self) -> float | None:
+        """How far `log10_interleavings` may be off where interleavings are too large for exact integers, else None."""
+
+    @property
     def states(self) -> str:
         """Labelled states, a decimal number."""
 
@@ -250,8 +254,9 @@ class Exploration:
     def prices(self) -> Table:
         """What runs cost, if asked for: a row for each outcome that was reached and each price.
 
-        Columns: `outcome`, `price` (u32, indices in the Program), `total` (decimal string, over all interleavings), `mean`
-        (f64), `least`, `most` (u64) of one interleaving. Empty for a graph with cycles.
+        Columns: `outcome`, `price` (u32, indices in the Program), `total` (decimal string, over all interleavings, or null
+        where it is too large for an exact integer), `mean` (f64), `least`, `most` (u64) of one interleaving. Empty for a
+        graph with cycles.
         """
 
     def expectations(self) -> Table:

@@ -57,6 +57,9 @@ pub struct Measured {
     pub cyclic: bool,
     /// The probability of never ending; none if it could not be computed.
     pub diverging: Option<f64>,
+    /// How far [`OutcomeRow::log10_interleavings`] may be off where interleavings are too large for exact integers; none
+    /// where they are exact.
+    pub log10_error: Option<f64>,
 }
 
 /// An outcome that was reached.
@@ -68,7 +71,8 @@ pub struct OutcomeRow {
     pub terminal_states: UBig,
     /// Stored terminal states that have it.
     pub explored_terminals: u64,
-    /// Labelled paths from the initial state to them; none in a graph with cycles.
+    /// Labelled paths from the initial state to them; none in a graph with cycles, and if it takes more than 1024 words of 64
+    /// bits (19,700 digits), or more than `2^34` of words times transitions over all outcomes.
     pub interleavings: Option<UBig>,
     /// Their decimal logarithm.
     pub log10_interleavings: Option<f64>,
@@ -114,8 +118,8 @@ pub struct PriceRow {
     pub outcome: usize,
     /// Index of the price in the Program.
     pub price: usize,
-    /// The sum over all interleavings.
-    pub total: UBig,
+    /// The sum over all interleavings; none if that is too large, as for interleavings.
+    pub total: Option<UBig>,
     /// The mean over all interleavings.
     pub mean: f64,
     /// The cheapest interleaving.

@@ -3,6 +3,8 @@
 //! Compressed sparse rows: the transitions of state `i` are one range of `targets` and `multiplicities`. Rows are
 //! appended in the order of ids, since states are expanded in that order.
 
+use std::ops::Range;
+
 use crate::store::StateId;
 
 /// Transitions by source.
@@ -33,13 +35,41 @@ impl Graph {
         self.ends.len()
     }
 
+    /// The number of transitions.
+    pub(crate) fn transitions(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The indices of a state's transitions among all.
+    #[inline]
+    pub(crate) fn span(&self, source: StateId) -> Range<usize> {
+        let at = source.index();
+        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+        start..self.ends[at] as usize
+    }
+
     /// Target and multiplicity of each transition of a state.
     #[inline]
     pub(crate) fn row(&self, source: StateId) -> impl Iterator<Item = (StateId, u16)> + '_ {
-        let at = source.index();
-        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
-        let range = start..self.ends[at] as usize;
-        self.targets[range.clone()].iter().copied().zip(self.multiplicities[range].iter().copied())
+        let span = self.span(source);
+        self.targets[span.clone()].iter().copied().zip(self.multiplicities[span].iter().copied())
+    }
+
+    /// The target of one of a state's transitions.
+    #[inline]
+    pub(crate) fn target(&self, source: StateId, at: usize) -> Option<StateId> {
+        self.targets[self.span(source)].get(at).copied()
+    }
+
+    /// The most transitions that a state has.
+    pub(crate) fn longest_row(&self) -> usize {
+        (0..self.len() as u32).map(|source| self.span(StateId(source)).len()).max().unwrap_or(0)
+    }
+
+    /// The sum of a number of each successor, as often as labelled transitions lead there.
+    #[inline]
+    pub(crate) fn weighted(&self, source: StateId, number: impl Fn(StateId) -> u64) -> u128 {
+        self.row(source).map(|(target, times)| u128::from(number(target)) * u128::from(times)).sum()
     }
 
     /// Labelled transitions of each labelled state behind this one.

@@ -33,7 +33,7 @@ const FULLEST: usize = 86;
 /// States of at most `32 K - 2` bits.
 #[derive(Debug)]
 pub(crate) struct InlineSet<const K: usize> {
-    cells: Cells,
+    cells: Cells<AtomicU32>,
     slots: usize,
 }
 

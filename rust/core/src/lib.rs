@@ -68,7 +68,7 @@ pub use dashu_int::UBig;
 pub use error::{Error, ErrorKind};
 pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
 pub use labelled::Transition;
-pub use limits::{Limits, Reason};
+pub use limits::{Limits, Measure, Reason};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
 pub use replay::{Replay, replay};

@@ -33,6 +33,28 @@ pub enum Reason {
     Timeout(Duration),
     /// Someone asked the search to stop.
     Interrupted,
+    /// The search is complete, but there was no room for a measure of it.
+    NoRoom {
+        /// The first that was left out.
+        measure: Measure,
+        /// The limit on memory; none if the system had no more.
+        limit: Option<u64>,
+    },
+}
+
+/// What can be left out of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// All measures.
+    All,
+    /// What must stay possible.
+    Responses,
+    /// The probability of each outcome.
+    Probabilities,
+    /// The interleavings of each outcome.
+    Interleavings,
+    /// What runs cost.
+    Prices,
 }
 
 impl fmt::Display for Reason {
@@ -43,7 +65,23 @@ impl fmt::Display for Reason {
             Self::MaxMemory(bytes) => write!(formatter, "max-memory {bytes} bytes"),
             Self::Timeout(time) => write!(formatter, "timeout {} s", time.as_secs_f64()),
             Self::Interrupted => write!(formatter, "interrupted"),
+            Self::NoRoom { measure, limit: Some(bytes) } => {
+                write!(formatter, "max-memory {bytes} bytes, no room for {measure}")
+            }
+            Self::NoRoom { measure, limit: None } => write!(formatter, "no memory for {measure}"),
         }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::All => "measures",
+            Self::Responses => "responses",
+            Self::Probabilities => "probabilities",
+            Self::Interleavings => "interleavings",
+            Self::Prices => "prices",
+        })
     }
 }
 
@@ -64,7 +102,12 @@ impl<'m> Watch<'m> {
         self.started.elapsed()
     }
 
-    /// Whether someone asked to stop, or time is up.
+    /// Fails if someone asked to stop, or time is up.
+    pub(crate) fn check(&self) -> Result<(), Reason> {
+        self.interruption().map_or(Ok(()), Err)
+    }
+
+    /// Whether someone asked to stop, or time is up; then that stays so.
     pub(crate) fn interruption(&self) -> Option<Reason> {
         if self.monitor.is_cancelled() {
             return Some(Reason::Interrupted);

@@ -8,37 +8,50 @@
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
-use std::sync::atomic::AtomicU32;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use memmap2::{MmapMut, MmapRaw};
 
+/// A number that threads share.
+///
+/// # Safety
+/// Every bit pattern must be a value, and no value may need more than the alignment of a page.
+pub(crate) unsafe trait Cell: Sync {}
+
+// SAFETY: any 32 bits are a number.
+unsafe impl Cell for AtomicU32 {}
+// SAFETY: any 64 bits are a number.
+unsafe impl Cell for AtomicU64 {}
+
 /// A fixed number of zeroed cells that threads share.
 #[derive(Debug)]
-pub(crate) struct Cells {
+pub(crate) struct Cells<C> {
     map: MmapRaw,
     len: usize,
+    cells: PhantomData<C>,
 }
 
-impl Cells {
+impl<C: Cell> Cells<C> {
     /// Fails when the system refuses the memory.
     pub(crate) fn zeroed(len: usize) -> std::io::Result<Self> {
-        let bytes = len.max(1).checked_mul(size_of::<AtomicU32>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let bytes = len.max(1).checked_mul(size_of::<C>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
         let map = MmapMut::map_anon(bytes)?;
         // A hint: without huge pages the table is slower and otherwise the same.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
-        Ok(Self { map: MmapRaw::from(map), len })
+        Ok(Self { map: MmapRaw::from(map), len, cells: PhantomData })
     }
 
     /// All cells.
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[AtomicU32] {
+    pub(crate) fn as_slice(&self) -> &[C] {
         // SAFETY: the map is private, anonymous and at least `len` cells long, since `zeroed` made it so; it starts at a page, so it is aligned;
-        // every bit pattern is an AtomicU32; it lives as long as `self`, and nobody ever gets another kind of reference
+        // every bit pattern is a cell; it lives as long as `self`, and nobody ever gets another kind of reference
         // to it, so all accesses are atomic.
         #[allow(clippy::cast_ptr_alignment)]
         unsafe {
-            std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<AtomicU32>(), self.len)
+            std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<C>(), self.len)
         }
     }
 
@@ -71,7 +84,7 @@ mod tests {
 
     #[test]
     fn cells_start_at_zero_and_keep_what_threads_write() {
-        let cells = Cells::zeroed(100_000).unwrap();
+        let cells = Cells::<AtomicU32>::zeroed(100_000).unwrap();
         assert_eq!(cells.as_slice().len(), 100_000);
         assert!(cells.as_slice().iter().all(|cell| cell.load(Relaxed) == 0));
         std::thread::scope(|scope| {
@@ -84,12 +97,12 @@ mod tests {
 
     #[test]
     fn the_edges_may_be_prefetched_and_no_memory_is_an_error() {
-        let cells = Cells::zeroed(3).unwrap();
+        let cells = Cells::<AtomicU64>::zeroed(3).unwrap();
         for at in [0, 2, 3, usize::MAX] {
             cells.prefetch(at);
         }
-        assert_eq!(Cells::zeroed(0).unwrap().as_slice().len(), 0);
-        assert!(Cells::zeroed(usize::MAX).is_err());
-        assert!(Cells::zeroed(usize::MAX / 64).is_err());
+        assert_eq!(Cells::<AtomicU32>::zeroed(0).unwrap().as_slice().len(), 0);
+        assert!(Cells::<AtomicU32>::zeroed(usize::MAX).is_err());
+        assert!(Cells::<AtomicU32>::zeroed(usize::MAX / 64).is_err());
     }
 }

@@ -85,6 +85,26 @@ impl Store {
         self.outcomes[id.index()]
     }
 
+    /// The outcome of a terminal state.
+    #[inline]
+    pub(crate) fn outcome_of(&self, id: StateId) -> Option<usize> {
+        let outcome = self.outcome(id);
+        (outcome != NO_OUTCOME).then_some(usize::from(outcome))
+    }
+
+    /// Whether the state is known to be terminal.
+    #[inline]
+    pub(crate) fn is_terminal(&self, id: StateId) -> bool {
+        self.outcome(id) != NO_OUTCOME
+    }
+
+    /// The outcomes that some state has, in their order.
+    pub(crate) fn outcomes_reached(&self) -> Vec<usize> {
+        let mut reached = [false; NO_OUTCOME as usize + 1];
+        self.outcomes.iter().for_each(|outcome| reached[usize::from(*outcome)] = true);
+        (0..usize::from(NO_OUTCOME)).filter(|outcome| reached[*outcome]).collect()
+    }
+
     pub(crate) fn set_outcome(&mut self, id: StateId, outcome: u8) {
         self.outcomes[id.index()] = outcome;
     }

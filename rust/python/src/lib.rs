@@ -136,6 +136,11 @@ impl Exploration {
     }
 
     #[getter]
+    fn log10_error(&self) -> Option<f64> {
+        self.inner.measured.and_then(|measured| measured.log10_error)
+    }
+
+    #[getter]
     fn states(&self) -> String {
         self.inner.states.to_string()
     }

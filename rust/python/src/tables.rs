@@ -141,7 +141,7 @@ pub(crate) fn prices(py: Python<'_>, exploration: &Exploration) -> PyResult<Tabl
         vec![
             Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
             Column::u32("price", rows.clone().map(|row| row.price as u32)),
-            Column::text("total", rows.clone().map(|row| decimal(&row.total))),
+            Column::text_or_null("total", rows.clone().map(|row| row.total.as_ref().map(decimal))),
             Column::f64_or_null("mean", rows.clone().map(|row| Some(row.mean))),
             Column::u64("least", rows.clone().map(|row| row.least)),
             Column::u64("most", rows.map(|row| row.most)),

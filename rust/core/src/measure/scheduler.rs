@@ -1,7 +1,8 @@
 //! The probability of each outcome under the uniform scheduler.
 //!
 //! In every state each *labelled* transition is equally likely, so a transition of the orbit space has the weight of
-//! its multiplicity. Without cycles one pass in topological order is enough. With cycles the graph is an absorbing
+//! its multiplicity. Without cycles one pass over the layers is enough: the probability of an outcome from a state is the
+//! mean of that from its successors. With cycles the graph is an absorbing
 //! Markov chain: its strongly connected components are solved one after the other, in topological order, for the
 //! expected number of visits of each state.
 //!
@@ -11,8 +12,11 @@
 //! Source: Kemeny and Snell, *Finite Markov Chains* (1960), absorbing chains; Grassmann, Taksar and Heyman (1985) for
 //! elimination without subtraction; Neumaier (1974) for the sums.
 
-use super::components::components;
-use super::stop_if_asked;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Acyclic;
+use super::components::{self, components};
+use super::room::Room;
 use crate::graph::Graph;
 use crate::limits::{Reason, Watch};
 use crate::store::{NO_OUTCOME, StateId, Store};
@@ -26,8 +30,10 @@ const MOST_SWEEPS: usize = 20_000;
 /// All probabilities, diverging included, add up to 1 within this, or none is reported.
 const SANE: f64 = 1e-9;
 
-/// What solving a chain with cycles takes: mass, number and component of each state.
-pub(super) const BYTES_PER_STATE: usize = size_of::<f64>() + 2 * size_of::<u32>() + size_of::<StateId>();
+/// What solving a chain with cycles takes for each state: components, mass, and number in the component.
+const BYTES_PER_STATE: usize = components::BYTES_PER_STATE + size_of::<f64>() + size_of::<u32>();
+/// What sweeps take for each state of a component, and for each of its transitions.
+const SWEPT_BYTES: (usize, usize) = (size_of::<Vec<(u32, f64)>>() + 5 * size_of::<f64>(), 2 * size_of::<(u32, f64)>());
 
 /// Where a run ends up.
 #[derive(Debug)]
@@ -56,26 +62,34 @@ impl Sum {
     }
 }
 
-/// Probability by outcome; `order` is topological.
-pub(super) fn acyclic(
-    graph: &Graph,
-    store: &Store,
-    outcomes: usize,
-    order: &[StateId],
-    watch: &Watch<'_>,
-) -> Result<Vec<f64>, Reason> {
-    let mut by_outcome = vec![Sum::default(); outcomes];
-    let mut reached = vec![0.0; graph.len()];
-    reached[0] = 1.0;
-    for (done, source) in order.iter().enumerate() {
-        stop_if_asked(watch, done)?;
-        pass_on(graph, *source, reached[source.index()], |target, p| reached[target.index()] += p);
-        let outcome = store.outcome(*source);
-        if outcome != NO_OUTCOME {
-            by_outcome[outcome as usize].add(reached[source.index()]);
+impl Acyclic<'_> {
+    /// Probability by outcome.
+    pub(super) fn probabilities(&self, room: &mut Room) -> Result<Vec<f64>, Reason> {
+        let mut by_outcome = vec![0.0; self.outcomes];
+        let lanes = room.lanes(self.graph.len(), 1, self.reached.len())?;
+        for group in self.reached.chunks(lanes.width()) {
+            self.layers.backwards(self.watch, |state| {
+                let own = self.store.outcome_of(state);
+                let degree = self.graph.out_degree(state) as f64;
+                for (at, (cell, outcome)) in lanes.of(state).iter().zip(group).enumerate() {
+                    let p = match own {
+                        Some(own) => f64::from(u8::from(own == *outcome)),
+                        None => {
+                            let onward = self.graph.row(state);
+                            let chances =
+                                onward.map(|(target, times)| f64::from_bits(lanes.get(target, at)) * f64::from(times));
+                            chances.sum::<f64>() / degree
+                        }
+                    };
+                    cell.store(p.to_bits(), Relaxed);
+                }
+            })?;
+            for (at, outcome) in group.iter().enumerate() {
+                by_outcome[*outcome] = f64::from_bits(lanes.get(StateId(0), at));
+            }
         }
+        Ok(by_outcome)
     }
-    Ok(by_outcome.into_iter().map(Sum::value).collect())
 }
 
 /// Splits the mass of a state among its successors.
@@ -91,8 +105,12 @@ pub(super) fn cyclic(
     graph: &Graph,
     store: &Store,
     outcomes: usize,
+    room: &mut Room,
     watch: &Watch<'_>,
 ) -> Result<Option<Absorbed>, Reason> {
+    let held = graph.len() * BYTES_PER_STATE;
+    room.borrow(held)?;
+    room.keep(held);
     let mut by_outcome = vec![Sum::default(); outcomes];
     let mut diverging = Sum::default();
     // What enters each state from earlier components.
@@ -101,9 +119,9 @@ pub(super) fn cyclic(
     let components = components(graph, watch)?;
     let mut chain = Chain { graph, local: vec![u32::MAX; graph.len()] };
     // Tarjan finishes a component after all that it leads to.
-    for (done, component) in components.iter().rev().enumerate() {
-        stop_if_asked(watch, done)?;
-        if let [state] = component.as_slice() {
+    for component in components.backwards() {
+        watch.check()?;
+        if let [state] = component {
             let outcome = store.outcome(*state);
             if outcome != NO_OUTCOME {
                 by_outcome[outcome as usize].add(entering[state.index()]);
@@ -117,7 +135,7 @@ pub(super) fn cyclic(
             }
         } else {
             let sources: Vec<f64> = component.iter().map(|state| entering[state.index()]).collect();
-            let Some(visits) = chain.visits(component, &sources, watch)? else {
+            let Some(visits) = chain.visits(component, &sources, room, watch)? else {
                 return Ok(None);
             };
             for (state, visits) in component.iter().zip(visits) {
@@ -162,10 +180,19 @@ impl Chain<'_> {
     }
 
     /// Expected visits of each state of a component that can be left: x = sources + P' x.
-    fn visits(&self, component: &[StateId], sources: &[f64], watch: &Watch<'_>) -> Result<Option<Vec<f64>>, Reason> {
+    fn visits(
+        &self,
+        component: &[StateId],
+        sources: &[f64],
+        room: &mut Room,
+        watch: &Watch<'_>,
+    ) -> Result<Option<Vec<f64>>, Reason> {
         if component.len() <= LARGEST_DENSE {
+            room.borrow(component.len() * component.len() * size_of::<f64>())?;
             return Ok(Some(self.solve(component, sources)));
         }
+        let transitions: usize = component.iter().map(|state| self.graph.span(*state).len()).sum();
+        room.borrow(component.len() * SWEPT_BYTES.0 + transitions * SWEPT_BYTES.1)?;
         self.iterate(component, sources, watch)
     }
 
@@ -229,9 +256,7 @@ impl Chain<'_> {
         let entering: f64 = sources.iter().sum();
         let mut x = vec![0.0; component.len()];
         for _ in 0..MOST_SWEEPS {
-            if let Some(reason) = watch.interruption() {
-                return Err(reason);
-            }
+            watch.check()?;
             let mut left = Sum::default();
             for at in 0..x.len() {
                 let inflow: f64 = incoming[at].iter().map(|(from, share)| x[*from as usize] * share).sum();
@@ -293,7 +318,7 @@ mod tests {
     fn absorbed(graph: &Graph, store: &Store) -> Absorbed {
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        cyclic(graph, store, 2, &watch).unwrap().unwrap()
+        cyclic(graph, store, 2, &mut Room::new(None, 0), &watch).unwrap().unwrap()
     }
 
     #[test]
@@ -341,6 +366,6 @@ mod tests {
         let (graph, store) = ruin(4 * LARGEST_DENSE as u32, 1);
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        assert!(cyclic(&graph, &store, 2, &watch).unwrap().is_none());
+        assert!(cyclic(&graph, &store, 2, &mut Room::new(None, 0), &watch).unwrap().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::breadth_first::Found;
 use super::tally::StateTally;
-use crate::count::{self, Total};
+use crate::count::Total;
 use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
 use crate::measure::{Measures, Traps};
 use crate::space::Space;
@@ -41,7 +41,7 @@ impl<S: Space> Answer<'_, S> {
             memory_bytes: self.found.peak_bytes.max(self.measures.map_or(0, |it| it.peak_bytes)) as u64,
             elapsed: Duration::ZERO,
             threads: 0,
-            measured: self.measures.map(|it| Measured { cyclic: it.cyclic, diverging: it.diverging }),
+            measured: self.measures.map(Self::measured),
             outcomes: self.outcomes(),
             invariants: tally.invariants.iter().map(|it| self.predicate(it)).collect(),
             expectations: tally.expectations.iter().map(|it| self.predicate(it)).collect(),
@@ -50,6 +50,11 @@ impl<S: Space> Answer<'_, S> {
             levels: self.levels(),
             rules: self.rules(),
         }
+    }
+
+    fn measured(measures: &Measures) -> Measured {
+        let log10_error = measures.interleavings.as_ref().and_then(|all| all.log10_error());
+        Measured { cyclic: measures.cyclic, diverging: measures.diverging, log10_error }
     }
 
     fn depth(&self, state: StateId) -> u32 {
@@ -102,10 +107,10 @@ impl<S: Space> Answer<'_, S> {
         let paths = self.measures.iter().flat_map(|it| &it.paths).enumerate();
         let rows =
             paths.filter_map(|(outcome, paths)| Some((outcome, paths.as_ref()?))).flat_map(|(outcome, paths)| {
-                paths.costs.iter().enumerate().map(move |(price, cost)| PriceRow {
+                paths.iter().enumerate().map(move |(price, cost)| PriceRow {
                     outcome,
                     price,
-                    mean: count::ratio(&cost.total, &paths.number),
+                    mean: cost.mean,
                     total: cost.total.clone(),
                     least: cost.least,
                     most: cost.most,

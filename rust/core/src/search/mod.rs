@@ -160,9 +160,14 @@ impl Explore<'_> {
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
             let (graph, store) = (&found.graph, &found.store);
-            let subject = Subject { program: self.program, space, graph, store, prices: self.options.prices };
+            let Options { prices, limits, .. } = *self.options;
+            let max_memory = limits.max_memory;
+            let subject = Subject { program: self.program, space, graph, store, prices, max_memory };
             match measure::measure(&subject, &watch) {
-                Ok(all) => measures = Some(all),
+                Ok(all) => {
+                    found.reason = all.left_out;
+                    measures = Some(all);
+                }
                 Err(reason) => found.reason = Some(reason),
             }
         }
