@@ -58,7 +58,7 @@ def write(root: Path, table: str, frame: pl.DataFrame) -> None:
         names = [c.name for c in TABLES[table]]
         rows = part.with_columns(pl.lit(None).alias(n) for n in names if n not in part.columns).select(names)
         name = f"{MERGED}{part['point'][0]}.parquet"
-        _write(root, table, {"policy": str(policy), "module": str(module)}, name, rows.to_arrow(), {})
+        _write(root, table, {"policy": str(policy), "module": str(module)}, name, rows.to_arrow(), {}, merged=True)
 
 
 def synthesise(root: Path) -> None:
