@@ -134,7 +134,7 @@ def replay(question: Question, schedule: str) -> Trace:
         run = compiled.native.replay(question.initial(), schedule)
     except _core.BadSchedule as error:
         raise BadSchedule(str(error)) from None
-    program = compiled.program
+    program, states = compiled.program, run.states
     steps = []
     for number, (rule, package, cpu) in enumerate(run.steps, start=1):
         taken, label = program.rules[rule], program.rules[rule].label
@@ -148,7 +148,7 @@ def replay(question: Question, schedule: str) -> Trace:
                 label.title,
                 taken.notes,
                 label.source,
-                tuple(_changes(program, run.states[number - 1], run.states[number])),
+                tuple(_changes(program, states[number - 1], states[number])),
             )
         )
     reached = None if run.outcome is None else program.outcomes[run.outcome][0]
@@ -158,7 +158,7 @@ def replay(question: Question, schedule: str) -> Trace:
         schedule,
         None if reached is None else reached.name,
         tuple(_enabled(compiled, run.enabled)),
-        tuple(_waiting(compiled, run.states[-1])) if stuck else (),
+        tuple(_waiting(compiled, states[-1])) if stuck else (),
     )
 
 
