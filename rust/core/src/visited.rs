@@ -141,7 +141,7 @@ impl Shard {
 
     /// Bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.bytes()
+        self.table.bytes() + self.new.capacity() * size_of::<(u32, Origin)>()
     }
 }
 

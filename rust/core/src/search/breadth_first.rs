@@ -242,7 +242,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             + setting.space.bytes()
             + found.graph.bytes()
             + chunks.iter().map(Chunk::bytes).sum::<usize>()
-            + merges.iter().map(|merge| merge.shard.bytes()).sum::<usize>();
+            + merges.iter().map(Merge::bytes).sum::<usize>();
         found.peak_bytes = found.peak_bytes.max(bytes);
         if let Some(limit) = self.limits.max_memory
             && bytes as u64 > limit

@@ -117,8 +117,13 @@ impl<S: Space> Chunk<S> {
 
     /// Bytes allocated for the batch.
     pub(crate) fn bytes(&self) -> usize {
-        self.words.capacity() * size_of::<u64>()
-            + self.successors.capacity() * (size_of::<Successor>() + 2 * size_of::<u32>())
+        held(&self.words)
+            + held(&self.successors)
+            + held(&self.row_ends)
+            + held(&self.targets)
+            + held(&self.new)
+            + self.by_shard.iter().map(held).sum::<usize>()
+            + self.settled.iter().map(held).sum::<usize>()
     }
 
     /// Stage 1: generates the successors of `sources`.
@@ -249,6 +254,11 @@ impl<S: Space> Chunk<S> {
     }
 }
 
+/// Bytes allocated.
+fn held<T>(items: &Vec<T>) -> usize {
+    items.capacity() * size_of::<T>()
+}
+
 /// Where the words of a successor are.
 #[inline]
 fn span(stride: usize, at: u32) -> Range<usize> {
@@ -311,6 +321,11 @@ impl Merge {
             }
         }
         self.first_new.push(self.shard.new_states() as u32);
+    }
+
+    /// Bytes allocated, for the shard and for the batch.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shard.bytes() + self.ids.iter().map(held).sum::<usize>() + held(&self.settled)
     }
 
     /// How many states are new in a chunk.

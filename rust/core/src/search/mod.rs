@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::limits::{Limits, Reason, Watch};
 use crate::measure::{self, Measures, Subject};
+use crate::memory;
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
 use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Space, SpaceKind};
@@ -68,6 +69,7 @@ pub fn explore(
     if options.threads == 0 {
         return Err(Error::options("threads is 0, at least 1 is needed"));
     }
+    memory::give_large_pieces_back();
     with_space(program, initial, options.space, Explore { program, initial, options, monitor })?
 }
 
