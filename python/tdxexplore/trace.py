@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from tdxexplore import _core
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
     from tdxexplore.question import Compiled, Question
+
+
+# Steps of a trace that are read one by one, however alike: what a small server has CPUs.
+ALIKE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,16 @@ class Trace:
         return len(self.steps)
 
     def to_text(self, *, changes: bool = False, sources: bool = False) -> str:
-        """A line a step; with ``changes``, what each changed; with ``sources``, what each stands for."""
-        actors = max((len(s.actor) for s in self.steps), default=0)
-        places = max((len(s.where) for s in self.steps), default=0)
-        digits = len(str(len(self.steps)))
+        """A line a step; with ``changes``, what each changed; with ``sources``, what each stands for.
+
+        Without ``changes``, more than `ALIKE` steps in a row that only differ in the CPU are one line.
+        """
+        runs = self._runs(len(self.steps) if changes else ALIKE)
+        heads = [_head(run) for run in runs]
+        digits, actors, places = (max((len(head[at]) for head in heads), default=0) for at in range(3))
         lines = []
-        for step in self.steps:
-            head = f"{step.number:>{digits}}  {step.actor:<{actors}}  {step.where:<{places}}  "
+        for (numbers, actor, where), (step, *_) in zip(heads, runs, strict=True):
+            head = f"{numbers:>{digits}}  {actor:<{actors}}  {where:<{places}}  "
             lines.append(f"{head}{step.what}")
             margin = " " * len(head)
             if changes:
@@ -109,11 +117,16 @@ class Trace:
             lines.append(f"waiting for ever: {self.where_they_wait}")
         return "\n".join(lines)
 
+    def _runs(self, short: int) -> list[tuple[TraceStep, ...]]:
+        """Steps in a row that only differ in the CPU together, others and up to ``short`` of them one by one."""
+        alike = [tuple(group) for _, group in groupby(self.steps, _but_for_the_cpu)]
+        return [run for steps in alike for run in ([steps] if len(steps) > short else [(s,) for s in steps])]
+
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        cells = [(str(s.number), s.actor, s.where, s.what) for s in self.steps]
+        cells = [(*_head(run), run[0].what) for run in self._runs(ALIKE)]
         rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)
         head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
         return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
@@ -192,6 +205,26 @@ def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[st
     olds, news = [w for p in before[2] for w in p], [w for p in after[2] for w in p]
     for c, (old, new) in enumerate(zip(olds, news, strict=True)):
         yield from differ(Scope.CPU, old, new, f"[{c}]")
+
+
+def _but_for_the_cpu(step: TraceStep) -> tuple[object, ...]:
+    # Steps that are not bound to a CPU are never alike.
+    return (step.number if step.cpu is None else "CPU", step.actor, step.functions, step.title, step.notes, step.source)
+
+
+def _head(run: tuple[TraceStep, ...]) -> tuple[str, str, str]:
+    """Numbers, actor and place."""
+    cpus = [step.cpu for step in run if step.cpu is not None]
+    where = _span("CPU ", cpus) if len(cpus) > 1 else run[0].where
+    return _span("", [step.number for step in run]), run[0].actor, where
+
+
+def _span(what: str, numbers: list[int]) -> str:
+    """``4`` or ``4-9``; where numbers are left out between, how many there are: ``5 of 4-9``."""
+    first, last = min(numbers), max(numbers)
+    if len(numbers) == 1:
+        return f"{what}{first}"
+    return f"{what}{first}-{last}" if last - first + 1 == len(numbers) else f"{len(numbers)} of {what}{first}-{last}"
 
 
 def _place(functions: tuple[str, ...], title: str) -> str:
