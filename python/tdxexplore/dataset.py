@@ -115,6 +115,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _count("depth", "longest shortest path", "steps"),
         Column("cyclic", pa.bool_(), "", "whether the state graph has a cycle"),
         _real("diverging", "probability of never ending"),
+        _real("log10_error", "bound on the error of log10_interleavings; null where interleavings are exact"),
         _count("state_bits", "size of a stored state", "bit"),
         _real("reduction", "states over explored"),
         _count("threads", "threads of the search", timing=True),

@@ -87,9 +87,11 @@ class Exploration:
         """A row for each outcome that was reached, most severe first.
 
         Columns after the key: ``outcome``, ``severity`` (S0 to S4, ok), ``terminal_states`` (concrete, decimal string),
-        ``interleavings`` (maximal runs with labelled CPUs, decimal string; null when not measured or without end),
-        ``log10_interleavings``, ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition
-        equally likely), ``shortest_steps``, ``schedule`` (of the shortest trace).
+        ``interleavings`` (maximal runs with labelled CPUs, decimal string; null when not measured, without end, or too
+        large: more than 1024 words of 64 bits, or more than 2^34 words times transitions over all outcomes),
+        ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error`` of `runs`),
+        ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition equally likely),
+        ``shortest_steps``, ``schedule`` (of the shortest trace).
         """
         names = [p.name for p, _ in self._program.outcomes]
         severities = [p.severity for p, _ in self._program.outcomes]
@@ -148,7 +150,8 @@ class Exploration:
         """What runs cost, if asked for: a row for each outcome that was reached and each price.
 
         Columns after the key: ``outcome``, ``severity``, ``price``, ``mean`` over all interleavings that end so, ``least``
-        and ``most`` of any of them, ``total`` over all (decimal string), ``text``. Empty for a graph with cycles.
+        and ``most`` of any of them, ``total`` over all (decimal string; null where too large,
+        as for interleavings), ``text``. Empty for a graph with cycles.
         """
         frame = pl.DataFrame(self._native.prices())
         outcomes = [self._program.outcomes[at][0] for at in frame["outcome"]]
@@ -170,10 +173,12 @@ class Exploration:
 
         ``states`` and ``transitions`` are concrete and exact, as decimal strings; ``explored`` and ``generated`` are the
         states stored and the transitions fired; ``reduction`` is states over explored; times in seconds, memory in bytes.
+        ``log10_error`` bounds the error of ``log10_interleavings`` where interleavings are too large for exact integers; null
+        where they are exact.
         """
         native = self._native
         explored = max(native.explored, 1)
-        types = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64}
+        types = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64, "log10_error": pl.Float64}
         row: dict[str, object] = {
             "verdict": self.verdict,
             "reason": self.reason,
@@ -186,6 +191,7 @@ class Exploration:
             "depth": native.depth,
             "cyclic": native.cyclic,
             "diverging": native.diverging,
+            "log10_error": native.log10_error,
             "state_bits": native.state_bits,
             "reduction": 10 ** (log10(native.states) - math.log10(explored)),
             "threads": native.threads,

@@ -173,6 +173,8 @@ def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
         f"{run['seconds']:.3f} s, {run['states_per_second']:,.0f} stored states/s, {run['threads']} threads, "
         f"{run['state_bits']} bits a state, tdxexplore {run['version']}, digest {run['digest']}"
     )
+    if run["log10_error"] is not None:
+        yield f"interleavings are too large for exact integers; their base-10 logarithms are within {run['log10_error']:.1e}"
     if answer.complete and (never := answer.never_taken):
         shown = ", ".join(f"{actor}: {label}" for actor, label in never[:6])
         yield f"steps that were never taken: {shown}{f' and {len(never) - 6} more' if len(never) > 6 else ''}"  # noqa: PLR2004

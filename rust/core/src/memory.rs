@@ -29,7 +29,7 @@ unsafe impl Cell for AtomicU64 {}
 pub(crate) struct Cells<C> {
     map: MmapRaw,
     len: usize,
-    cells: PhantomData<C>,
+    kind: PhantomData<C>,
 }
 
 impl<C: Cell> Cells<C> {
@@ -40,7 +40,7 @@ impl<C: Cell> Cells<C> {
         // A hint: without huge pages the table is slower and otherwise the same.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
-        Ok(Self { map: MmapRaw::from(map), len, cells: PhantomData })
+        Ok(Self { map: MmapRaw::from(map), len, kind: PhantomData })
     }
 
     /// All cells.

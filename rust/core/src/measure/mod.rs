@@ -23,7 +23,7 @@ use crate::program::Program;
 use crate::space::Space;
 use crate::store::Store;
 
-use self::interleavings::Interleavings;
+pub(crate) use self::interleavings::Interleavings;
 use self::layers::Layers;
 pub(crate) use self::price::Paths;
 pub(crate) use self::response::Traps;

@@ -72,14 +72,11 @@ impl Acyclic<'_> {
                 let own = self.store.outcome_of(state);
                 let degree = self.graph.out_degree(state) as f64;
                 for (at, (cell, outcome)) in lanes.of(state).iter().zip(group).enumerate() {
-                    let p = match own {
-                        Some(own) => f64::from(u8::from(own == *outcome)),
-                        None => {
-                            let onward = self.graph.row(state);
-                            let chances =
-                                onward.map(|(target, times)| f64::from_bits(lanes.get(target, at)) * f64::from(times));
-                            chances.sum::<f64>() / degree
-                        }
+                    let p = if let Some(own) = own {
+                        f64::from(u8::from(own == *outcome))
+                    } else {
+                        let chance = |(target, times)| f64::from_bits(lanes.get(target, at)) * f64::from(times);
+                        self.graph.row(state).map(chance).sum::<f64>() / degree
                     };
                     cell.store(p.to_bits(), Relaxed);
                 }

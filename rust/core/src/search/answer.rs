@@ -6,7 +6,7 @@ use super::breadth_first::Found;
 use super::tally::StateTally;
 use crate::count::Total;
 use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
-use crate::measure::{Measures, Traps};
+use crate::measure::{Interleavings, Measures, Traps};
 use crate::space::Space;
 use crate::store::StateId;
 use crate::trace::Tracer;
@@ -53,7 +53,7 @@ impl<S: Space> Answer<'_, S> {
     }
 
     fn measured(measures: &Measures) -> Measured {
-        let log10_error = measures.interleavings.as_ref().and_then(|all| all.log10_error());
+        let log10_error = measures.interleavings.as_ref().and_then(Interleavings::log10_error);
         Measured { cyclic: measures.cyclic, diverging: measures.diverging, log10_error }
     }
 
