@@ -124,6 +124,18 @@ class Row:
     open_ended: bool = False
     reason: str | None = None
 
+    @classmethod
+    def read(cls, line: str) -> Row:
+        """A line of a journal."""
+        values = json.loads(line)
+        own = values.pop("own")
+        return cls(**values, own=own and OwnFigures(**own))
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What was run."""
+        return (self.model, self.cpus, self.states, self.transitions, self.checker, self.settings)
+
     @property
     def label(self) -> str:
         """Who ran, for tables."""
@@ -163,14 +175,19 @@ class Session:
         limits: Of a run.
         largest: States of a model at most.
         folder: For the models.
+        journal: Every run as soon as it is made, a JSON line each; a run that it holds already is not made again.
     """
 
-    def __init__(self, limits: Limits, largest: float, folder: Path) -> None:
+    def __init__(self, limits: Limits, largest: float, folder: Path, journal: Path) -> None:
         self.limits = limits
         self.largest = largest
         self.folder = folder
+        self.journal = journal
         self.rows: list[Row] = []
         self.machine: list[MachineLimit] = []
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        self.made = {row.key: row for row in map(Row.read, lines)}
+        self.resumed = len(self.made) > 0
 
     def run(self, family: str) -> None:
         """All sizes of a family, from the smallest."""
@@ -183,7 +200,7 @@ class Session:
 
     def _explore(self, case: Case) -> None:
         for engine in ENGINES.values():
-            self._add(self._measure(case, engine, Limits()))
+            self._add(self._known(case, engine) or self._measure(case, engine, Limits()))
         limits = dict.fromkeys(PEERS, self.limits)
         if case.name == MEASURED:
             base = next(row.seconds for row in reversed(self.rows) if row.settings == BASE.settings)
@@ -194,8 +211,8 @@ class Session:
             self._insert(case)
         if (case.name, case.cpus) == OURS_ONLY:
             return
-        foregone = {peer: row for peer in PEERS if (row := self._foregone(case, peer, limits[peer])) is not None}
-        wanted = [peer for peer in PEERS if peer not in foregone]
+        rows = {peer: self._known(case, peer) or self._foregone(case, peer, limits[peer]) for peer in PEERS}
+        wanted = [peer for peer in PEERS if rows[peer] is None]
 
         def build(peer: Checker) -> float | None:
             started = perf_counter()
@@ -205,7 +222,10 @@ class Session:
         with ThreadPoolExecutor(THREADS) as pool:
             compiling = dict(zip(wanted, pool.map(build, wanted), strict=True))
         for peer in PEERS:
-            self._add(foregone.get(peer) or self._measure(case, peer, limits[peer], compiling[peer]))
+            self._add(rows[peer] or self._measure(case, peer, limits[peer], compiling[peer]))
+
+    def _known(self, case: Case, checker: Checker) -> Row | None:
+        return self.made.get(Row(*described(case, checker)).key)
 
     def _measure(self, case: Case, checker: Checker, limits: Limits, compiling: float | None = None) -> Row:
         row = (*described(case, checker), compiling)
@@ -240,7 +260,7 @@ class Session:
 
     def _insert(self, case: Case) -> None:
         states, transitions = case.expected.states, case.expected.transitions
-        operations = min(transitions, max(states, OPERATIONS))
+        operations = max(states, min(transitions, OPERATIONS))
         for key_bytes in (16, 32):
             for threads in sorted({1, THREADS}):
                 rate = insertions(key_bytes, states, operations, threads)
@@ -249,6 +269,9 @@ class Session:
 
     def _add(self, row: Row) -> None:
         self.rows.append(row)
+        if row.key not in self.made:
+            with self.journal.open("a") as journal:
+                journal.write(json.dumps(asdict(row)) + "\n")
         shown = row.reason or f"{row.seconds:9.2f} s {(row.peak_bytes or 0) / 2**20:9.0f} MiB"
         say(row, row.label, shown + (f", compiled in {row.compile_seconds:.0f} s" if row.compile_seconds else ""))
 
@@ -420,6 +443,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="models of up to 2.5 million states")
     parser.add_argument("--limit", type=float, default=60, help="seconds for a run")
+    parser.add_argument("--resume", action="store_true", help="keep the runs of a session that was interrupted")
     parser.add_argument("--only", nargs="*", default=list(FAMILIES), choices=FAMILIES, help="models")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
     given = parser.parse_args()
@@ -428,7 +452,10 @@ def main() -> None:
     except Missing as missing:
         parser.error(f"{missing} is not installed; run `make peers`")
     started = perf_counter()
-    session = Session(Limits(given.limit), QUICK if given.quick else float("inf"), HERE / ".peers")
+    journal = HERE / ".peers/session.jsonl"
+    if not given.resume:
+        journal.unlink(missing_ok=True)
+    session = Session(Limits(given.limit), QUICK if given.quick else float("inf"), HERE / ".peers", journal)
     for family in given.only:
         session.run(family)
     results = Results(session)
@@ -447,6 +474,8 @@ def main() -> None:
         (
             f"Measured {about['date']} by `make bench` in one session of {(perf_counter() - started) / 60:.0f} minutes on "
             f"{machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB."
+            + " It was interrupted and resumed: the minutes are those of its last part."
+            * session.resumed
         ),
         (
             "Seconds are the wall time of the whole process, without compiling the model; `×` is the ratio to this "
