@@ -83,8 +83,7 @@ fn what_is_resident_stays_within_the_limit() {
         for percent in (50..=130).step_by(10) {
             let limit = full.memory_bytes.max(searched) * percent / 100;
             let (answer, _, resident) = run(&program, threads, Some(limit));
-            eprintln!("{percent}% {limit} resident {resident} {} {:?}", answer.memory_bytes, answer.incomplete);
-            assert!(resident * 10 <= limit * 11, "{resident} resident, {limit} allowed");
+            assert!(resident * 10 <= limit * 11, "{resident} resident, {limit} allowed, {} held", answer.memory_bytes);
             same_numbers(&answer, &full);
             match answer.incomplete {
                 None => complete += 1,

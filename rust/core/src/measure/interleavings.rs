@@ -186,7 +186,9 @@ mod tests {
     fn with_graph<T>(rows: &[Vec<(u32, u16)>], task: impl FnOnce(&Acyclic<'_>) -> T) -> T {
         let (mut graph, mut store) = (Graph::default(), Store::new(1));
         for (at, row) in rows.iter().enumerate() {
-            row.iter().for_each(|(target, times)| graph.push(StateId(*target), *times));
+            for (target, times) in row {
+                graph.push(StateId(*target), *times);
+            }
             graph.end_row();
             store.push(&[0], StateId(0), if row.is_empty() { (at % 3) as u8 } else { NO_OUTCOME });
         }

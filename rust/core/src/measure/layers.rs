@@ -81,7 +81,9 @@ impl Layers {
     pub(super) fn backwards(&self, watch: &Watch<'_>, look: impl Fn(StateId) + Sync) -> Result<(), Reason> {
         for [start, end] in self.bounds.array_windows().rev() {
             self.order[*start..*end].par_chunks(BLOCK).try_for_each(|block| {
-                block.iter().for_each(|state| look(*state));
+                for state in block {
+                    look(*state);
+                }
                 watch.check()
             })?;
         }
@@ -106,7 +108,9 @@ mod tests {
     fn graph(rows: &[&[u32]]) -> Graph {
         let mut graph = Graph::default();
         for row in rows {
-            row.iter().for_each(|target| graph.push(StateId(*target), 1));
+            for target in *row {
+                graph.push(StateId(*target), 1);
+            }
             graph.end_row();
         }
         graph
