@@ -49,8 +49,11 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "verdict: violated" in out
     assert re.search(r"td-error +S2 +24,192 +1\.0000 +1\.0000", out)
     assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in out
-    of_invariant, of_outcome = re.findall(r"replay: tdxexplore (.*)", out)
-    assert cli.run(of_invariant.split()) == 0
+    assert re.findall(r"invariant (\w+) fails", out) == ["I1", "I5"]
+    of_call, of_cpu, of_outcome = re.findall(r"replay: tdxexplore (.*)", out)
+    assert cli.run(of_call.split()) == 0
+    assert "TDX_SYS_LP_INIT_NOT_DONE" in capsys.readouterr().out
+    assert cli.run(of_cpu.split()) == 0
     assert "next: " in capsys.readouterr().out
     assert cli.run(of_outcome.split()) == 0
     assert "outcome: td-error" in capsys.readouterr().out

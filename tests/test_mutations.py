@@ -85,7 +85,7 @@ MUTATIONS = [
         Asked("dyn-hook-if-enabled", "subset", "offline-mid-enable"),
         step="cpus_write_lock()",
         before=names("deadlock", "warned"),
-        after=names("off-until-reboot", "warned", "clean-refusal"),
+        after=names("sticky-error", "off-until-reboot", "warned", "clean-refusal"),
     ),
     Mutation(
         "mutex_lock(&tdx_module_lock) does not wait",
@@ -252,7 +252,7 @@ MUTATIONS = [
         step="cpus_read_lock()",
         reads=names("online"),
         before=names("clean-refusal"),
-        after=names("sticky-error"),
+        after=names("off-until-reboot"),
     ),
 ]
 

@@ -24,9 +24,10 @@ from tdxexplore.model import cpus, package_cpus, packages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.kernel import Kernel
+    from tdxexplore.tdx.world import World
 
 Lock: TypeAlias = Literal["none", "shared", "exclusive"]
 
@@ -81,6 +82,7 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown
     with k.function(name, returns=(SUCCESS, UD, VMFAIL_INVALID, SHUTDOWN, BUSY, NO_ENTROPY, *codes)) as frame:
         call = Seamcall(k, name, frame)
         with k.if_(~w.vmx_on):
+            k.set(w.seamcall_outside_vmx, value=True)
             call.returns(UD)
         with k.if_(w.image_gone):
             call.returns(VMFAIL_INVALID)
@@ -155,12 +157,16 @@ def sys_rd(k: Kernel) -> Variable:
     return call.result
 
 
+def enough_lps(w: World, initialised: Operand) -> Operand:
+    """Whether the LPs that are ``initialised`` are as many as TDH.SYS.CONFIG asks for: all, or one in each package."""
+    return cpus.all(initialised) if w.module == "strict" else packages.all(package_cpus.any(initialised))
+
+
 def sys_config(k: Kernel) -> Variable:
     """TDH.SYS.CONFIG, tdh_sys_config.c: one error code for a wrong state and for a missing LP.INIT alike."""
     w = k.w
-    enough = cpus.all(w.lp_is_init) if w.module == "strict" else packages.all(package_cpus.any(w.lp_is_init))
     with seamcall(k, "TDH.SYS.CONFIG", CONFIG_NOT_PENDING, lock="exclusive") as call:
-        with k.if_((w.sys_state != "INIT_DONE") | ~enough):
+        with k.if_((w.sys_state != "INIT_DONE") | ~enough_lps(w, w.lp_is_init)):
             call.returns(CONFIG_NOT_PENDING)
         k.set(w.sys_state, "CONFIG_DONE")
         k.set_each(packages, where=True, values={w.pkg_config: False})
@@ -227,6 +233,7 @@ def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
     w = k.w
     with k.function("SEAMLDR.INSTALL", returns=(SUCCESS, UD)) as f:
         with k.if_(~w.vmx_on):
+            k.set(w.seamcall_outside_vmx, value=True)
             k.note("SEAMLDR.INSTALL = #UD")
             f.returns(UD)
         k.note("SEAMLDR.INSTALL")
@@ -271,11 +278,11 @@ def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
     with seamcall(k, name, NOT_READY, LP_INIT_NOT_DONE, CORRUPT, *codes) as call:
         with k.if_(w.sys_state != "READY"):
             call.returns(NOT_READY)
-        if w.module == "subset":
-            with k.if_(~w.lp_is_init):
+        with k.if_(~w.lp_is_init):
+            k.set(w.td_call_without_lp_init, value=True)
+            if w.module == "subset":
                 call.returns(LP_INIT_NOT_DONE)
-        else:
-            with k.if_(~w.lp_is_init):
+            else:
                 k.set(w.oops, "corrupt")
                 call.returns(CORRUPT)
         yield call

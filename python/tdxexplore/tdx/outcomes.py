@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus, package_cpus, packages
+from tdxexplore.tdx.module import enough_lps
 from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ def declare(w: World) -> None:
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
     m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")
     error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
-    retry = (w.sys_state == "INIT_DONE") & (cpus.all(w.online) if w.module == "strict" else True)
+    # What has had LP.INIT keeps it; TDH.SYS.CONFIG is accepted once, so what broke after it cannot be tried again.
+    retry = w.sys_state.isin(["PENDING", "INIT_DONE"]) & ~w.sys_shutdown & enough_lps(w, w.online | w.lp_is_init)
     m.outcome(
         "sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again"
     )
-    limit = "TDX is off until reboot: an LP was offline on a module that needs all, or initialisation broke half way"
+    limit = "TDX is off until reboot: an LP was offline that the module needs, or initialisation broke half way"
     m.outcome("off-until-reboot", "S3", error | w.update_failed, limit)
     m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
     m.outcome("warned", "S4", w.warned, "the kernel warns")
@@ -52,9 +54,10 @@ def declare(w: World) -> None:
     m.outcome("tdx-up", "ok", up, "TDX is up and every online CPU can run it")
     m.outcome("clean-refusal", "ok", True, "TDX is not up; nothing was remembered against the next try")
 
-    user = w.kvm_loaded & ~w.kvm_unloading & w.enable_tdx & up
-    m.invariant("I1", w.oops != "corrupt", "a TD call runs on a CPU only after LP.INIT there")
-    m.invariant("I2", ~w.oops.isin(["seamcall #UD", "vmxoff #UD"]), "a TD call or VMXOFF happens in VMX operation only")
+    # KVM is a user until rmmod has seen its last VM go.
+    user = w.kvm_loaded & (~w.kvm_unloading | (w.td != "none")) & w.enable_tdx & up
+    m.invariant("I1", ~w.td_call_without_lp_init, "a TD call is made on a CPU only after LP.INIT there")
+    m.invariant("I2", ~w.seamcall_outside_vmx, "a SEAMCALL is made in VMX operation only")
     m.invariant("I3", cpus.all(~w.tdx_lp_initialized | w.lp_is_init), "the kernel's flag implies the hardware's")
     m.invariant(
         "I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package"

@@ -150,6 +150,8 @@ class World:
     def _declare_wrong(self, model: Model) -> None:
         """What has gone wrong so far."""
         self.oops = model.enum("oops", ["none", "corrupt", "seamcall #UD", "vmxoff #UD", "cpuhp BUG_ON"])
+        self.td_call_without_lp_init = model.flag("td_call_without_lp_init")
+        self.seamcall_outside_vmx = model.flag("seamcall_outside_vmx")
         self.hkid_leaked = model.flag("hkid_leaked")
         self.td_error = model.flag("td_error")
         self.vm_refused = model.flag("vm_refused")
@@ -164,7 +166,7 @@ class World:
         hardware = (self.sys_state, self.lp_is_init, self.pkg_config, self.hkid_live, self.td_key, self.vcpu_associated)
         image = (self.sys_shutdown, self.image_gone, self.installed, self.handoff_valid, self.generation)
         wrong = (self.oops, self.hkid_leaked, self.td_error, self.vm_refused, self.online_refused, self.warned)
-        worse = (self.suspend_aborted, self.tds_lost)
+        worse = (self.suspend_aborted, self.tds_lost, self.td_call_without_lp_init, self.seamcall_outside_vmx)
         boot = (self.smp_init, self.smt_blocked, self.kvm_tried)
         return frozenset((*hardware, *image, *wrong, *worse, *boot, *self.budget.values()))
 
