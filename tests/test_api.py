@@ -45,7 +45,7 @@ def test_frames_share_the_key_and_have_fixed_types(late: tdxexplore.Exploration)
 
 
 def test_traces_are_kept_by_outcome_and_invariant_and_keep_cpu_numbers(late: tdxexplore.Exploration) -> None:
-    assert set(late.traces) == {"td-error", "I5"}
+    assert set(late.traces) == {"td-error", "I1", "I5"}
     trace = late.traces["td-error"]
     assert trace.outcome == "td-error"
     hotplug = [step.cpu for step in trace if step.actor == "hotplug"]

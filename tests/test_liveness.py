@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
+from asking import explore, outcomes
 from tdxexplore import check, replay
 from tdxexplore.cli import run
+from tdxexplore.model import Model, Procedure, State, Topology, lower
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS, build
 from tdxexplore.tdx.world import UNBOUNDED
+from witnesses import compare_all
 
 ENDLESS = dict.fromkeys(("kvm_load", "kvm_unload", "cpu_up", "cpu_down"), UNBOUNDED)
 
@@ -37,10 +43,8 @@ def test_a_deadlock_is_a_trap_of_both_who_wait_and_the_answer_says_where(capsys:
     answer = check("dyn-hook-if-enabled", module="subset", cpus=2, scenario="late-online", budgets=ENDLESS)
     traps = {row["response"]: row["shut"] for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)}
     assert set(traps) == {"kvm-finishes", "hotplug-finishes"}
-    # The loader's trap has no value of its own: the runs that go on from there say it.
     loader, hotplug = "cpuhp_setup_state(CPUHP_AP_ONLINE_DYN): cpus_read_lock()", "_cpu_up(): cpus_write_lock()"
-    assert traps["kvm-finishes"] == f"runs that end do so in deadlock (kvm in {loader}; hotplug on CPU 1 in {hotplug})"
-    assert traps["hotplug-finishes"] == "cpu_hotplug_lock.writer = waiting"
+    assert set(traps.values()) == {f"cpu_hotplug_lock.writer = waiting; kvm in {loader}"}
     assert answer.traces["deadlock"].waiting == (("kvm", loader, None), ("hotplug", hotplug, 1))
     assert answer.outcomes["probability"].sum() == pytest.approx(1, abs=1e-9)
     budgets = [word for name in ENDLESS for word in ("--budget", f"{name}=unbounded")]
@@ -51,15 +55,56 @@ def test_a_deadlock_is_a_trap_of_both_who_wait_and_the_answer_says_where(capsys:
     assert f"waiting for ever: kvm in {loader}; hotplug on CPU 1 in {hotplug}" in text
 
 
-def test_what_decides_may_be_written_a_few_steps_after_the_trap_has_shut() -> None:
+def test_what_decides_may_be_written_after_the_trap_has_shut() -> None:
     budgets = {**ENDLESS, "second_user": UNBOUNDED}
     second = check("linux-6.16", module="subset", cpus=2, scenario="second-user", budgets=budgets)
     row = second.responses.row(0, named=True)
-    assert (row["response"], row["shut"]) == ("I8", "tdx_status = ERROR, seamcall_outside_vmx = True (3 steps later)")
-    # What the module keeps over a kexec is the value that it has when TDX is up: no value tells the two apart.
-    after = check("linux-7.1", cpus=2, scenario="kexec", budgets={**ENDLESS, "kexec": UNBOUNDED})
-    row = after.responses.row(0, named=True)
-    assert row["shut"].startswith("no one value; what never changes again is sys_state = ")
+    assert (row["response"], row["shut"]) == ("I8", "tdx_status = ERROR")
+    assert all(after != "ERROR" for step in second.traces["I8"].steps for _, _, after in step.changes)
+
+
+def test_two_values_may_keep_it_shut_only_together() -> None:
+    """After kexec TDH.SYS.INIT is refused, as the module is READY; when TDX is up it is READY, too."""
+    answer = check("linux-7.1", cpus=2, scenario="kexec", budgets={**ENDLESS, "kexec": UNBOUNDED})
+    row = answer.responses.row(0, named=True)
+    assert (row["response"], row["shut"]) == ("I8", "sys_state = READY; sysinit_ret = not called or -EIO")
+
+
+def test_what_an_oops_cuts_off_is_no_trap() -> None:
+    model = build(BUILT_IN["v19"](), "subset-nocheck", SCENARIOS["late-online"], ENDLESS)
+    (kvm,) = (code for code in model.codes if code.actor == "kvm")
+    model.expect("rmmod has begun when the TD oopses", model.busy(kvm) & (model["oops"] == "corrupt"))
+    found = explore(model, "late-online", (2,))
+    assert int(pl.DataFrame(found.expectations())["states"][-1]) > 0
+    assert outcomes(model, found) == {"corrupt"}
+    trapped = pl.DataFrame(found.responses())["trapped_states"].to_list()
+    assert trapped == ["0"] * len(model.responses)
+    assert len(trapped) >= 4
+
+
+@pytest.mark.parametrize(("escapes", "trapped", "steps"), [(False, 0, None), (True, 3, 0)])
+def test_nothing_is_due_only_where_an_oops_is_certain(escapes: bool, trapped: int, steps: int | None) -> None:
+    """An oops that other runs escape excuses nothing: they go on without an end of what was begun."""
+    model = Model("certain")
+    at = model.enum("at", ["start", "worse", "oops", "lost"])
+    p = Procedure("actor")
+    ways = [("start", "worse"), ("worse", "oops"), ("lost", "lost"), *([("worse", "lost")] if escapes else [])]
+    with p.loop():
+        p.step("go on")
+        with p.either() as choice:
+            for before, after in ways:
+                with choice.branch():
+                    p.await_(at == before)
+                    p.set(at, after)
+    model.add(p)
+    model.outcome("oops", "S0", at == "oops", fatal=True)
+    model.outcome("other", "ok", True)
+    model.response("ends", True, False)
+    program = compare_all(model, State.initial(model, Topology.of(1))).program
+    row = pl.DataFrame(program.explore(lower(model).pack(State.initial(model, Topology.of(1)))).responses()).row(
+        0, named=True
+    )
+    assert (int(row["trapped_states"]), row["shortest_steps"]) == (trapped, steps)
 
 
 def test_a_run_that_goes_on_for_ever_is_absorbed_with_the_probability_of_each_end() -> None:

@@ -26,15 +26,16 @@ def test_random_models_agree(batch: int) -> None:
     while seen["compared"] < WANTED:
         seed += 1
         assert seed < batch * 100_000 + 3_000, f"too few models are small enough: {seen}"
-        kind = _compare(seed)
+        kind = _compare(seed, seen)
         seen[kind] += 1
         seen["compared"] += kind in ("acyclic", "cyclic", "trap")
     # Each kind must occur, or the generator has lost it.
     assert seen["acyclic"] >= WANTED // 2, seen
     assert seen["cyclic"] >= 1, seen
+    assert seen["explained"] >= 1, seen
 
 
-def _compare(seed: int) -> str:
+def _compare(seed: int, seen: Counter[str]) -> str:
     try:
         model, initial = Generator(seed).build()
         program = lower(model)
@@ -53,6 +54,7 @@ def _compare(seed: int) -> str:
     if probe.explored < 3:
         return "trivial"
     compared = compare_all(model, initial)
+    seen["explained"] += compared.explained
     if compared.answer.interleavings is None:
         _check_absorption(model, initial, compared.program, program.pack(initial))
         return "cyclic"

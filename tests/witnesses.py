@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tdxexplore import _core
-from tdxexplore.model import State, lower, reference
+from tdxexplore.model import Scope, State, lower, reference
 
 if TYPE_CHECKING:
-    from tdxexplore.model import Model
+    from collections.abc import Iterable
+
+    from tdxexplore.model import Model, Program
+    from tdxexplore.model.expr import Value
 
 TOLERANCE = 1e-12
+# As many fields as the engine looks for (rust/core/src/measure/shut.rs).
+MOST_FIELDS = 4
+LARGEST_EXPLAINED = 100
 
 
 @dataclass
@@ -23,6 +30,7 @@ class Compared:
 
     answer: reference.Answer
     traces: int
+    explained: int
     program: _core.Program
 
 
@@ -31,7 +39,7 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
     answer = reference.explore(model, initial)
     program = lower(model)
     native, packed = _core.Program(program.text), program.pack(initial)
-    traces = 0
+    traces = explained = 0
     for space in ("orbit", "concrete"):
         single = native.explore(packed, space=space, threads=1, prices=True)
         several = native.explore(packed, space=space, threads=threads, prices=True)
@@ -39,10 +47,11 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
             one, many = (pl.DataFrame(getattr(e, table)()) for e in (single, several))
             assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
         matches_reference(model, answer, several, space)
+        explained += explains_traps(model, initial, program, answer, several)
         if replay:
             traces += replays(model, initial, native, packed, several)
     counting_agrees(native, packed, threads)
-    return Compared(answer, traces, native)
+    return Compared(answer, traces, explained, native)
 
 
 def counting_agrees(native: _core.Program, packed: str, threads: int) -> None:
@@ -107,6 +116,61 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
         assert answer.interleavings is not None
         assert math.isclose(row["mean"], int(row["total"]) / answer.interleavings[outcome], abs_tol=TOLERANCE)
     assert costs == (answer.prices or {}), space
+
+
+def explains_traps(
+    model: Model, initial: State, program: Program, answer: reference.Answer, found: _core.Exploration
+) -> int:
+    """What keeps a trap shut holds in the end, and where the response can come it does not; returns how often that was seen.
+
+    No fewer fields say it. Traps with much behind them are left out: this takes the square of it.
+    """
+    seen = 0
+    slots = list(program.slots.values())
+    read = 0
+    for rule in program.rules:
+        read |= rule.guard.own[Scope.GLOBAL].care
+    readable = [slot.name for slot in slots if slot.scope is Scope.GLOBAL and slot.mask & read]
+    for row in pl.DataFrame(found.responses()).drop_nulls("schedule").iter_rows(named=True):
+        taken = reference.replay(model, initial, row["schedule"])
+        behind = _beyond(answer, (taken[-1].target if taken else initial).key())
+        if len(behind) > LARGEST_EXPLAINED:
+            continue
+        sizes = {key: len(_beyond(answer, key)) for key in behind}
+        ends = [answer.graph[k][0] for k in behind if all(sizes[t] == sizes[k] for t in _beyond(answer, k))]
+        ends = [state for state in ends if not reference.is_over(model, state)]
+        stays = {name: {state.globals[name] for state in ends} for name in readable}
+        kept: dict[str, set[Value]] = {}
+        for fact in row["shut"].split():
+            at, value = map(int, fact.split("="))
+            kept.setdefault(slots[at].name, set()).add(slots[at].values[value])
+        assert all(stays[name] == values for name, values in kept.items())
+        reach = model.responses[row["response"]].reach
+        come = {key for key, (state, _) in answer.graph.items() if reference.evaluate(reach, state, -1, -1, {})}
+        ways = [state for key, (state, _) in answer.graph.items() if not come.isdisjoint(_beyond(answer, key))]
+
+        def says(names: Iterable[str], stays: dict[str, set[Value]] = stays, ways: list[State] = ways) -> bool:
+            return all(any(state.globals[name] not in stays[name] for name in names) for state in ways)
+
+        if not ways:
+            assert all(values != {answer.graph[initial.key()][0].globals[name]} for name, values in kept.items())
+            assert all(len(values) == 1 for values in kept.values())
+            continue
+        most = len(kept) - 1 if kept else MOST_FIELDS
+        assert not any(says(names) for size in range(most + 1) for names in combinations(readable, size))
+        assert not kept or says(kept)
+        seen += bool(kept)
+    return seen
+
+
+def _beyond(answer: reference.Answer, start: object) -> set[object]:
+    """What can be reached from a state."""
+    found, waiting = {start}, [start]
+    while waiting:
+        new = [key for key in answer.graph[waiting.pop()][1] if key not in found]
+        found.update(new)
+        waiting += new
+    return found
 
 
 def replays(model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration) -> int:

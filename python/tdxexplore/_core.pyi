@@ -247,8 +247,9 @@ class Exploration:
         """All responses, or none without measures.
 
         Columns: `response` (u32, index in the Program), `trapped_states` (decimal string) in which it is due and can no
-        longer come, `shortest_steps` (u32 or null), `schedule` (string or null) to the first of them, `shut` (string):
-        what keeps it from coming, as `field=value` indices separated by spaces.
+        longer come, but for those that lead to a fatal outcome for sure, `shortest_steps` (u32 or null), `schedule` (string or
+        null) to the first of them, `shut` (string): what keeps it from coming, as `field=value` indices separated by spaces:
+        the values that a smallest set of global fields keeps in the end.
         """
 
     def prices(self) -> Table:

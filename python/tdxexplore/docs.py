@@ -70,10 +70,12 @@ all CPUs are online, can TDX still be enabled (`I8`, in CTL: AG (all online -> E
 come to an end (`kvm-finishes`: a load or unload of KVM; `hotplug-finishes`: a CPU that comes or goes), if every actor that
 can go on again and again does so (strong fairness)?
 
-A cell says what can be lost for good, after how many steps at the soonest, and what keeps it shut from there: values that
-never change again and that nothing has where it has come; where there are none, how runs end, or what holds a few steps
-later. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on, the
-probability of each end follows (absorption, when every step that is possible is as likely as any other).
+A cell says what can be lost for good, after how many steps at the soonest, and what keeps it shut from there: where actors and
+which values stay in the end, whatever happens, such that no state that has all of that ever leads to where it can come. It is
+the smallest such set of global fields; where nothing could come from the very start, it is every field that has changed for
+good. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on, the
+probability of each end follows (absorption, when every step that is possible is as likely as any other). An oops is such an end,
+and says more than that something does not come to an end: where every fair run comes to one, nothing else counts as lost.
 
 `tdxexplore check POLICY --cpus 2 --scenario SCENARIO --budget NAME=unbounded ...` prints the same with the shortest way into
 the trap.

@@ -6,7 +6,6 @@ import math
 import os
 from functools import cached_property
 from html import escape
-from itertools import count
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import polars as pl
@@ -124,15 +123,12 @@ class Exploration:
         """A row for each thing that must stay possible; none without measures.
 
         Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
-        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: values,
-        other than initial ones, that hold for ever after that trace and never where it has come; see
-        `tdxexplore.traps`), ``text``.
+        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: where
+        actors and which values stay for good after that trace; a state that has all that never leads to where it can come),
+        ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
         frame = pl.DataFrame(self._native.responses())
-
-        def shut(number: int, facts: str, schedule: str | None) -> str:
-            return "" if schedule is None else keeps_shut(self.question, number, schedule, facts)
 
         known = declared[: len(frame)]
         return self._with_key(
@@ -141,7 +137,7 @@ class Exploration:
             frame["trapped_states"],
             frame["shortest_steps"],
             frame["schedule"],
-            pl.Series("shut", list(map(shut, count(), frame["shut"], frame["schedule"])), dtype=pl.String),
+            pl.Series("shut", [keeps_shut(self.question.compile(), facts) for facts in frame["shut"]], dtype=pl.String),
             pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
 

@@ -61,8 +61,8 @@ class TraceStep:
     @property
     def what(self) -> str:
         """The innermost function and step, and what happened."""
-        place = _place(self.functions, self.title)
-        return f"{place} -> {'; '.join(self.notes)}" if self.notes else place
+        where = place(self.functions, self.title)
+        return f"{where} -> {'; '.join(self.notes)}" if self.notes else where
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _waiting(compiled: Compiled, last: Words) -> Iterator[tuple[str, str, int | 
         for number, values in zip(numbers, words, strict=True):
             for _, label in code.labels:
                 if values.get(label.pc) == label.name and not label.rest and not label.passive:
-                    yield code.actor, _place(label.frames, label.title), number
+                    yield code.actor, place(label.frames, label.title), number
 
 
 def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[str, Value, Value]]:
@@ -227,8 +227,8 @@ def _span(what: str, numbers: list[int]) -> str:
     return f"{what}{first}-{last}" if last - first + 1 == len(numbers) else f"{len(numbers)} of {what}{first}-{last}"
 
 
-def _place(functions: tuple[str, ...], title: str) -> str:
-    """The innermost function and the step."""
+def place(functions: tuple[str, ...], title: str) -> str:
+    """Where a step is, in words: the innermost function and the step."""
     inner = functions[-1] if functions else ""
     return f"{inner}: {title}" if inner and inner != title else title
 

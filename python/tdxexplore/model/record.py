@@ -49,7 +49,8 @@ class Response:
     """What must stay possible: from every reachable state in which ``when`` holds, one in which ``reach`` holds can be reached.
 
     In CTL: AG (when -> EF reach). Where ``reach`` ends what ``when`` says is going on, this is termination under strong
-    fairness.
+    fairness. A fatal outcome ends a run and is an answer of its own: nothing is due where a fair run comes to one for sure
+    (AG EF fatal).
 
     Attributes:
         name: Unique among responses.

@@ -95,7 +95,7 @@ def read(variable: Variable, state: State, package: int, cpu: int, temps: Values
 
 def transitions(model: Model, state: State) -> list[Transition]:
     """All transitions of a state in canonical order; none after a fatal outcome."""
-    if any(o.fatal and evaluate(o.when, state, -1, -1, {}) for o in model.outcomes):
+    if is_over(model, state):
         return []
     found: list[Transition] = []
     for actor, code in enumerate(model.codes):
@@ -108,6 +108,11 @@ def transitions(model: Model, state: State) -> list[Transition]:
                     for choice, target, notes in step.run(at + 1, state.copy(), {}, 0, ()):
                         found.append(Transition(actor, package, cpu, choice, label, notes, target))
     return sorted(found, key=lambda t: t.order)
+
+
+def is_over(model: Model, state: State) -> bool:
+    """Whether a fatal outcome has ended the run."""
+    return any(o.fatal and evaluate(o.when, state, -1, -1, {}) for o in model.outcomes)
 
 
 def _instances(scope: Scope, state: State) -> list[tuple[int, int]]:
@@ -205,11 +210,13 @@ class Answer:
         probability: By outcome, each transition of a state being equally likely; None as above.
         violating_states: By invariant.
         expected_states: By expectation.
-        trapped_states: By response, the states in which it is due and can no longer come.
+        trapped_states: By response, the states in which it is due and can no longer come, but for those that lead to a fatal
+            outcome for sure.
         trap_depths: Distance of the nearest of them, or None.
         prices: By outcome and price; None as above.
         labels: Times each (actor, label) was taken.
         depth: Distance of the furthest state.
+        graph: Each state by its key, and the keys of its successors.
     """
 
     states: int = 0
@@ -224,6 +231,7 @@ class Answer:
     prices: dict[str, dict[str, Cost]] | None = None
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
+    graph: dict[object, tuple[State, list[object]]] = field(default_factory=dict)
 
 
 def outcome_of(model: Model, state: State) -> str:
@@ -265,10 +273,13 @@ def explore(model: Model, initial: State) -> Answer:
                     following[step.target.key()] = step.target
         answer.depth += bool(following)
         level = following
+    answer.graph = {key: (state, successors[key]) for key, state in states.items()}
     answer.states = len(successors)
     answer.transitions = sum(map(len, successors.values()))
+    fatal = {key for key, state in states.items() if is_over(model, state)}
+    spared = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
     for response in model.responses:
-        trapped = _trapped(response, states, successors)
+        trapped = _trapped(response, states, successors) & spared
         answer.trapped_states[response.name] = len(trapped)
         answer.trap_depths[response.name] = min((depths[key] for key in trapped), default=None)
     order = _topological(successors, root)
@@ -287,11 +298,17 @@ def explore(model: Model, initial: State) -> Answer:
 
 def _trapped(response: Response, states: dict[object, State], successors: dict[object, list[object]]) -> set[object]:
     """Where the response is due and no path leads to where it has come."""
-    possible = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
-    while more := {k for k, targets in successors.items() if k not in possible and not possible.isdisjoint(targets)}:
-        possible |= more
+    come = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
     due = {key for key, state in states.items() if evaluate(response.when, state, -1, -1, {})}
-    return due - possible
+    return due - _leading_to(come, successors)
+
+
+def _leading_to(marked: set[object], successors: dict[object, list[object]]) -> set[object]:
+    """The states that are marked, or from which a path leads to one that is."""
+    found = set(marked)
+    while more := {k for k, targets in successors.items() if k not in found and not found.isdisjoint(targets)}:
+        found |= more
+    return found
 
 
 def _costs(

@@ -97,7 +97,7 @@ pub struct PredicateRow {
     pub schedule: Option<String>,
 }
 
-/// The states in which a response is due and no longer possible.
+/// The states in which a response is due and no longer possible, but for those that lead to a fatal outcome for sure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseRow {
     /// Labelled states.
@@ -106,8 +106,8 @@ pub struct ResponseRow {
     pub shortest_steps: Option<u32>,
     /// A shortest trace to one.
     pub schedule: Option<String>,
-    /// What keeps it impossible: global fields and the values that they have for ever after that trace, and never where
-    /// the response has come, as indices.
+    /// What keeps it impossible: global fields and the values that they keep after that trace in the end, as indices. No
+    /// state from which the response can come has only such values in these fields. Empty if no few fields say it.
     pub shut: Vec<(usize, usize)>,
 }
 

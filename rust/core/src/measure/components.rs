@@ -32,6 +32,19 @@ impl Components {
     }
 }
 
+/// Those that lead to no other: where runs stay in the end, if they are fair to every transition.
+pub(super) fn bottoms(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Vec<StateId>, Reason> {
+    let components = components(graph, root, watch)?;
+    let leads_out = |component: &[StateId]| {
+        let mut targets = component.iter().flat_map(|state| graph.row(*state));
+        targets.any(|(target, _)| component.binary_search(&target).is_err())
+    };
+    let bottoms = components.backwards().filter(|component| !leads_out(component));
+    let mut bottoms: Vec<StateId> = bottoms.flatten().copied().collect();
+    bottoms.sort_unstable();
+    Ok(bottoms)
+}
+
 /// A state on the path: its number, and its next transition.
 struct Step {
     state: StateId,
@@ -39,15 +52,15 @@ struct Step {
     next: usize,
 }
 
-/// The components; every state is reachable from state 0.
-pub(super) fn components(graph: &Graph, watch: &Watch<'_>) -> Result<Components, Reason> {
+/// The components of all that can be reached from a state.
+pub(super) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Components, Reason> {
     let mut components = Components { states: Vec::new(), bounds: vec![0] };
     // The lowest number known to be reachable from each state on the stack.
     let mut low = vec![UNSEEN; graph.len()];
     let mut number = 0;
-    let mut stack = vec![StateId(0)];
-    let mut path = vec![Step { state: StateId(0), own: number, next: 0 }];
-    low[0] = number;
+    let mut stack = vec![root];
+    let mut path = vec![Step { state: root, own: number, next: 0 }];
+    low[root.index()] = number;
     while let Some(Step { state, own, next }) = path.last_mut() {
         let (state, own) = (*state, *own);
         if let Some(target) = graph.target(state, *next) {
@@ -84,4 +97,32 @@ pub(super) fn components(graph: &Graph, watch: &Watch<'_>) -> Result<Components,
         }
     }
     Ok(components)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::progress::Monitor;
+
+    #[test]
+    fn runs_stay_where_nothing_leads_out() {
+        let mut graph = Graph::default();
+        // Out of 0 to a cycle, 1 and 2; out of 3 to an end, 4, to a state that stays, 5, and round to 3 itself.
+        let rows: [&[u32]; 6] = [&[1, 3], &[2], &[1], &[3, 4, 5], &[], &[5]];
+        for row in rows {
+            for target in row {
+                graph.push(StateId(*target), 1);
+            }
+            graph.end_row();
+        }
+        let monitor = Monitor::default();
+        let watch = Watch::start(&monitor, &Limits::default());
+        let stays =
+            |root| bottoms(&graph, StateId(root), &watch).unwrap().iter().map(|state| state.0).collect::<Vec<_>>();
+        assert_eq!(stays(0), [1, 2, 4, 5]);
+        assert_eq!(stays(2), [1, 2]);
+        assert_eq!(stays(3), [4, 5]);
+        assert_eq!(stays(4), [4]);
+    }
 }

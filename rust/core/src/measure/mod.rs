@@ -16,6 +16,7 @@ mod response;
 mod room;
 mod scaled;
 mod scheduler;
+mod shut;
 
 use crate::graph::Graph;
 use crate::limits::{Measure, Reason, Watch};

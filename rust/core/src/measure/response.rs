@@ -2,8 +2,8 @@
 //!
 //! A response's end can be reached from the states in which it holds, and from those that have a successor from which it can:
 //! one pass over the layers, or, if there are cycles, passes in turns from one end and from the other until nothing changes.
-//! All other states in which the response is due are traps. For the first of them, everything that can still be reached is
-//! looked at once more: a fact that holds in all of it and in no state of the end is what keeps the trap shut.
+//! All other states in which the response is due are traps, but for those from which a fair run comes to a fatal outcome for
+//! sure: one can be reached from wherever it gets to. What keeps the first trap shut is found in [`super::shut`].
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,16 +11,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 
 use super::Subject;
+use super::components::{self, bottoms};
 use super::layers::{Layers, in_blocks};
 use super::room::Room;
+use super::shut::shut;
 use crate::count::Total;
 use crate::limits::{Reason, Watch};
-use crate::program::{Cube, Field, Guard, Response, Scope, low_bits};
+use crate::program::{Guard, Response};
 use crate::space::Space;
 use crate::store::StateId;
 
 /// Bytes for each state: three marks, and an id.
 const BYTES_PER_STATE: usize = 3 * size_of::<AtomicBool>() + size_of::<StateId>();
+/// The same while what keeps a trap shut is looked for: two marks, and components.
+const BYTES_PER_STATE_SHUT: usize = 2 * size_of::<AtomicBool>() + components::BYTES_PER_STATE;
 
 /// The states in which one response is due and impossible.
 #[derive(Debug, Default)]
@@ -28,7 +32,7 @@ pub(crate) struct Traps {
     pub(crate) states: Total,
     /// The first one in the order of ids.
     pub(crate) first: Option<StateId>,
-    /// Global fields, by index, and the values that they have for ever after the first one, and never at the end.
+    /// Global fields, by index, and values, that keep the first one shut.
     pub(crate) shut: Vec<(usize, usize)>,
 }
 
@@ -44,7 +48,8 @@ pub(super) fn traps<S: Space>(
     }
     room.borrow(subject.graph.len() * BYTES_PER_STATE)?;
     let search = Search { subject, layers, watch };
-    subject.program.responses.iter().map(|response| search.traps(response)).collect()
+    let spared = search.spared()?;
+    subject.program.responses.iter().map(|response| search.traps(response, &spared, room)).collect()
 }
 
 struct Search<'s, S> {
@@ -54,14 +59,26 @@ struct Search<'s, S> {
 }
 
 impl<S: Space> Search<'_, S> {
-    fn traps(&self, response: &Response) -> Result<Traps, Reason> {
-        let Subject { space, store, .. } = *self.subject;
+    /// Which states do not lead to a fatal outcome for sure.
+    fn spared(&self) -> Result<Vec<AtomicBool>, Reason> {
+        let fatal = self.subject.program.outcomes.iter().filter(|outcome| outcome.fatal);
+        let marks = self.matching(fatal.flat_map(|outcome| &outcome.when))?;
+        self.spread(&marks)?;
+        marks.par_iter().for_each(|mark| {
+            mark.fetch_not(Relaxed);
+        });
+        self.spread(&marks)?;
+        Ok(marks)
+    }
+
+    fn traps(&self, response: &Response, spared: &[AtomicBool], room: &mut Room) -> Result<Traps, Reason> {
+        let Subject { space, store, graph, .. } = *self.subject;
         let due = self.matching(&response.when)?;
         let possible = self.matching(&response.reach)?;
         self.spread(&possible)?;
-        let trapped =
-            (0..due.len()).into_par_iter().filter(|at| due[*at].load(Relaxed) && !possible[*at].load(Relaxed));
-        let trapped: Vec<StateId> = trapped.map(|at| StateId(at as u32)).collect();
+        let is_trap = |at: &usize| due[*at].load(Relaxed) && spared[*at].load(Relaxed) && !possible[*at].load(Relaxed);
+        let trapped: Vec<StateId> =
+            (0..due.len()).into_par_iter().filter(is_trap).map(|at| StateId(at as u32)).collect();
         let states = trapped.par_iter().fold(
             || (Total::default(), space.workspace()),
             |(mut states, mut workspace), state| {
@@ -74,10 +91,15 @@ impl<S: Space> Search<'_, S> {
             all.merge(&states);
             all
         });
-        let first = trapped.first().copied();
-        drop((due, possible, trapped));
-        let shut = first.map(|first| self.shut(first, response)).transpose()?.unwrap_or_default();
-        Ok(Traps { states, first, shut })
+        let Some(first) = trapped.first().copied() else {
+            return Ok(Traps::default());
+        };
+        drop((due, trapped));
+        room.borrow(graph.len() * BYTES_PER_STATE_SHUT)?;
+        let mut ends = bottoms(graph, first, self.watch)?;
+        ends.retain(|state| spared[state.index()].load(Relaxed));
+        let shut = shut(self.subject, &ends, &possible, self.watch)?;
+        Ok(Traps { states, first: Some(first), shut })
     }
 
     /// Marks all from which a marked state can be reached.
@@ -110,9 +132,9 @@ impl<S: Space> Search<'_, S> {
     }
 
     /// In which states one of the guards holds.
-    fn matching(&self, guards: &[Guard]) -> Result<Vec<AtomicBool>, Reason> {
+    fn matching<'g>(&self, guards: impl IntoIterator<Item = &'g Guard>) -> Result<Vec<AtomicBool>, Reason> {
         let Subject { space, store, .. } = *self.subject;
-        let predicates: Vec<_> = guards.iter().map(|guard| space.predicate(guard)).collect();
+        let predicates: Vec<_> = guards.into_iter().map(|guard| space.predicate(guard)).collect();
         let states = (0..store.len() as u32).into_par_iter().map(StateId);
         let marks = states.map_init(
             || space.workspace(),
@@ -124,44 +146,5 @@ impl<S: Space> Search<'_, S> {
         let marks = marks.collect();
         self.watch.check()?;
         Ok(marks)
-    }
-
-    /// The values of global fields that hold in all states that can be reached from `trap`, and in no state of the end.
-    fn shut(&self, trap: StateId, response: &Response) -> Result<Vec<(usize, usize)>, Reason> {
-        let Subject { space, store, graph, .. } = *self.subject;
-        let mut facts = self.facts();
-        let mut workspace = space.workspace();
-        let mut reached = vec![false; graph.len()];
-        reached[trap.index()] = true;
-        let mut open = vec![trap];
-        while let Some(state) = open.pop() {
-            self.watch.check()?;
-            space.load(store.get(state), &mut workspace);
-            facts.retain(|(_, fact)| space.holds(fact, &workspace));
-            for (target, _) in graph.row(state) {
-                if !std::mem::replace(&mut reached[target.index()], true) {
-                    open.push(target);
-                }
-            }
-        }
-        let ends = self.matching(&response.reach)?;
-        for (packed, _) in store.states().zip(&ends).filter(|(_, end)| end.load(Relaxed)) {
-            space.load(packed, &mut workspace);
-            facts.retain(|(_, fact)| !space.holds(fact, &workspace));
-        }
-        self.watch.check()?;
-        Ok(facts.into_iter().map(|(fact, _)| fact).collect())
-    }
-
-    /// Each value of each global field, as a predicate.
-    fn facts(&self) -> Vec<((usize, usize), S::Predicate)> {
-        let globals = self.subject.program.fields.iter().enumerate().filter(|(_, field)| field.scope == Scope::Global);
-        let values = globals.flat_map(|(at, field)| (0..field.values.len()).map(move |value| (at, field, value)));
-        let fact = |(at, field, value): (usize, &Field, usize)| {
-            let care = low_bits(field.width) << (field.offset % u128::BITS);
-            let global = Cube { care, value: (value as u128) << (field.offset % u128::BITS) };
-            ((at, value), self.subject.space.predicate(&Guard { global, ..Guard::default() }))
-        };
-        values.map(fact).collect()
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn cyclic(
     // What enters each state from earlier components.
     let mut entering = vec![0.0; graph.len()];
     entering[0] = 1.0;
-    let components = components(graph, watch)?;
+    let components = components(graph, StateId(0), watch)?;
     let mut chain = Chain { graph, local: vec![u32::MAX; graph.len()] };
     // Tarjan finishes a component after all that it leads to.
     for component in components.backwards() {

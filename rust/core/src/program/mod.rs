@@ -316,6 +316,8 @@ pub struct Expectation {
 ///
 /// Where `reach` is the end of what `when` says is going on, this is termination under strong fairness: in a finite graph a
 /// run that is fair to every transition ends with probability 1 exactly if the end can be reached from wherever it gets to.
+///
+/// A fatal outcome ends a run and is an answer of its own: where a fair run comes to one for sure (AG EF fatal), nothing is due.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Response {
