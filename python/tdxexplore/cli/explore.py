@@ -47,21 +47,9 @@ def check(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    question = point.question(policy)
+    asked = {**point.values(), **limits.values(), "max_depth": max_depth, "prices": prices}
     with progress("check", quiet=quiet or as_json) as show:
-        answer = explore(
-            policy,
-            module=question.module,
-            cpus=point.cpus,
-            packages=point.packages,
-            scenario=point.scenario,
-            knobs=dict(question.knobs),
-            budgets=dict(question.budgets),
-            max_depth=max_depth,
-            prices=prices,
-            progress=show,
-            **limits.values(),
-        )
+        answer = explore(policy, **asked, progress=show)
     if as_json:
         print_json(document(answer))
     else:
@@ -163,21 +151,9 @@ def diff(
 
     answers = []
     for policy, knobs in ((a, set_a), (b, set_b)):
-        question = replace(point, set=(*point.set, *knobs)).question(policy)
+        asked = {**replace(point, set=(*point.set, *knobs)).values(), **limits.values()}
         with progress(f"diff: {policy}", quiet=quiet or as_json) as show:
-            answers.append(
-                explore(
-                    policy,
-                    module=question.module,
-                    cpus=point.cpus,
-                    packages=point.packages,
-                    scenario=point.scenario,
-                    knobs=dict(question.knobs),
-                    budgets=dict(question.budgets),
-                    progress=show,
-                    **limits.values(),
-                )
-            )
+            answers.append(explore(policy, **asked, progress=show))
         if answers[-1].interrupted:
             return exits.INTERRUPTED
     difference = Difference(*answers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
@@ -16,7 +16,6 @@ from tdxexplore.tdx.world import UNBOUNDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tdxexplore.tdx.world import ModuleKind
 
 T = TypeVar("T")
 
@@ -44,16 +43,19 @@ class Point:
     budget: Annotated[Sequence[str], Parameter(negative="")] = ()
 
     def question(self, policy: str) -> Question:
-        """As the library takes it."""
-        return Question.of(
-            policy,
-            module=cast("ModuleKind", self.module),  # checked where the model is built
-            cpus=self.cpus,
-            packages=self.packages,
-            scenario=self.scenario,
-            knobs=_pairs("--set", self.set, str),
-            budgets=_pairs("--budget", self.budget, _budget),
-        )
+        """What they ask about a policy."""
+        return Question.of(policy, **self.values())
+
+    def values(self) -> dict[str, Any]:
+        """As the library takes them, and checks them."""
+        return {
+            "module": self.module,
+            "cpus": self.cpus,
+            "packages": self.packages,
+            "scenario": self.scenario,
+            "knobs": _pairs("--set", self.set, str),
+            "budgets": _pairs("--budget", self.budget, _budget),
+        }
 
 
 @Parameter(name="*")
