@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::compact_set::{CompactSet, Mixed};
 use crate::error::Error;
-use crate::inline_set::{InlineSet, hash};
 use crate::labelled::Machine;
 use crate::program::Program;
-use crate::space::{Codebook, Coded, CodedWorkspace, Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Codebook, Coded, CodedWorkspace, Concrete, Last, Layout, Orbit, Space, SpaceKind};
 use crate::state::LabelledState;
 
 /// Keys between prefetch and look-up.
@@ -94,10 +94,9 @@ pub fn sample<'p>(
 }
 
 struct CodedExpansion {
-    coded: Coded,
-    workspace: CodedWorkspace,
-    states: Vec<u128>,
-    successors: Vec<u128>,
+    coded: Coded<u128>,
+    workspace: CodedWorkspace<u128>,
+    states: Vec<(u128, Last)>,
 }
 
 impl fmt::Debug for CodedExpansion {
@@ -113,34 +112,36 @@ impl Sample for CodedExpansion {
 
     fn expand(&mut self) -> (u64, u64) {
         let (mut successors, mut sum) = (0, 0_u64);
-        for state in &self.states {
+        for (state, last) in &self.states {
             self.coded.load(*state, &mut self.workspace);
-            self.successors.clear();
-            assert!(self.coded.successors(&self.workspace, &mut self.successors, |_| {}));
-            successors += self.successors.len() as u64;
-            sum = self.successors.iter().fold(sum, |sum, state| sum.wrapping_add(*state as u64));
+            let fired = |_, actors| successors += u64::from(actors);
+            let next = |state, _| sum = sum.wrapping_add(state as u64);
+            assert!(self.coded.successors(&self.workspace, *last, fired, next));
         }
         (successors, sum)
     }
 }
 
-/// All states as the counting search codes them; none if their codes are too long.
+/// All states as the counting search codes and finds them; none if their codes are too long.
 #[must_use]
 pub fn coded(program: &Program, initial: &LabelledState) -> Option<Box<dyn Sample>> {
     let orbits = Expansion::new(Orbit::new(program, initial), initial, usize::MAX);
     let book = Codebook::new(&orbits.space, orbits.states.iter().map(Vec::as_slice));
     let coded = Coded::new(program, initial, &book)?;
     let first = coded.encode(initial, &book)?;
-    let (mut seen, mut states, mut next) = (BTreeSet::from([first]), vec![first], 0);
-    let (mut workspace, mut successors) = (coded.workspace(), Vec::new());
-    while next < states.len() {
-        coded.load(states[next], &mut workspace);
-        successors.clear();
-        coded.successors(&workspace, &mut successors, |_| {});
-        states.extend(successors.iter().filter(|state| seen.insert(**state)));
+    let (mut seen, mut states, mut next) = (BTreeSet::from([first]), vec![(first, Last::default())], 0);
+    let mut workspace = coded.workspace();
+    while let Some((state, last)) = states.get(next).copied() {
+        coded.load(state, &mut workspace);
+        let found = |state, last| {
+            if seen.insert(state) {
+                states.push((state, last));
+            }
+        };
+        coded.successors(&workspace, last, |_, _| {}, found);
         next += 1;
     }
-    Some(Box::new(CodedExpansion { coded, workspace, states, successors }))
+    Some(Box::new(CodedExpansion { coded, workspace, states }))
 }
 
 /// The first `count` labelled states in breadth-first order, or all if there are fewer.
@@ -182,27 +183,27 @@ impl<'p> Canonical<'p> {
     }
 }
 
-/// A visited set of states of up to `32 K - 2` bits.
+/// A visited set of states of up to 96 bits.
 #[derive(Debug)]
-pub struct Visited<const K: usize>(InlineSet<K>);
+pub struct Visited(CompactSet<1>);
 
-impl<const K: usize> Visited<K> {
+impl Visited {
     /// An empty set with room for `states`.
     pub fn with_room_for(states: usize) -> std::io::Result<Self> {
-        InlineSet::new(states).map(Self)
+        CompactSet::new(states).map(Self)
     }
 
     /// Inserts what is absent, as the search does: prefetch, then look-up; returns how many were.
     #[must_use]
     pub fn insert(&self, states: &[u128]) -> usize {
         let mut new = 0;
-        let mut hashes = [0; BATCH];
+        let mut mixed = [Mixed::default(); BATCH];
         for batch in states.chunks(BATCH) {
-            for (state, slot) in batch.iter().zip(&mut hashes) {
-                *slot = hash(*state);
+            for (state, slot) in batch.iter().zip(&mut mixed) {
+                *slot = Mixed::new(*state);
                 self.0.prefetch(*slot);
             }
-            new += batch.iter().zip(&hashes).filter(|(state, hash)| self.0.insert(**state, **hash)).count();
+            new += mixed[..batch.len()].iter().filter(|mixed| self.0.insert(**mixed)).count();
         }
         new
     }

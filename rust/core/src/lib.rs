@@ -40,13 +40,13 @@
 #[doc(hidden)]
 pub mod bench;
 mod census;
+mod compact_set;
 mod count;
 mod error;
 mod exploration;
 mod frontier;
 mod graph;
 mod index;
-mod inline_set;
 mod labelled;
 mod limits;
 mod measure;

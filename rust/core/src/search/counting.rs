@@ -5,9 +5,10 @@
 //! Which thread finds a state first is a matter of chance, but the set of states of each level is not, and every figure
 //! is a sum over it.
 //!
-//! A successor waits in a short queue between the prefetch of its slot and its look-up, so that cache misses overlap.
-//! Most successors are found again within a short time, from the neighbours of their first source: a small cache of the
-//! last ones spares most of the look-ups.
+//! Every transition is counted, few are taken: a step that commutes with the one before it sleeps ([`Coded`] says when), so
+//! that most states are found once. A successor waits in a short queue between the prefetch of its slot and its look-up,
+//! so that cache misses overlap. Many of those that are found again are so within a short time, from the neighbours of
+//! their first source: a small cache of the last ones spares their look-ups.
 //!
 //! The orbit space is explored before. It says how many states there will be, so that the table has the right size from the
 //! start and never grows; which words occur, so that a state is short ([`Codebook`]); and how to get to what was found, by
@@ -17,7 +18,8 @@
 //! Invariant: what is reported is the sum over completed levels. A limit that is hit in the middle of a level drops that
 //! level's figures, so that an incomplete answer does not depend on chance either, unless clock or memory decided.
 //!
-//! Rejected: parents, which double the memory and make every insertion wait for an id.
+//! Rejected: parents, which double the memory and make every insertion wait for an id; asking for the slots of a whole queue
+//! at once, which keeps the look-ups before it waiting.
 //!
 //! [`Codebook`]: crate::space::Codebook
 
@@ -25,25 +27,24 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
+use dashu_int::UBig;
 use rayon::prelude::*;
 
+use crate::compact_set::{self, CompactSet, Mixed};
 use crate::exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
-use crate::inline_set::{self, InlineSet, hash};
 use crate::limits::{Limits, Reason, Watch};
 use crate::program::Program;
 use crate::progress::{Plan, Progress};
-use crate::space::{Coded, CodedWorkspace};
+use crate::space::{Coded, CodedWorkspace, Last, Packed};
 
 /// Sources that a thread takes at a time.
 const BLOCK: usize = 4096;
-/// Successors between prefetch and look-up.
-const QUEUE: usize = 64;
+/// Successors between prefetch and look-up, at least.
+const QUEUE: usize = 32;
 /// Free slots that a thread takes at a time.
 const QUOTA: i64 = 512;
 /// Successors that a thread remembers: what its second-level cache holds.
-const RECENT: usize = 1 << 14;
-/// No state has all bits set.
-const NO_STATE: u128 = u128::MAX;
+const RECENT: usize = 1 << 13;
 
 /// Figures of some levels.
 #[derive(Debug, Clone)]
@@ -118,15 +119,15 @@ pub(crate) struct Room {
 
 impl Room {
     /// Room for all states that the orbit space stands for, as far as the limits allow.
-    pub(crate) fn new(coded: &Coded, guide: &Exploration, limits: Limits) -> Self {
+    pub(crate) fn new<S: Packed>(coded: &Coded<S>, guide: &Exploration, limits: Limits) -> Self {
         let total = u64::try_from(&guide.states).unwrap_or(u64::MAX);
         let mut room = Self { states: usize::try_from(total).unwrap_or(usize::MAX), beyond: guide.incomplete };
         if let Some(limit) = limits.max_states.filter(|limit| *limit < total) {
             room = Self { states: limit as usize, beyond: Some(Reason::MaxStates(limit)) };
         }
         if let Some(limit) = limits.max_memory {
-            let left = (limit as usize).saturating_sub(coded.bytes() + frontier_bytes(guide, room.states));
-            let fitting = inline_set::states_in(left, words(coded));
+            let left = (limit as usize).saturating_sub(coded.bytes() + frontier_bytes::<S>(guide, room.states));
+            let fitting = compact_set::states_in(left, coded.bits());
             if fitting < room.states {
                 room = Self { states: fitting, beyond: Some(Reason::MaxMemory(limit)) };
             }
@@ -136,8 +137,8 @@ impl Room {
 }
 
 /// What the search will need, frontier included.
-pub(crate) fn plan(coded: &Coded, guide: &Exploration, room: Room) -> Plan {
-    let bytes = inline_set::bytes_for(room.states, words(coded)) + frontier_bytes(guide, room.states);
+pub(crate) fn plan<S: Packed>(coded: &Coded<S>, guide: &Exploration, room: Room) -> Plan {
+    let bytes = compact_set::bytes_for(room.states, coded.bits()) + frontier_bytes::<S>(guide, room.states);
     Plan {
         state_bits: u64::from(coded.bits()),
         bytes_per_state: bytes.div_ceil(room.states.max(1)) as u64,
@@ -145,22 +146,21 @@ pub(crate) fn plan(coded: &Coded, guide: &Exploration, room: Room) -> Plan {
     }
 }
 
-/// Words of a state in the table.
-pub(crate) fn words(coded: &Coded) -> usize {
-    (coded.bits() + inline_set::MARKS).div_ceil(u32::BITS) as usize
-}
-
 /// Two levels, the largest next to each other, as far as there is room for their states.
-fn frontier_bytes(guide: &Exploration, most: usize) -> usize {
+fn frontier_bytes<S: Packed>(guide: &Exploration, most: usize) -> usize {
     let width = |level: &LevelRow| usize::try_from(&level.states).unwrap_or(usize::MAX).min(most);
     let pairs = guide.levels.windows(2).map(|pair| width(&pair[0]).saturating_add(width(&pair[1])));
-    pairs.max().unwrap_or(1).saturating_mul(size_of::<u128>())
+    pairs.max().unwrap_or(1).saturating_mul(size_of::<(S, Last)>())
 }
 
 impl Counted {
     /// Everything but what the caller knows better; `guide` explored the orbit space under the same limits.
     pub(crate) fn exploration(&self, guide: &Exploration) -> Exploration {
         let Figures { explored, generated, rules, outcomes, invariants, expectations } = &self.figures;
+        if self.reason.or(guide.incomplete).is_none() {
+            let totals = (UBig::from(*explored), UBig::from(*generated));
+            assert!(totals == (guide.states.clone(), guide.transitions.clone()), "the two spaces differ in their size");
+        }
         let predicates = |seen: &[Seen], rows: &[PredicateRow]| {
             let row = |(seen, guide): (&Seen, &PredicateRow)| PredicateRow {
                 states: seen.states.into(),
@@ -221,45 +221,67 @@ fn guided(depth: u32, guide: Option<u32>, schedule: Option<&String>) -> Option<S
 }
 
 /// One thread's part.
-struct Worker {
-    workspace: CodedWorkspace,
-    /// The last successors, each in the place that its hash names.
-    recent: Vec<u128>,
-    successors: Vec<u128>,
-    /// Successors that may be new, of which the first `queued` count,
-    queue: Vec<(u128, u64)>,
-    queued: usize,
-    /// and those whose slots have been asked for.
-    waiting: Vec<(u128, u64)>,
+struct Worker<S> {
+    workspace: CodedWorkspace<S>,
+    /// The last successors, each in the place that its mixed form names.
+    recent: Vec<S>,
+    /// Successors that may be new, whose slots have been asked for,
+    queue: Vec<Successor<S>>,
+    /// and those before them.
+    waiting: Vec<Successor<S>>,
     /// New states,
-    next: Vec<Block>,
+    next: Vec<Block<S>>,
     /// and blocks to use again.
-    spare: Vec<Block>,
+    spare: Vec<Block<S>>,
     quota: i64,
     figures: Figures,
     unforeseen: bool,
     full: bool,
 }
 
-/// Some states of a level.
-type Block = Vec<u128>;
+#[derive(Debug, Clone, Copy)]
+struct Successor<S> {
+    state: S,
+    mixed: Mixed,
+    last: Last,
+}
+
+/// Some states of a level, and the step that each was found by.
+type Block<S> = Vec<(S, Last)>;
 
 /// One level to be expanded.
-struct Level<'s, const K: usize> {
-    coded: &'s Coded,
-    set: &'s InlineSet<K>,
+struct Level<'s, S, const M: usize> {
+    coded: &'s Coded<S>,
+    set: &'s CompactSet<M>,
     free: &'s AtomicI64,
-    blocks: Mutex<Vec<Block>>,
+    blocks: Mutex<Vec<Block<S>>>,
     /// Successors are counted, not stored: the limit on depth.
     closing: bool,
     watch: &'s Watch<'s>,
 }
 
-/// Counts all states that can be reached from `initial`. A state has at most `32 K - 2` bits.
-pub(crate) fn count<const K: usize>(
+/// Counts all states that can be reached from `initial`.
+pub(crate) fn count<S: Packed>(
     program: &Program,
-    coded: &Coded,
-    initial: u128,
+    coded: &Coded<S>,
+    initial: S,
+    room: Room,
+    limits: Limits,
+    watch: &Watch<'_>,
+) -> std::io::Result<Counted> {
+    let count = match compact_set::words(room.states, coded.bits()) {
+        0 => count_in::<S, 0>,
+        1 => count_in::<S, 1>,
+        _ => count_in::<S, 2>,
+    };
+    count(program, coded, initial, room, limits, watch)
+}
+
+/// Counts all states that can be reached from `initial`, in a table with `M` words beside the cell.
+fn count_in<S: Packed, const M: usize>(
+    program: &Program,
+    coded: &Coded<S>,
+    initial: S,
     room: Room,
     limits: Limits,
     watch: &Watch<'_>,
@@ -271,11 +293,11 @@ pub(crate) fn count<const K: usize>(
     }
     // Each thread may leave some of its slots unused.
     let slack = rayon::current_num_threads() * QUOTA as usize;
-    let set = InlineSet::<K>::new(room.states + slack)?;
-    set.insert(initial, hash(initial));
+    let set = CompactSet::<M>::new(room.states + slack)?;
+    set.insert(Mixed::new(initial));
     let free = AtomicI64::new((room.states + slack) as i64 - 1);
-    let mut workers: Vec<Worker> = (0..rayon::current_num_threads()).map(|_| Worker::new(program, coded)).collect();
-    let (mut frontier, mut found, mut stored, mut generated) = (vec![vec![initial]], 1, 1, 0);
+    let mut workers: Vec<Worker<S>> = (0..rayon::current_num_threads()).map(|_| Worker::new(program, coded)).collect();
+    let (mut frontier, mut found, mut stored, mut generated) = (vec![vec![(initial, Last::default())]], 1, 1, 0);
     while found > 0 {
         let depth = counted.levels.len() as u32;
         frontier.reverse();
@@ -283,7 +305,7 @@ pub(crate) fn count<const K: usize>(
         let level = Level { coded, set: &set, free: &free, blocks: Mutex::new(frontier), closing, watch };
         workers.par_iter_mut().for_each(|worker| worker.run(&level));
         let blocks: usize = workers.iter().map(|worker| worker.next.len() + worker.spare.len()).sum();
-        let bytes = set.bytes() + coded.bytes() + blocks * BLOCK * size_of::<u128>();
+        let bytes = set.bytes() + coded.bytes() + blocks * BLOCK * size_of::<(S, Last)>();
         counted.peak_bytes = counted.peak_bytes.max(bytes);
         let next: u64 = workers.iter().flat_map(|worker| &worker.next).map(|block| block.len() as u64).sum();
         // Beyond a limit, what comes is more than there is room for, or than the orbit space has seen.
@@ -316,14 +338,12 @@ pub(crate) fn count<const K: usize>(
     Ok(counted)
 }
 
-impl Worker {
-    fn new(program: &Program, coded: &Coded) -> Self {
+impl<S: Packed> Worker<S> {
+    fn new(program: &Program, coded: &Coded<S>) -> Self {
         Self {
             workspace: coded.workspace(),
-            recent: vec![NO_STATE; RECENT],
-            successors: Vec::new(),
-            queue: vec![(NO_STATE, 0); 2 * QUEUE],
-            queued: 0,
+            recent: vec![S::NONE; RECENT],
+            queue: Vec::with_capacity(2 * QUEUE),
             waiting: Vec::with_capacity(2 * QUEUE),
             next: Vec::new(),
             spare: Vec::new(),
@@ -335,38 +355,48 @@ impl Worker {
     }
 
     /// Takes blocks until there are none, the table is full, or somebody wants the search to end.
-    fn run<const K: usize>(&mut self, level: &Level<'_, K>) {
+    fn run<const M: usize>(&mut self, level: &Level<'_, S, M>) {
         while !self.full && level.watch.interruption().is_none() {
             let block = level.blocks.lock().map(|mut blocks| blocks.pop());
             let Ok(Some(mut block)) = block else { break };
-            for source in &block {
-                self.expand(level, *source);
+            for (source, last) in &block {
+                self.expand(level, *source, *last);
             }
             block.clear();
             self.spare.push(block);
         }
-        self.ask(level);
+        self.take_turns(level);
         self.look_up(level);
     }
 
     #[inline]
-    fn expand<const K: usize>(&mut self, level: &Level<'_, K>, source: u128) {
-        let Self { workspace, successors, figures, .. } = self;
+    fn expand<const M: usize>(&mut self, level: &Level<'_, S, M>, source: S, last: Last) {
+        let Self { workspace, recent, queue, figures, .. } = self;
         let Figures { explored, generated, rules, outcomes, invariants, expectations } = figures;
         let coded = level.coded;
         coded.load(source, workspace);
         *explored += 1;
         let fatal = coded.check(workspace, |at| invariants[at].states += 1, |at| expectations[at].states += 1);
-        successors.clear();
-        let (mut fired, mut known) = (0, true);
+        let (mut all_fired, mut known) = (0, true);
         if !fatal {
-            known = coded.successors(workspace, successors, |rule| {
-                fired += 1;
-                rules[rule.index()] += 1;
-            });
+            let fired = |rule: usize, actors: u32| {
+                all_fired += u64::from(actors);
+                rules[rule] += u64::from(actors);
+            };
+            let next = |state: S, last: Last| {
+                let mixed = Mixed::new(state);
+                let known = &mut recent[(mixed.lead >> (u64::BITS - RECENT.ilog2())) as usize];
+                // Which it is cannot be predicted, so there is no branch.
+                let is_known = *known == state;
+                *known = state;
+                level.set.prefetch(if is_known { Mixed::default() } else { mixed });
+                queue.push(Successor { state, mixed, last });
+                queue.truncate(queue.len() - usize::from(is_known));
+            };
+            known = coded.successors(workspace, last, fired, next);
         }
-        *generated += fired;
-        if fired == 0 {
+        *generated += all_fired;
+        if all_fired == 0 {
             match coded.outcome(workspace) {
                 Some(outcome) => outcomes[outcome].states += 1,
                 None => known = false,
@@ -374,51 +404,36 @@ impl Worker {
         }
         if level.closing {
             // The orbit space was closed at the same depth: it cannot know what comes next.
+            queue.clear();
             return;
         }
         self.unforeseen |= !known;
-        for at in (0..self.successors.len()).step_by(QUEUE) {
-            let end = self.successors.len().min(at + QUEUE);
-            for state in &self.successors[at..end] {
-                let hash = hash(*state);
-                let known = &mut self.recent[hash as usize % RECENT];
-                // Which it is cannot be predicted, so there is no branch.
-                let is_known = *known == *state;
-                *known = *state;
-                self.queue[self.queued] = (*state, hash);
-                self.queued += usize::from(!is_known);
-            }
-            if self.queued >= QUEUE {
-                self.ask(level);
-            }
+        if self.queue.len() >= QUEUE {
+            self.take_turns(level);
         }
     }
 
-    /// Asks for the slots of the queue, and looks up those asked for before.
+    /// Looks up the successors that have waited, and lets the queue wait.
     #[inline]
-    fn ask<const K: usize>(&mut self, level: &Level<'_, K>) {
-        for (_, hash) in &self.queue[..self.queued] {
-            level.set.prefetch(*hash);
-        }
+    fn take_turns<const M: usize>(&mut self, level: &Level<'_, S, M>) {
         self.look_up(level);
-        self.waiting.extend_from_slice(&self.queue[..self.queued]);
-        self.queued = 0;
+        std::mem::swap(&mut self.queue, &mut self.waiting);
     }
 
     #[inline]
-    fn look_up<const K: usize>(&mut self, level: &Level<'_, K>) {
-        for (state, hash) in &self.waiting {
+    fn look_up<const M: usize>(&mut self, level: &Level<'_, S, M>) {
+        for Successor { state, mixed, last } in &self.waiting {
             if self.quota == 0 && !level.has_room(&mut self.quota) {
                 self.full = true;
                 break;
             }
-            if level.set.insert(*state, *hash) {
+            if level.set.insert(*mixed) {
                 self.quota -= 1;
                 match self.next.last_mut() {
-                    Some(block) if block.len() < BLOCK => block.push(*state),
+                    Some(block) if block.len() < BLOCK => block.push((*state, *last)),
                     _ => {
                         let mut block = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-                        block.push(*state);
+                        block.push((*state, *last));
                         self.next.push(block);
                     }
                 }
@@ -428,7 +443,7 @@ impl Worker {
     }
 }
 
-impl<const K: usize> Level<'_, K> {
+impl<S, const M: usize> Level<'_, S, M> {
     /// Takes free slots for a thread.
     fn has_room(&self, quota: &mut i64) -> bool {
         let taken = QUOTA.min(self.free.fetch_sub(QUOTA, Relaxed));

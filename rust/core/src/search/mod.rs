@@ -22,7 +22,7 @@ use crate::measure::{self, Measures, Subject};
 use crate::memory;
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
-use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Packed, Space, SpaceKind};
 use crate::state::LabelledState;
 use crate::store::Store;
 use crate::trace::Tracer;
@@ -193,19 +193,24 @@ impl Explore<'_> {
         }
         let book = Codebook::new(&orbit, found.store.states());
         drop(found);
-        let coded = Coded::new(program, initial, &book)?;
-        let start = coded.encode(initial, &book)?;
-        let room = Room::new(&coded, &guide, options.limits);
-        monitor.plan(counting::plan(&coded, &guide, room));
-        let count = match counting::words(&coded) {
-            1 => counting::count::<1>,
-            2 => counting::count::<2>,
-            3 => counting::count::<3>,
-            _ => counting::count::<4>,
-        };
-        Some(match count(program, &coded, start, room, options.limits, &watch) {
+        self.count_coded::<u64>(&book, &guide, &watch).or_else(|| self.count_coded::<u128>(&book, &guide, &watch))
+    }
+
+    /// The same with states of a given size; none if they are too long for it.
+    fn count_coded<S: Packed>(
+        &self,
+        book: &Codebook,
+        guide: &Exploration,
+        watch: &Watch<'_>,
+    ) -> Option<Result<Exploration, Error>> {
+        let Self { program, initial, options, monitor } = *self;
+        let coded = Coded::<S>::new(program, initial, book)?;
+        let start = coded.encode(initial, book)?;
+        let room = Room::new(&coded, guide, options.limits);
+        monitor.plan(counting::plan(&coded, guide, room));
+        Some(match counting::count(program, &coded, start, room, options.limits, watch) {
             Ok(counted) => {
-                let mut exploration = counted.exploration(&guide);
+                let mut exploration = counted.exploration(guide);
                 exploration.state_bits = u64::from(coded.bits());
                 exploration.threads = options.threads;
                 exploration.elapsed = watch.elapsed();

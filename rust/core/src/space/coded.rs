@@ -1,12 +1,22 @@
 //! The concrete space in codes: every rule looked up, none evaluated.
 //!
-//! A state is one number: the code of the global word, of each package's word and of each CPU's word ([`Codebook`]),
-//! side by side in at most [`MOST_BITS`] bits. What a CPU can do depends on two codes, the global one and its own, apart
+//! A state is one number ([`Packed`]): the code of the global word, of each package's word and of each CPU's word
+//! ([`Codebook`]), side by side. What a CPU can do depends on two codes, the global one and its own, apart
 //! from quantified conditions; so the moves of every such pair are worked out beforehand, each with the bits in which the
 //! successor differs. A step of the search is then a look-up and an exclusive or.
 //!
+//! CPUs of one package with the same code can do the same: one comparison of all codes at once finds them, and each rule is
+//! asked about once for all of them.
+//!
 //! Quantified conditions ask whether some or no other CPU matches a cube. Each code knows the cubes that it matches, as a
-//! bit set; the sets of all CPUs, added up to "once" and "more than once", answer all such questions of a rule at once.
+//! bit set; the sets of all CPUs, added up to "once", "twice" and "three times", answer all such questions of a rule at
+//! once.
+//!
+//! Not every transition need be taken. Let a state be found by a step of one actor, the last one, and let another actor,
+//! before it in a fixed order, have a step that commutes with the last. What that step leads to is also reached the
+//! other way round, and by the later actor. So it is counted, and sleeps. Of all transitions into a state from
+//! the level before, one with the latest actor never sleeps: each level of the search keeps all its states. Only
+//! the last step of one path is known, so some transitions are taken needlessly, which is a matter of time alone.
 //!
 //! The rules of a Program are translated here and in [`super::planes`] and [`super::orbit`] independently: each of the
 //! three is the check of the others.
@@ -16,11 +26,10 @@
 use std::ops::Range;
 
 use super::codebook::{Codebook, Codes};
+use super::commuting::{Commuting, Relation};
+use super::packed::Packed;
 use crate::program::{Bulk, Cube, Effect, Guard, Program, Quantified, Quantifier, Rule, RuleId, Scope};
 use crate::state::LabelledState;
-
-/// What the table of the counting search can hold beside its two marks.
-pub(crate) const MOST_BITS: u32 = 126;
 
 /// Pairs of codes for which moves are kept: beyond, the tables would be larger than a cache by far.
 const MOST_PAIRS: usize = 1 << 25;
@@ -33,8 +42,8 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// The concrete space of a Program and a topology, in codes.
 #[derive(Debug)]
-pub(crate) struct Coded {
-    shape: Shape,
+pub(crate) struct Coded<S> {
+    shape: Shape<S>,
     /// For each CPU code, the cubes that it matches; for each package code likewise.
     cpu_cubes: Vec<Cubes>,
     package_cubes: Vec<Cubes>,
@@ -54,41 +63,64 @@ pub(crate) struct Coded {
     checks: Rows<Check>,
     /// Outcomes in the order of their priority, by global code.
     outcomes: Rows<Check>,
+    /// Which rules commute.
+    relation: Relation,
     invariants: usize,
     expectations: usize,
 }
 
 /// Where the codes lie in a state.
 #[derive(Debug)]
-struct Shape {
+struct Shape<S> {
     global_bits: u32,
     package_bits: u32,
+    /// At least 1.
     cpu_bits: u32,
-    /// The CPUs of each package.
-    members: Vec<Range<usize>>,
+    packages: Vec<Members<S>>,
     package_codes: usize,
     cpu_codes: usize,
+}
+
+/// Where the codes of a package's CPUs lie.
+#[derive(Debug)]
+struct Members<S> {
+    cpus: Range<usize>,
+    /// All their bits,
+    all: S,
+    /// the lowest bit of each,
+    bottoms: S,
+    /// the highest, which stands for the CPU,
+    tops: S,
+    /// and all but the highest.
+    tails: S,
 }
 
 /// Lists, one after the other.
 #[derive(Debug)]
 struct Rows<T> {
-    ends: Vec<u32>,
+    /// Where each begins and ends.
+    ranges: Vec<(u32, u32)>,
     items: Vec<T>,
 }
 
 /// A transition of one actor: the rule, and the bits that change in the global code and in the actor's own.
 #[derive(Debug, Clone, Copy)]
 struct Move {
-    rule: RuleId,
+    /// What other CPUs must match.
+    wanted: Wanted,
     global: u32,
     own: u32,
-    /// Whether conditions on other CPUs are to be met,
-    conditional: bool,
-    /// conditions on packages,
+    rule: u16,
+    /// Whether there are conditions on packages,
     packaged: bool,
     /// and whether other codes change as well, or one is unknown.
     spreading: bool,
+}
+
+impl Move {
+    fn rule(&self) -> usize {
+        usize::from(self.rule)
+    }
 }
 
 /// The rest of a rule.
@@ -138,22 +170,50 @@ struct Check {
     needs: u32,
 }
 
-/// Who acts.
+/// Who acts: nobody in particular, a package, or a CPU, which may be any of its kind.
 #[derive(Debug, Clone, Copy, Default)]
 struct Actor {
     package: Option<usize>,
-    cpu: Option<usize>,
+    cpu: Option<Top>,
     /// The cubes that the acting CPU matches.
     cubes: Cubes,
 }
 
+/// A CPU, by the highest bit of its code.
+type Top = u32;
+
+/// The step that a state was found by: who acted, by which rule, and what the code of the acting CPU was before.
+///
+/// Actors are in order: nobody in particular, packages, CPUs. So are the steps of one actor: by their rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Last {
+    actor: u16,
+    rule: u16,
+    before: u32,
+}
+
+impl Last {
+    /// The actor that stands for nobody in particular,
+    const NOBODY: u16 = 0;
+    /// the first package,
+    const PACKAGES: u16 = 1;
+    /// and the CPU whose code ends with bit 0.
+    const CPUS: u16 = 1 << 8;
+
+    fn cpu(self) -> Option<Top> {
+        self.actor.checked_sub(Self::CPUS).map(Top::from)
+    }
+}
+
 /// One state taken apart.
 #[derive(Debug)]
-pub(crate) struct Workspace {
-    state: u128,
+pub(crate) struct Workspace<S> {
+    state: S,
     global: usize,
     packages: Vec<PackageView>,
-    cpus: Vec<usize>,
+    /// As many as there are CPUs, of which the first `kind_count` count.
+    kinds: Vec<Kind<S>>,
+    kind_count: usize,
     all: Matches,
 }
 
@@ -163,51 +223,88 @@ struct PackageView {
     matches: Matches,
 }
 
-/// Cubes that some CPU matches, and those that several match.
+/// CPUs of one package with the same code.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kind<S> {
+    package: u32,
+    code: u32,
+    cubes: Cubes,
+    /// The highest bits of their codes.
+    tops: S,
+}
+
+impl<S> Workspace<S> {
+    #[inline]
+    fn kinds(&self) -> &[Kind<S>] {
+        &self.kinds[..self.kind_count]
+    }
+}
+
+/// Cubes that some CPU matches, those that two match, and those that three or more match.
 #[derive(Debug, Clone, Copy, Default)]
 struct Matches {
     once: Cubes,
-    more: Cubes,
+    twice: Cubes,
+    thrice: Cubes,
 }
 
 impl<T> Rows<T> {
     fn new() -> Self {
-        Self { ends: vec![0], items: Vec::new() }
+        Self { ranges: Vec::new(), items: Vec::new() }
     }
 
     /// Ends a row.
     fn end(&mut self) {
-        self.ends.push(self.items.len() as u32);
+        let start = self.ranges.last().map_or(0, |(_, end)| *end);
+        self.ranges.push((start, self.items.len() as u32));
     }
 
     #[inline]
     fn row(&self, at: usize) -> &[T] {
-        &self.items[self.ends[at] as usize..self.ends[at + 1] as usize]
+        let (start, end) = self.ranges[at];
+        if start == end { &[] } else { &self.items[start as usize..end as usize] }
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(self.ends.as_slice()) + size_of_val(self.items.as_slice())
+        size_of_val(self.ranges.as_slice()) + size_of_val(self.items.as_slice())
     }
 }
 
 impl Matches {
+    /// Adds CPUs that match the same cubes.
     #[inline]
-    fn add(&mut self, other: Self) {
-        self.more |= other.more | (self.once & other.once);
+    fn add<S: Packed>(&mut self, cubes: Cubes, cpus: S) {
+        let but_one = cpus.but_lowest();
+        let two = if but_one.is_zero() { 0 } else { cubes };
+        let three = if but_one.but_lowest().is_zero() { 0 } else { cubes };
+        self.thrice |= self.twice & cubes | self.once & two | three;
+        self.twice |= self.once & cubes | two;
+        self.once |= cubes;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.thrice |= other.thrice | self.twice & other.once | self.once & other.twice;
+        self.twice |= other.twice | self.once & other.once;
         self.once |= other.once;
+    }
+
+    /// Without a CPU that matches these cubes; what is left is not counted beyond two.
+    #[inline]
+    fn without(&self, cubes: Cubes) -> Self {
+        Self { once: self.others(cubes), twice: self.thrice | self.twice & !cubes, thrice: 0 }
     }
 
     /// The cubes that some CPU other than one of these cubes matches.
     #[inline]
     fn others(&self, own: Cubes) -> Cubes {
-        self.more | (self.once & !own)
+        self.twice | (self.once & !own)
     }
 }
 
 impl Wanted {
     #[inline]
     fn by(&self, matched: Cubes) -> bool {
-        matched & self.none == 0 && matched & self.some == self.some
+        matched & self.none | !matched & self.some == 0
     }
 
     fn add(&mut self, quantifier: Quantifier, cube: u32) {
@@ -292,24 +389,12 @@ fn change<W: Copy + Ord>(codes: &Codes<W>, from: usize, to: W) -> u32 {
     codes.code(to).map_or(UNKNOWN, |to| to ^ from as u32)
 }
 
-impl Coded {
+impl<S: Packed> Coded<S> {
     /// None if states or tables would be too large.
     pub(crate) fn new(program: &Program, initial: &LabelledState, book: &Codebook) -> Option<Self> {
-        let mut first = 0;
-        let members = initial.packages.iter().map(|package| {
-            first += package.cpus.len();
-            first - package.cpus.len()..first
-        });
-        let shape = Shape {
-            global_bits: book.global.bits(),
-            package_bits: book.package.bits(),
-            cpu_bits: book.cpu.bits(),
-            members: members.collect(),
-            package_codes: book.package.len(),
-            cpu_codes: book.cpu.len(),
-        };
+        let shape = Shape::new(initial, book)?;
         let pairs = book.global.len().checked_mul(book.cpu.len().max(book.package.len()))?;
-        if shape.bits() > MOST_BITS || pairs > MOST_PAIRS {
+        if pairs > MOST_PAIRS || program.rules.len() > usize::from(u16::MAX) {
             return None;
         }
         let mut numbering = Numbering::default();
@@ -326,6 +411,7 @@ impl Coded {
             needs: Vec::new(),
             checks: Rows::new(),
             outcomes: Rows::new(),
+            relation: Relation::new(program),
             invariants: program.invariants.len(),
             expectations: program.expectations.len(),
         };
@@ -363,8 +449,8 @@ impl Coded {
                 let global = if rule.trap.is_some() { UNKNOWN } else { *global };
                 let detail = &self.details[id.index()];
                 let spreading = detail.is_spreading() || global == UNKNOWN || own == UNKNOWN;
-                let conditional = !detail.needs.cpus.is_empty();
-                Move { rule: *id, global, own, conditional, packaged: detail.is_packaged(), spreading }
+                let (rule, packaged) = (id.0 as u16, detail.is_packaged());
+                Move { wanted: detail.needs.cpus, global, own, rule, packaged, spreading }
             };
             self.global_moves.items.extend(of_scope(Scope::Global).map(|it| step(it, 0)));
             self.global_moves.end();
@@ -416,57 +502,60 @@ impl Coded {
 
     /// Bytes of the tables.
     pub(crate) fn bytes(&self) -> usize {
-        self.global_moves.bytes() + self.package_moves.bytes() + self.cpu_moves.bytes() + self.checks.bytes()
+        let moves = self.global_moves.bytes() + self.package_moves.bytes() + self.cpu_moves.bytes();
+        moves + self.checks.bytes() + self.relation.bytes()
     }
 
     /// The code of a labelled state, if it has one.
-    pub(crate) fn encode(&self, state: &LabelledState, book: &Codebook) -> Option<u128> {
-        let mut packed = u128::from(book.global.code(state.global)?);
-        for (at, (package, members)) in state.packages.iter().zip(&self.shape.members).enumerate() {
-            packed |= u128::from(book.package.code(package.word)?) << self.shape.package_shift(at);
-            for (word, at) in package.cpus.iter().zip(members.clone()) {
-                packed |= u128::from(book.cpu.code(*word)?) << self.shape.cpu_shift(at);
+    pub(crate) fn encode(&self, state: &LabelledState, book: &Codebook) -> Option<S> {
+        let shape = &self.shape;
+        let mut packed = S::from(book.global.code(state.global)?);
+        for (at, (package, members)) in state.packages.iter().zip(&shape.packages).enumerate() {
+            packed ^= S::from(book.package.code(package.word)?) << shape.package_shift(at);
+            for (word, cpu) in package.cpus.iter().zip(members.cpus.clone()) {
+                packed ^= S::from(book.cpu.code(*word)?) << shape.cpu_shift(cpu);
             }
         }
         Some(packed)
     }
 
-    pub(crate) fn workspace(&self) -> Workspace {
-        let cpus = self.shape.members.last().map_or(0, |last| last.end);
+    pub(crate) fn workspace(&self) -> Workspace<S> {
         Workspace {
-            state: 0,
+            state: S::default(),
             global: 0,
-            packages: vec![PackageView::default(); self.shape.members.len()],
-            cpus: vec![0; cpus],
+            packages: vec![PackageView::default(); self.shape.packages.len()],
+            kinds: vec![Kind::default(); self.shape.packages.last().map_or(0, |last| last.cpus.end)],
+            kind_count: 0,
             all: Matches::default(),
         }
     }
 
     /// Takes a state apart.
     #[inline]
-    pub(crate) fn load(&self, state: u128, workspace: &mut Workspace) {
+    pub(crate) fn load(&self, state: S, workspace: &mut Workspace<S>) {
         let shape = &self.shape;
-        let Workspace { packages, cpus, all, .. } = workspace;
-        let mut rest = state;
-        let mut take = |bits: u32| {
-            let code = rest as usize & ((1 << bits) - 1);
-            rest >>= bits;
-            code
-        };
-        workspace.global = take(shape.global_bits);
-        for package in &mut *packages {
-            package.code = take(shape.package_bits);
-        }
-        *all = Matches::default();
-        for (package, members) in packages.iter_mut().zip(&shape.members) {
-            package.matches = Matches::default();
-            for cpu in &mut cpus[members.clone()] {
-                *cpu = take(shape.cpu_bits);
-                package.matches.add(Matches { once: self.cpu_cubes[*cpu], more: 0 });
+        let Workspace { packages, kinds, .. } = workspace;
+        let mut kind_count = 0;
+        let mut all = Matches::default();
+        for (package, (view, members)) in packages.iter_mut().zip(&shape.packages).enumerate() {
+            let mut matches = Matches::default();
+            let mut rest = members.tops;
+            while !rest.is_zero() {
+                let code = shape.code_at(state, rest.lowest());
+                let tops = members.equal(state, code);
+                rest = rest & !tops;
+                let cubes = self.cpu_cubes[code];
+                matches.add(cubes, tops);
+                kinds[kind_count] = Kind { package: package as u32, code: code as u32, cubes, tops };
+                kind_count += 1;
             }
-            all.add(package.matches);
+            *view = PackageView { code: low(state >> shape.package_shift(package), shape.package_bits), matches };
+            all.merge(matches);
         }
         workspace.state = state;
+        workspace.global = low(state, shape.global_bits);
+        workspace.kind_count = kind_count;
+        workspace.all = all;
     }
 
     /// Calls `violated` and `met` with the invariants and expectations of the loaded state; true if it ends the run there
@@ -474,7 +563,7 @@ impl Coded {
     #[inline]
     pub(crate) fn check(
         &self,
-        workspace: &Workspace,
+        workspace: &Workspace<S>,
         mut violated: impl FnMut(usize),
         mut met: impl FnMut(usize),
     ) -> bool {
@@ -493,90 +582,102 @@ impl Coded {
     }
 
     /// The first outcome that holds.
-    pub(crate) fn outcome(&self, workspace: &Workspace) -> Option<usize> {
+    pub(crate) fn outcome(&self, workspace: &Workspace<S>) -> Option<usize> {
         let mut checks = self.outcomes.row(workspace.global).iter();
         checks.find(|check| self.is_met(**check, workspace)).map(|check| check.predicate as usize)
     }
 
     #[inline]
-    fn is_met(&self, check: Check, workspace: &Workspace) -> bool {
+    fn is_met(&self, check: Check, workspace: &Workspace<S>) -> bool {
         let needs = &self.needs[check.needs as usize];
         needs.cpus.by(workspace.all.once)
             && (!needs.are_packaged() || self.are_met_by_packages(needs, workspace, Actor::default()))
     }
 
-    /// Appends the successors of the loaded state and calls `fired` with the rule of each; false if one is unknown.
+    /// Calls `fired` with each rule that can fire in the loaded state and for how many actors, and `next` with the
+    /// successors that do not sleep after `last`; false if one is unknown.
     #[inline]
     pub(crate) fn successors(
         &self,
-        workspace: &Workspace,
-        successors: &mut Vec<u128>,
-        mut fired: impl FnMut(RuleId),
+        workspace: &Workspace<S>,
+        last: Last,
+        mut fired: impl FnMut(usize, u32),
+        mut next: impl FnMut(S, Last),
     ) -> bool {
         let shape = &self.shape;
         let mut known = true;
-        let mut take = |step: &Move, shift: u32, others: Cubes, actor: Actor| {
-            if step.conditional && !self.wanted[step.rule.index()].by(others)
-                || step.packaged && !self.are_packages_met(step, workspace, actor)
-            {
+        let night = Night::new(self, workspace, last);
+        let mut take = |step: &Move, package: Option<usize>, number: u16, shift: u32| {
+            let actor = Actor { package, ..Actor::default() };
+            if !step.wanted.by(workspace.all.once) || step.packaged && !self.are_packages_met(step, workspace, actor) {
                 return;
             }
-            fired(step.rule);
-            if step.spreading {
-                match self.spread(step, shift, workspace, actor) {
-                    Some(next) => successors.push(next),
+            fired(step.rule(), 1);
+            if !night.is_asleep(step, number) {
+                let this = Last { actor: number, rule: step.rule, before: 0 };
+                match self.successor(step, shift, actor, workspace) {
+                    Some(state) => next(state, this),
                     None => known = false,
                 }
-            } else {
-                let own = u128::from(step.own) << shift;
-                successors.push(workspace.state ^ u128::from(step.global) ^ own);
             }
         };
-        let all = workspace.all;
         for step in self.global_moves.row(workspace.global) {
-            take(step, 0, all.once, Actor::default());
+            take(step, None, Last::NOBODY, 0);
         }
         let base = workspace.global * shape.package_codes;
         for (at, package) in workspace.packages.iter().enumerate() {
             for step in self.package_moves.row(base + package.code) {
-                let actor = Actor { package: Some(at), cpu: None, cubes: 0 };
-                take(step, shape.package_shift(at), all.once, actor);
+                take(step, Some(at), Last::PACKAGES + at as u16, shape.package_shift(at));
             }
         }
         let base = workspace.global * shape.cpu_codes;
-        let mut shift = shape.cpu_shift(0);
-        for (package, members) in shape.members.iter().enumerate() {
-            for cpu in members.clone() {
-                let code = workspace.cpus[cpu];
-                let moves = self.cpu_moves.row(base + code);
-                if !moves.is_empty() {
-                    let cubes = self.cpu_cubes[code];
-                    let actor = Actor { package: Some(package), cpu: Some(cpu), cubes };
-                    let others = all.others(cubes);
-                    for step in moves {
-                        take(step, shift, others, actor);
+        for kind in workspace.kinds() {
+            let others = workspace.all.others(kind.cubes);
+            let actor = Actor { package: Some(kind.package as usize), cpu: None, cubes: kind.cubes };
+            for step in self.cpu_moves.row(base + kind.code as usize) {
+                if !step.wanted.by(others) || step.packaged && !self.are_packages_met(step, workspace, actor) {
+                    continue;
+                }
+                fired(step.rule(), kind.tops.count());
+                let mut awake = kind.tops & !night.asleep(self, step, kind);
+                while !awake.is_zero() {
+                    let top = awake.lowest();
+                    awake = awake.but_lowest();
+                    let shift = top + 1 - shape.cpu_bits;
+                    let this = Last { actor: Last::CPUS + top as u16, rule: step.rule, before: kind.code };
+                    match self.successor(step, shift, Actor { cpu: Some(top), ..actor }, workspace) {
+                        Some(state) => next(state, this),
+                        None => known = false,
                     }
                 }
-                shift += shape.cpu_bits;
             }
         }
         known
     }
 
+    #[inline]
+    fn successor(&self, step: &Move, shift: u32, actor: Actor, workspace: &Workspace<S>) -> Option<S> {
+        if step.spreading {
+            self.spread(step, shift, actor, workspace)
+        } else {
+            Some(workspace.state ^ S::from(step.global) ^ S::from(step.own) << shift)
+        }
+    }
+
     /// Whether the conditions hold in which packages count.
-    fn are_packages_met(&self, step: &Move, workspace: &Workspace, actor: Actor) -> bool {
-        let Detail { package, needs, .. } = &self.details[step.rule.index()];
+    fn are_packages_met(&self, step: &Move, workspace: &Workspace<S>, actor: Actor) -> bool {
+        let Detail { package, needs, .. } = &self.details[step.rule()];
         (actor.package.zip(*package)).is_none_or(|(at, cube)| self.package_matches(workspace, at, cube))
             && self.are_met_by_packages(needs, workspace, actor)
     }
 
     /// A successor with all that changes; none if it is unknown.
-    fn spread(&self, step: &Move, shift: u32, workspace: &Workspace, actor: Actor) -> Option<u128> {
+    fn spread(&self, step: &Move, shift: u32, actor: Actor, workspace: &Workspace<S>) -> Option<S> {
         let shape = &self.shape;
-        let Detail { own_package, other_packages, other_cpus, .. } = &self.details[step.rule.index()];
+        let Detail { own_package, other_packages, other_cpus, .. } = &self.details[step.rule()];
         let mut next = workspace.state;
         let mut change = |bits: u32, shift: u32| {
-            next ^= u128::from(bits) << shift;
+            next ^= S::from(bits) << shift;
             (bits != UNKNOWN).then_some(())
         };
         change(step.global, 0)?;
@@ -590,11 +691,15 @@ impl Coded {
             }
         }
         if !other_cpus.is_empty() {
-            for (at, (package, members)) in workspace.packages.iter().zip(&shape.members).enumerate() {
-                let acting = Some(at) == actor.package;
-                let changes = &other_cpus[usize::from(acting) * shape.package_codes + package.code];
-                for cpu in members.clone().filter(|cpu| Some(*cpu) != actor.cpu) {
-                    change(changes[workspace.cpus[cpu]], shape.cpu_shift(cpu))?;
+            let own = actor.cpu.map_or(S::default(), |top| S::from(1) << top);
+            for kind in workspace.kinds() {
+                let acting = Some(kind.package as usize) == actor.package;
+                let package = workspace.packages[kind.package as usize].code;
+                let bits = other_cpus[usize::from(acting) * shape.package_codes + package][kind.code as usize];
+                let mut others = kind.tops & !own;
+                while !others.is_zero() {
+                    change(bits, others.lowest() + 1 - shape.cpu_bits)?;
+                    others = others.but_lowest();
                 }
             }
         }
@@ -602,18 +707,18 @@ impl Coded {
     }
 
     #[inline]
-    fn package_matches(&self, workspace: &Workspace, at: usize, cube: u32) -> bool {
+    fn package_matches(&self, workspace: &Workspace<S>, at: usize, cube: u32) -> bool {
         self.package_cubes[workspace.packages[at].code] >> cube & 1 == 1
     }
 
     /// Whether the quantified conditions hold in which packages count; the actor does not.
-    fn are_met_by_packages(&self, needs: &Needs, workspace: &Workspace, actor: Actor) -> bool {
+    fn are_met_by_packages(&self, needs: &Needs, workspace: &Workspace<S>, actor: Actor) -> bool {
         let own = |at: usize| workspace.packages[at].matches.others(actor.cubes);
         (needs.package_cpus.is_empty() || actor.package.is_some_and(|at| needs.package_cpus.by(own(at))))
             && needs.rest.iter().all(|condition| self.holds(condition, workspace, actor))
     }
 
-    fn holds(&self, condition: &Condition, workspace: &Workspace, actor: Actor) -> bool {
+    fn holds(&self, condition: &Condition, workspace: &Workspace<S>, actor: Actor) -> bool {
         let packages = || workspace.packages.iter().enumerate();
         match condition {
             Condition::Cpus { quantifier, cpu, package } => {
@@ -635,10 +740,45 @@ impl Coded {
     }
 }
 
-impl Shape {
+/// The lowest bits.
+#[inline]
+fn low<S: Packed>(bits: S, count: u32) -> usize {
+    bits.low() as usize & ((1 << count) - 1)
+}
+
+impl<S: Packed> Shape<S> {
+    /// None if a state has too many bits.
+    fn new(initial: &LabelledState, book: &Codebook) -> Option<Self> {
+        let mut shape = Self {
+            global_bits: book.global.bits(),
+            package_bits: book.package.bits(),
+            cpu_bits: book.cpu.bits().max(1),
+            packages: Vec::new(),
+            package_codes: book.package.len(),
+            cpu_codes: book.cpu.len(),
+        };
+        let (mut first, nil) = (0, S::default());
+        for package in &initial.packages {
+            let cpus = first..first + package.cpus.len();
+            first = cpus.end;
+            shape.packages.push(Members { cpus, all: nil, bottoms: nil, tops: nil, tails: nil });
+        }
+        if shape.bits() > S::MOST_BITS {
+            return None;
+        }
+        for at in 0..shape.packages.len() {
+            let cpus = shape.packages[at].cpus.clone();
+            let sum =
+                |bits: u32| cpus.clone().fold(S::default(), |all, cpu| all | S::from(bits) << shape.cpu_shift(cpu));
+            let (all, bottoms, tops) = (sum((1 << shape.cpu_bits) - 1), sum(1), sum(1 << (shape.cpu_bits - 1)));
+            shape.packages[at] = Members { cpus, all, bottoms, tops, tails: all ^ tops };
+        }
+        Some(shape)
+    }
+
     fn bits(&self) -> u32 {
-        let cpus = self.members.last().map_or(0, |last| last.end) as u32;
-        self.global_bits + self.members.len() as u32 * self.package_bits + cpus * self.cpu_bits
+        let cpus = self.packages.last().map_or(0, |last| last.cpus.end);
+        self.cpu_shift(cpus)
     }
 
     #[inline]
@@ -648,7 +788,101 @@ impl Shape {
 
     #[inline]
     fn cpu_shift(&self, at: usize) -> u32 {
-        self.global_bits + self.members.len() as u32 * self.package_bits + at as u32 * self.cpu_bits
+        self.package_shift(self.packages.len()) + at as u32 * self.cpu_bits
+    }
+
+    /// The code of a CPU.
+    #[inline]
+    fn code_at(&self, state: S, top: Top) -> usize {
+        low(state >> (top + 1 - self.cpu_bits), self.cpu_bits)
+    }
+}
+
+impl<S: Packed> Members<S> {
+    /// The CPUs with this code.
+    #[inline]
+    fn equal(&self, state: S, code: usize) -> S {
+        let differing = (state ^ self.bottoms.times(S::from(code as u32))) & self.all;
+        // Below the highest bit of each field, a sum carries into it unless there is nothing to add to: into no other.
+        let carried = (differing & self.tails).plus(self.tails);
+        self.tops & !(carried | differing)
+    }
+}
+
+/// Which steps sleep in a state.
+struct Night<'c, S> {
+    last: Last,
+    row: &'c [Commuting],
+    /// Cubes that CPUs other than the last one match,
+    rest: Matches,
+    /// those that the last one matched before its step,
+    before: Cubes,
+    /// and those that its step wanted.
+    wanted: Wanted,
+    /// The last one, and the CPUs before it.
+    own: S,
+    earlier: S,
+}
+
+impl<'c, S: Packed> Night<'c, S> {
+    #[inline]
+    fn new(coded: &'c Coded<S>, workspace: &Workspace<S>, last: Last) -> Self {
+        let rule = usize::from(last.rule);
+        let mut night = Self {
+            last,
+            row: coded.relation.with(rule),
+            rest: workspace.all,
+            before: 0,
+            wanted: coded.wanted[rule],
+            own: S::default(),
+            earlier: S::default(),
+        };
+        if let Some(top) = last.cpu() {
+            night.rest = workspace.all.without(coded.cpu_cubes[coded.shape.code_at(workspace.state, top)]);
+            night.before = coded.cpu_cubes[last.before as usize];
+            night.own = S::from(1) << top;
+            // All bits below.
+            night.earlier = night.own.plus(!S::default());
+        }
+        night
+    }
+
+    /// Whether a step of another actor than the last and the last step commute; `own` and `after` are the cubes that the
+    /// actor matches now and after the step.
+    #[inline]
+    fn commutes(&self, step: &Move, own: Cubes, after: impl FnOnce() -> Cubes) -> bool {
+        let commuting = self.row[step.rule()];
+        commuting.others
+            || commuting.conditions && !step.spreading && {
+                let rest = self.rest.others(own);
+                step.wanted.by(rest | self.before) && self.wanted.by(rest | after())
+            }
+    }
+
+    /// Whether a step of the last actor itself sleeps.
+    #[inline]
+    fn is_before(&self, step: &Move) -> bool {
+        self.row[step.rule()].same && step.rule < self.last.rule
+    }
+
+    /// Whether a step of an actor that is no CPU sleeps.
+    #[inline]
+    fn is_asleep(&self, step: &Move, actor: u16) -> bool {
+        actor < self.last.actor && self.commutes(step, 0, || 0) || actor == self.last.actor && self.is_before(step)
+    }
+
+    /// The CPUs of a kind for which a step sleeps.
+    #[inline]
+    fn asleep(&self, coded: &Coded<S>, step: &Move, kind: &Kind<S>) -> S {
+        let after = || coded.cpu_cubes[(kind.code ^ step.own) as usize];
+        let mut asleep = S::default();
+        if !(kind.tops & self.earlier).is_zero() && self.commutes(step, kind.cubes, after) {
+            asleep = self.earlier;
+        }
+        if !(kind.tops & self.own).is_zero() && self.is_before(step) {
+            asleep = asleep | self.own;
+        }
+        asleep
     }
 }
 

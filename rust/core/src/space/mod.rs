@@ -10,20 +10,23 @@
 mod binomial;
 mod codebook;
 mod coded;
+mod commuting;
 mod concrete;
 mod interner;
 mod layout;
 mod orbit;
 mod package;
+mod packed;
 mod planes;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use codebook::Codebook;
-pub(crate) use coded::{Coded, Workspace as CodedWorkspace};
+pub(crate) use coded::{Coded, Last, Workspace as CodedWorkspace};
 pub(crate) use concrete::Concrete;
 pub(crate) use layout::Layout;
 pub(crate) use orbit::Orbit;
+pub(crate) use packed::Packed;
 
 use crate::count::Weight;
 use crate::program::{Guard, RuleId};

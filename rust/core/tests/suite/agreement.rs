@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tdxexplore_core::program::Program;
-use tdxexplore_core::{Exploration, LabelledState, Monitor, Options, SpaceKind, UBig, explore};
+use tdxexplore_core::{
+    Exploration, LabelledState, Measuring, Monitor, Options, PredicateRow, SpaceKind, UBig, explore,
+};
 
 use crate::random::{Shape, question};
 use crate::witness::Witness;
@@ -33,6 +35,27 @@ fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(),
     prop_assert!((diverging(&answers[0]) - diverging(&answers[1])).abs() < 1e-12);
     prop_assert_eq!(UBig::from(answers[1].explored), answers[1].states.clone());
     prop_assert_eq!(UBig::from(answers[1].generated), answers[1].transitions.clone());
+    for threads in [1, 2] {
+        let options = Options { space: SpaceKind::Concrete, measuring: Measuring::Off, threads, ..Options::default() };
+        compare_counted(&answers[1], &explore(program, initial, &options, &Monitor::default()).unwrap())?;
+    }
+    Ok(())
+}
+
+/// The search that only counts takes few of the transitions, and every figure is as if it took them all.
+fn compare_counted(linked: &Exploration, counted: &Exploration) -> Result<(), TestCaseError> {
+    prop_assert_eq!(counted.incomplete, None);
+    prop_assert_eq!((&counted.states, &counted.transitions), (&linked.states, &linked.transitions));
+    prop_assert_eq!((&counted.levels, &counted.rules), (&linked.levels, &linked.rules));
+    let predicates =
+        |rows: &[PredicateRow]| -> Vec<_> { rows.iter().map(|row| (row.states.clone(), row.shortest_steps)).collect() };
+    prop_assert_eq!(predicates(&counted.invariants), predicates(&linked.invariants));
+    prop_assert_eq!(predicates(&counted.expectations), predicates(&linked.expectations));
+    let outcomes = |answer: &Exploration| -> Vec<_> {
+        let rows = answer.outcomes.iter();
+        rows.map(|row| (row.outcome, row.terminal_states.clone(), row.shortest_steps)).collect()
+    };
+    prop_assert_eq!(outcomes(counted), outcomes(linked));
     Ok(())
 }
 
@@ -124,6 +147,43 @@ fn both_spaces_agree_with_the_witness_on_many_conditions() {
     let states = Witness::explore(&program, &initial, LARGE).map(|witness| witness.states.len());
     assert!(states.is_some_and(|states| states > 2 * TOP as usize), "{states:?}");
     check(&program, &initial, Shape::Free).unwrap();
+}
+
+/// A step that looks at other CPUs, after one of a later CPU that looks at or changes them: each takes from the other what it
+/// needs, so that one order is the only one, and a search that lets the step sleep loses a state.
+#[test]
+fn steps_that_take_from_each_other_what_they_need_do_not_commute() {
+    const HAS: u64 = 0b001;
+    let rule = |bit: u64, others: Value, effect: Value| {
+        json!({
+            "actor": 0, "label": format!("set {bit}"), "scope": "cpu",
+            "guard": {"cpu": cube(bit, 0), "quantified": others}, "effect": effect
+        })
+    };
+    let others = |some: bool| json!([{"over": "cpus", "some": some, "cpu": cube(HAS, HAS)}]);
+    let leave = rule(0b010, json!([]), json!({"cpu": {"clear": "0x1", "set": "0x2"}}));
+    let join = rule(0b010, json!([]), json!({"cpu": {"set": "0x3"}}));
+    let alone = rule(0b010, others(false), json!({"cpu": {"set": "0x2"}}));
+    let clear = json!({"over": "cpus", "cpu": cube(HAS, HAS), "clear": "0x1"});
+    let cases = [
+        ([leave.clone(), rule(0b100, others(true), json!({"cpu": {"set": "0x4"}}))], [1, 1, 0]),
+        ([join, rule(0b100, others(false), json!({"cpu": {"set": "0x4"}}))], [0, 0, 0]),
+        ([alone.clone(), rule(0b100, json!([]), json!({"cpu": {"set": "0x4"}, "bulk": [clear]}))], [0, 0, 1]),
+        ([alone, rule(0b100, json!([]), json!({"cpu": {"clear": "0x1", "set": "0x4"}}))], [0, 1, 0]),
+    ];
+    for (rules, words) in cases {
+        for rules in [rules.clone(), [rules[1].clone(), rules[0].clone()]] {
+            let document = json!({
+                "format": 1, "name": "order", "widths": {"global": 0, "package": 0, "cpu": 3}, "fields": [],
+                "actors": ["cpu"], "rules": rules,
+                "outcomes": [{"name": "done", "severity": 5, "fatal": false, "when": [{}]}]
+            });
+            let program = crate::program(&document);
+            for packages in [vec![&words[..]], vec![&words[..2], &words[2..]]] {
+                check(&program, &initial(&program, &packages), Shape::Free).unwrap();
+            }
+        }
+    }
 }
 
 proptest! {
