@@ -220,7 +220,8 @@ fn guided(depth: u32, guide: Option<u32>, schedule: Option<&String>) -> Option<S
     schedule.cloned()
 }
 
-/// One thread's part.
+/// One thread's part, which shares no cache line, nor the next that comes with it, with another's.
+#[repr(align(128))]
 struct Worker<S> {
     workspace: CodedWorkspace<S>,
     /// The last successors, each in the place that its mixed form names.
