@@ -485,8 +485,9 @@ def main() -> None:
             "an estimate from the checker's own time on the next smaller size, its start included; no ratio is claimed. The "
             "machine's limit "
             "is the rate of random insert-if-absent with as many keys as states (`benches/limit`); the engine's rate is "
-            "transitions over the seconds of its search. Without measures the engine counts every transition and stores every "
-            "state, but follows few of the transitions that commute (sleep sets); Spin, Rumur, TLC and Stateright follow all."
+            "transitions over the seconds of its search. Without measures the engine keeps a bit for each concrete state: "
+            "which steps states can take that differ only in the names of CPUs is found out once for all of them, and each "
+            "step into the next level is taken from each of them. Spin, Rumur, TLC and Stateright treat each on its own."
         ),
     ]
     details = (

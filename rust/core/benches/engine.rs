@@ -1,4 +1,5 @@
-//! How many nanoseconds does the engine take for a successor, a canonical form, an insertion?
+//! How many nanoseconds does the engine take for a successor, a canonical form, an insertion, a concrete
+//! transition?
 //!
 //! On fixed Programs (`benches/programs` at the top of the repository). Each bench asserts the counts that it works on.
 
@@ -6,8 +7,8 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use tdxexplore_core::bench::{Canonical, Visited, coded, labelled, sample};
-use tdxexplore_core::{LabelledState, Program, SpaceKind};
+use tdxexplore_core::bench::{Canonical, Visited, labelled, sample};
+use tdxexplore_core::{LabelledState, Measuring, Monitor, Options, Program, SpaceKind, explore};
 
 /// Labelled states to canonicalise.
 const STATES: usize = 10_000;
@@ -36,11 +37,6 @@ fn successors(criterion: &mut Criterion) {
         assert_eq!((sample.states(), sample.expand().0), (states, expected), "{name} {space:?}");
         group.throughput(Throughput::Elements(expected));
         group.bench_function(format!("{name}/{space:?}"), |bencher| bencher.iter(|| black_box(sample.expand())));
-        if space == SpaceKind::Concrete {
-            let mut sample = coded(&program, &start).unwrap();
-            assert_eq!((sample.states(), sample.expand().0), (states, expected), "{name} in codes");
-            group.bench_function(format!("{name}/codes"), |bencher| bencher.iter(|| black_box(sample.expand())));
-        }
     }
     group.finish();
 }
@@ -79,19 +75,34 @@ fn canonical_forms(criterion: &mut Criterion) {
 fn visited_set(criterion: &mut Criterion) {
     const KEYS: u64 = 1 << 20;
     let mut group = criterion.benchmark_group("visited set");
-    for bits in [62, 94] {
-        let key = |at: u64| u128::from(at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> (128 - bits);
-        let keys: Vec<u128> = (0..4 * KEYS).map(|at| key(at % KEYS)).collect();
-        let empty = || Visited::with_room_for(KEYS as usize).unwrap();
-        assert_eq!(empty().insert(&keys), KEYS as usize);
-        group.throughput(Throughput::Elements(keys.len() as u64));
-        group.sample_size(10);
-        group.bench_function(format!("{bits} bits"), |bencher| {
-            bencher.iter_batched_ref(empty, |set| black_box(set.insert(&keys)), BatchSize::PerIteration);
-        });
+    let key = |at: u64| [at.wrapping_mul(0x9e37_79b9_7f4a_7c15), at];
+    let keys: Vec<[u64; 2]> = (0..4 * KEYS).map(|at| key(at % KEYS)).collect();
+    assert_eq!(Visited::default().insert(&keys), KEYS as usize);
+    group.throughput(Throughput::Elements(keys.len() as u64));
+    group.sample_size(10);
+    group.bench_function("128 bits", |bencher| {
+        bencher.iter_batched_ref(Visited::default, |set| black_box(set.insert(&keys)), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// Time to count all concrete states, a bit for each, after the orbits; one element is a transition.
+fn counting(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("counting");
+    group.sample_size(10);
+    for (name, initial, states, transitions) in
+        [("v19", "v19-7", 971_746_u64, 5_822_413_u64), ("two-phase-commit", "two-phase-commit-6", 50_816, 402_305)]
+    {
+        let (program, start) = load(name, initial);
+        let options = Options { space: SpaceKind::Concrete, measuring: Measuring::Off, ..Options::default() };
+        let count = || explore(&program, &start, &options, &Monitor::default()).unwrap();
+        let found = count();
+        assert_eq!((found.states, found.transitions), (states.into(), transitions.into()), "{name}");
+        group.throughput(Throughput::Elements(transitions));
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(count())));
     }
     group.finish();
 }
 
-criterion_group!(benches, successors, canonical_forms, visited_set);
+criterion_group!(benches, successors, canonical_forms, visited_set, counting);
 criterion_main!(benches);

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::compact_set::{CompactSet, Mixed};
 use crate::error::Error;
 use crate::labelled::Machine;
 use crate::program::Program;
-use crate::space::{Codebook, Coded, CodedWorkspace, Concrete, Last, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
 use crate::state::LabelledState;
+use crate::store::{NO_OUTCOME, StateId, Store};
+use crate::visited::{Digest, Origin, Shard};
 
-/// Keys between prefetch and look-up.
+/// States between prefetch and look-up.
 const BATCH: usize = 64;
 
 /// The first states of a space in breadth-first order, to be expanded again and again.
@@ -93,57 +94,6 @@ pub fn sample<'p>(
     })
 }
 
-struct CodedExpansion {
-    coded: Coded<u128>,
-    workspace: CodedWorkspace<u128>,
-    states: Vec<(u128, Last)>,
-}
-
-impl fmt::Debug for CodedExpansion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("CodedExpansion").field("states", &self.states.len()).finish_non_exhaustive()
-    }
-}
-
-impl Sample for CodedExpansion {
-    fn states(&self) -> usize {
-        self.states.len()
-    }
-
-    fn expand(&mut self) -> (u64, u64) {
-        let (mut successors, mut sum) = (0, 0_u64);
-        for (state, last) in &self.states {
-            self.coded.load(*state, &mut self.workspace);
-            let fired = |_, actors| successors += u64::from(actors);
-            let next = |state, _| sum = sum.wrapping_add(state as u64);
-            assert!(self.coded.successors(&self.workspace, *last, fired, next));
-        }
-        (successors, sum)
-    }
-}
-
-/// All states as the counting search codes and finds them; none if their codes are too long.
-#[must_use]
-pub fn coded(program: &Program, initial: &LabelledState) -> Option<Box<dyn Sample>> {
-    let orbits = Expansion::new(Orbit::new(program, initial), initial, usize::MAX);
-    let book = Codebook::new(&orbits.space, orbits.states.iter().map(Vec::as_slice));
-    let coded = Coded::new(program, initial, &book)?;
-    let first = coded.encode(initial, &book)?;
-    let (mut seen, mut states, mut next) = (BTreeSet::from([first]), vec![(first, Last::default())], 0);
-    let mut workspace = coded.workspace();
-    while let Some((state, last)) = states.get(next).copied() {
-        coded.load(state, &mut workspace);
-        let found = |state, last| {
-            if seen.insert(state) {
-                states.push((state, last));
-            }
-        };
-        coded.successors(&workspace, last, |_, _| {}, found);
-        next += 1;
-    }
-    Some(Box::new(CodedExpansion { coded, workspace, states }))
-}
-
 /// The first `count` labelled states in breadth-first order, or all if there are fewer.
 #[must_use]
 pub fn labelled(program: &Program, initial: &LabelledState, count: usize) -> Vec<LabelledState> {
@@ -183,28 +133,46 @@ impl<'p> Canonical<'p> {
     }
 }
 
-/// A visited set of states of up to 96 bits.
+/// A visited set of states of 128 bits.
 #[derive(Debug)]
-pub struct Visited(CompactSet<1>);
+pub struct Visited {
+    shard: Shard,
+    store: Store,
+}
+
+impl Default for Visited {
+    fn default() -> Self {
+        Self { shard: Shard::default(), store: Store::new(2) }
+    }
+}
 
 impl Visited {
-    /// An empty set with room for `states`.
-    pub fn with_room_for(states: usize) -> std::io::Result<Self> {
-        CompactSet::new(states).map(Self)
-    }
-
-    /// Inserts what is absent, as the search does: prefetch, then look-up; returns how many were.
+    /// Inserts what is absent, batch by batch as the search does, prefetch and settling included; returns how many were.
     #[must_use]
-    pub fn insert(&self, states: &[u128]) -> usize {
-        let mut new = 0;
-        let mut mixed = [Mixed::default(); BATCH];
+    pub fn insert(&mut self, states: &[[u64; 2]]) -> usize {
+        let before = self.store.len();
         for batch in states.chunks(BATCH) {
-            for (state, slot) in batch.iter().zip(&mut mixed) {
-                *slot = Mixed::new(*state);
-                self.0.prefetch(*slot);
+            let digests: Vec<Digest> = batch.iter().map(|state| Digest::of(state)).collect();
+            for digest in &digests {
+                self.shard.prefetch(*digest);
             }
-            new += mixed[..batch.len()].iter().filter(|mixed| self.0.insert(**mixed)).count();
+            let first_free = self.store.len() as u32;
+            let mut new = Vec::new();
+            for (at, (state, digest)) in batch.iter().zip(&digests).enumerate() {
+                let origin = Origin { chunk: 0, successor: at as u32 };
+                let words = |origin: Origin| &batch[origin.successor as usize][..];
+                let id = self.shard.find_or_insert(state, *digest, origin, &self.store, first_free, words);
+                if id as usize == self.store.len() + new.len() {
+                    new.push(state);
+                }
+            }
+            // With one shard, the provisional ids are the final ones.
+            let ids: Vec<_> = (first_free..).map(|id| Some(StateId(id))).take(new.len()).collect();
+            self.shard.settle(first_free, &ids);
+            for state in new {
+                self.store.push(state, StateId(0), NO_OUTCOME);
+            }
         }
-        new
+        self.store.len() - before
     }
 }

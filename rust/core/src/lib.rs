@@ -40,7 +40,6 @@
 #[doc(hidden)]
 pub mod bench;
 mod census;
-mod compact_set;
 mod count;
 mod error;
 mod exploration;

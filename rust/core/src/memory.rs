@@ -54,12 +54,6 @@ impl<C: Cell> Cells<C> {
             std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<C>(), self.len)
         }
     }
-
-    /// Asks for the cache line of a cell ahead of its use; a cell that does not exist is not asked for.
-    #[inline]
-    pub(crate) fn prefetch(&self, at: usize) {
-        prefetch(self.as_slice(), at);
-    }
 }
 
 /// Asks for the cache line of an item ahead of its use; an item that does not exist is not asked for.
@@ -110,7 +104,7 @@ mod tests {
     fn the_edges_may_be_prefetched_and_no_memory_is_an_error() {
         let cells = Cells::<AtomicU64>::zeroed(3).unwrap();
         for at in [0, 2, 3, usize::MAX] {
-            cells.prefetch(at);
+            prefetch(cells.as_slice(), at);
         }
         assert_eq!(Cells::<AtomicU32>::zeroed(0).unwrap().as_slice().len(), 0);
         assert!(Cells::<AtomicU32>::zeroed(usize::MAX).is_err());

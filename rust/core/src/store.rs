@@ -64,6 +64,7 @@ impl Store {
         &self.words[id.index() * self.stride..(id.index() + 1) * self.stride]
     }
 
+    #[cfg(test)]
     /// The words of all states by id.
     pub(crate) fn states(&self) -> impl Iterator<Item = &[u64]> {
         self.words.chunks_exact(self.stride)

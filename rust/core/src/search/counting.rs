@@ -1,67 +1,66 @@
-//! Breadth-first search that keeps states and nothing else: no ids, no parents, no transitions.
+//! Breadth-first search of the concrete space that keeps a bit for each state: no ids, no parents, no transitions.
 //!
-//! For the concrete space when no measures are wanted: its states are many and small, and counting them is all there is
-//! to do. A level is cut into blocks; threads take blocks, expand them, and insert the successors into one shared table.
-//! Which thread finds a state first is a matter of chance, but the set of states of each level is not, and every figure
-//! is a sum over it.
+//! For the concrete space when no measures are wanted. States that differ only in which of the CPUs that started out equal
+//! has which word are one *pattern* ([`Patterns`]): the pattern is stored once, and its states are bits, numbered by
+//! arrangement. A level goes through three stages:
 //!
-//! Every transition is counted, few are taken: a step that commutes with the one before it sleeps ([`Coded`] says when), so
-//! that most states are found once. A successor waits in a short queue between the prefetch of its slot and its look-up,
-//! so that cache misses overlap. Many of those that are found again are so within a short time, from the neighbours of
-//! their first source: a small cache of the last ones spares their look-ups.
+//! 1. *expand*, parallel over patterns: what the representative can do, all its states can;
+//! 2. *number*, sequential: look up the patterns that are reached; a new one gets its bits;
+//! 3. *mark*, parallel over steps, and within large ones: take each step in every state of its source, and set the bit of
+//!    the state that it leads to.
 //!
-//! The orbit space is explored before. It says how many states there will be, so that the table has the right size from the
-//! start and never grows; which words occur, so that a state is short ([`Codebook`]); and how to get to what was found, by
-//! traces whose depths are checked here. What it says is never taken for granted: a state that it did not
-//! foresee, or a number that differs, is reported as a defect of the engine.
+//! When a level ends, every bit of each of its patterns must be set: each single state has been reached by a step from a state
+//! of the level before. Then nothing is left to be found in the pattern, and its bits are dropped. Steps into patterns of
+//! finished levels are counted and need no mark. That all states of a pattern have the same depth is what the symmetry
+//! of Programs says; it is checked here, state by state, rather than believed.
+//!
+//! The orbit space is explored before. It says how many states there will be, and how to get to what was found, by traces
+//! whose depths are checked here. What it says is never taken for granted: a number that differs is reported as a defect of
+//! the engine.
 //!
 //! Invariant: what is reported is the sum over completed levels. A limit that is hit in the middle of a level drops that
-//! level's figures, so that an incomplete answer does not depend on chance either, unless clock or memory decided.
+//! level's figures, so that an incomplete answer does not depend on chance, unless the clock decided.
 //!
-//! Rejected: parents, which double the memory and make every insertion wait for an id; asking for the slots of a whole queue
-//! at once, which keeps the look-ups before it waiting.
-//!
-//! [`Codebook`]: crate::space::Codebook
+//! Rejected: a hash table of single states, which takes 8 bytes for each and a random access to memory for each transition.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::collections::TryReserveError;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dashu_int::UBig;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use rayon::prelude::*;
 
-use crate::compact_set::{self, CompactSet, Mixed};
+use super::predicates::Predicates;
 use crate::exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
 use crate::limits::{Limits, Reason, Watch};
-use crate::program::Program;
+use crate::program::{Program, RuleId};
 use crate::progress::{Plan, Progress};
-use crate::space::{Coded, CodedWorkspace, Last, Packed};
+use crate::space::{Bits, Concrete, ConcreteWorkspace, Patterns, Space, Step};
 
-/// Sources that a thread takes at a time.
-const BLOCK: usize = 4096;
-/// Successors between prefetch and look-up, at least.
-const QUEUE: usize = 32;
-/// Free slots that a thread takes at a time.
-const QUOTA: i64 = 512;
-/// Successors that a thread remembers: what its second-level cache holds.
-const RECENT: usize = 1 << 13;
+/// Patterns that are expanded before their steps are numbered and marked.
+const BATCH: usize = 1 << 14;
+/// Patterns that a thread takes at a time.
+const CHUNK: usize = 64;
 
 /// Figures of some levels.
 #[derive(Debug, Clone)]
-pub(crate) struct Figures {
-    pub(crate) explored: u64,
-    pub(crate) generated: u64,
-    pub(crate) rules: Vec<u64>,
-    pub(crate) outcomes: Vec<Seen>,
-    pub(crate) invariants: Vec<Seen>,
-    pub(crate) expectations: Vec<Seen>,
+struct Figures {
+    explored: u64,
+    generated: u64,
+    rules: Vec<u64>,
+    outcomes: Vec<Seen>,
+    invariants: Vec<Seen>,
+    expectations: Vec<Seen>,
 }
 
 /// How many states, and at what depth the first.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
-    pub(crate) states: u64,
-    pub(crate) depth: Option<u32>,
+struct Seen {
+    states: u64,
+    depth: Option<u32>,
 }
 
 impl Figures {
@@ -76,25 +75,15 @@ impl Figures {
         }
     }
 
-    fn clear(&mut self) {
-        self.explored = 0;
-        self.generated = 0;
-        self.rules.fill(0);
-        for seen in self.outcomes.iter_mut().chain(&mut self.invariants).chain(&mut self.expectations) {
-            seen.states = 0;
-        }
-    }
-
-    /// Adds the figures of a worker at one depth.
-    fn merge(&mut self, level: &Self, depth: u32) {
-        self.explored += level.explored;
-        self.generated += level.generated;
-        self.rules.iter_mut().zip(&level.rules).for_each(|(all, fired)| *all += fired);
+    fn merge(&mut self, other: &Self) {
+        self.explored += other.explored;
+        self.generated += other.generated;
+        self.rules.iter_mut().zip(&other.rules).for_each(|(all, fired)| *all += fired);
         let all = self.outcomes.iter_mut().chain(&mut self.invariants).chain(&mut self.expectations);
-        let new = level.outcomes.iter().chain(&level.invariants).chain(&level.expectations);
-        for (all, new) in all.zip(new).filter(|(_, new)| new.states > 0) {
+        let new = other.outcomes.iter().chain(&other.invariants).chain(&other.expectations);
+        for (all, new) in all.zip(new) {
             all.states += new.states;
-            all.depth = all.depth.or(Some(depth));
+            all.depth = all.depth.or(new.depth);
         }
     }
 }
@@ -102,65 +91,319 @@ impl Figures {
 /// What the search found.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    pub(crate) figures: Figures,
+    figures: Figures,
     /// States and generated transitions of each completed level.
-    pub(crate) levels: Vec<(u64, u64)>,
-    pub(crate) reason: Option<Reason>,
-    pub(crate) peak_bytes: usize,
+    levels: Vec<(u64, u64)>,
+    reason: Option<Reason>,
+    peak_bytes: usize,
 }
 
-/// How many states the table will hold.
+/// What the search will need: patterns as the orbit space has states, and bits of the largest level.
+pub(crate) fn plan<const W: usize>(space: &Concrete<W>, guide: &Exploration) -> Plan {
+    let states = u64::try_from(&guide.states).unwrap_or(u64::MAX);
+    let widest = guide.levels.iter().map(|level| u64::try_from(&level.states).unwrap_or(u64::MAX)).max().unwrap_or(1);
+    let bytes = (guide.explored * size_of::<([u64; W], u32)>() as u64).saturating_add(widest / 8);
+    Plan {
+        state_bits: space.stride() as u64 * u64::from(u64::BITS),
+        bytes_per_state: bytes.div_ceil(states.max(1)),
+        expected_states: Some(states),
+    }
+}
+
+/// A pattern of a level.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) states: usize,
-    /// What to say if there are more; none if there cannot be.
-    pub(crate) beyond: Option<Reason>,
+struct Pattern<const W: usize> {
+    representative: [u64; W],
+    /// How many states.
+    size: u64,
+    /// Where its bits begin.
+    first_word: usize,
 }
 
-impl Room {
-    /// Room for all states that the orbit space stands for, as far as the limits allow.
-    pub(crate) fn new<S: Packed>(coded: &Coded<S>, guide: &Exploration, limits: Limits) -> Self {
-        let total = u64::try_from(&guide.states).unwrap_or(u64::MAX);
-        let mut room = Self { states: usize::try_from(total).unwrap_or(usize::MAX), beyond: guide.incomplete };
-        if let Some(limit) = limits.max_states.filter(|limit| *limit < total) {
-            room = Self { states: limit as usize, beyond: Some(Reason::MaxStates(limit)) };
+/// A level as far as it is found, and its bits.
+#[derive(Debug)]
+struct Level<const W: usize> {
+    patterns: Vec<Pattern<W>>,
+    bits: Vec<AtomicU64>,
+    states: u64,
+}
+
+impl<const W: usize> Level<W> {
+    fn new() -> Self {
+        Self { patterns: Vec::new(), bits: Vec::new(), states: 0 }
+    }
+
+    fn bits_of(&self, pattern: &Pattern<W>) -> Bits<'_> {
+        let words = pattern.first_word..pattern.first_word + words_for(pattern.size);
+        Bits { words: &self.bits[words], len: pattern.size }
+    }
+
+    /// Adds a pattern none of whose states is reached yet.
+    fn open(&mut self, representative: [u64; W], size: u64) -> Result<(), TryReserveError> {
+        let first_word = self.bits.len();
+        self.bits.try_reserve(words_for(size))?;
+        self.bits.resize_with(first_word + words_for(size), || AtomicU64::new(0));
+        self.patterns.push(Pattern { representative, size, first_word });
+        self.states += size;
+        Ok(())
+    }
+
+    /// Every state must have been reached, or symmetry is not what it is taken for.
+    fn check_all_reached(&self) {
+        self.patterns.par_iter().for_each(|pattern| {
+            let reached = self.bits_of(pattern).count();
+            assert_eq!(reached, pattern.size, "states that differ in the names of CPUs only differ in their depth");
+        });
+    }
+
+    fn bytes(&self) -> usize {
+        self.patterns.capacity() * size_of::<Pattern<W>>() + self.bits.capacity() * size_of::<AtomicU64>()
+    }
+}
+
+fn words_for(size: u64) -> usize {
+    size.div_ceil(u64::from(u64::BITS)) as usize
+}
+
+/// What a thread finds out about some patterns.
+struct Expanded<const W: usize> {
+    figures: Figures,
+    /// Steps by source, counted from the first of the batch.
+    steps: Vec<(u32, Step<W>)>,
+    /// Whether some state is terminal and has no outcome, or a step is one that must never be possible.
+    wrong: bool,
+}
+
+/// A search under way.
+pub(crate) struct Counting<'s, const W: usize> {
+    program: &'s Program,
+    space: &'s Concrete<W>,
+    patterns: Patterns<'s, W>,
+    predicates: Predicates<Concrete<W>>,
+    limits: Limits,
+    watch: &'s Watch<'s>,
+    /// All patterns found, in the order in which they were.
+    numbers: HashMap<[u64; W], u32, FixedState>,
+    counted: Counted,
+    /// States found, and bytes of the steps of a batch.
+    found: u64,
+    step_bytes: usize,
+}
+
+impl<'s, const W: usize> Counting<'s, W> {
+    pub(crate) fn new(
+        program: &'s Program,
+        space: &'s Concrete<W>,
+        patterns: Patterns<'s, W>,
+        limits: Limits,
+        watch: &'s Watch<'s>,
+    ) -> Self {
+        let figures = Figures::new(program);
+        Self {
+            program,
+            space,
+            patterns,
+            predicates: Predicates::new(program, space),
+            limits,
+            watch,
+            numbers: HashMap::default(),
+            counted: Counted { figures, levels: Vec::new(), reason: None, peak_bytes: 0 },
+            found: 1,
+            step_bytes: 0,
         }
-        if let Some(limit) = limits.max_memory {
-            let left = (limit as usize).saturating_sub(coded.bytes() + frontier_bytes::<S>(guide, room.states));
-            let fitting = compact_set::states_in(left, coded.bits());
-            if fitting < room.states {
-                room = Self { states: fitting, beyond: Some(Reason::MaxMemory(limit)) };
+    }
+
+    /// Counts all states that can be reached from `initial`, which is alone in its pattern. `guide` explored the orbit space
+    /// under the same limits. Fails if the system has no memory.
+    pub(crate) fn run(mut self, initial: [u64; W], guide: &Exploration) -> Result<Counted, TryReserveError> {
+        self.numbers.insert(initial, 0);
+        let (mut level, mut next) = (Level::new(), Level::new());
+        level.open(initial, 1)?;
+        while !level.patterns.is_empty() {
+            let depth = self.counted.levels.len() as u32;
+            let closing = self.limits.max_depth == Some(depth);
+            let mut figures = Figures::new(self.program);
+            for batch in level.patterns.chunks(BATCH) {
+                let expanded = self.expand(batch, depth);
+                for chunk in &expanded {
+                    if chunk.wrong {
+                        // The orbit space would have said so, unless a limit ended it before.
+                        self.counted.reason = guide.incomplete;
+                        assert!(guide.incomplete.is_some(), "the concrete space meets what the orbit space did not");
+                    }
+                    figures.merge(&chunk.figures);
+                }
+                if !closing && self.may_go_on() {
+                    let marks = self.number(&expanded, &mut next)?;
+                    if self.may_go_on() {
+                        self.mark(batch, &marks, &next);
+                    }
+                }
+                self.report(&level, &next, figures.generated);
+            }
+            if !self.may_go_on() {
+                break;
+            }
+            next.check_all_reached();
+            self.counted.levels.push((level.states, figures.generated));
+            self.counted.figures.merge(&figures);
+            std::mem::swap(&mut level, &mut next);
+            next.patterns.clear();
+            next.bits.clear();
+            next.states = 0;
+        }
+        self.counted.check_totals(guide);
+        Ok(self.counted)
+    }
+
+    /// Looks at the clock and the limits.
+    fn may_go_on(&mut self) -> bool {
+        self.counted.reason = self.counted.reason.or_else(|| self.watch.interruption());
+        self.counted.reason.is_none()
+    }
+
+    fn expand(&self, batch: &[Pattern<W>], depth: u32) -> Vec<Expanded<W>> {
+        let workspaces = || (self.space.workspace(), self.space.workspace());
+        let chunks = batch.par_chunks(CHUNK).enumerate();
+        let expanded = chunks.map_init(workspaces, |(workspace, scratch), (at, chunk)| {
+            let mut expanded = Expanded { figures: Figures::new(self.program), steps: Vec::new(), wrong: false };
+            for (pattern, source) in chunk.iter().zip((at * CHUNK) as u32..) {
+                self.expand_one(pattern, source, depth, &mut expanded, workspace, scratch);
+            }
+            expanded
+        });
+        expanded.collect()
+    }
+
+    #[inline]
+    fn expand_one(
+        &self,
+        pattern: &Pattern<W>,
+        source: u32,
+        depth: u32,
+        expanded: &mut Expanded<W>,
+        workspace: &mut ConcreteWorkspace<W>,
+        scratch: &mut ConcreteWorkspace<W>,
+    ) {
+        let Expanded { figures, steps, wrong } = expanded;
+        let (space, predicates, size) = (self.space, &self.predicates, pattern.size);
+        space.load(&pattern.representative, workspace);
+        let see = |seen: &mut Seen| *seen = Seen { states: seen.states + size, depth: Some(depth) };
+        for (disjuncts, seen) in predicates.invariants.iter().zip(&mut figures.invariants) {
+            Predicates::any_holds(space, disjuncts, workspace).then(|| see(seen));
+        }
+        for (disjuncts, seen) in predicates.expectations.iter().zip(&mut figures.expectations) {
+            Predicates::any_holds(space, disjuncts, workspace).then(|| see(seen));
+        }
+        figures.explored += size;
+        let mut outcome = predicates.fatal_outcome(space, workspace);
+        let mut fired = 0;
+        if outcome.is_none() {
+            let fire = |rule: RuleId| {
+                figures.rules[rule.index()] += size;
+                fired += 1;
+                *wrong |= self.program.rule(rule).trap.is_some();
+            };
+            self.patterns.steps(workspace, scratch, fire, |step| steps.push((source, step)));
+            if fired == 0 {
+                outcome = predicates.outcome(space, workspace);
+                *wrong |= outcome.is_none();
             }
         }
-        room
+        figures.generated += fired * size;
+        if let Some(outcome) = outcome {
+            see(&mut figures.outcomes[outcome]);
+        }
+    }
+
+    /// Looks up what the steps lead to; returns those that lead to the next level, with their places in it.
+    fn number<'e>(
+        &mut self,
+        expanded: &'e [Expanded<W>],
+        next: &mut Level<W>,
+    ) -> Result<Vec<Mark<'e, W>>, TryReserveError> {
+        let mut scratch = self.space.workspace();
+        let mut marks = Vec::new();
+        self.step_bytes = expanded.iter().map(|chunk| chunk.steps.capacity() * size_of::<(u32, Step<W>)>()).sum();
+        for (source, step) in expanded.iter().flat_map(|chunk| &chunk.steps) {
+            let first_of_next = (self.numbers.len() - next.patterns.len()) as u32;
+            let number = match self.numbers.entry(step.pattern) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(vacant) => {
+                    let size = self.patterns.size(&step.pattern, &mut scratch).unwrap_or(u64::MAX);
+                    self.found = self.found.saturating_add(size);
+                    if let Some(limit) = self.limits.max_states.filter(|limit| self.found > *limit) {
+                        self.counted.reason = Some(Reason::MaxStates(limit));
+                        break;
+                    }
+                    let bytes = (size / 8).saturating_add(next.bytes() as u64);
+                    if let Some(limit) = self.limits.max_memory.filter(|limit| bytes > *limit) {
+                        self.counted.reason = Some(Reason::MaxMemory(limit));
+                        break;
+                    }
+                    next.open(step.pattern, size)?;
+                    *vacant.insert(first_of_next + next.patterns.len() as u32 - 1)
+                }
+            };
+            if let Some(target) = number.checked_sub(first_of_next) {
+                marks.push(Mark { source: *source, step, target });
+            }
+        }
+        Ok(marks)
+    }
+
+    fn mark(&self, batch: &[Pattern<W>], marks: &[Mark<'_, W>], next: &Level<W>) {
+        let is_over = || self.watch.interruption().is_some();
+        marks.par_iter().for_each_init(
+            || self.space.workspace(),
+            |scratch, Mark { source, step, target }| {
+                let source = &batch[*source as usize];
+                let bits = next.bits_of(&next.patterns[*target as usize]);
+                let taken = self.patterns.mark(&source.representative, step, bits, scratch, &is_over);
+                assert!(is_over() || taken == source.size * u64::from(step.cpus), "a step for each state and CPU");
+            },
+        );
+    }
+
+    /// Adds up the memory, looks at its limit and tells the monitor.
+    fn report(&mut self, level: &Level<W>, next: &Level<W>, generated: u64) {
+        let numbers = self.numbers.capacity() * (size_of::<([u64; W], u32)>() + 1) * 8 / 7;
+        let bytes = numbers + level.bytes() + next.bytes() + self.step_bytes;
+        let counted = &mut self.counted;
+        counted.peak_bytes = counted.peak_bytes.max(bytes);
+        if let Some(limit) = self.limits.max_memory.filter(|limit| bytes as u64 > *limit) {
+            counted.reason = counted.reason.or(Some(Reason::MaxMemory(limit)));
+        }
+        self.watch.monitor.report(Progress {
+            depth: counted.levels.len() as u64,
+            explored: self.found,
+            generated: counted.figures.generated + generated,
+            frontier: next.states,
+            memory_bytes: bytes as u64,
+            elapsed: self.watch.elapsed(),
+            ..Progress::default()
+        });
     }
 }
 
-/// What the search will need, frontier included.
-pub(crate) fn plan<S: Packed>(coded: &Coded<S>, guide: &Exploration, room: Room) -> Plan {
-    let bytes = compact_set::bytes_for(room.states, coded.bits()) + frontier_bytes::<S>(guide, room.states);
-    Plan {
-        state_bits: u64::from(coded.bits()),
-        bytes_per_state: bytes.div_ceil(room.states.max(1)) as u64,
-        expected_states: Some(room.states as u64),
-    }
-}
-
-/// Two levels, the largest next to each other, as far as there is room for their states.
-fn frontier_bytes<S: Packed>(guide: &Exploration, most: usize) -> usize {
-    let width = |level: &LevelRow| usize::try_from(&level.states).unwrap_or(usize::MAX).min(most);
-    let pairs = guide.levels.windows(2).map(|pair| width(&pair[0]).saturating_add(width(&pair[1])));
-    pairs.max().unwrap_or(1).saturating_mul(size_of::<(S, Last)>())
+/// A step into the next level, by the place of its source in the batch and of its target in the level.
+struct Mark<'e, const W: usize> {
+    source: u32,
+    step: &'e Step<W>,
+    target: u32,
 }
 
 impl Counted {
+    fn check_totals(&self, guide: &Exploration) {
+        if self.reason.or(guide.incomplete).is_none() {
+            let totals = (UBig::from(self.figures.explored), UBig::from(self.figures.generated));
+            assert!(totals == (guide.states.clone(), guide.transitions.clone()), "the two spaces differ in their size");
+        }
+    }
+
     /// Everything but what the caller knows better; `guide` explored the orbit space under the same limits.
     pub(crate) fn exploration(&self, guide: &Exploration) -> Exploration {
         let Figures { explored, generated, rules, outcomes, invariants, expectations } = &self.figures;
-        if self.reason.or(guide.incomplete).is_none() {
-            let totals = (UBig::from(*explored), UBig::from(*generated));
-            assert!(totals == (guide.states.clone(), guide.transitions.clone()), "the two spaces differ in their size");
-        }
         let predicates = |seen: &[Seen], rows: &[PredicateRow]| {
             let row = |(seen, guide): (&Seen, &PredicateRow)| PredicateRow {
                 states: seen.states.into(),
@@ -218,237 +461,4 @@ fn guided(depth: u32, guide: Option<u32>, schedule: Option<&String>) -> Option<S
         assert_eq!(guide, depth, "the two spaces differ in the depth of what they found");
     }
     schedule.cloned()
-}
-
-/// One thread's part, which shares no cache line, nor the next that comes with it, with another's.
-#[repr(align(128))]
-struct Worker<S> {
-    workspace: CodedWorkspace<S>,
-    /// The last successors, each in the place that its mixed form names.
-    recent: Vec<S>,
-    /// Successors that may be new, whose slots have been asked for,
-    queue: Vec<Successor<S>>,
-    /// and those before them.
-    waiting: Vec<Successor<S>>,
-    /// New states,
-    next: Vec<Block<S>>,
-    /// and blocks to use again.
-    spare: Vec<Block<S>>,
-    quota: i64,
-    figures: Figures,
-    unforeseen: bool,
-    full: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Successor<S> {
-    state: S,
-    mixed: Mixed,
-    last: Last,
-}
-
-/// Some states of a level, and the step that each was found by.
-type Block<S> = Vec<(S, Last)>;
-
-/// One level to be expanded.
-struct Level<'s, S, const M: usize> {
-    coded: &'s Coded<S>,
-    set: &'s CompactSet<M>,
-    free: &'s AtomicI64,
-    blocks: Mutex<Vec<Block<S>>>,
-    /// Successors are counted, not stored: the limit on depth.
-    closing: bool,
-    watch: &'s Watch<'s>,
-}
-
-/// Counts all states that can be reached from `initial`.
-pub(crate) fn count<S: Packed>(
-    program: &Program,
-    coded: &Coded<S>,
-    initial: S,
-    room: Room,
-    limits: Limits,
-    watch: &Watch<'_>,
-) -> std::io::Result<Counted> {
-    let count = match compact_set::words(room.states, coded.bits()) {
-        0 => count_in::<S, 0>,
-        1 => count_in::<S, 1>,
-        _ => count_in::<S, 2>,
-    };
-    count(program, coded, initial, room, limits, watch)
-}
-
-/// Counts all states that can be reached from `initial`, in a table with `M` words beside the cell.
-fn count_in<S: Packed, const M: usize>(
-    program: &Program,
-    coded: &Coded<S>,
-    initial: S,
-    room: Room,
-    limits: Limits,
-    watch: &Watch<'_>,
-) -> std::io::Result<Counted> {
-    let mut counted = Counted { figures: Figures::new(program), levels: Vec::new(), reason: None, peak_bytes: 0 };
-    if room.states == 0 {
-        counted.reason = room.beyond;
-        return Ok(counted);
-    }
-    // Each thread may leave some of its slots unused.
-    let slack = rayon::current_num_threads() * QUOTA as usize;
-    let set = CompactSet::<M>::new(room.states + slack)?;
-    set.insert(Mixed::new(initial));
-    let free = AtomicI64::new((room.states + slack) as i64 - 1);
-    let mut workers: Vec<Worker<S>> = (0..rayon::current_num_threads()).map(|_| Worker::new(program, coded)).collect();
-    let (mut frontier, mut found, mut stored, mut generated) = (vec![vec![(initial, Last::default())]], 1, 1, 0);
-    while found > 0 {
-        let depth = counted.levels.len() as u32;
-        frontier.reverse();
-        let closing = limits.max_depth == Some(depth);
-        let level = Level { coded, set: &set, free: &free, blocks: Mutex::new(frontier), closing, watch };
-        workers.par_iter_mut().for_each(|worker| worker.run(&level));
-        let blocks: usize = workers.iter().map(|worker| worker.next.len() + worker.spare.len()).sum();
-        let bytes = set.bytes() + coded.bytes() + blocks * BLOCK * size_of::<(S, Last)>();
-        counted.peak_bytes = counted.peak_bytes.max(bytes);
-        let next: u64 = workers.iter().flat_map(|worker| &worker.next).map(|block| block.len() as u64).sum();
-        // Beyond a limit, what comes is more than there is room for, or than the orbit space has seen.
-        let beyond =
-            stored + next > room.states as u64 || workers.iter().any(|worker| worker.full || worker.unforeseen);
-        assert!(!beyond || room.beyond.is_some(), "a concrete state that the orbit space did not foresee");
-        counted.reason = watch.interruption().or(room.beyond.filter(|_| beyond));
-        if counted.reason.is_some() {
-            break;
-        }
-        for worker in &mut workers {
-            counted.figures.merge(&worker.figures, depth);
-            worker.figures.clear();
-        }
-        counted.levels.push((found, counted.figures.generated - generated));
-        generated = counted.figures.generated;
-        frontier = workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.next)).collect();
-        found = next;
-        stored += found;
-        watch.monitor.report(Progress {
-            depth: u64::from(depth),
-            explored: stored,
-            generated: counted.figures.generated,
-            frontier: found,
-            memory_bytes: counted.peak_bytes as u64,
-            elapsed: watch.elapsed(),
-            ..Progress::default()
-        });
-    }
-    Ok(counted)
-}
-
-impl<S: Packed> Worker<S> {
-    fn new(program: &Program, coded: &Coded<S>) -> Self {
-        Self {
-            workspace: coded.workspace(),
-            recent: vec![S::NONE; RECENT],
-            queue: Vec::with_capacity(2 * QUEUE),
-            waiting: Vec::with_capacity(2 * QUEUE),
-            next: Vec::new(),
-            spare: Vec::new(),
-            quota: 0,
-            figures: Figures::new(program),
-            unforeseen: false,
-            full: false,
-        }
-    }
-
-    /// Takes blocks until there are none, the table is full, or somebody wants the search to end.
-    fn run<const M: usize>(&mut self, level: &Level<'_, S, M>) {
-        while !self.full && level.watch.interruption().is_none() {
-            let block = level.blocks.lock().map(|mut blocks| blocks.pop());
-            let Ok(Some(mut block)) = block else { break };
-            for (source, last) in &block {
-                self.expand(level, *source, *last);
-            }
-            block.clear();
-            self.spare.push(block);
-        }
-        self.take_turns(level);
-        self.look_up(level);
-    }
-
-    #[inline]
-    fn expand<const M: usize>(&mut self, level: &Level<'_, S, M>, source: S, last: Last) {
-        let Self { workspace, recent, queue, figures, .. } = self;
-        let Figures { explored, generated, rules, outcomes, invariants, expectations } = figures;
-        let coded = level.coded;
-        coded.load(source, workspace);
-        *explored += 1;
-        let fatal = coded.check(workspace, |at| invariants[at].states += 1, |at| expectations[at].states += 1);
-        let (mut all_fired, mut known) = (0, true);
-        if !fatal {
-            let fired = |rule: usize, actors: u32| {
-                all_fired += u64::from(actors);
-                rules[rule] += u64::from(actors);
-            };
-            let next = |state: S, last: Last| {
-                let mixed = Mixed::new(state);
-                let known = &mut recent[(mixed.lead >> (u64::BITS - RECENT.ilog2())) as usize];
-                // Which it is cannot be predicted, so there is no branch.
-                let is_known = *known == state;
-                *known = state;
-                level.set.prefetch(if is_known { Mixed::default() } else { mixed });
-                queue.push(Successor { state, mixed, last });
-                queue.truncate(queue.len() - usize::from(is_known));
-            };
-            known = coded.successors(workspace, last, fired, next);
-        }
-        *generated += all_fired;
-        if all_fired == 0 {
-            match coded.outcome(workspace) {
-                Some(outcome) => outcomes[outcome].states += 1,
-                None => known = false,
-            }
-        }
-        if level.closing {
-            // The orbit space was closed at the same depth: it cannot know what comes next.
-            queue.clear();
-            return;
-        }
-        self.unforeseen |= !known;
-        if self.queue.len() >= QUEUE {
-            self.take_turns(level);
-        }
-    }
-
-    /// Looks up the successors that have waited, and lets the queue wait.
-    #[inline]
-    fn take_turns<const M: usize>(&mut self, level: &Level<'_, S, M>) {
-        self.look_up(level);
-        std::mem::swap(&mut self.queue, &mut self.waiting);
-    }
-
-    #[inline]
-    fn look_up<const M: usize>(&mut self, level: &Level<'_, S, M>) {
-        for Successor { state, mixed, last } in &self.waiting {
-            if self.quota == 0 && !level.has_room(&mut self.quota) {
-                self.full = true;
-                break;
-            }
-            if level.set.insert(*mixed) {
-                self.quota -= 1;
-                match self.next.last_mut() {
-                    Some(block) if block.len() < BLOCK => block.push((*state, *last)),
-                    _ => {
-                        let mut block = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-                        block.push((*state, *last));
-                        self.next.push(block);
-                    }
-                }
-            }
-        }
-        self.waiting.clear();
-    }
-}
-
-impl<S, const M: usize> Level<'_, S, M> {
-    /// Takes free slots for a thread.
-    fn has_room(&self, quota: &mut i64) -> bool {
-        let taken = QUOTA.min(self.free.fetch_sub(QUOTA, Relaxed));
-        *quota = taken.max(0);
-        taken > 0
-    }
 }

@@ -13,7 +13,7 @@ mod tally;
 use self::answer::Answer;
 use self::breadth_first::{BreadthFirst, Found};
 use self::chunk::Failure;
-use self::counting::Room;
+use self::counting::Counting;
 use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
@@ -22,7 +22,7 @@ use crate::measure::{self, Measures, Subject};
 use crate::memory;
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
-use crate::space::{Codebook, Coded, Concrete, Layout, Orbit, Packed, Space, SpaceKind};
+use crate::space::{Concrete, Layout, Orbit, Patterns, Space, SpaceKind, grouped};
 use crate::state::LabelledState;
 use crate::store::Store;
 use crate::trace::Tracer;
@@ -143,7 +143,7 @@ impl InSpace for Explore<'_> {
     fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer {
         self.in_pool(|| match self.options.measuring {
             Measuring::On => self.explore(space),
-            Measuring::Off => self.count().unwrap_or_else(|| self.explore(space)),
+            Measuring::Off => self.count::<W>(),
         })
     }
 }
@@ -177,47 +177,26 @@ impl Explore<'_> {
         Ok(Exploration { elapsed: watch.elapsed(), ..exploration })
     }
 
-    /// Counts concrete states, without links between them, after a look at the orbit space: see [`counting`]. None if their
-    /// codes would be too long.
-    fn count(&self) -> Option<Result<Exploration, Error>> {
+    /// Counts concrete states, without links between them, after a look at the orbit space: see [`counting`].
+    fn count<const W: usize>(&self) -> Result<Exploration, Error> {
         let Self { program, initial, options, monitor } = *self;
         let watch = Watch::start(monitor, &options.limits);
         let orbit = Orbit::new(program, initial);
-        let found = match self.search(&orbit, false, &watch) {
-            Ok(found) => found,
-            Err(error) => return Some(Err(error)),
-        };
-        let guide = self.answer(&orbit, &found, None);
+        let guide = self.answer(&orbit, &self.search(&orbit, false, &watch)?, None);
+        drop(orbit);
         if matches!(guide.incomplete, Some(Reason::Timeout(_) | Reason::Interrupted | Reason::MaxMemory(_))) {
-            return Some(Ok(guide));
+            return Ok(guide);
         }
-        let book = Codebook::new(&orbit, found.store.states());
-        drop(found);
-        self.count_coded::<u64>(&book, &guide, &watch).or_else(|| self.count_coded::<u128>(&book, &guide, &watch))
-    }
-
-    /// The same with states of a given size; none if they are too long for it.
-    fn count_coded<S: Packed>(
-        &self,
-        book: &Codebook,
-        guide: &Exploration,
-        watch: &Watch<'_>,
-    ) -> Option<Result<Exploration, Error>> {
-        let Self { program, initial, options, monitor } = *self;
-        let coded = Coded::<S>::new(program, initial, book)?;
-        let start = coded.encode(initial, book)?;
-        let room = Room::new(&coded, guide, options.limits);
-        monitor.plan(counting::plan(&coded, guide, room));
-        Some(match counting::count(program, &coded, start, room, options.limits, watch) {
-            Ok(counted) => {
-                let mut exploration = counted.exploration(guide);
-                exploration.state_bits = u64::from(coded.bits());
-                exploration.threads = options.threads;
-                exploration.elapsed = watch.elapsed();
-                Ok(exploration)
-            }
-            Err(error) => Err(Error::options(format!("memory for the visited set: {error}"))),
-        })
+        let initial = grouped(initial);
+        let space = Concrete::<W>::new(program, &initial, Layout::new(program, &initial)?);
+        monitor.plan(counting::plan(&space, &guide));
+        let patterns = Patterns::new(&space, &initial);
+        let search = Counting::new(program, &space, patterns, options.limits, &watch);
+        let counted = search.run(space.pack(&initial), &guide);
+        let counted = counted.map_err(|error| Error::options(format!("memory for a level: {error}")))?;
+        let state_bits = StateBits.run(&space);
+        let (threads, elapsed) = (options.threads, watch.elapsed());
+        Ok(Exploration { state_bits, elapsed, threads, ..counted.exploration(&guide) })
     }
 
     /// Everything that can be reached, or why the Program is wrong.

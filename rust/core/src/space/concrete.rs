@@ -4,6 +4,9 @@
 //! instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one takes
 //! ANDs ([`super::planes`]), and the two share no code. That makes each the check of the other.
 //!
+//! Where nothing but counts is wanted, states that differ only in the order of equal CPUs are treated together
+//! ([`super::pattern`]).
+//!
 //! Rejected: one word for each CPU. It needs a loop over CPUs in every guard, and four times the memory.
 
 use super::Space;
@@ -25,7 +28,7 @@ pub(crate) struct Concrete<const W: usize> {
 #[derive(Debug)]
 pub(crate) struct Workspace<const W: usize> {
     words: [u64; W],
-    planes: Planes,
+    pub(super) planes: Planes,
 }
 
 impl<const W: usize> Concrete<W> {
@@ -37,7 +40,7 @@ impl<const W: usize> Concrete<W> {
     }
 
     /// A labelled state on planes.
-    fn pack(&self, state: &LabelledState) -> [u64; W] {
+    pub(crate) fn pack(&self, state: &LabelledState) -> [u64; W] {
         let mut words = [0; W];
         words.iter_mut().zip(self.layout.spread(state.global)).for_each(|(word, part)| *word |= part);
         let mut cpu = 0;
@@ -50,6 +53,30 @@ impl<const W: usize> Concrete<W> {
         }
         words
     }
+
+    /// All CPUs.
+    pub(super) fn cpus(&self) -> u64 {
+        self.topology.cpus
+    }
+
+    /// A state with other words for its CPUs.
+    pub(super) fn with_cpu_words(&self, state: &[u64; W], cpus: &[u64]) -> [u64; W] {
+        let mut words = *state;
+        for plane in &self.layout.cpu_planes {
+            words[plane.word] &= !(self.topology.cpus << plane.shift);
+        }
+        for (cpu, word) in cpus[..self.topology.package_of.len()].iter().enumerate() {
+            write(&self.layout.cpu_planes, *word, cpu, &mut words);
+        }
+        words
+    }
+
+    /// Calls `emit` with each successor of the loaded state, its rule, and the CPU that acts if one does.
+    #[inline]
+    pub(super) fn steps(&self, workspace: &Workspace<W>, emit: impl FnMut(&[u64; W], RuleId, Option<u32>)) {
+        let Workspace { words, planes } = workspace;
+        self.moves.successors(words, planes, &self.layout, &self.topology, emit);
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +85,7 @@ impl<const W: usize> Concrete<W> {
     pub(super) fn labelled(&self, workspace: &Workspace<W>) -> LabelledState {
         let package = |(at, members): (usize, &u64)| crate::state::LabelledPackage {
             word: workspace.planes.package_word(at as u32),
-            cpus: bits(*members).map(|cpu| workspace.planes.cpu_word(cpu)).collect(),
+            cpus: bits(*members).map(|cpu| workspace.planes.cpu_words()[cpu as usize]).collect(),
         };
         let packages = self.topology.members.iter().enumerate().map(package).collect();
         LabelledState { global: workspace.planes.global, packages }
@@ -112,7 +139,6 @@ impl<const W: usize> Space for Concrete<W> {
 
     #[inline]
     fn successors(&self, workspace: &mut Workspace<W>, mut emit: impl FnMut(&[u64], RuleId, u32)) {
-        let Workspace { words, planes } = workspace;
-        self.moves.successors(words, planes, &self.layout, &self.topology, |next, rule| emit(next, rule, 1));
+        self.steps(workspace, |next, rule, _| emit(next, rule, 1));
     }
 }

@@ -7,26 +7,23 @@
 //! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each
 //! space.
 
+mod arrangement;
 mod binomial;
-mod codebook;
-mod coded;
-mod commuting;
 mod concrete;
 mod interner;
 mod layout;
 mod orbit;
 mod package;
-mod packed;
+mod pattern;
 mod planes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use codebook::Codebook;
-pub(crate) use coded::{Coded, Last, Workspace as CodedWorkspace};
-pub(crate) use concrete::Concrete;
+pub(crate) use arrangement::Bits;
+pub(crate) use concrete::{Concrete, Workspace as ConcreteWorkspace};
 pub(crate) use layout::Layout;
 pub(crate) use orbit::Orbit;
-pub(crate) use packed::Packed;
+pub(crate) use pattern::{Patterns, Step, grouped};
 
 use crate::count::Weight;
 use crate::program::{Guard, RuleId};

@@ -28,7 +28,7 @@
 //! Rejected: the words of all packages in every state, which takes a hundred bytes for two packages, and evaluates
 //! the same packages again in state after state. Sorting labelled states (as stateright does), which is canonical only
 //! if the sort sees the whole state, costs N log N for each successor and still fires a rule once for each CPU. Sharing
-//! the evaluation of conditions with [`super::coded`]: the two would no longer check each other.
+//! the evaluation of conditions with [`super::planes`]: the two would no longer check each other.
 //!
 //! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
 //! cut-off; interned components as in SPIN's COLLAPSE mode, Holzmann, "State compression in SPIN" (1997).
@@ -352,23 +352,6 @@ impl Space for Orbit<'_> {
             }
         }
         (workspace.ids, workspace.successor) = (ids, successor);
-    }
-}
-
-impl Orbit<'_> {
-    /// The loaded state's global word,
-    pub(super) fn global_word(workspace: &Workspace) -> u128 {
-        workspace.word
-    }
-
-    /// the words of its packages,
-    pub(super) fn package_words<'w>(&'w self, workspace: &'w Workspace) -> impl Iterator<Item = u64> + 'w {
-        workspace.kinds.iter().map(|kind| self.packages.word(kind.id))
-    }
-
-    /// and of its CPUs; equal ones are not repeated within a package.
-    pub(super) fn cpu_words<'w>(&'w self, workspace: &'w Workspace) -> impl Iterator<Item = u64> + 'w {
-        workspace.kinds.iter().flat_map(|kind| self.packages.cpus(kind.id)).map(|(word, _)| word)
     }
 }
 

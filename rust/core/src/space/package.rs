@@ -312,17 +312,6 @@ impl Packages {
         Some(number.expect("the conditions of all guards of the Program are numbered"))
     }
 
-    /// The word of a package,
-    pub(super) fn word(&self, id: u32) -> u64 {
-        self.format.parts(&self.get(id).words).1
-    }
-
-    /// and its kinds of CPUs, as the word and the number of each.
-    pub(super) fn cpus(&self, id: u32) -> impl Iterator<Item = (u64, u32)> + '_ {
-        let (_, _, runs) = self.format.parts(&self.get(id).words);
-        runs.iter().map(|run| key_and_count(*run)).map(|(key, count)| (key & WORD, count))
-    }
-
     /// Words of a set of conditions.
     pub(super) fn set_words(&self) -> usize {
         self.conditions.len().div_ceil(u64::BITS as usize)
@@ -490,6 +479,20 @@ impl Packages {
             }
         }
         weight
+    }
+}
+
+#[cfg(test)]
+impl Packages {
+    /// The word of a package,
+    pub(super) fn word(&self, id: u32) -> u64 {
+        self.format.parts(&self.get(id).words).1
+    }
+
+    /// and its kinds of CPUs, as the word and the number of each.
+    pub(super) fn cpus(&self, id: u32) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let (_, _, runs) = self.format.parts(&self.get(id).words);
+        runs.iter().map(|run| key_and_count(*run)).map(|(key, count)| (key & WORD, count))
     }
 }
 

@@ -33,6 +33,24 @@ impl Default for Planes {
 }
 
 impl Planes {
+    /// The word of each CPU; zero for those that there are not.
+    #[inline]
+    pub(super) fn cpu_words(&self) -> [u64; Set::BITS as usize] {
+        let mut words = [0; Set::BITS as usize];
+        for (bit, plane) in self.cpu.iter().enumerate() {
+            for cpu in bits(*plane) {
+                words[cpu as usize] |= 1 << bit;
+            }
+        }
+        words
+    }
+
+    /// The CPUs whose word is that of the CPU before.
+    #[inline]
+    pub(super) fn equal_to_previous(&self) -> Set {
+        self.cpu.iter().fold(Set::MAX, |equal, plane| equal & !(plane ^ plane << 1))
+    }
+
     /// Takes a state apart.
     #[inline]
     pub(crate) fn load(&mut self, words: &[u64], layout: &Layout, topology: &Topology) {
@@ -50,10 +68,6 @@ impl Planes {
 impl Planes {
     pub(super) fn package_word(&self, package: u32) -> u64 {
         word(&self.package, package)
-    }
-
-    pub(super) fn cpu_word(&self, cpu: u32) -> u64 {
-        word(&self.cpu, cpu)
     }
 }
 
@@ -359,7 +373,8 @@ impl<const W: usize> Moves<W> {
         Self { counters }
     }
 
-    /// Calls `emit` with each successor of a state and the rule behind it. The order depends on the state only.
+    /// Calls `emit` with each successor of a state, the rule behind it, and the CPU that acts if one does. The order depends
+    /// on the state only.
     #[inline]
     pub(crate) fn successors(
         &self,
@@ -367,7 +382,7 @@ impl<const W: usize> Moves<W> {
         planes: &Planes,
         layout: &Layout,
         topology: &Topology,
-        mut emit: impl FnMut(&[u64; W], RuleId),
+        mut emit: impl FnMut(&[u64; W], RuleId, Option<u32>),
     ) {
         for counter in &self.counters {
             for group in &counter.by_value[((planes.global >> counter.offset) & counter.mask) as usize] {
@@ -393,7 +408,7 @@ impl<const W: usize> Moves<W> {
                         if !rule.plain {
                             rule.rest(who, planes, layout, topology, &mut next);
                         }
-                        emit(&next, rule.id);
+                        emit(&next, rule.id, (rule.scope == Scope::Cpu).then_some(who));
                     }
                 }
             }
