@@ -225,8 +225,20 @@ def test_an_output_folder_that_cannot_be_written_is_an_error_before_anything_run
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_limits_say_incomplete_and_what_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    question = ["check", "linux-6.16", "--module", "subset", "--scenario", "kvm-reload", "--cpus", "6"]
+@pytest.mark.parametrize("space", [["orbit"], ["concrete"], ["concrete", "--no-measures"]])
+def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    question = [
+        "check",
+        "linux-6.16",
+        "--module",
+        "subset",
+        "--scenario",
+        "kvm-reload",
+        "--cpus",
+        "6",
+        "--space",
+        *space,
+    ]
     for limit, reason in {
         ("--max-states", "100"): "max-states 100",
         ("--max-depth", "5"): "max-depth 5",
@@ -239,6 +251,7 @@ def test_limits_say_incomplete_and_what_was_seen(capsys: pytest.CaptureFixture[s
         assert reason in out
         assert "so far" in out
         assert "holds" not in out
+        assert "never" not in out
 
 
 def test_fail_on_moves_the_line_between_holds_and_violated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,14 +271,20 @@ def test_nothing_but_the_result_is_printed_when_nobody_watches() -> None:
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("space", ["orbit", "concrete"])
-def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(space: str) -> None:
-    question = ["check", "inner-enable-kvm-hook", "--module", "subset", "--scenario", "kvm-reload"]
-    size = ["--cpus", "64", "--packages", "4", "--budget", "cpu_up=8", "--budget", "cpu_down=8"]
-    if space == "concrete":
-        size[1] = "24"
+BUSY = "inner-enable-kvm-hook --module subset --scenario kvm-reload --packages 4 --budget cpu_up=8 --budget cpu_down=8"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"{BUSY} --cpus 64",
+        f"{BUSY} --cpus 24 --space concrete",
+        "v19 --module subset --scenario second-enable --cpus 16 --space concrete --no-measures",
+    ],
+)
+def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(question: str) -> None:
     process = subprocess.Popen(
-        [*COMMAND, *question, *size, "--space", space], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "check", *question.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     time.sleep(3)
     assert process.poll() is None, "the search is too short for this test"

@@ -84,7 +84,7 @@ def print_exploration(answer: Exploration) -> None:
     out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
     out.print()
     if answer.outcomes.is_empty():
-        out.print("no run ends: every state has a successor")
+        out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
     else:
         out.print(_outcomes(answer.outcomes))
     broken = answer.invariants.drop_nulls("shortest_steps")
@@ -95,7 +95,8 @@ def print_exploration(answer: Exploration) -> None:
         )
         out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
-        out.print(f"[yellow]expectation {row['expectation']} is never met: {row['text']}[/yellow]")
+        when = "never" if answer.complete else "not yet"
+        out.print(f"[yellow]expectation {row['expectation']} is {when} met: {row['text']}[/yellow]")
     for traps in answer.responses.drop_nulls("shortest_steps").partition_by("schedule", maintain_order=True):
         _print_trap(answer, traps)
     if not answer.prices.is_empty():

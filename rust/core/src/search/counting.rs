@@ -357,6 +357,9 @@ impl<'s, const W: usize> Counting<'s, W> {
         marks.par_iter().for_each_init(
             || self.space.workspace(),
             |scratch, Mark { source, step, target }| {
+                if is_over() {
+                    return;
+                }
                 let source = &batch[*source as usize];
                 let bits = next.bits_of(&next.patterns[*target as usize]);
                 let taken = self.patterns.mark(&source.representative, step, bits, scratch, &is_over);
