@@ -67,6 +67,7 @@ pub(super) struct Packages {
     /// Quantified conditions over the whole state.
     conditions: Vec<Quantified>,
     binomials: Binomials,
+    words: Interner<CpuWord>,
     shapes: Interner<Shape>,
     contents: Interner<Content>,
     /// Whether contents occur again and again.
@@ -89,6 +90,14 @@ pub(super) struct Shape {
     starts: Box<[u32]>,
     /// By action, who can take it: 0 for the package, or the kind of CPU from 1 on, in ascending order.
     actors: Box<[u16]>,
+}
+
+/// A word of a CPU.
+#[derive(Debug)]
+struct CpuWord {
+    word: u64,
+    /// The actions that a CPU with this word might take: their cubes match it.
+    actions: Box<[u32]>,
 }
 
 /// A package with its CPUs.
@@ -212,6 +221,18 @@ impl Keyed for Content {
     }
 }
 
+impl Keyed for CpuWord {
+    type Key = u64;
+
+    fn key(&self) -> &u64 {
+        &self.word
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.actions)
+    }
+}
+
 impl Keyed for Shape {
     type Key = [u64];
 
@@ -272,6 +293,7 @@ impl Packages {
             spreads: Vec::new(),
             conditions: conditions(program),
             binomials: Binomials::new(largest),
+            words: Interner::new(),
             shapes: Interner::new(),
             contents: Interner::new(),
             remembers: initial.packages.len() > 1,
@@ -328,7 +350,7 @@ impl Packages {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.shapes.bytes() + self.contents.bytes()
+        self.words.bytes() + self.shapes.bytes() + self.contents.bytes()
     }
 
     /// The id of a package given by its class and word, and the classes and words of its CPUs.
@@ -421,25 +443,44 @@ impl Packages {
     }
 
     fn moves(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> (Box<[u32]>, Box<[u16]>) {
-        let (mut starts, mut actors) = (vec![0], Vec::new());
-        for action in &self.actions {
-            let admitted = |key: Option<u64>| {
-                action.others.iter().all(|(quantifier, cube)| {
+        let admits = |action: &Action, key: Option<u64>| {
+            action.package.matches(word)
+                && action.others.iter().all(|(quantifier, cube)| {
                     quantifier.holds(matching(*cube) > u32::from(key.is_some_and(|key| cube.matches(key))))
                 })
-            };
-            if action.package.matches(word) {
-                if action.of_cpu {
-                    let able = |key: u64| action.cpu.matches(key) && admitted(Some(key));
-                    let kinds = (1..).zip(cpus).filter(|(_, (key, _))| able(*key));
-                    actors.extend(kinds.map(|(who, _)| who));
-                } else if admitted(None) {
-                    actors.push(0);
-                }
-            }
-            starts.push(actors.len() as u32);
+        };
+        let numbered = (0..).zip(&self.actions);
+        let of_package = numbered.filter(|(_, action)| !action.of_cpu && admits(action, None));
+        let mut moves: Vec<(u32, u16)> = of_package.map(|(at, _)| (at, 0)).collect();
+        for (who, (key, _)) in (1..).zip(cpus) {
+            let able = self.actions_of(*key).iter().filter(|at| admits(&self.actions[**at as usize], Some(*key)));
+            moves.extend(able.map(|at| (*at, who)));
+        }
+        // Sorted by action; of one action they are in order already.
+        let mut starts = vec![0; self.actions.len() + 1];
+        for (action, _) in &moves {
+            starts[*action as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let (mut free, mut actors) = (starts.clone(), vec![0; moves.len()]);
+        for (action, who) in moves {
+            let place = &mut free[action as usize];
+            actors[*place as usize] = who;
+            *place += 1;
         }
         (starts.into(), actors.into())
+    }
+
+    /// The actions that a CPU might take, by its class and word.
+    fn actions_of(&self, key: u64) -> &[u32] {
+        let word = key & WORD;
+        let id = self.words.intern(&word, || {
+            let actions = (0..).zip(&self.actions).filter(|(_, action)| action.of_cpu && action.cpu.matches(word));
+            CpuWord { word, actions: actions.map(|(at, _)| at).collect() }
+        });
+        &self.words.get(id).actions
     }
 
     fn sets(&self, word: u64, cpus: &[(u64, u32)], matching: impl Fn(Cube<u64>) -> u32) -> Box<Set> {
