@@ -290,7 +290,7 @@ def smt_control(k: Kernel, policy: Policy) -> Kernel:
     """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it."""
     w = k.w
     k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
-    k.await_(w.booted & ~w.frozen & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
+    k.await_(w.booted & ~w.frozen & (w.budget["smt_on"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
     k.spend("smt_on")
     k.set(w.cpu_add_remove_lock, value=True)
     with k.function("cpuhp_smt_enable()", CPUHP):
