@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.world import ModuleKind
 
 
-def explore(model: Model, scenario: str, sizes: tuple[int, ...], *, measures: bool = True) -> _core.Exploration:
+def explore(
+    model: Model, scenario: str, sizes: tuple[int, ...], *, measures: bool = True, prices: bool = False
+) -> _core.Exploration:
     """All of a model, which may have been changed since it was built, on packages of these sizes."""
     program = lower(model)
     packed = program.pack(initial_state(model, Topology(sizes), SCENARIOS[scenario]))
-    found = _core.Program(program.text).explore(packed, measures=measures)
+    found = _core.Program(program.text).explore(packed, measures=measures, prices=prices)
     assert found.complete
     return found
 

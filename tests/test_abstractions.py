@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 import tdxexplore
-from asking import explore
+from asking import Asked, explore
 from tdxexplore.model.code import Await, Label
+from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS, build
 
@@ -75,3 +76,40 @@ def test_lp_init_never_runs_again_on_an_lp_that_has_had_it(policy: str) -> None:
         paid = answer.prices.filter(pl.col("price") == "lp-init-again")
         assert len(paid) == len(answer.outcomes) > 0
         assert paid["most"].max() == 0, scenario
+
+
+# Where LPs are forgotten: kexec, a boot or a load of KVM that fails; and what could still ask for them.
+FORGETFUL: list[tuple[ModuleKind, str, dict[str, int]]] = [
+    *(
+        ("subset", scenario, {})
+        for scenario in ("kexec", "second-user", "fault-vmxon", "fault-seamcall", "fault-resume")
+    ),
+    *(("strict", "kexec", {budget: 1}) for budget in ("second_user", "cpu_down", "suspend")),
+    *(("strict", "fault-vmxon", {budget: 1}) for budget in ("kexec", "cpu_down", "second_user")),
+    ("strict", "fault-vmxon", {"kvm_load": 2, "kvm_unload": 1}),
+    ("strict", "fault-resume", {"sys_busy": 1}),
+]
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+def test_lps_that_are_forgotten_are_not_asked_for(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes of all runs, how many and how likely they are, how long the shortest and what they cost stays as it was."""
+
+    def answer(asked: Asked) -> tuple[list[pl.DataFrame], int]:
+        found = explore(asked.model(), asked.scenario, asked.sizes, prices=True)
+        outcomes = pl.DataFrame(found.outcomes()).select("outcome", "interleavings", "shortest_steps")
+        chances = pl.DataFrame(found.outcomes())["probability"].round(12).to_frame()
+        broken = pl.DataFrame(found.invariants()).select("invariant", "shortest_steps")
+        return [outcomes, chances, broken, pl.DataFrame(found.prices())], int(found.states)
+
+    fewer = 0
+    for module, scenario, budgets in FORGETFUL:
+        asked = Asked(policy, module, scenario, (2,), budgets=budgets)
+        forgetting, few = answer(asked)
+        with monkeypatch.context() as patch:
+            patch.setattr(Kernel, "forget_lps", lambda _: None)
+            remembering, more = answer(asked)
+        for one, other in zip(forgetting, remembering, strict=True):
+            assert one.equals(other), (module, scenario, budgets)
+        fewer += more - few
+    assert (fewer > 0) == BUILT_IN[policy].lp_init_first

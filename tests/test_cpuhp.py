@@ -233,3 +233,11 @@ def test_locks_nest_as_in_the_kernel_and_callbacks_take_none(policy: str, monkey
     assert extra <= nested <= ORDER | extra
     # Two locks that nest both ways would deadlock.
     assert not {(a, b) for a, b in nested if a != b and (b, a) in nested}
+
+
+@pytest.mark.parametrize("policy", ["v19", "linux-7.2-update"])
+def test_after_kexec_every_actor_starts_again_within_its_budget(policy: str) -> None:
+    for scenario in SCENARIOS:
+        answer = tdxexplore.check(policy, cpus=2, scenario=scenario, budgets={"kexec": 1}, measures=False)
+        assert answer.complete
+        assert "kexec" in set(answer.rules.filter(answer.rules["fired"] > 0)["actor"])

@@ -57,6 +57,8 @@ class Policy:
         key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
         abstracted: What this class leaves out, and why that hides no outcome; for the documentation, which adds what its
             bases and the shared mechanics leave out.
+        lp_init_first: It asks nothing of the module before TDH.SYS.INIT and TDH.SYS.LP.INIT have succeeded, and nothing at
+            all while KVM is not loaded and no callback is registered; what then tells nobody anything may be forgotten.
         has_boot: Whether `boot` runs something before user space.
         has_update: Whether `update` does anything.
         boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
@@ -68,6 +70,7 @@ class Policy:
     source: ClassVar[str]
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
     key_ids: ClassVar[KeyIds] = "counter"
+    lp_init_first: ClassVar[bool] = False
     abstracted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
@@ -240,6 +243,18 @@ class VirtAtLoad(Policy):
             error = k.cpuhp_setup_state(self.kvm_online)
         with k.if_(error == OK):
             self.tdx_bringup(k)
+        with k.else_():
+            self.without_vmx(k)
+
+    def without_vmx(self, k: Kernel) -> None:
+        """KVM did not get VMX. If this was its last try and no callback is left, nobody asks an LP for LP.INIT."""
+        w = k.w
+        if self.lp_init_first and not w.has("second_user"):
+            unasked = (w.budget["kvm_load"] == 0) & (w.tdx_status != "INITIALIZED")
+            for hook in self.hooks:
+                unasked &= ~hook.registered
+            with k.if_(unasked):
+                k.forget_lps()
 
     def tdx_bringup(self, k: Kernel) -> None:
         """tdx_bringup(): KVM's TDX part of loading; sets ``kvm_loaded``."""

@@ -45,7 +45,7 @@ def record(w: World, policy: Policy, *, split_releases: bool = False) -> None:
     if w.has("suspend"):
         w.model.add(suspend(actor("suspend"), policy))
     if w.has("kexec"):
-        w.model.add(kexec(actor("kexec")))
+        w.model.add(kexec(actor("kexec"), policy))
 
 
 def boot(k: Kernel, policy: Policy) -> Kernel:
@@ -290,7 +290,7 @@ def smt_control(k: Kernel, policy: Policy) -> Kernel:
     """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it."""
     w = k.w
     k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
-    k.await_(w.booted & ~w.frozen & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
+    k.await_(w.booted & ~w.frozen & (w.budget["smt_on"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
     k.spend("smt_on")
     k.set(w.cpu_add_remove_lock, value=True)
     with k.function("cpuhp_smt_enable()", CPUHP):
@@ -352,10 +352,11 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
     return k
 
 
-def kexec(k: Kernel) -> Kernel:
+def kexec(k: Kernel, policy: Policy) -> Kernel:
     """kernel_kexec(): every actor vanishes where it stands, VMX goes off, and a new kernel boots.
 
-    What the hardware holds stays (TDX module, LP.INIT, key ids); all that software knew starts again, on all CPUs.
+    What the hardware holds stays (TDX module, LP.INIT, key ids); all that software knew starts again, on all CPUs. But
+    TDH.SYS.INIT is refused from now on, so that a kernel which begins with it never asks which LPs have had LP.INIT.
     """
     w = k.w
     old = [f for f in w.model.assigned() if f not in w.survives_kexec]
@@ -371,4 +372,6 @@ def kexec(k: Kernel) -> Kernel:
             if values:
                 k.set_each(group, where=True, values=values)
         k.set_each(cpus, where=w.smp_init | w.smt_blocked, values={w.online: False, w.active: False})
+        if policy.lp_init_first and not w.has("second_user"):
+            k.forget_lps()
     return k

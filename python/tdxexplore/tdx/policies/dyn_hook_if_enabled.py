@@ -24,6 +24,7 @@ class DynHookIfEnabled(Alternative):
     name = "dyn-hook-if-enabled"
     title = "A4: pass and tdx_enable() at KVM load, then a dynamic hook that runs LP.INIT, only on success"
     source = "Kai Huang, 2024-04-26 (A4)"
+    lp_init_first = True
     knobs = (
         OFFLINE_VETO,
         Knob(

@@ -24,6 +24,7 @@ class InnerEnable(Alternative):
     name = "inner-enable"
     title = "A1: tdx_enable() runs the LP.INIT pass itself; hotplug does VMXON only"
     source = "Sean Christopherson, 2024-04-22 and 2024-04-25 (A1)"
+    lp_init_first = True
     knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
         Knob("pass", ("every-call", "first-call"), "whether tdx_enable() repeats the pass when TDX is up already"),

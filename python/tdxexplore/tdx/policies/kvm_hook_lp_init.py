@@ -20,6 +20,7 @@ class KvmHookLpInit(Alternative):
     name = "kvm-hook-lp-init"
     title = "A5: KVM's callback runs VMXON and LP.INIT on every CPU that is or comes online"
     source = "Kai Huang, 2024-04-26 (A5)"
+    lp_init_first = True
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         return self.vmxon_and_tdx_cpu_enable(k)

@@ -23,6 +23,7 @@ class Linux616(VirtAtLoad):
     name = "linux-6.16"
     title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
     source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
+    lp_init_first = True
     abstracted = (
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
@@ -49,6 +50,20 @@ class Linux616(VirtAtLoad):
                 k.set(w.kvm_loaded, value=True)
             with k.else_():
                 super().kvm_unload(k)
+
+    def tdx_failed(self, k: Kernel) -> None:
+        """The load fails. If it was the last one, nobody asks an LP for LP.INIT, but for a second user before TDH.SYS.CONFIG.
+
+        After kexec the state does not say whether it is before it.
+        """
+        w = k.w
+        super().tdx_failed(k)
+        unasked = w.budget["kvm_load"] == 0
+        if w.has("second_user"):
+            unasked &= (w.budget["second_user"] == 0) & w.sys_state.isin(["CONFIG_DONE", "READY"])
+        if not (w.has("second_user") and w.has("kexec")):
+            with k.if_(unasked):
+                k.forget_lps()
 
     def kvm_unload(self, k: Kernel) -> None:
         """tdx_cleanup(), then kvm_disable_virtualization()."""

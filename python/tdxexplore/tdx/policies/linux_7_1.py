@@ -25,6 +25,7 @@ class Linux71(VirtAtLoad):
     title = "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on later CPUs"
     key_ids = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
+    lp_init_first = True
     abstracted: ClassVar[tuple[str, ...]] = (
         (
             "TDX-feature checks before tdx_enable(): they fail before anything is changed, which is a kernel without "
@@ -68,14 +69,19 @@ class Linux71(VirtAtLoad):
         with k.function("tdx_enable()", TDX) as f:
             unregistered = k.cpuhp_setup_state(self.tdx_dyn)
             with k.if_(unregistered != OK):
-                k.set(w.tdx_status, "ERROR")
+                self._off(k)
                 f.returns()
             error = init_tdx_module(k)
             with k.if_(error == OK):
                 k.set(w.tdx_status, "INITIALIZED")
             with k.else_():
-                k.set(w.tdx_status, "ERROR")
+                self._off(k)
                 k.cpuhp_remove_state(self.tdx_dyn)
+
+    def _off(self, k: Kernel) -> None:
+        """TDX is off until reboot: the callback is gone, and whoever asks for TDX looks at the status only."""
+        k.set(k.w.tdx_status, "ERROR")
+        k.forget_lps()
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): a reference, then tdx_cpu_enable(); on an error the reference back, and the CPU is refused."""

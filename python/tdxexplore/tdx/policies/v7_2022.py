@@ -30,6 +30,7 @@ class V72022(Policy):
     name = "v7-2022"
     title = "tdx_enable() refuses unless every LP is online, then runs SYS.INIT, LP.INIT everywhere and the rest itself"
     source = MAIL
+    lp_init_first = True
     abstracted = (
         (
             "VMX is on for every online CPU from boot on: an assumption (domain 3.2), as the KVM half of the series "
