@@ -88,7 +88,7 @@ class Program:
         self,
         initial: str,
         *,
-        space: Literal["orbit", "concrete"] = "orbit",
+        space: Literal["orbit", "unnamed", "concrete"] = "orbit",
         threads: int = 1,
         max_states: int | None = None,
         max_depth: int | None = None,
@@ -105,7 +105,9 @@ class Program:
 
         Args:
             initial: The initial state in its JSON form; it carries the topology.
-            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs).
+            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs). With unnamed,
+                CPUs that start out different are counted together too: runs are the same, states are those that can be
+                reached from any naming of the initial state.
             threads: Threads of the search, at least 1.
             max_states: States stored at most.
             max_depth: States at this depth are still expanded, but no deeper ones are stored.
@@ -142,10 +144,10 @@ class Program:
             InternalError: The engine has a defect.
         """
 
-    def state_bits(self, initial: str, space: Literal["orbit", "concrete"]) -> int:
+    def state_bits(self, initial: str, space: Literal["orbit", "unnamed", "concrete"]) -> int:
         """Bits of the initial state as it is stored.
 
-        In the concrete space all states have this size; in the orbit space they grow with the kinds of CPUs.
+        In the concrete space all states have this size; in the others they grow with the kinds of CPUs.
 
         Args:
             initial: The initial state in its JSON form.

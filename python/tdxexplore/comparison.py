@@ -106,7 +106,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
         max_states: Limit on the stored states of each exploration.
         max_memory: Limit on the memory of each exploration, in bytes.
         timeout: Limit on the time of each exploration, in seconds.
-        space: ``orbit`` or ``concrete``.
+        space: ``orbit``, ``unnamed`` or ``concrete``.
         fail_on: The least severe severity that counts as a violation.
         measures: Count interleavings and probabilities.
         progress: Called after each exploration with how many are done, of how many, and the name of the last.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.world import ModuleKind
 
-Space: TypeAlias = Literal["orbit", "concrete"]
+Space: TypeAlias = Literal["orbit", "unnamed", "concrete"]
 
 KEY = {
     "digest": pl.String,
@@ -50,11 +50,14 @@ class Exploration:
         complete: Whether everything was explored.
         reason: Why not, or None.
         interrupted: Whether Ctrl-C ended it.
+        space: How states were represented. In the space ``unnamed`` all numbers of concrete states and transitions are
+            those that can be reached from any naming of the initial state; nothing else differs.
         fail_on: The least severe severity that counts as a violation.
     """
 
-    def __init__(self, question: Question, native: _core.Exploration, fail_on: str) -> None:
+    def __init__(self, question: Question, native: _core.Exploration, space: Space, fail_on: str) -> None:
         self.question = question
+        self.space = space
         self.complete = native.complete
         self.reason = native.reason
         self.interrupted = native.interrupted
@@ -303,7 +306,9 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         scenario: What happens around bring-up.
         knobs: Choices that the policy's source leaves open, by name.
         budgets: How often environment actions may happen, where not as in the scenario.
-        space: ``orbit`` (CPUs counted by kind, exact) or ``concrete`` (CPUs keep identities).
+        space: ``orbit`` (CPUs counted by kind, exact), ``unnamed`` (also those that start out different: fewer states to
+            store, the same runs, but concrete states are counted for every naming of the initial one) or ``concrete``
+            (CPUs keep identities).
         threads: Worker threads; default: all that this process may use.
         max_states: Limit on stored states.
         max_depth: Limit on depth.
@@ -358,7 +363,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         raise BadModel(str(error)) from None
     except _core.InternalError as error:
         raise InternalError(str(error)) from None
-    return Exploration(question, native, fail_on)
+    return Exploration(question, native, space, fail_on)
 
 
 def log10(decimal: str) -> float:

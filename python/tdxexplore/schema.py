@@ -80,7 +80,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("states_per_second", "explored over seconds", "1/s", timing=True),
         _count("peak_memory_bytes", "memory of the search", "B", timing=True),
         _text("version", "of tdxexplore"),
-        _text("space", "orbit or concrete"),
+        _text("space", "orbit, unnamed (concrete figures are those of all namings of the initial state) or concrete"),
         Column("measures", pa.bool_(), "", "whether interleavings and probabilities were computed"),
         Column("prices", pa.bool_(), "", "whether prices were computed"),
         _text("fail_on", "least severe severity that counts as a violation"),

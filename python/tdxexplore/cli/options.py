@@ -64,7 +64,8 @@ class Limits:
     """How far and how.
 
     Attributes:
-        space: orbit (CPUs counted by kind) or concrete (CPUs keep identities); both are exact.
+        space: orbit (CPUs counted by kind), unnamed (also those that start out different: fewer states, the same runs) or
+            concrete (CPUs keep identities); all are exact.
         threads: Worker threads; default: all.
         max_states: Stop after so many stored states: incomplete.
         max_memory: Stop at so much memory: incomplete. Bytes, or with K, M, G.
@@ -73,7 +74,7 @@ class Limits:
         measures: Count interleavings and probabilities, or only states.
     """
 
-    space: Literal["orbit", "concrete"] = "orbit"
+    space: Literal["orbit", "unnamed", "concrete"] = "orbit"
     threads: int | None = None
     max_states: int | None = None
     max_memory: str | None = None

@@ -55,7 +55,7 @@ class Settings:
     """How each point is explored; as the arguments of `tdxexplore.check`.
 
     Attributes:
-        space: ``orbit`` or ``concrete``.
+        space: ``orbit``, ``unnamed`` or ``concrete``.
         measures: Count interleavings and probabilities.
         prices: Compute what runs cost.
         fail_on: The least severe severity that counts as a violation.

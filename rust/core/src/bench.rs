@@ -82,8 +82,12 @@ pub fn sample<'p>(
     space: SpaceKind,
     count: usize,
 ) -> Result<Box<dyn Sample + 'p>, Error> {
-    if space == SpaceKind::Orbit {
-        return Ok(Box::new(Expansion::new(Orbit::new(program, initial), initial, count)));
+    match space {
+        SpaceKind::Orbit => return Ok(Box::new(Expansion::new(Orbit::new(program, initial), initial, count))),
+        SpaceKind::Unnamed => {
+            return Ok(Box::new(Expansion::new(Orbit::new(program, &initial.blank()), initial, count)));
+        }
+        SpaceKind::Concrete => {}
     }
     let layout = Layout::new(program, initial)?;
     Ok(match layout.words {

@@ -92,8 +92,9 @@ impl Program {
 fn space_kind(name: &str) -> PyResult<SpaceKind> {
     match name {
         "orbit" => Ok(SpaceKind::Orbit),
+        "unnamed" => Ok(SpaceKind::Unnamed),
         "concrete" => Ok(SpaceKind::Concrete),
-        _ => Err(PyValueError::new_err(format!("space is `{name}`, `orbit` and `concrete` are allowed"))),
+        _ => Err(PyValueError::new_err(format!("space is `{name}`, `orbit`, `unnamed` and `concrete` are allowed"))),
     }
 }
 

@@ -99,8 +99,10 @@ fn with_space<T: InSpace>(
     kind: SpaceKind,
     task: T,
 ) -> Result<T::Answer, Error> {
-    if kind == SpaceKind::Orbit {
-        return Ok(task.run(&Orbit::new(program, initial)));
+    match kind {
+        SpaceKind::Orbit => return Ok(task.run(&Orbit::new(program, initial))),
+        SpaceKind::Unnamed => return Ok(task.run(&Orbit::new(program, &initial.blank()))),
+        SpaceKind::Concrete => {}
     }
     let layout = Layout::new(program, initial)?;
     Ok(match layout.words {

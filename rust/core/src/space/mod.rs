@@ -29,12 +29,17 @@ use crate::count::Weight;
 use crate::program::{Guard, RuleId};
 use crate::state::LabelledState;
 
-/// Which representation a search uses; the verdict and all concrete totals are the same.
+/// Which representation a search uses; the verdict is the same, and so are all concrete totals but those of
+/// [`Unnamed`](Self::Unnamed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SpaceKind {
-    /// CPUs are counted by kind: the default, and the only one for large topologies.
+    /// CPUs are counted by kind, and those that start out different are told apart: the default.
     #[default]
     Orbit,
+    /// CPUs are counted by kind, also those that start out different, and so are packages of one size: fewer states. Runs from
+    /// the initial state are the same, and so are outcomes, interleavings, probabilities and schedules; but states and
+    /// transitions are those that can be reached from any naming of the initial state.
+    Unnamed,
     /// CPUs keep their identity.
     Concrete,
 }

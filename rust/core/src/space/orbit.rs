@@ -3,7 +3,8 @@
 //! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
 //! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
 //! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
-//! word.
+//! word. Where all namings of the initial state are as good as that one, the symmetries are those of a state whose words are
+//! all equal ([`LabelledState::blank`]): classes go, and what is left of them is the size of packages.
 //!
 //! Global words and the contents of packages ([`super::package`]) are interned. A packed state is ids of 32 bits, two to
 //! a `u64`, the first in the low half:

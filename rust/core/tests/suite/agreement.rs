@@ -1,10 +1,12 @@
 //! The orbit space, the concrete space and the witness give the same answer to random questions.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tdxexplore_core::program::Program;
 use tdxexplore_core::{
-    Exploration, LabelledState, Measuring, Monitor, Options, PredicateRow, SpaceKind, UBig, explore,
+    Exploration, LabelledState, Measuring, Monitor, Options, PredicateRow, SpaceKind, UBig, explore, replay,
 };
 
 use crate::random::{Shape, question};
@@ -33,6 +35,7 @@ fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(),
     }
     let diverging = |answer: &Exploration| answer.measured.unwrap().diverging.unwrap();
     prop_assert!((diverging(&answers[0]) - diverging(&answers[1])).abs() < 1e-12);
+    compare_unnamed(program, initial, &answers[0])?;
     prop_assert_eq!(UBig::from(answers[1].explored), answers[1].states.clone());
     prop_assert_eq!(UBig::from(answers[1].generated), answers[1].transitions.clone());
     for threads in [1, 2] {
@@ -57,6 +60,63 @@ fn compare_counted(linked: &Exploration, counted: &Exploration) -> Result<(), Te
     };
     prop_assert_eq!(outcomes(counted), outcomes(linked));
     Ok(())
+}
+
+/// Without names the runs are the same, in fewer orbits; states are those that the witness reaches from all namings.
+fn compare_unnamed(program: &Program, initial: &LabelledState, named: &Exploration) -> Result<(), TestCaseError> {
+    let options = Options { space: SpaceKind::Unnamed, ..Options::default() };
+    let answer = explore(program, initial, &options, &Monitor::default()).unwrap();
+    prop_assert!(answer.incomplete.is_none() && answer.explored <= named.explored && answer.states >= named.states);
+    prop_assert_eq!(answer.outcomes.len(), named.outcomes.len());
+    for (row, named) in answer.outcomes.iter().zip(&named.outcomes) {
+        prop_assert_eq!((row.outcome, &row.interleavings), (named.outcome, &named.interleavings));
+        prop_assert_eq!(row.shortest_steps, named.shortest_steps);
+        prop_assert!((row.probability.unwrap() - named.probability.unwrap()).abs() < 1e-12);
+        let schedule = row.schedule.as_ref().unwrap();
+        prop_assert_eq!(replay(program, initial, schedule).unwrap().outcome, Some(row.outcome));
+    }
+    let steps = |rows: &[PredicateRow]| -> Vec<_> { rows.iter().map(|row| row.shortest_steps).collect() };
+    prop_assert_eq!(steps(&answer.invariants), steps(&named.invariants));
+    prop_assert_eq!(steps(&answer.expectations), steps(&named.expectations));
+    let mut reached = BTreeSet::new();
+    for naming in namings(initial) {
+        let Some(witness) = Witness::explore(program, &naming, LARGE) else {
+            return Ok(());
+        };
+        reached.extend(witness.states.iter().map(|state| format!("{state:?}")));
+    }
+    prop_assert_eq!(&answer.states, &UBig::from(reached.len()));
+    Ok(())
+}
+
+/// All states that are this one with CPUs of each package, and packages of a size, in some order.
+fn namings(state: &LabelledState) -> Vec<LabelledState> {
+    let mut all = vec![state.clone()];
+    let mut at = 0;
+    while at < all.len() {
+        let state = all[at].clone();
+        for a in 0..state.packages.len() {
+            let cpus = state.packages[a].cpus.len();
+            let mut swapped = Vec::new();
+            for (left, right) in (1..cpus).map(|cpu| (cpu - 1, cpu)) {
+                let mut other = state.clone();
+                other.packages[a].cpus.swap(left, right);
+                swapped.push(other);
+            }
+            for b in (0..a).filter(|b| state.packages[*b].cpus.len() == cpus) {
+                let mut other = state.clone();
+                other.packages.swap(a, b);
+                swapped.push(other);
+            }
+            for other in swapped {
+                if !all.contains(&other) {
+                    all.push(other);
+                }
+            }
+        }
+        at += 1;
+    }
+    all
 }
 
 /// Compares everything that does not depend on the space.
