@@ -1,7 +1,8 @@
 """Is every built-in policy and scenario explored on a whole server, exactly?
 
 Every policy x scenario on 64 CPUs in 2 packages, in the orbit space with all threads and without measures, one process
-a point. CPUs that start out different are counted together (`--space unnamed`): outcomes, runs and traces are the same. A point that misses `TARGET` is tried on half the CPUs, and so on: its cell says on how many it is reached.
+a point. CPUs that start out different are counted together (`--space unnamed`): outcomes, runs and traces are the same.
+A point that misses `TARGET` is tried on half the CPUs, and so on: its cell says on how many it is reached.
 
 Writes benches/results/servers.json and servers.md.
 """
