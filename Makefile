@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 
 # The pages under docs that are generated; the tests compare them.
 docs: $(VENV)/installed
-	$(BIN)/python -m tdxexplore.docs docs
+	$(BIN)/python tools/pages.py docs
 
 test: lint
 	cargo test --workspace --quiet

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tdxexplore import analysis
-from tdxexplore.dataset import MERGED, POINT, TABLES, Dataset, _write
+from tdxexplore.data import analysis
+from tdxexplore.data.dataset import MERGED, POINT, TABLES, Dataset, _write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

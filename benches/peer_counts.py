@@ -16,15 +16,15 @@ from checkers import UNOPTIMISED, Case, Limits, Rumur, Spin, Stateright, Tlc
 from models import increment_lock, rotation, two_phase_commit
 from tdxexplore import _core
 from tdxexplore.errors import BadModel
+from tdxexplore.explore.question import Question
 from tdxexplore.model import Topology, lower
-from tdxexplore.question import Question
 from tdxexplore.tdx.scenarios import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.model import Program, State
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 POLICIES = ("v19", "linux-6.16", "dyn-hook-if-enabled")
 SITUATIONS: tuple[tuple[ModuleKind, str, tuple[int, ...]], ...] = (

@@ -46,7 +46,7 @@ from checkers import (
     insertions,
 )
 from models import increment_lock, two_phase_commit
-from tdxexplore.question import Question
+from tdxexplore.explore.question import Question
 from tdxexplore.tdx.scenarios import initial_state
 
 if TYPE_CHECKING:

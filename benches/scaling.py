@@ -24,13 +24,13 @@ from matplotlib.figure import Figure
 from checkers import HERE, THREADS, Engine, Limits, Stopped
 from peers import aligned, machine
 from tdxexplore.errors import BadModel
-from tdxexplore.question import Question
+from tdxexplore.explore.question import Question
 from tdxexplore.tdx.scenarios import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 SIZES = tuple(2**power for power in range(1, 10))
 FIT_FROM = 16

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from checkers import HERE, THREADS, Engine, Limits, Stopped
 from peers import aligned, machine
-from tdxexplore.question import Question
+from tdxexplore.explore.question import Question
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 CPUS, PACKAGES = 64, 2
 # What a point may take to count as answered at once.

@@ -13,7 +13,7 @@ from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 
 class LazyFirstVm(Policy):

@@ -15,7 +15,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 
 def explore(

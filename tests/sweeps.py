@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.dataset import TABLES, TIMING, Dataset
+from tdxexplore.data.dataset import TABLES, TIMING, Dataset
 
 if TYPE_CHECKING:
     from pathlib import Path

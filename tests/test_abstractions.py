@@ -17,7 +17,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS, build
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 
 def wrong(model: Model, scenario: str) -> set[str]:

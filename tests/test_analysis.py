@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 from sweeps import spec_file
-from tdxexplore import analysis, check, cli, compare
-from tdxexplore.dataset import Dataset
+from tdxexplore import check, cli, compare
+from tdxexplore.data import analysis
+from tdxexplore.data.dataset import Dataset
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep import load, sweep
 

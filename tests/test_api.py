@@ -14,10 +14,10 @@ import pytest
 
 import tdxexplore
 from tdxexplore.cli import run
-from tdxexplore.exploration import KEY, log10
+from tdxexplore.explore.exploration import KEY, log10
 
 if TYPE_CHECKING:
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.tdx.fields import ModuleKind
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -19,8 +19,8 @@ from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr, Model
+    from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.kernel import Kernel
-    from tdxexplore.tdx.world import ModuleKind
 
 CPUS = 3
 RELAXED: tuple[ModuleKind, ...] = ("subset", "subset-nocheck")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 CPUS = 3
 

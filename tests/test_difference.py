@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore import check
 from tdxexplore.cli import run
-from tdxexplore.difference import Difference
+from tdxexplore.explore.difference import Difference
 
 if TYPE_CHECKING:
     import pytest

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tdxexplore import docs
+import pages
+from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.world import MODULE_KINDS
 
 FOLDER = Path(__file__).parent.parent / "docs"
 
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 def test_the_page_of_a_policy_is_up_to_date(policy: str) -> None:
-    page = docs.policy_page(BUILT_IN[policy])
+    page = pages.policy_page(BUILT_IN[policy])
     assert (FOLDER / "policies" / f"{policy}.md").read_text() == page
     for hook in BUILT_IN[policy]().hooks:
         assert hook.state in page
@@ -28,37 +28,37 @@ def test_there_is_a_page_for_each_policy_and_no_other() -> None:
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 def test_the_table_of_worst_outcomes_is_up_to_date(policy: str) -> None:
-    section = docs.outcomes_section(BUILT_IN[policy])
+    section = pages.outcomes_section(BUILT_IN[policy])
     assert section.count("\n| ") >= 20
     assert section in (FOLDER / "outcomes.md").read_text()
 
 
 def test_the_table_of_worst_outcomes_has_a_section_for_each_policy_and_no_other() -> None:
     text = (FOLDER / "outcomes.md").read_text()
-    assert text.startswith(docs.outcomes_head())
+    assert text.startswith(pages.outcomes_head())
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(BUILT_IN)
 
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 def test_the_table_of_what_stays_possible_is_up_to_date(policy: str) -> None:
-    section = docs.liveness_section(BUILT_IN[policy])
-    assert section.count("lost: ") == len(MODULE_KINDS) * len(docs.ENDLESS)
+    section = pages.liveness_section(BUILT_IN[policy])
+    assert section.count("lost: ") == len(MODULE_KINDS) * len(pages.ENDLESS)
     assert section in (FOLDER / "liveness.md").read_text()
 
 
-@pytest.mark.parametrize(("before", "after"), docs.STEPS)
+@pytest.mark.parametrize(("before", "after"), pages.STEPS)
 def test_the_table_of_what_a_design_changes_is_up_to_date(before: str, after: str) -> None:
-    section = docs.changes_section(before, after)
-    assert all(scenario in section for scenario in docs.COMPARED)
+    section = pages.changes_section(before, after)
+    assert all(scenario in section for scenario in pages.COMPARED)
     assert section in (FOLDER / "changes.md").read_text()
 
 
 def test_the_pages_of_liveness_and_changes_have_a_section_for_each_design_and_step_and_no_other() -> None:
     liveness, changes = ((FOLDER / f"{name}.md").read_text() for name in ("liveness", "changes"))
-    assert liveness.startswith(docs.liveness_head())
+    assert liveness.startswith(pages.liveness_head())
     assert re.findall(r"^## (.*)$", liveness, flags=re.MULTILINE) == list(BUILT_IN)
-    assert re.findall(r"^## (.*)$", changes, flags=re.MULTILINE) == [f"{a} to {b}" for a, b in docs.STEPS]
-    assert {after for _, after in docs.STEPS} | {docs.STEPS[0][0]} == set(BUILT_IN)
+    assert re.findall(r"^## (.*)$", changes, flags=re.MULTILINE) == [f"{a} to {b}" for a, b in pages.STEPS]
+    assert {after for _, after in pages.STEPS} | {pages.STEPS[0][0]} == set(BUILT_IN)
 
 
 def test_the_links_of_the_pages_lead_somewhere() -> None:

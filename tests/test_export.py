@@ -15,10 +15,10 @@ from models import increment_lock, rotation, two_phase_commit
 from random_models import Generator
 from tdxexplore import _core, cli
 from tdxexplore.errors import BadModel
+from tdxexplore.explore.question import Question
 from tdxexplore.export import Expected, Form, murphi, promela, tla
 from tdxexplore.export.notation import Names
 from tdxexplore.model import Scope, lower
-from tdxexplore.question import Question
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, initial_state
 

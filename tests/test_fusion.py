@@ -10,9 +10,9 @@ import pytest
 
 from tdxexplore import _core
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.fields import MODULE_KINDS, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, Scenario, build, initial_state
-from tdxexplore.tdx.world import MODULE_KINDS, ModuleKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,10 +19,11 @@ import polars as pl
 import pytest
 
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
-from tdxexplore import cli, dataset
-from tdxexplore.dataset import TABLES, TIMING, Dataset
+from tdxexplore import cli
+from tdxexplore.data import dataset
+from tdxexplore.data.dataset import TABLES, TIMING, Dataset
 from tdxexplore.errors import BadDataset, InternalError
-from tdxexplore.exploration import check
+from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import Progress, load, sweep
 from tdxexplore.sweep import run as running
 

@@ -10,13 +10,13 @@ import pytest
 
 from sweeps import POINTS, SMALL, spec_file
 from tdxexplore import cli
-from tdxexplore.exploration import check
+from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import expand, load
 from tdxexplore.sweep.points import Point, estimate
 from tdxexplore.sweep.spec import Settings
+from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
-from tdxexplore.tdx.world import MODULE_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path

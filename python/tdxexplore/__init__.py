@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
-    from tdxexplore.comparison import Comparison, compare
     from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError, Trap
-    from tdxexplore.exploration import Exploration, check
-    from tdxexplore.question import Question
+    from tdxexplore.explore.exploration import Exploration, check
+    from tdxexplore.explore.question import Question
+    from tdxexplore.explore.trace import Trace, TraceStep, replay
+    from tdxexplore.sweep.comparison import Comparison, compare
     from tdxexplore.tdx.policy import Knob, Policy, VirtAtLoad
-    from tdxexplore.trace import Trace, TraceStep, replay
 
 __all__ = [
     "BadModel",
@@ -43,12 +43,12 @@ __all__ = [
 
 _HOMES = {
     "_version": ("__version__",),
-    "comparison": ("Comparison", "compare"),
+    "sweep.comparison": ("Comparison", "compare"),
     "errors": ("BadModel", "BadSchedule", "InternalError", "TdxExploreError", "Trap"),
-    "exploration": ("Exploration", "check"),
-    "question": ("Question",),
+    "explore.exploration": ("Exploration", "check"),
+    "explore.question": ("Question",),
     "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),
-    "trace": ("Trace", "TraceStep", "replay"),
+    "explore.trace": ("Trace", "TraceStep", "replay"),
 }
 
 

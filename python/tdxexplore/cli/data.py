@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
-    from tdxexplore.dataset import Dataset, Skipped
+    from tdxexplore.data.dataset import Dataset, Skipped
     from tdxexplore.sweep.run import Plan
     from tdxexplore.sweep.spec import Spec
 
@@ -114,7 +114,7 @@ def compact(out: Path) -> int:
     Args:
         out: The data set.
     """
-    from tdxexplore.dataset import compact as merge  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.data.dataset import compact as merge  # noqa: PLC0415 -- keeps the others quick
 
     before, after = merge(out)
     print(f"{out}: {before:,} files became {after:,}")  # noqa: T201 -- the result
@@ -177,8 +177,8 @@ def analyze(
         table: Write the whole table there, as .parquet or .csv.
         as_json: Print one JSON document.
     """
-    from tdxexplore import analysis  # noqa: PLC0415 -- keeps the others quick
-    from tdxexplore.dataset import Dataset  # noqa: PLC0415
+    from tdxexplore.data import analysis  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.data.dataset import Dataset  # noqa: PLC0415
     from tdxexplore.render import text  # noqa: PLC0415
 
     option = asked.option()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tdxexplore.exploration import Exploration
+    from tdxexplore.explore.exploration import Exploration
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 OF_VERDICT = {"holds": HOLDS, "violated": VIOLATED, "incomplete": INCOMPLETE}

@@ -13,11 +13,11 @@ from tdxexplore.cli import exits
 from tdxexplore.cli.options import Limits, Point, numbers
 from tdxexplore.cli.output import print_json, progress, writable, write
 from tdxexplore.errors import BadModel
-from tdxexplore.exploration import check as explore
+from tdxexplore.explore.exploration import check as explore
 
 if TYPE_CHECKING:
-    from tdxexplore.exploration import Exploration
-    from tdxexplore.tdx.world import ModuleKind
+    from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.tdx.fields import ModuleKind
 
 
 def policies() -> int:
@@ -93,9 +93,9 @@ def compare(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    from tdxexplore.comparison import compare as explore_all  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.sweep.comparison import compare as explore_all  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.tdx.fields import MODULE_KINDS  # noqa: PLC0415
     from tdxexplore.tdx.scenarios import SCENARIOS  # noqa: PLC0415
-    from tdxexplore.tdx.world import MODULE_KINDS  # noqa: PLC0415
 
     counts = numbers(cpus)
     if out is not None:
@@ -147,7 +147,7 @@ def diff(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    from tdxexplore.difference import Difference  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.explore.difference import Difference  # noqa: PLC0415 -- keeps check quick
 
     answers = []
     for policy, knobs in ((a, set_a), (b, set_b)):
@@ -191,7 +191,7 @@ def replay(
         sources: Show what each step stands for.
         as_json: Print one JSON document.
     """
-    from tdxexplore.trace import replay as run  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.explore.trace import replay as run  # noqa: PLC0415 -- keeps the others quick
 
     trace = run(point.question(policy), schedule)
     if as_json:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from cyclopts import Parameter
 
 from tdxexplore.errors import BadModel
+from tdxexplore.explore.question import Question
 from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
-from tdxexplore.question import Question
-from tdxexplore.tdx.world import UNBOUNDED
+from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from tdxexplore.export.tla import CONFIGURATION, tla
 from tdxexplore.tdx.scenarios import initial_state
 
 if TYPE_CHECKING:
-    from tdxexplore.question import Question
+    from tdxexplore.explore.question import Question
 
 __all__ = ["CONFIGURATION", "Expected", "Form", "Language", "export", "murphi", "promela", "tla"]
 

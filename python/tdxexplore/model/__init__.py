@@ -13,9 +13,9 @@ from tdxexplore.model.expr import (
     packages,
 )
 from tdxexplore.model.lower import lower
+from tdxexplore.model.model import SEVERITIES, Model
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program
-from tdxexplore.model.record import SEVERITIES, Model
 from tdxexplore.model.topology import State, Topology
 
 __all__ = [

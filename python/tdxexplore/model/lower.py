@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tdxexplore.model.code import Code
-    from tdxexplore.model.record import Model
+    from tdxexplore.model.model import Model
 
 _LONGEST_STEP = 2_000
 _TRUE, _FALSE = Const(value=True), Const(value=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from typing import Any as Json
 
 from tdxexplore.model.expr import Scope
-from tdxexplore.model.record import SEVERITIES, Price, Property, Response
+from tdxexplore.model.model import SEVERITIES, Price, Property, Response
 
 if TYPE_CHECKING:
     from tdxexplore.model.code import Label

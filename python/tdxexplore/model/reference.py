@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.code import Code
     from tdxexplore.model.expr import Value
-    from tdxexplore.model.record import Model, Response
+    from tdxexplore.model.model import Model, Response
     from tdxexplore.model.topology import State, Values
 
 

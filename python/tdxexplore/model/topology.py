@@ -10,7 +10,7 @@ from tdxexplore.model.expr import Scope
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Value
-    from tdxexplore.model.record import Model
+    from tdxexplore.model.model import Model
 
 MAX_PACKAGES = 8
 MAX_CPUS_OF_PACKAGE = 256

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tdxexplore.tdx.fields import BUDGETS, MAY_BE_UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
-from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tdxexplore.difference import Difference
-    from tdxexplore.exploration import Exploration
+    from tdxexplore.explore.difference import Difference
+    from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.trace import Trace
     from tdxexplore.sweep.run import Plan, Summary
     from tdxexplore.sweep.spec import Spec
-    from tdxexplore.trace import Trace
 
 _STYLES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
 _VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow"}

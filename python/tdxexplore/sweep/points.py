@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tdxexplore import _core
 from tdxexplore._version import __version__
+from tdxexplore.explore.question import Question
 from tdxexplore.model import Topology
-from tdxexplore.question import Question
 from tdxexplore.sweep.spec import LIMITS, Settings
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
 

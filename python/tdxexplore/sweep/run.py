@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore import dataset
+from tdxexplore.data import dataset
 from tdxexplore.errors import BadDataset, InternalError, TdxExploreError
-from tdxexplore.exploration import check
+from tdxexplore.explore.exploration import check
 from tdxexplore.sweep.points import Point, estimate, expand
 from tdxexplore.sweep.spec import LIMITS
 

@@ -32,14 +32,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from tdxexplore.errors import BadModel, BadSpec, suggest
-from tdxexplore.exploration import Space
+from tdxexplore.explore.exploration import Space
 from tdxexplore.model import SEVERITIES
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
 from tdxexplore.tdx.catalogue import find_policy
+from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import MAX_BUDGET, SCENARIOS
-from tdxexplore.tdx.world import BUDGETS, MODULE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

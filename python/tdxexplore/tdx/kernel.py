@@ -22,14 +22,14 @@ from tdxexplore.model import (
     packages,
 )
 from tdxexplore.model.code import Await, Label
-from tdxexplore.tdx.world import BUDGETS, UNBOUNDED
+from tdxexplore.tdx.fields import BUDGETS, UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tdxexplore.model.expr import Operand, Value, Variable
     from tdxexplore.model.procedure import Frame, Recorded
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 CPUHP = "kernel/cpu.c, v6.6"
 HW = "arch/x86/virt/hw.c @0eaed89c"

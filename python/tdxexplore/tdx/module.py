@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.model.procedure import Frame
+    from tdxexplore.tdx.fields import World
     from tdxexplore.tdx.kernel import Kernel
-    from tdxexplore.tdx.world import World
 
 Lock: TypeAlias = Literal["none", "shared", "exclusive"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus, package_cpus, packages
+from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.module import enough_lps
-from tdxexplore.tdx.world import UNBOUNDED
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 
 def declare(w: World) -> None:

@@ -2,7 +2,7 @@
 
 A policy is a subclass of `Policy` that reads beside the kernel source or mail it stands for. It contains only what is
 particular to it; locks, cpuhp, SEAMCALLs and the host library are `Kernel` methods, and the environment (administrator,
-virtual machines, hotplug) is `tdxexplore.tdx.system`.
+virtual machines, hotplug) is `tdxexplore.tdx.environment`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import KeyIds, World
+    from tdxexplore.tdx.fields import KeyIds, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.model import Model, State, Topology
-from tdxexplore.tdx import outcomes, system
-from tdxexplore.tdx.world import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
+from tdxexplore.tdx import environment, outcomes
+from tdxexplore.tdx.fields import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.model import Field
+    from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
-    from tdxexplore.tdx.world import ModuleKind
 
 Boots: TypeAlias = Literal["all", "one", "primaries"]
 
@@ -230,7 +230,7 @@ def build(
         stoppable=policy.has_update and limits["update"] > 0,
         key_ids=policy.key_ids,
     )
-    system.record(world, policy, split_releases=split_releases)
+    environment.record(world, policy, split_releases=split_releases)
     model.settle(_starts(world, scenario, boots_aps=policy.boots_aps))
     outcomes.declare(world)
     return model

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::Error;
-use crate::labelled::Machine;
+use crate::labelled::machine::Machine;
+use crate::labelled::state::LabelledState;
 use crate::program::Program;
 use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
-use crate::state::LabelledState;
-use crate::store::{NO_OUTCOME, StateId, Store};
-use crate::visited::{Digest, Origin, Shard};
+use crate::store::states::{NO_OUTCOME, StateId, Store};
+use crate::store::visited::{Digest, Origin, Shard};
 
 /// States between prefetch and look-up.
 const BATCH: usize = 64;

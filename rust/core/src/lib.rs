@@ -39,38 +39,28 @@
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-mod census;
-mod count;
 mod error;
 mod exploration;
-mod frontier;
 mod graph;
-mod index;
 mod labelled;
 mod limits;
 mod measure;
-mod memory;
+mod number;
 pub mod program;
 mod progress;
-mod replay;
-mod schedule;
 mod search;
 mod space;
-mod state;
 mod store;
-mod table;
-mod trace;
-mod visited;
 
 pub use dashu_int::UBig;
 
 pub use error::{Error, ErrorKind};
 pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
-pub use labelled::Transition;
+pub use labelled::machine::Transition;
+pub use labelled::replay::{Replay, replay};
+pub use labelled::state::{LabelledPackage, LabelledState};
 pub use limits::{Limits, Measure, Reason};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
-pub use replay::{Replay, replay};
 pub use search::{Measuring, Options, explore, state_bits};
 pub use space::SpaceKind;
-pub use state::{LabelledPackage, LabelledState};

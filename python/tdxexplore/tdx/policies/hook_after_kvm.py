@@ -16,7 +16,7 @@ from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 
 class HookAfterKvm(InnerEnable):

@@ -14,7 +14,7 @@ from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 
 class HookBeforeUsers(Alternative):

@@ -14,7 +14,7 @@ from tdxexplore.tdx.policy import VirtAtLoad
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 
 class Linux616(VirtAtLoad):

@@ -13,7 +13,7 @@ from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
 

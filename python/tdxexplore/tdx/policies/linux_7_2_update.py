@@ -16,7 +16,7 @@ from tdxexplore.tdx.policies.linux_7_1 import Linux71
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 SEAMLDR = "arch/x86/virt/vmx/tdx/seamldr.c @b2128290"
 

@@ -16,7 +16,7 @@ from tdxexplore.tdx.policy import Policy
 if TYPE_CHECKING:
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 PATCH = "KVM TDX v19 023/130, Isaku Yamahata, 2024-02-26"
 KVM_MAIN = "virt/kvm/kvm_main.c, v6.8"

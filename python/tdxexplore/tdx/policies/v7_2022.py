@@ -15,7 +15,7 @@ from tdxexplore.tdx.policy import Knob, Policy
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.world import World
+    from tdxexplore.tdx.fields import World
 
 EFAULT = "-EFAULT"
 MAIL = "TDX host v7, Kai Huang, 2022-11-21"

@@ -17,12 +17,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use dashu_int::UBig;
 
 use super::Acyclic;
-use super::residues::{Modulus, combine};
-use super::room::{Lanes, Room};
-use super::scaled::Scaled;
-use crate::count;
+use super::memory_limit::{Lanes, Room};
 use crate::limits::Reason;
-use crate::store::StateId;
+use crate::number::count;
+use crate::number::residues::{Modulus, combine};
+use crate::number::scaled::Scaled;
+use crate::store::states::StateId;
 
 /// Exact numbers have at most so many words of 64 bits: about 19,700 digits.
 const MOST_WORDS: usize = 1024;
@@ -177,10 +177,10 @@ mod tests {
 
     use super::*;
     use crate::graph::Graph;
+    use crate::graph::layers::Layers;
     use crate::limits::{Limits, Measure, Watch};
-    use crate::measure::layers::Layers;
     use crate::progress::Monitor;
-    use crate::store::{NO_OUTCOME, Store};
+    use crate::store::states::{NO_OUTCOME, Store};
 
     /// Runs something on the graph with these rows; states without transitions end with outcomes 0, 1 and 2 in turns.
     fn with_graph<T>(rows: &[Vec<(u32, u16)>], task: impl FnOnce(&Acyclic<'_>) -> T) -> T {

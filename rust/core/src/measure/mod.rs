@@ -7,28 +7,24 @@
 //! Measures are taken one after the other, the more important ones first, each within what the limit on memory leaves
 //! ([`Room`]). One that does not fit is left out.
 
-mod components;
+mod cause;
 mod interleavings;
-mod layers;
+pub(crate) mod memory_limit;
 mod price;
-mod residues;
+mod probability;
 mod response;
-mod room;
-mod scaled;
-mod scheduler;
-mod shut;
 
 use crate::graph::Graph;
 use crate::limits::{Measure, Reason, Watch};
 use crate::program::Program;
 use crate::space::Space;
-use crate::store::Store;
+use crate::store::states::Store;
 
 pub(crate) use self::interleavings::Interleavings;
-use self::layers::Layers;
+use self::memory_limit::Room;
 pub(crate) use self::price::Paths;
 pub(crate) use self::response::Traps;
-use self::room::Room;
+use crate::graph::layers::Layers;
 
 /// The measures of a complete state graph.
 #[derive(Debug)]
@@ -111,7 +107,7 @@ pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>, watch: &Watch<'_>) -> 
             measures.paths = measures.or_left_out(paths)?.unwrap_or_default();
         }
     } else {
-        let absorbed = scheduler::cyclic(graph, store, outcomes, &mut room, watch);
+        let absorbed = probability::cyclic(graph, store, outcomes, &mut room, watch);
         let absorbed = measures.or_left_out(absorbed)?.flatten();
         (measures.probabilities, measures.diverging) = absorbed.map(|it| (it.by_outcome, it.diverging)).unzip();
     }

@@ -16,15 +16,15 @@ use rayon::prelude::*;
 
 use super::Acyclic;
 use super::interleavings::{get, moduli, set};
-use super::residues::{Modulus, combine};
-use super::room::{MOST_LANES, Room};
-use super::scaled::Scaled;
-use crate::count;
+use super::memory_limit::{MOST_LANES, Room};
 use crate::limits::Reason;
-use crate::memory::Cells;
+use crate::number::count;
+use crate::number::residues::{Modulus, combine};
+use crate::number::scaled::Scaled;
 use crate::program::Program;
 use crate::space::Space;
-use crate::store::StateId;
+use crate::store::memory::Cells;
+use crate::store::states::StateId;
 
 /// The least cost where no path leads to the outcome.
 const NO_PATH: u64 = u64::MAX;

@@ -11,15 +11,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 
 use super::Subject;
-use super::components::{self, bottoms};
-use super::layers::{Layers, in_blocks};
-use super::room::Room;
-use super::shut::shut;
-use crate::count::Total;
+use super::cause::shut;
+use super::memory_limit::Room;
+use crate::graph::components::{self, bottoms};
+use crate::graph::layers::{Layers, in_blocks};
 use crate::limits::{Reason, Watch};
+use crate::number::count::Total;
 use crate::program::{Guard, Response};
 use crate::space::Space;
-use crate::store::StateId;
+use crate::store::states::StateId;
 
 /// Bytes for each state: three marks, and an id.
 const BYTES_PER_STATE: usize = 3 * size_of::<AtomicBool>() + size_of::<StateId>();

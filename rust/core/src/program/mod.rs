@@ -14,6 +14,7 @@
 //! Source: guarded commands in the manner of Murphi (Dill, 1996) with the role of the PINS interface of `LTSmin`:
 //! one flat form below which every search works.
 
+pub(crate) mod index;
 mod validate;
 mod word;
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::breadth_first::Found;
 use super::tally::StateTally;
-use crate::count::Total;
 use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
 use crate::measure::{Interleavings, Measures, Traps};
+use crate::number::count::Total;
+use crate::search::trace::Tracer;
 use crate::space::Space;
-use crate::store::StateId;
-use crate::trace::Tracer;
+use crate::store::states::StateId;
 
 /// What there is to answer with.
 pub(super) struct Answer<'a, S> {

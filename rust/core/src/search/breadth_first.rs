@@ -22,15 +22,15 @@ use super::chunk::{Chunk, Failure, Ids, Merge, Setting, observe};
 use super::predicates::Predicates;
 use super::tally::{LevelTally, Tally};
 use crate::error::Error;
-use crate::frontier::Frontier;
 use crate::graph::Graph;
+use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
 use crate::program::Program;
 use crate::progress::Progress;
+use crate::search::frontier::Frontier;
 use crate::space::Space;
-use crate::state::LabelledState;
-use crate::store::{MOST_STATES, StateId, Store};
-use crate::visited::{Digest, Origin};
+use crate::store::states::{MOST_STATES, StateId, Store};
+use crate::store::visited::{Digest, Origin};
 
 /// Chunks for each thread: threads that are done early take another one.
 const CHUNKS_PER_THREAD: usize = 4;

@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use super::predicates::Predicates;
 use super::tally::Tally;
-use crate::frontier;
 use crate::graph::Graph;
 use crate::program::{Program, RuleId};
+use crate::search::frontier;
 use crate::space::Space;
-use crate::store::{NO_OUTCOME, StateId, Store};
-use crate::visited::{Digest, Origin, Shard};
+use crate::store::states::{NO_OUTCOME, StateId, Store};
+use crate::store::visited::{Digest, Origin, Shard};
 
 /// Successors that are asked for together: their cache misses overlap.
 const LOOK_AHEAD: usize = 32;

@@ -7,26 +7,28 @@ mod answer;
 mod breadth_first;
 mod chunk;
 mod counting;
+pub(crate) mod frontier;
 mod predicates;
 mod tally;
+pub(crate) mod trace;
 
 use self::answer::Answer;
 use self::breadth_first::{BreadthFirst, Found};
 use self::chunk::Failure;
-use self::counting::Counting;
+use self::counting::{Counting, Patterns, grouped};
 use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
+use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
 use crate::measure::{self, Measures, Subject};
-use crate::memory;
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
-use crate::space::{Concrete, Layout, Orbit, Patterns, Space, SpaceKind, grouped};
-use crate::state::LabelledState;
-use crate::store::Store;
-use crate::trace::Tracer;
-use crate::visited::Shard;
+use crate::search::trace::Tracer;
+use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::store::memory;
+use crate::store::states::Store;
+use crate::store::visited::Shard;
 
 /// How to explore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Figures that a search adds up on the way. Each chunk has its own; sums and minima do not depend on who adds first.
 
-use crate::count::{Total, Weight};
+use crate::number::count::{Total, Weight};
 use crate::program::Program;
-use crate::store::StateId;
+use crate::store::states::StateId;
 
 /// The figures of a search, or of a part of it.
 #[derive(Debug, Clone)]

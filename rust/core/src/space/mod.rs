@@ -7,27 +7,18 @@
 //! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each
 //! space.
 
-mod arrangement;
-mod binomial;
 mod concrete;
-mod interner;
-mod layout;
 mod orbit;
-mod package;
-mod pattern;
-mod planes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arrangement::Bits;
+pub(crate) use concrete::Layout;
 pub(crate) use concrete::{Concrete, Workspace as ConcreteWorkspace};
-pub(crate) use layout::Layout;
 pub(crate) use orbit::Orbit;
-pub(crate) use pattern::{Patterns, Step, grouped};
 
-use crate::count::Weight;
+use crate::labelled::state::LabelledState;
+use crate::number::count::Weight;
 use crate::program::{Guard, RuleId};
-use crate::state::LabelledState;
 
 /// Which representation a search uses; the verdict is the same, and so are all concrete totals but those of
 /// [`Unnamed`](Self::Unnamed).

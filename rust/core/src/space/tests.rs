@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{Concrete, Layout, Orbit, Space};
-use crate::count::Weight;
+use crate::labelled::state::{LabelledPackage, LabelledState};
+use crate::number::count::Weight;
 use crate::program::Program;
-use crate::state::{LabelledPackage, LabelledState};
 
 fn program(global: u32, package: u32, cpu: u32) -> Program {
     let text = format!(

@@ -1,0 +1,99 @@
+"""What one design changes against another: outcomes gained and lost, interleavings that move, the shortest way to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tdxexplore.model.model import SEVERITIES
+
+if TYPE_CHECKING:
+    from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.trace import Trace
+
+_FIGURES = ("interleavings", "log10_interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two explorations of the same question but for the design.
+
+    Attributes:
+        before: A.
+        after: B.
+    """
+
+    before: Exploration
+    after: Exploration
+
+    @property
+    def complete(self) -> bool:
+        """Whether both were explored to the end; if not, an outcome may be missing on either side."""
+        return self.before.complete and self.after.complete
+
+    @cached_property
+    def outcomes(self) -> pl.DataFrame:
+        """A row for each outcome of either, most severe first.
+
+        Columns: ``outcome``, ``severity``, ``change`` (``added``, ``removed``, ``kept``), ``moved`` (share of the
+        interleavings in B less that in A; null unless both were counted), then for A (``_a``) and B (``_b``):
+        interleavings (decimal string), log10_interleavings, interleaving_share, probability, shortest_steps, schedule; null
+        where it is not reached.
+        """
+        sides = [e.outcomes.select("outcome", "severity", *_FIGURES) for e in (self.before, self.after)]
+        a, b = (
+            side.rename({name: f"{name}_{letter}" for name in _FIGURES})
+            for side, letter in zip(sides, "ab", strict=True)
+        )
+        both = a.join(b, on=["outcome", "severity"], how="full", coalesce=True)
+        counted = all(e.outcomes["interleaving_share"].null_count() == 0 for e in (self.before, self.after))
+        order = {p.name: n for n, (p, _) in enumerate(self.after.question.compile().program.outcomes)}
+        in_a, in_b = (pl.col(f"shortest_steps_{letter}").is_not_null() for letter in "ab")
+        share_a, share_b = (pl.col(f"interleaving_share_{letter}").fill_null(0.0) for letter in "ab")
+        return (
+            both.with_columns(
+                change=pl.when(in_a & in_b)
+                .then(pl.lit("kept"))
+                .when(in_b)
+                .then(pl.lit("added"))
+                .otherwise(pl.lit("removed")),
+                moved=share_b - share_a if counted else pl.lit(None, dtype=pl.Float64),
+                order=pl.col("severity").replace_strict(
+                    {s: n for n, s in enumerate(SEVERITIES)}, return_dtype=pl.Int64
+                ),
+                place=pl.col("outcome").replace_strict(order, default=len(order), return_dtype=pl.Int64),
+            )
+            .sort("order", "place", "outcome")
+            .select("outcome", "severity", "change", "moved", *(f"{name}_{side}" for side in "ab" for name in _FIGURES))
+        )
+
+    @property
+    def moved(self) -> float | None:
+        """The share of the interleavings that end otherwise, at least: half the sum of all changes (total variation)."""
+        column = self.outcomes["moved"]
+        return None if column.null_count() else float(column.abs().sum()) / 2
+
+    @property
+    def worse(self) -> str | None:
+        """The most severe outcome that counts as a violation and that B reaches and A does not.
+
+        None does not mean that B is better: only that it adds no such outcome.
+        """
+        bad = SEVERITIES[: SEVERITIES.index(self.after.fail_on) + 1]
+        added = self.outcomes.filter((pl.col("change") == "added") & pl.col("severity").is_in(bad))
+        return added["outcome"][0] if len(added) else None
+
+    @property
+    def trace(self) -> Trace | None:
+        """The shortest schedule of B into `worse`: A survives whatever its environment does there, in any interleaving."""
+        return None if self.worse is None else self.after.traces[self.worse]
+
+    @property
+    def verdict(self) -> str:
+        """``violated`` if B adds a violation, ``incomplete`` if a limit may have hidden one, else ``holds``."""
+        if self.worse is not None and self.before.complete:
+            return "violated"
+        return "holds" if self.complete else "incomplete"

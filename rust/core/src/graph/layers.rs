@@ -1,0 +1,140 @@
+//! The states cut into layers, such that every transition leads to a later layer, if that is possible.
+//!
+//! A state is on the layer that the longest path to it has steps. Breadth-first levels are not such a cut: a transition may
+//! stay on its level or lead back to an earlier one without closing a cycle.
+//!
+//! The states of a layer say nothing about each other, so a measure goes through a layer in parallel. It goes from the
+//! last layer to the first, and computes the numbers of a state from those of its successors, in the order of the row:
+//! no thread adds to what another one reads, and every bit of the result is the same for any number of threads.
+//!
+//! Rejected: passing numbers on from the first layer to the last. It takes one number for each state instead of one
+//! for each state and outcome, but either threads add to the same number, in an order that depends on them, or the
+//! graph has to be kept a second time, by target.
+//!
+//! Source: Kahn, "Topological sorting of large networks" (1962), in rounds.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rayon::prelude::*;
+
+use crate::graph::Graph;
+use crate::limits::{Reason, Watch};
+use crate::measure::memory_limit::Room;
+use crate::store::states::StateId;
+
+/// States that a thread takes at a time.
+const BLOCK: usize = 1 << 10;
+
+/// The states by layer, within a layer in the order of ids.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    order: Vec<StateId>,
+    /// Where each layer starts, and where the last one ends.
+    bounds: Vec<usize>,
+}
+
+impl Layers {
+    /// The layers, or none if the graph has a cycle; every state is reachable from state 0.
+    pub(crate) fn of(graph: &Graph, room: &mut Room, watch: &Watch<'_>) -> Result<Option<Self>, Reason> {
+        let bytes = graph.len() * size_of::<StateId>();
+        room.borrow(bytes)?;
+        room.keep(bytes);
+        let open = room.cells::<AtomicU32>(graph.len())?;
+        let open = open.as_slice();
+        in_blocks(graph.len(), watch, |source| {
+            for (target, _) in graph.row(source) {
+                open[target.index()].fetch_add(1, Relaxed);
+            }
+        })?;
+        let mut layers = Self { order: Vec::with_capacity(graph.len()), bounds: vec![0] };
+        if open[0].load(Relaxed) == 0 {
+            layers.order.push(StateId(0));
+        }
+        let mut start = 0;
+        while start < layers.order.len() {
+            watch.check()?;
+            let closed = |source: &StateId| {
+                let targets = graph.row(*source).map(|(target, _)| target);
+                targets.filter(|target| open[target.index()].fetch_sub(1, Relaxed) == 1)
+            };
+            let blocks = layers.order[start..].par_chunks(BLOCK);
+            let mut next: Vec<StateId> = blocks.flat_map_iter(|block| block.iter().flat_map(closed)).collect();
+            next.par_sort_unstable();
+            start = layers.order.len();
+            layers.bounds.push(start);
+            layers.order.append(&mut next);
+        }
+        if layers.order.len() < graph.len() {
+            room.give_back(bytes);
+            return Ok(None);
+        }
+        Ok(Some(layers))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    /// Looks at each state after all its successors, in parallel within a layer.
+    pub(crate) fn backwards(&self, watch: &Watch<'_>, look: impl Fn(StateId) + Sync) -> Result<(), Reason> {
+        for [start, end] in self.bounds.array_windows().rev() {
+            self.order[*start..*end].par_chunks(BLOCK).try_for_each(|block| {
+                for state in block {
+                    look(*state);
+                }
+                watch.check()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at each state, in parallel and in any order.
+pub(crate) fn in_blocks(states: usize, watch: &Watch<'_>, look: impl Fn(StateId) + Sync) -> Result<(), Reason> {
+    (0..states.div_ceil(BLOCK)).into_par_iter().try_for_each(|block| {
+        (block * BLOCK..states.min((block + 1) * BLOCK)).for_each(|state| look(StateId(state as u32)));
+        watch.check()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::progress::Monitor;
+
+    fn graph(rows: &[&[u32]]) -> Graph {
+        let mut graph = Graph::default();
+        for row in rows {
+            for target in *row {
+                graph.push(StateId(*target), 1);
+            }
+            graph.end_row();
+        }
+        graph
+    }
+
+    fn layers(rows: &[&[u32]]) -> Option<Vec<Vec<u32>>> {
+        let monitor = Monitor::default();
+        let watch = Watch::start(&monitor, &Limits::default());
+        let layers = Layers::of(&graph(rows), &mut Room::new(None, 0), &watch).unwrap()?;
+        let ids = |[start, end]: &[usize; 2]| layers.order[*start..*end].iter().map(|state| state.0).collect();
+        Some(layers.bounds.array_windows().map(ids).collect())
+    }
+
+    #[test]
+    fn a_state_is_as_deep_as_its_longest_path() {
+        let rows: [&[u32]; 5] = [&[3, 1, 1], &[2, 4], &[3], &[], &[]];
+        assert_eq!(layers(&rows), Some(vec![vec![0], vec![1], vec![2, 4], vec![3]]));
+        assert_eq!(layers(&[&[]]), Some(vec![vec![0]]));
+    }
+
+    #[test]
+    fn a_cycle_has_no_layers() {
+        assert_eq!(layers(&[&[0]]), None);
+        assert_eq!(layers(&[&[1], &[0]]), None);
+        assert_eq!(layers(&[&[1, 2], &[2], &[1, 3], &[]]), None);
+    }
+}

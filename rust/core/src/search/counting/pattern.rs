@@ -1,0 +1,211 @@
+//! Patterns of the concrete space: how many CPUs of each class have which word, and not which.
+//!
+//! CPUs of a package that start out equal are of one *class*: no step can tell them apart but by what they have become. The
+//! representative of a pattern is the state in which the words of each class ascend; the other states of the pattern are the
+//! [arrangements](super::arrangement) of the same words. What one of them can do they all can, with the CPUs renamed, since
+//! a Program names no CPU. So the representative is expanded, and its steps are taken in all arrangements.
+//!
+//! What a step does to the words is not worked out here but observed, on the representative and its successor in
+//! [`Concrete`].
+
+use super::arrangement::{Bits, Slice, Walk};
+use crate::labelled::state::LabelledState;
+use crate::number::binomial::Binomials;
+use crate::number::count::Weight;
+use crate::program::RuleId;
+use crate::space::Space;
+use crate::space::{Concrete, ConcreteWorkspace as Workspace};
+
+/// The patterns of a concrete space, whose packages list equal CPUs next to each other.
+#[derive(Debug)]
+pub(crate) struct Patterns<'c, const W: usize> {
+    space: &'c Concrete<W>,
+    classes: Vec<Class>,
+    binomials: Binomials,
+    /// Whether some class has several CPUs.
+    arranged: bool,
+}
+
+/// CPUs of one package that start out equal, from `first` on.
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    first: u32,
+    cpus: u32,
+}
+
+/// CPUs of one class with the same word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    word: u64,
+    cpus: u32,
+}
+
+/// A step of a representative to a state of another pattern.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<const W: usize> {
+    /// The successor, and the representative of its pattern.
+    next: [u64; W],
+    pub(crate) pattern: [u64; W],
+    /// The first CPU of its kind, if a CPU acts,
+    who: Option<u32>,
+    /// and how many can take the step; 1 if none acts.
+    pub(crate) cpus: u32,
+}
+
+/// A pattern taken apart: the words of its CPUs, and for each class its runs and arrangements.
+struct Parts {
+    words: [u64; u64::BITS as usize],
+    runs: Vec<Vec<Run>>,
+    sizes: Vec<u64>,
+}
+
+/// The initial state with equal CPUs next to each other, as [`Patterns`] need it.
+pub(crate) fn grouped(initial: &LabelledState) -> LabelledState {
+    let mut grouped = initial.clone();
+    grouped.packages.iter_mut().for_each(|package| package.cpus.sort_unstable());
+    grouped
+}
+
+impl<'c, const W: usize> Patterns<'c, W> {
+    /// `initial` is [`grouped`], and `space` made for it.
+    pub(crate) fn new(space: &'c Concrete<W>, initial: &LabelledState) -> Self {
+        let mut classes = Vec::new();
+        let mut first = 0;
+        for package in &initial.packages {
+            for equal in package.cpus.chunk_by(|a, b| a == b) {
+                let cpus = equal.len() as u32;
+                classes.push(Class { first, cpus });
+                first += cpus;
+            }
+        }
+        let arranged = classes.iter().any(|class| class.cpus > 1);
+        Self { space, classes, binomials: Binomials::new(u64::BITS as usize), arranged }
+    }
+
+    /// Calls `fired` with the rule of each step of the loaded representative, as often as there are CPUs that can take it,
+    /// and `next` with one step for all equal CPUs.
+    #[inline]
+    pub(crate) fn steps(
+        &self,
+        workspace: &mut Workspace<W>,
+        scratch: &mut Workspace<W>,
+        mut fired: impl FnMut(RuleId),
+        mut next: impl FnMut(Step<W>),
+    ) {
+        let repeated = self.repeated(workspace);
+        let (mut seen, mut taken) = (0, 0);
+        self.space.steps(workspace, |successor, rule, who| {
+            fired(rule);
+            seen += 1;
+            if who.is_none_or(|cpu| repeated >> cpu & 1 == 0) {
+                let cpus = who.map_or(1, |cpu| 1 + (repeated >> cpu >> 1).trailing_ones());
+                let pattern = self.representative(successor, scratch);
+                next(Step { next: *successor, pattern, who, cpus });
+                taken += cpus;
+            }
+        });
+        assert_eq!(seen, taken, "equal CPUs can do the same");
+    }
+
+    /// The CPUs whose word is that of the CPU before them in their class.
+    fn repeated(&self, workspace: &Workspace<W>) -> u64 {
+        let equal = workspace.planes.equal_to_previous() & self.space.cpus();
+        self.classes.iter().fold(equal, |repeated, class| repeated & !(1 << class.first))
+    }
+
+    /// The representative of the pattern of a state.
+    #[inline]
+    fn representative(&self, state: &[u64; W], scratch: &mut Workspace<W>) -> [u64; W] {
+        if !self.arranged {
+            return *state;
+        }
+        self.space.load(state, scratch);
+        let mut words = scratch.planes.cpu_words();
+        let mut sorted = true;
+        for class in &self.classes {
+            let class = &mut words[class.range()];
+            if !class.is_sorted() {
+                class.sort_unstable();
+                sorted = false;
+            }
+        }
+        if sorted { *state } else { self.space.with_cpu_words(state, &words) }
+    }
+
+    fn parts(&self, pattern: &[u64; W], scratch: &mut Workspace<W>) -> Parts {
+        self.space.load(pattern, scratch);
+        let words = scratch.planes.cpu_words();
+        let runs_of = |class: &Class| -> Vec<Run> {
+            let equal = words[class.range()].chunk_by(|a, b| a == b);
+            equal.map(|equal| Run { word: equal[0], cpus: equal.len() as u32 }).collect()
+        };
+        let runs: Vec<Vec<Run>> = self.classes.iter().map(runs_of).collect();
+        let sizes = runs.iter().map(|runs| self.arrangements(runs).unwrap_or(u64::MAX)).collect();
+        Parts { words, runs, sizes }
+    }
+
+    /// The arrangements of a class; none if there are too many.
+    fn arrangements(&self, runs: &[Run]) -> Option<u64> {
+        let mut dealt = 0;
+        runs.iter().try_fold(1_u64, |all, run| {
+            dealt += run.cpus;
+            match self.binomials.choose(dealt, run.cpus) {
+                Weight::Small(ways) => all.checked_mul(*ways),
+                Weight::Wide(_) | Weight::Large(_) => None,
+            }
+        })
+    }
+
+    /// The number of states of a pattern; none if it is too large to count one by one.
+    pub(crate) fn size(&self, pattern: &[u64; W], scratch: &mut Workspace<W>) -> Option<u64> {
+        /// A walk multiplies by a number of CPUs.
+        const MOST: u64 = u64::MAX >> 8;
+        let size = self.parts(pattern, scratch).sizes.iter().try_fold(1_u64, |all, size| all.checked_mul(*size));
+        size.filter(|size| *size <= MOST)
+    }
+
+    /// Takes a step of `source` in all its arrangements and marks the states that are reached; returns the number of steps,
+    /// which is not that of all if `is_over` says to leave off.
+    pub(crate) fn mark(
+        &self,
+        source: &[u64; W],
+        step: &Step<W>,
+        bits: Bits<'_>,
+        scratch: &mut Workspace<W>,
+        is_over: &(dyn Fn() -> bool + Sync),
+    ) -> u64 {
+        let before = self.parts(source, scratch);
+        let Some(who) = step.who else {
+            bits.set_all();
+            return before.sizes.iter().product();
+        };
+        let after = self.parts(&step.pattern, scratch);
+        self.space.load(&step.next, scratch);
+        let next = scratch.planes.cpu_words();
+        let at = self.classes.iter().position(|class| class.range().contains(&(who as usize)));
+        let at = at.expect("every CPU is of a class");
+        let (runs, becoming) = (&before.runs[at], &after.runs[at]);
+        let kind_of = |runs: &[Run], word: u64| runs.iter().position(|run| run.word == word);
+        // What CPUs become by the step of another: none if only the acting CPU is of the kind, which then never asks.
+        let others = self.classes[at].range().filter(|cpu| *cpu != who as usize);
+        let mut becomes = vec![0; runs.len()];
+        for cpu in others {
+            let (kind, to) = (kind_of(runs, before.words[cpu]), kind_of(becoming, next[cpu]));
+            becomes[kind.expect("a run for each word")] = to.expect("a run for each word");
+        }
+        let acting = kind_of(runs, before.words[who as usize]).expect("a run for each word");
+        let to = kind_of(becoming, next[who as usize]).expect("a run for each word");
+        let product = |sizes: &[u64]| sizes.iter().product::<u64>();
+        let slice = Slice { bits, ranks: after.sizes[at], inner: product(&after.sizes[at + 1..]) };
+        let counts = |runs: &[Run]| runs.iter().map(|run| run.cpus).collect::<Vec<u32>>();
+        let walk = Walk::new(&becomes, acting, to, slice);
+        let steps = walk.mark(&counts(runs), &counts(becoming), before.sizes[at], is_over);
+        steps * product(&before.sizes[..at]) * product(&before.sizes[at + 1..])
+    }
+}
+
+impl Class {
+    fn range(self) -> std::ops::Range<usize> {
+        self.first as usize..(self.first + self.cpus) as usize
+    }
+}

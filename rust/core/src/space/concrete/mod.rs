@@ -1,0 +1,148 @@
+//! The concrete space: every CPU keeps its identity, and guards are evaluated for all CPUs at once on bit planes.
+//!
+//! A state is `[u64; W]` in the [`Layout`]; `W` is fixed at compile time, so that copying and comparing states are a few
+//! instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one takes
+//! ANDs ([`super::planes`]), and the two share no code. That makes each the check of the other.
+//!
+//! Where nothing but counts is wanted, states that differ only in the order of equal CPUs are treated together
+//! ([`super::pattern`]).
+//!
+//! Rejected: one word for each CPU. It needs a loop over CPUs in every guard, and four times the memory.
+
+pub(crate) mod layout;
+pub(crate) mod planes;
+
+pub(crate) use self::layout::Layout;
+use self::layout::Plane;
+use self::planes::{Moves, Planes, Requirement, Topology, bits};
+use crate::labelled::state::LabelledState;
+use crate::number::count::Weight;
+use crate::program::{Guard, Program, RuleId};
+use crate::space::Space;
+
+/// The concrete space of a Program and a topology, in `W` words.
+#[derive(Debug)]
+pub(crate) struct Concrete<const W: usize> {
+    layout: Layout,
+    topology: Topology,
+    moves: Moves<W>,
+}
+
+/// One state with its planes taken apart.
+#[derive(Debug)]
+pub(crate) struct Workspace<const W: usize> {
+    words: [u64; W],
+    pub(crate) planes: Planes,
+}
+
+impl<const W: usize> Concrete<W> {
+    /// `layout` must fit in `W` words.
+    pub(crate) fn new(program: &Program, initial: &LabelledState, layout: Layout) -> Self {
+        let topology = Topology::new(initial.packages.iter().map(|package| package.cpus.len()));
+        let moves = Moves::new(program, &layout, &topology);
+        Self { layout, topology, moves }
+    }
+
+    /// A labelled state on planes.
+    pub(crate) fn pack(&self, state: &LabelledState) -> [u64; W] {
+        let mut words = [0; W];
+        words.iter_mut().zip(self.layout.spread(state.global)).for_each(|(word, part)| *word |= part);
+        let mut cpu = 0;
+        for (at, package) in state.packages.iter().enumerate() {
+            write(&self.layout.package_planes, package.word, at, &mut words);
+            for word in &package.cpus {
+                write(&self.layout.cpu_planes, *word, cpu, &mut words);
+                cpu += 1;
+            }
+        }
+        words
+    }
+
+    /// All CPUs.
+    pub(crate) fn cpus(&self) -> u64 {
+        self.topology.cpus
+    }
+
+    /// A state with other words for its CPUs.
+    pub(crate) fn with_cpu_words(&self, state: &[u64; W], cpus: &[u64]) -> [u64; W] {
+        let mut words = *state;
+        for plane in &self.layout.cpu_planes {
+            words[plane.word] &= !(self.topology.cpus << plane.shift);
+        }
+        for (cpu, word) in cpus[..self.topology.package_of.len()].iter().enumerate() {
+            write(&self.layout.cpu_planes, *word, cpu, &mut words);
+        }
+        words
+    }
+
+    /// Calls `emit` with each successor of the loaded state, its rule, and the CPU that acts if one does.
+    #[inline]
+    pub(crate) fn steps(&self, workspace: &Workspace<W>, emit: impl FnMut(&[u64; W], RuleId, Option<u32>)) {
+        let Workspace { words, planes } = workspace;
+        self.moves.successors(words, planes, &self.layout, &self.topology, emit);
+    }
+}
+
+#[cfg(test)]
+impl<const W: usize> Concrete<W> {
+    /// The loaded state.
+    pub(crate) fn labelled(&self, workspace: &Workspace<W>) -> LabelledState {
+        let package = |(at, members): (usize, &u64)| crate::labelled::state::LabelledPackage {
+            word: workspace.planes.package_word(at as u32),
+            cpus: bits(*members).map(|cpu| workspace.planes.cpu_words()[cpu as usize]).collect(),
+        };
+        let packages = self.topology.members.iter().enumerate().map(package).collect();
+        LabelledState { global: workspace.planes.global, packages }
+    }
+}
+
+/// Sets the bits of one target's word.
+fn write<const W: usize>(planes: &[Plane], value: u64, target: usize, words: &mut [u64; W]) {
+    for bit in bits(value) {
+        let Plane { word, shift } = planes[bit as usize];
+        words[word] |= 1 << (shift + target as u32);
+    }
+}
+
+impl<const W: usize> Space for Concrete<W> {
+    type Workspace = Workspace<W>;
+
+    type Predicate = Requirement;
+
+    fn stride(&self) -> usize {
+        W
+    }
+
+    fn workspace(&self) -> Workspace<W> {
+        Workspace { words: [0; W], planes: Planes::default() }
+    }
+
+    fn predicate(&self, guard: &Guard) -> Requirement {
+        Requirement::of_all(guard)
+    }
+
+    fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>) {
+        packed.clear();
+        packed.extend_from_slice(&self.pack(state));
+    }
+
+    #[inline]
+    fn load(&self, packed: &[u64], workspace: &mut Workspace<W>) {
+        workspace.words.copy_from_slice(packed);
+        workspace.planes.load(packed, &self.layout, &self.topology);
+    }
+
+    #[inline]
+    fn holds(&self, predicate: &Requirement, workspace: &Workspace<W>) -> bool {
+        predicate.holds(&workspace.planes, &self.topology)
+    }
+
+    fn orbit_size(&self, _: &Workspace<W>) -> Weight {
+        Weight::Small(1)
+    }
+
+    #[inline]
+    fn successors(&self, workspace: &mut Workspace<W>, mut emit: impl FnMut(&[u64], RuleId, u32)) {
+        self.steps(workspace, |next, rule, _| emit(next, rule, 1));
+    }
+}

@@ -1,0 +1,394 @@
+//! The orbit space: a state is a multiset of packages, each a multiset of CPUs.
+//!
+//! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
+//! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
+//! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
+//! word. Where all namings of the initial state are as good as that one, the symmetries are those of a state whose words are
+//! all equal ([`LabelledState::blank`]): classes go, and what is left of them is the size of packages.
+//!
+//! Global words and the contents of packages ([`super::package`]) are interned. A packed state is ids of 32 bits, two to
+//! a `u64`, the first in the low half:
+//!
+//! ```text
+//! global word, then each package, in ascending order of ids; zero fills the last u64
+//! ```
+//!
+//! Invariant: a content has one form and one id, and ids ascend, so two labelled states have the same packed form exactly
+//! if a symmetry exchanges them. Nothing is searched for: canonicalising is sorting a few numbers. Ids differ from run to
+//! run if there are several threads; so a state that is loaded has its packages sorted by what they contain, and the order
+//! of its successors is the same in every run.
+//!
+//! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to
+//! the same orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over
+//! orbits weighted by orbit size are exact concrete totals.
+//!
+//! What rules ask of the whole state are numbered conditions. Each content knows those that it meets, once or several
+//! times, as bit sets; added up over the packages, and without what the actor meets itself, they answer all questions of
+//! a rule at once. What rules do is kept by global word and by content. A successor is a few look-ups and a sort.
+//!
+//! Rejected: the words of all packages in every state, which takes a hundred bytes for two packages, and evaluates
+//! the same packages again in state after state. Sorting labelled states (as stateright does), which is canonical only
+//! if the sort sees the whole state, costs N log N for each successor and still fires a rule once for each CPU. Sharing
+//! the evaluation of conditions with [`super::planes`]: the two would no longer check each other.
+//!
+//! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
+//! cut-off; interned components as in SPIN's COLLAPSE mode, Holzmann, "State compression in SPIN" (1997).
+
+mod package;
+
+use std::{iter, mem};
+
+use self::package::{Packages, Set, Shape};
+use crate::labelled::state::LabelledState;
+use crate::number::binomial::Binomials;
+use crate::number::count::Weight;
+use crate::program::index::RuleIndex;
+use crate::program::{Cube, Guard, Program, Quantified, Quantifier, RuleId};
+use crate::space::Space;
+use crate::store::interner::{Interner, Keyed, Lazy};
+
+/// The orbit space of a Program and an initial state.
+#[derive(Debug)]
+pub(crate) struct Orbit<'p> {
+    program: &'p Program,
+    index: RuleIndex,
+    /// Class of each package, and of each CPU in it.
+    classes: Vec<(u64, Vec<u64>)>,
+    binomials: Binomials,
+    rules: Vec<Plan>,
+    globals: Interner<Global>,
+    packages: Packages,
+}
+
+/// A rule in terms of packages.
+#[derive(Debug)]
+struct Plan {
+    /// What the acting package does, if there is one,
+    action: Option<usize>,
+    /// and what the others go through.
+    spread: Option<usize>,
+    needs: Needs,
+}
+
+/// A global word that has occurred.
+#[derive(Debug)]
+struct Global {
+    word: u128,
+    /// The rules whose global cube matches, in the order of declaration, each with the global word after it.
+    moves: Box<[(RuleId, Lazy)]>,
+}
+
+/// Quantified conditions over the whole state, by the word of the set in which they are.
+#[derive(Debug)]
+struct Needs(Box<[Need]>);
+
+/// Conditions that something must meet, and those that nothing may.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    at: usize,
+    some: u64,
+    none: u64,
+}
+
+/// A guard without acting package or CPU.
+#[derive(Debug)]
+pub(crate) struct Predicate {
+    global: Cube<u128>,
+    needs: Needs,
+}
+
+/// One state.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    global: u32,
+    word: u128,
+    kinds: Vec<Kind>,
+    /// The conditions that something meets, and those that several do.
+    once: Vec<u64>,
+    more: Vec<u64>,
+    /// The packages of a successor,
+    ids: Vec<u32>,
+    /// and all of it.
+    successor: Vec<u64>,
+}
+
+/// Packages that are equal.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    id: u32,
+    shape: u32,
+    copies: u32,
+}
+
+impl<'p> Orbit<'p> {
+    pub(crate) fn new(program: &'p Program, initial: &LabelledState) -> Self {
+        let mut packages = Packages::new(program, initial);
+        let rules = program.rules.iter().map(|rule| Plan {
+            action: packages.action(rule),
+            spread: packages.spread(rule),
+            needs: Needs::new(&rule.guard.quantified, &packages),
+        });
+        Self {
+            program,
+            index: RuleIndex::new(program),
+            classes: classes(initial),
+            binomials: Binomials::new(initial.packages.len()),
+            rules: rules.collect(),
+            globals: Interner::new(),
+            packages,
+        }
+    }
+
+    fn global_id(&self, word: u128) -> u32 {
+        self.globals.intern(&word, || {
+            let mut candidates = Vec::new();
+            self.index.candidates(word, &mut candidates);
+            Global { word, moves: candidates.into_iter().map(|rule| (rule, Lazy::new())).collect() }
+        })
+    }
+}
+
+/// Writes a global id and package ids as a packed state.
+#[inline]
+fn pack(global: u32, ids: &[u32], packed: &mut Vec<u64>) {
+    packed.clear();
+    let (first, rest) = ids.split_first().unwrap_or((&0, &[]));
+    packed.push(u64::from(global) | u64::from(*first) << u32::BITS);
+    packed.extend(rest.chunks(2).map(|pair| pair.iter().rev().fold(0, |word, id| word << u32::BITS | u64::from(*id))));
+}
+
+impl Keyed for Global {
+    type Key = u128;
+
+    fn key(&self) -> &u128 {
+        &self.word
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.moves)
+    }
+}
+
+impl Needs {
+    fn new(quantified: &[Quantified], packages: &Packages) -> Self {
+        let mut needs: Vec<Need> = Vec::new();
+        for (condition, quantifier) in
+            quantified.iter().filter_map(|it| Some((packages.condition(it)?, it.quantifier())))
+        {
+            let (at, bit) = (condition / u64::BITS as usize, 1 << (condition as u32 % u64::BITS));
+            let known = needs.iter().position(|need| need.at == at);
+            let known = known.unwrap_or_else(|| {
+                needs.push(Need { at, some: 0, none: 0 });
+                needs.len() - 1
+            });
+            match quantifier {
+                Quantifier::Some => needs[known].some |= bit,
+                Quantifier::None => needs[known].none |= bit,
+            }
+        }
+        Self(needs.into())
+    }
+
+    /// Whether all hold if nobody acts.
+    #[inline]
+    fn hold(&self, state: &Workspace) -> bool {
+        self.0.iter().all(|need| need.holds(state.once[need.at]))
+    }
+
+    /// Whether all hold for any actor at all: it takes away at most one from what meets a condition.
+    #[inline]
+    fn may_hold(&self, state: &Workspace) -> bool {
+        self.0.iter().all(|Need { at, some, none }| state.once[*at] & some == *some && state.more[*at] & none == 0)
+    }
+
+    /// Whether all hold for an actor that itself meets the conditions of a set.
+    #[inline]
+    fn hold_for(&self, own: &Set, state: &Workspace) -> bool {
+        self.0.iter().all(|need| need.holds(state.more[need.at] | (state.once[need.at] & !own[need.at])))
+    }
+}
+
+impl Need {
+    #[inline]
+    fn holds(&self, met: u64) -> bool {
+        met & self.some == self.some && met & self.none == 0
+    }
+}
+
+/// Adds to the conditions met once and several times.
+#[inline]
+fn add(shape: &Shape, copies: u32, once: &mut [u64], more: &mut [u64]) {
+    let sets = once.iter_mut().zip(more).zip(shape.once().iter().zip(shape.more()));
+    for ((once, more), (own_once, own_more)) in sets {
+        *more |= own_more | (*once & own_once) | if copies > 1 { *own_once } else { 0 };
+        *once |= own_once;
+    }
+}
+
+impl Space for Orbit<'_> {
+    type Workspace = Workspace;
+
+    type Predicate = Predicate;
+
+    fn stride(&self) -> usize {
+        (1 + self.classes.len()).div_ceil(2)
+    }
+
+    fn bytes(&self) -> usize {
+        self.packages.bytes() + self.globals.bytes()
+    }
+
+    fn predicate(&self, guard: &Guard) -> Predicate {
+        Predicate { global: guard.global, needs: Needs::new(&guard.quantified, &self.packages) }
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace {
+            global: 0,
+            word: 0,
+            kinds: Vec::new(),
+            once: vec![0; self.packages.set_words()],
+            more: vec![0; self.packages.set_words()],
+            ids: Vec::new(),
+            successor: Vec::new(),
+        }
+    }
+
+    fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>) {
+        let packages = state.packages.iter().zip(&self.classes).map(|(package, (class, cpu_classes))| {
+            let cpus = cpu_classes.iter().copied().zip(package.cpus.iter().copied());
+            self.packages.id(*class, package.word, cpus)
+        });
+        let mut ids: Vec<u32> = packages.collect();
+        ids.sort_unstable();
+        pack(self.global_id(state.global), &ids, packed);
+    }
+
+    #[inline]
+    fn load(&self, packed: &[u64], workspace: &mut Workspace) {
+        let Workspace { kinds, once, more, .. } = workspace;
+        let ids = packed.iter().flat_map(|pair| [*pair as u32, (*pair >> u32::BITS) as u32]);
+        kinds.clear();
+        for id in ids.skip(1).take(self.classes.len()) {
+            match kinds.last_mut() {
+                Some(kind) if kind.id == id => kind.copies += 1,
+                _ => kinds.push(Kind { id, shape: self.packages.get(id).shape, copies: 1 }),
+            }
+        }
+        kinds.sort_unstable_by(|a, b| self.packages.get(a.id).words().cmp(self.packages.get(b.id).words()));
+        once.fill(0);
+        more.fill(0);
+        for kind in &*kinds {
+            add(self.packages.shape(kind.shape), kind.copies, once, more);
+        }
+        workspace.global = packed[0] as u32;
+        workspace.word = self.globals.get(workspace.global).word;
+    }
+
+    #[inline]
+    fn holds(&self, predicate: &Predicate, workspace: &Workspace) -> bool {
+        predicate.global.matches(workspace.word) && predicate.needs.hold(workspace)
+    }
+
+    /// The ways to deal out the packages of each class, times, in each package, the CPUs of each class.
+    fn orbit_size(&self, workspace: &Workspace) -> Weight {
+        let mut size = Weight::Small(1);
+        let (mut class, mut dealt) = (u64::MAX, 0);
+        for kind in &workspace.kinds {
+            let content = self.packages.get(kind.id);
+            let own_class = self.packages.shape(kind.shape).class;
+            dealt = if own_class == class { dealt } else { 0 } + kind.copies;
+            class = own_class;
+            let weight = self.packages.weight(content);
+            for _ in 0..kind.copies {
+                size = size.times(&weight);
+            }
+            if dealt > kind.copies {
+                size = size.times(self.binomials.choose(dealt, kind.copies));
+            }
+        }
+        size
+    }
+
+    #[inline]
+    fn successors(&self, workspace: &mut Workspace, mut emit: impl FnMut(&[u64], RuleId, u32)) {
+        let (mut ids, mut successor) = (mem::take(&mut workspace.ids), mem::take(&mut workspace.successor));
+        let shapes: Vec<&Shape> = workspace.kinds.iter().map(|kind| self.packages.shape(kind.shape)).collect();
+        for (id, next) in &self.globals.get(workspace.global).moves {
+            let Plan { action, spread, needs } = &self.rules[id.index()];
+            // A state is its global word and its packages: how many of each kind go through the rule, and what the actor
+            // becomes, is all there is to a successor.
+            let mut found = |actor: Option<(usize, u32)>, multiplicity: u32| {
+                let global = next.get_or(|| self.global_id(self.program.rule(*id).effect.global.apply(workspace.word)));
+                ids.clear();
+                for (at, kind) in workspace.kinds.iter().enumerate() {
+                    let acting = actor.filter(|(acting, _)| *acting == at);
+                    let others = kind.copies - u32::from(acting.is_some());
+                    if others > 0 {
+                        let after =
+                            spread.map_or(kind.id, |it| self.packages.after_spread(self.packages.get(kind.id), it));
+                        ids.extend(iter::repeat_n(after, others as usize));
+                    }
+                    ids.extend(acting.map(|(_, after)| after));
+                }
+                ids.sort_unstable();
+                pack(global, &ids, &mut successor);
+                emit(&successor, *id, multiplicity);
+            };
+            let Some(action) = *action else {
+                if needs.hold(workspace) {
+                    found(None, 1);
+                }
+                continue;
+            };
+            if !needs.may_hold(workspace) {
+                continue;
+            }
+            for (at, (kind, shape)) in workspace.kinds.iter().zip(&shapes).enumerate() {
+                for step in shape.moves(action) {
+                    if needs.hold_for(shape.own(step), workspace) {
+                        let content = self.packages.get(kind.id);
+                        let after = self.packages.after_move(content, step);
+                        found(Some((at, after)), kind.copies * self.packages.count(content, step));
+                    }
+                }
+            }
+        }
+        (workspace.ids, workspace.successor) = (ids, successor);
+    }
+}
+
+#[cfg(test)]
+impl Orbit<'_> {
+    /// One of the labelled states that the loaded state stands for.
+    pub(crate) fn representative(&self, workspace: &Workspace) -> LabelledState {
+        let cpus = |(word, count): (u64, u32)| iter::repeat_n(word, count as usize);
+        let package = |kind: &Kind| {
+            let cpus = self.packages.cpus(kind.id).flat_map(cpus).collect();
+            iter::repeat_n(
+                crate::labelled::state::LabelledPackage { word: self.packages.word(kind.id), cpus },
+                kind.copies as usize,
+            )
+        };
+        LabelledState { global: workspace.word, packages: workspace.kinds.iter().flat_map(package).collect() }
+    }
+}
+
+/// Classes of the packages and of their CPUs: equal exactly if a symmetry of the initial state may exchange them.
+fn classes(initial: &LabelledState) -> Vec<(u64, Vec<u64>)> {
+    let mut kinds: Vec<(u64, Vec<u64>)> = Vec::new();
+    let mut classes = Vec::new();
+    for package in &initial.packages {
+        let mut sorted = package.cpus.clone();
+        sorted.sort_unstable();
+        let kind = (package.word, sorted.clone());
+        let class = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+            kinds.push(kind);
+            kinds.len() - 1
+        });
+        sorted.dedup();
+        let cpu_class = |word: &u64| sorted.partition_point(|known| known < word) as u64;
+        classes.push((class as u64, package.cpus.iter().map(cpu_class).collect()));
+    }
+    classes
+}

@@ -1,0 +1,193 @@
+//! Numbers for values that occur again and again: equal values get equal ids, and a value is computed once.
+//!
+//! Threads read without locks, since a value never moves: values lie in segments that grow with their number.
+//! Whoever looks for a value takes one of several locks, by the hash of the value.
+//!
+//! Which id a value gets depends on which thread comes first. Nothing that is visible may depend on ids, other than
+//! on whether two are equal.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use foldhash::fast::FixedState;
+
+use crate::store::table::Table;
+
+/// Each segment adds a quarter to all before it, or a little less.
+const STEP_BITS: u32 = 2;
+/// Values in the first segments, as a power of two.
+const FIRST_BITS: u32 = 4;
+const SEGMENTS: usize = ((u32::BITS - FIRST_BITS - STEP_BITS) as usize) << STEP_BITS;
+
+/// Locks: enough that threads seldom meet.
+const INDICES: usize = 64;
+
+/// A value with what it is found by.
+pub(crate) trait Keyed {
+    type Key: ?Sized + Hash + Eq;
+
+    fn key(&self) -> &Self::Key;
+
+    /// Bytes outside the value itself.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// Values by id.
+#[derive(Debug)]
+pub(crate) struct Interner<T> {
+    segments: [OnceLock<Box<[OnceLock<T>]>>; SEGMENTS],
+    len: AtomicU32,
+    indices: [Mutex<Index>; INDICES],
+}
+
+/// Ids of some values, by hash.
+#[derive(Debug, Default)]
+struct Index {
+    ids: Table,
+    heap_bytes: usize,
+}
+
+/// The segment of an id, the place in it, and the size of the segment.
+#[inline]
+fn place(id: u32) -> (usize, usize, usize) {
+    let at = id as usize + (1 << (FIRST_BITS + STEP_BITS));
+    let size_bits = at.ilog2() - STEP_BITS;
+    let segment = ((size_bits - FIRST_BITS) << STEP_BITS) as usize + (at >> size_bits) - (1 << STEP_BITS);
+    (segment, at & ((1 << size_bits) - 1), 1 << size_bits)
+}
+
+impl<T: Keyed> Interner<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            len: AtomicU32::new(0),
+            indices: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// The value with this id.
+    #[inline]
+    pub(crate) fn get(&self, id: u32) -> &T {
+        let (segment, at, _) = place(id);
+        let value = self.segments[segment].get().and_then(|values| values[at].get());
+        value.expect("an id is given out after its value is in place")
+    }
+
+    /// The id of the value with this key. `make` must not look for values here: it runs under a lock.
+    pub(crate) fn intern(&self, key: &T::Key, make: impl FnOnce() -> T) -> u32 {
+        let hash = FixedState::default().hash_one(key);
+        let (part, tag) = ((hash >> u32::BITS) as usize % INDICES, hash as u32);
+        let mut index = lock(&self.indices[part]);
+        if let Ok(at) = index.ids.find(tag, |id| self.get(id).key() == key) {
+            return index.ids.id(at);
+        }
+        let value = make();
+        index.heap_bytes += value.heap_bytes();
+        let id = self.len.fetch_add(1, Relaxed);
+        assert!(id < MOST, "more than {MOST} different values");
+        let (segment, at, size) = place(id);
+        let values = self.segments[segment].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
+        let vacant = values[at].set(value).is_ok();
+        debug_assert!(vacant);
+        index.ids.insert(tag, id);
+        id
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        let segments = self.segments.iter().filter_map(OnceLock::get);
+        let inline: usize = segments.map(|values| size_of_val(&**values)).sum();
+        let indices = self.indices.iter().map(lock);
+        inline + indices.map(|index| index.heap_bytes + index.ids.bytes()).sum::<usize>()
+    }
+}
+
+/// A table is whole at any time, also after a thread that held its lock has panicked.
+fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// Values that have a place in the segments.
+const MOST: u32 = UNKNOWN - (1 << (FIRST_BITS + STEP_BITS));
+
+/// An id that is worked out when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Lazy(AtomicU32);
+
+impl Lazy {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(UNKNOWN))
+    }
+
+    /// Threads that ask at the same time all work it out, and find the same.
+    #[inline]
+    pub(crate) fn get_or(&self, find: impl FnOnce() -> u32) -> u32 {
+        let known = self.0.load(Acquire);
+        if known != UNKNOWN {
+            return known;
+        }
+        let id = find();
+        self.0.store(id, Release);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Number(u64);
+
+    impl Keyed for Number {
+        type Key = u64;
+
+        fn key(&self) -> &u64 {
+            &self.0
+        }
+
+        fn heap_bytes(&self) -> usize {
+            1
+        }
+    }
+
+    #[test]
+    fn threads_agree_on_ids_and_ids_lead_back_to_values() {
+        const VALUES: u64 = 1000;
+        let interner = Interner::new();
+        let all = |offset: u64| {
+            let values = (0..VALUES).map(|at| (at + offset) % VALUES);
+            let mut ids: Vec<_> = values.map(|at| (at, interner.intern(&(at * 7), || Number(at * 7)))).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let ids: Vec<_> = std::thread::scope(|scope| {
+            let threads = [0, 500, 999].map(|offset| scope.spawn(move || all(offset)));
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|other| *other == ids[0]));
+        assert!(ids[0].iter().all(|(at, id)| interner.get(*id).0 == at * 7));
+        let mut distinct: Vec<u32> = ids[0].iter().map(|(_, id)| *id).collect();
+        distinct.sort_unstable();
+        assert!(distinct.into_iter().eq(0..VALUES as u32));
+        assert!(interner.bytes() > 1000 * size_of::<Number>() + 1000);
+    }
+
+    #[test]
+    fn segments_hold_each_id_once() {
+        let (mut next, mut total) = ((0, 0), 0);
+        for id in 0..10_000 {
+            let (segment, at, size) = place(id);
+            assert_eq!((segment, at), next);
+            next = if at + 1 == size { (segment + 1, 0) } else { (segment, at + 1) };
+            total += if at == 0 { size } else { 0 };
+            assert!(total <= (id as usize + 1) * 5 / 4 + (1 << FIRST_BITS));
+        }
+        let (segment, at, size) = place(MOST - 1);
+        assert!(segment == SEGMENTS - 1 && at < size);
+    }
+}

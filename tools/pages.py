@@ -1,0 +1,312 @@
+"""The generated pages of the documentation: ``python tools/pages.py [FOLDER]``, or ``make docs``.
+
+- ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
+- ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
+- ``liveness.md``: what every policy can lose for good when everything goes on without end;
+- ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
+
+The tests compare the folder with what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tdxexplore.explore.difference import Difference
+from tdxexplore.explore.exploration import check
+from tdxexplore.model import Topology, lower
+from tdxexplore.render.text import fraction
+from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tdxexplore.model import Program
+    from tdxexplore.model.code import Label
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.kernel import Hook, Kernel
+    from tdxexplore.tdx.policy import Policy
+
+TOPOLOGY = Topology((2, 2))
+LONGEST = 10**15
+INSTRUCTIONS = ("TDH.", "SEAMLDR.", "VMXON", "VMXOFF")
+
+# Everything that a policy can do, once.
+_ALL = Scenario(
+    "documentation",
+    "every actor",
+    {
+        "kvm_load": 1,
+        "kvm_unload": 1,
+        "second_enable": 1,
+        "td_destroy": 1,
+        "cpu_up": 1,
+        "cpu_down": 1,
+        "update": 1,
+        "suspend": 1,
+    },
+    offline=1,
+)
+# What goes on without end on the page of liveness, with two CPUs.
+_RELOADS = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down")
+ENDLESS = {
+    "late-online": _RELOADS,
+    "suspend": (*_RELOADS, "suspend"),
+    "second-user": (*_RELOADS, "second_user"),
+    "kexec": (*_RELOADS, "kexec"),
+}
+_LIVENESS = """# What stays possible
+
+KVM is loaded and unloaded and CPUs come and go without end, on 2 CPUs. Of every state that can be reached this asks: once
+all CPUs are online, can TDX still be enabled (`I8`, in CTL: AG (all online -> EF TDX is up))? Can everything that was begun
+come to an end (`kvm-finishes`: a load or unload of KVM; `hotplug-finishes`: a CPU that comes or goes), if every actor that
+can go on again and again does so (strong fairness)?
+
+A cell says what can be lost for good, after how many steps at the soonest, and what keeps it shut from there: where actors and
+which values stay in the end, whatever happens, such that no state that has all of that ever leads to where it can come. It is
+the smallest such set of global fields; where nothing could come from the very start, it is every field that has changed for
+good. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on, the
+probability of each end follows (absorption, when every step that is possible is as likely as any other). An oops is such an end,
+and says more than that something does not come to an end: where every fair run comes to one, nothing else counts as lost.
+
+`tdxexplore check POLICY --cpus 2 --scenario SCENARIO --budget NAME=unbounded ...` prints the same with the shortest way into
+the trap.
+
+`make docs` writes this page.
+"""
+
+# From design to design: the line of what was merged or posted for merging, and the alternatives of April 2024, which answer
+# v19.
+STEPS = (
+    ("v7-2022", "v17"),
+    ("v17", "v19"),
+    *(
+        ("v19", name)
+        for name in (
+            "inner-enable",
+            "inner-enable-kvm-hook",
+            "hook-after-kvm",
+            "hook-before-users",
+            "dyn-hook-if-enabled",
+            "kvm-hook-lp-init",
+        )
+    ),
+    ("v19", "linux-6.16"),
+    ("linux-6.16", "linux-7.1"),
+    ("linux-7.1", "linux-7.2-update"),
+)
+COMPARED = (*(scenario.name for scenario in HOTPLUG), "maxcpus", "suspend", "kexec", "second-user")
+COMPARED_KINDS: tuple[ModuleKind, ...] = ("strict", "subset")
+_CHANGES = """# What each design changes
+
+2 CPUs in one package, knobs and budgets at their defaults. A cell says which outcomes the second design adds (+) and which it
+removes (-), with the share of all interleavings that end so: in the second design for what is added, in the first one for what
+is removed. Outcomes that both reach are left out, whatever their shares.
+
+`tdxexplore diff A B --scenario SCENARIO` prints the same with counts, and the shortest schedule that A survives and B does not.
+
+`make docs` writes this page.
+"""
+_SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
+
+
+def pages() -> dict[str, str]:
+    """Every generated page, by its path in the folder."""
+    found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
+    return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
+
+
+def policy_page(policy: type[Policy]) -> str:
+    """One policy: source, knobs, steps and their sources, what was left out."""
+    lines = [f"# {policy.name}", "", f"{policy.title}.", "", f"Source: {policy.source}.", ""]
+    lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
+    example = policy()
+    program = lower(build(example, "strict", _ALL))
+    lines += ["## Callbacks of CPU hotplug", "", "In the order in which a CPU that comes up meets them.", ""]
+    lines += _table(("cpuhp state", "startup", "teardown"), [_callbacks(hook) for hook in example.hooks])
+    lines += [
+        "## Steps",
+        "",
+        "A step is atomic; between any two of them every other actor may act. Knobs are at their defaults, the module",
+        "kind is `strict`, and every actor has something to do.",
+        "",
+    ]
+    for actor, rows in groupby(_steps(program), key=lambda row: row[0]):
+        lines += [f"### {actor}", ""]
+        lines += _table(("step", "in", "on", "instructions", "stands for"), [row[1:] for row in rows])
+    lines += ["## Left out, and why that hides no outcome", ""]
+    lines += [f"- {text}" for base in policy.__mro__ for text in vars(base).get("abstracted", ())]
+    lines += ["- What the shared mechanics leave out: [abstractions](../abstractions.md).", ""]
+    return "\n".join(lines)
+
+
+def outcomes_page() -> str:
+    """The worst outcome of every policy, module kind and scenario."""
+    return "\n".join([outcomes_head(), *(outcomes_section(policy) for policy in BUILT_IN.values())])
+
+
+def outcomes_head() -> str:
+    """What the table shows."""
+    text = [
+        "# Worst outcomes",
+        "",
+        f"{TOPOLOGY.cpus} CPUs in packages of {TOPOLOGY}; knobs and budgets at their defaults. A cell gives the severity",
+        "and name of the worst outcome that is reachable, in how many of all interleavings it happens, and the",
+        "invariants that fail. A design without run-time update has no row for the scenarios of updates.",
+        "",
+        "`make docs` writes this page.",
+        "",
+    ]
+    return "\n".join([*text, *_table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])])
+
+
+def outcomes_section(policy: type[Policy]) -> str:
+    """The table of one policy."""
+    rows = []
+    for scenario in SCENARIOS.values():
+        if "update" in scenario.budgets and not policy().has_update:
+            continue
+        rows.append((scenario.name, *(_worst(policy, module, scenario) for module in MODULE_KINDS)))
+    heads = ("scenario", *MODULE_KINDS)
+    return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])
+
+
+def liveness_page() -> str:
+    """What can be lost for good, of every policy."""
+    return "\n".join([liveness_head(), *(liveness_section(policy) for policy in BUILT_IN.values())])
+
+
+def liveness_head() -> str:
+    """What is asked, and how to read the table."""
+    rows = [(name, SCENARIOS[name].text, ", ".join(budgets)) for name, budgets in ENDLESS.items()]
+    return "\n".join([*_LIVENESS.split("\n"), *_table(("scenario", "what happens", "without end"), rows)])
+
+
+def liveness_section(policy: type[Policy]) -> str:
+    """The table of one policy."""
+    rows = [(name, *(_lost(policy, module, name) for module in MODULE_KINDS)) for name in ENDLESS]
+    return "\n".join([f"## {policy.name}", "", *_table(("scenario", *MODULE_KINDS), rows)])
+
+
+def changes_page() -> str:
+    """What each design changes."""
+    return "\n".join([_CHANGES, *(changes_section(a, b) for a, b in STEPS)])
+
+
+def changes_section(before: str, after: str) -> str:
+    """The table of one step from design to design: a row for each scenario in which outcomes come or go."""
+    rows, same = [], []
+    for scenario in COMPARED:
+        cells = [_change(before, after, module, scenario) for module in COMPARED_KINDS]
+        if any(cells):
+            rows.append((scenario, *(cell or "the same outcomes" for cell in cells)))
+        else:
+            same.append(scenario)
+    lines = [f"## {before} to {after}", ""]
+    if rows:
+        lines += _table(("scenario", *COMPARED_KINDS), rows)
+    if same:
+        lines += [f"The same outcomes: {', '.join(same)}.", ""]
+    return "\n".join(lines)
+
+
+def write(folder: Path) -> None:
+    """Write every page; files of policies that are gone are removed."""
+    written = pages()
+    (folder / "policies").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "policies").glob("*.md"):
+        if f"policies/{old.name}" not in written:
+            old.unlink()
+    for name, text in written.items():
+        (folder / name).write_text(text)
+
+
+def _worst(policy: type[Policy], module: ModuleKind, scenario: Scenario) -> str:
+    answer = check(
+        policy,
+        module=module,
+        cpus=TOPOLOGY.cpus,
+        packages=TOPOLOGY.packages,
+        scenario=scenario.name,
+    )
+    row = answer.outcomes.row(0, named=True)
+    total = sum(map(int, answer.outcomes["interleavings"]))
+    here = int(row["interleavings"])
+    share = "all" if here == total else f"{_count(here)} of"
+    failed = [r["invariant"] for r in answer.invariants.to_dicts() if r["schedule"] is not None]
+    broken = f"; {', '.join(failed)} fail{'s' * (len(failed) == 1)}" if failed else ""
+    return f"{row['severity']} {row['outcome']}: {share} {_count(total)}{broken}"
+
+
+def _lost(policy: type[Policy], module: ModuleKind, scenario: str) -> str:
+    budgets = dict.fromkeys(ENDLESS[scenario], UNBOUNDED)
+    answer = check(policy, module=module, cpus=2, scenario=scenario, budgets=budgets)
+    traps = [
+        f"{row['response']} after {row['shortest_steps']} steps ({row['shut']})"
+        for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)
+    ]
+    ends = [
+        f"ends in {row['severity']} {row['outcome']} with probability {fraction(row['probability'])}"
+        for row in answer.outcomes.iter_rows(named=True)
+    ]
+    return "; ".join(["lost: " + (", ".join(traps) or "nothing"), *ends])
+
+
+def _change(before: str, after: str, module: ModuleKind, scenario: str) -> str:
+    a, b = (check(name, module=module, cpus=2, scenario=scenario) for name in (before, after))
+    changed = Difference(a, b).outcomes.filter(pl.col("change") != "kept")
+    return ", ".join(
+        f"+ {row['severity']} {row['outcome']} {fraction(row['interleaving_share_b'])}"
+        if row["change"] == "added"
+        else f"- {row['severity']} {row['outcome']} {fraction(row['interleaving_share_a'])}"
+        for row in changed.iter_rows(named=True)
+    )
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < LONGEST else f"{number:.3e}"
+
+
+def _knobs(policy: type[Policy]) -> list[tuple[str, str, str]]:
+    return [(f"`{k.name}`", ", ".join(f"`{v}`" for v in k.values), k.text) for k in policy.knobs]
+
+
+def _callbacks(hook: Hook) -> tuple[str, str, str]:
+    return f"`{hook.state}`", _first_line(hook.startup), _first_line(hook.teardown)
+
+
+def _first_line(function: Callable[[Kernel], Variable]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def _steps(program: Program) -> Iterable[tuple[str, ...]]:
+    """A row a step, in the order of recording: actor, title, functions, scope, instructions, source."""
+    labels: dict[tuple[int, str], tuple[Label, dict[str, None]]] = {}
+    for rule in program.rules:
+        _, calls = labels.setdefault((rule.actor, rule.label.name), (rule.label, {}))
+        calls.update(dict.fromkeys(_word(note) for note in rule.notes if note.startswith(INSTRUCTIONS)))
+    for (actor, _), (label, calls) in labels.items():
+        functions = " > ".join(label.frames)
+        scope = _SCOPES[label.scope.value]
+        yield program.actors[actor], label.title, functions, scope, ", ".join(calls), label.source
+
+
+def _word(note: str) -> str:
+    return note.partition(" ")[0].rstrip(":")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return [*lines, *(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows), ""]
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
