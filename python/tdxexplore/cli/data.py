@@ -15,6 +15,7 @@ from tdxexplore.cli import exits
 from tdxexplore.cli.output import export as export_table
 from tdxexplore.cli.output import print_json
 from tdxexplore.errors import BadModel, suggest
+from tdxexplore.explore.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tdxexplore.data.dataset import Dataset, Skipped
-    from tdxexplore.sweep.run import Plan
+    from tdxexplore.sweep.plan import Plan
     from tdxexplore.sweep.spec import Spec
 
 
@@ -49,12 +50,12 @@ def sweep(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    from tdxexplore.sweep.run import plan  # noqa: PLC0415 -- keeps the others quick
+    from tdxexplore.cli.options import say_if_capped  # noqa: PLC0415
+    from tdxexplore.sweep.plan import plan  # noqa: PLC0415 -- keeps the others quick
     from tdxexplore.sweep.run import sweep as explore_points  # noqa: PLC0415
     from tdxexplore.sweep.spec import load  # noqa: PLC0415
 
-    if threads is not None and threads < 1:
-        raise BadModel(f"--threads is {threads}; at least 1 is needed")
+    Settings(threads=threads)
     checked = load(spec)
     if dry_run:
         planned = plan(checked, out)
@@ -62,6 +63,7 @@ def sweep(
         return _print_plan(checked, planned, out, as_json=as_json)
     from tdxexplore.render.progress import sweeping  # noqa: PLC0415
 
+    say_if_capped(threads, quiet=quiet or as_json)
     watched = sys.stderr.isatty() and not quiet and not as_json
     with sweeping(quiet=not watched, verbose=verbose) as report, _executor(dask) as executor:
         summary = explore_points(
@@ -87,8 +89,8 @@ def sweep(
 def _print_plan(spec: Spec, plan: Plan, out: Path, *, as_json: bool) -> int:
     if as_json:
         largest = None
-        if plan.largest is not None:
-            point, size = plan.largest
+        if (found := plan.largest()) is not None:
+            point, size = found
             largest = {"command": point.question.command("check"), "expected_states": round(size)}
         counts = {"total": len(plan.points), "done": len(plan.points) - len(plan.pending), "pending": len(plan.pending)}
         cut = {"excluded": list(plan.excluded), "impossible": plan.impossible}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 -- cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Limits, Point, numbers
-from tdxexplore.cli.output import print_json, progress, writable, write
+from tdxexplore.cli.options import Asked, Axes, How, say_if_capped
+from tdxexplore.cli.output import print_json, progress, writable
 from tdxexplore.errors import BadModel
-from tdxexplore.explore.exploration import check as explore
+from tdxexplore.explore.exploration import explore
+from tdxexplore.explore.settings import Settings
 
 if TYPE_CHECKING:
     from tdxexplore.explore.exploration import Exploration
-    from tdxexplore.tdx.fields import ModuleKind
 
 
 def policies() -> int:
@@ -31,10 +31,8 @@ def policies() -> int:
 def check(
     policy: str,
     *,
-    point: Point = Point(),
-    limits: Limits = Limits(),
-    max_depth: int | None = None,
-    prices: Annotated[bool, Parameter(negative="")] = False,
+    asked: Asked = Asked(),
+    settings: How = Settings(),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -42,21 +40,19 @@ def check(
 
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
-        max_depth: Stop at this depth: incomplete.
-        prices: Print what runs cost: SEAMCALLs, VMXON, IPIs, steps under locks.
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    asked = {**point.values(), **limits.values(), "max_depth": max_depth, "prices": prices}
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("check", quiet=quiet or as_json) as show:
-        answer = explore(policy, **asked, progress=show)
+        answer = explore(asked.question(policy), settings, show)
     if as_json:
         print_json(document(answer))
     else:
         from tdxexplore.render.text import print_exploration  # noqa: PLC0415 -- keeps --json quick
 
         print_exploration(answer)
-    return exits.of([answer])
+    return exits.of([answer.verdict], interrupted=answer.interrupted)
 
 
 def document(answer: Exploration) -> dict[str, object]:
@@ -72,11 +68,8 @@ def document(answer: Exploration) -> dict[str, object]:
 
 def compare(
     *names: str,
-    module: Annotated[Sequence[str], Parameter(negative="")] = (),
-    scenario: Annotated[Sequence[str], Parameter(negative="")] = (),
-    cpus: str = "4",
-    packages: int = 1,
-    limits: Limits = Limits(),
+    axes: Axes = Axes(),
+    settings: How = Settings(),
     out: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
@@ -85,55 +78,43 @@ def compare(
 
     Args:
         names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
-        module: A module kind; may be repeated; default: all.
-        scenario: A scenario; may be repeated; default: all.
-        cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
-        packages: Packages that the CPUs are spread over.
-        out: Write the tables there as Parquet: outcomes, runs and matrix.
+        out: Write the tables there as Parquet: outcomes, runs, prices and matrix.
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    from tdxexplore.sweep.comparison import compare as explore_all  # noqa: PLC0415 -- keeps check quick
-    from tdxexplore.tdx.fields import MODULE_KINDS  # noqa: PLC0415
-    from tdxexplore.tdx.scenarios import SCENARIOS  # noqa: PLC0415
+    from tdxexplore.data.single import write_table  # noqa: PLC0415 -- keeps check quick
+    from tdxexplore.sweep.comparison import explore_grid  # noqa: PLC0415
 
-    counts = numbers(cpus)
+    grid = axes.grid(names)
     if out is not None:
         writable(out)
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("compare", quiet=quiet or as_json) as show:
-        comparison = explore_all(
-            names,
-            modules=cast("tuple[ModuleKind, ...]", tuple(module)) or MODULE_KINDS,
-            scenarios=tuple(scenario) or tuple(SCENARIOS),
-            cpus=counts,
-            packages=packages,
-            progress=None
-            if show is None
-            else lambda done, total, last: show({"done": done, "total": total, "last": last}),
-            **limits.values(),
-        )
+        told = None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last})
+        comparison = explore_grid(grid, settings, progress=told)
     if out is not None:
-        for name in ("outcomes", "runs", "matrix"):
-            write(getattr(comparison, name), out / f"{name}.parquet")
+        for name, table in comparison.tables().items():
+            write_table(out / f"{name}.parquet", name, table)
     if as_json:
         print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
     else:
         from tdxexplore.render.text import print_matrix, print_trace  # noqa: PLC0415
 
         print_matrix(comparison.matrix)
-        if (worst := comparison.worst) is not None and worst.worst is not None:
-            print_trace(worst.traces[worst.worst], worst, f"the worst cell: shortest trace to {worst.worst}")
-    return exits.of(comparison.explorations)
+        if (worst := comparison.worst) is not None:
+            point, trace = worst
+            print_trace(trace, point.question, f"the worst cell: shortest trace to {trace.outcome}")
+    return exits.of(comparison.runs["verdict"], interrupted=comparison.interrupted)
 
 
 def diff(
     a: str,
     b: str,
     *,
-    point: Point = Point(),
+    asked: Asked = Asked(),
     set_a: Annotated[Sequence[str], Parameter(negative="")] = (),
     set_b: Annotated[Sequence[str], Parameter(negative="")] = (),
-    limits: Limits = Limits(),
+    settings: How = Settings(),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -150,10 +131,11 @@ def diff(
     from tdxexplore.explore.difference import Difference  # noqa: PLC0415 -- keeps check quick
 
     answers = []
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     for policy, knobs in ((a, set_a), (b, set_b)):
-        asked = {**replace(point, set=(*point.set, *knobs)).values(), **limits.values()}
+        question = replace(asked, set=(*asked.set, *knobs)).question(policy)
         with progress(f"diff: {policy}", quiet=quiet or as_json) as show:
-            answers.append(explore(policy, **asked, progress=show))
+            answers.append(explore(question, settings, show))
         if answers[-1].interrupted:
             return exits.INTERRUPTED
     difference = Difference(*answers)
@@ -177,7 +159,7 @@ def replay(
     policy: str,
     schedule: str,
     *,
-    point: Point = Point(),
+    asked: Asked = Asked(),
     changes: Annotated[bool, Parameter(negative="")] = False,
     sources: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -193,7 +175,7 @@ def replay(
     """
     from tdxexplore.explore.trace import replay as run  # noqa: PLC0415 -- keeps the others quick
 
-    trace = run(point.question(policy), schedule)
+    trace = run(asked.question(policy), schedule)
     if as_json:
         steps = [
             {
@@ -226,7 +208,7 @@ def export(
     policy: str,
     *,
     to: Literal["promela", "murphi", "tla"],
-    point: Point = Point(),
+    asked: Asked = Asked(),
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
 ) -> int:
     """Write the same model for another checker, which must find the same states and transitions.
@@ -241,7 +223,7 @@ def export(
 
     if out is not None and to == "tla" and out.suffix != ".tla":
         raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
-    text = emit(point.question(policy), to, module="" if out is None else out.stem)
+    text = emit(asked.question(policy), to, module="" if out is None else out.stem)
     if out is None:
         print(text, end="")  # noqa: T201 -- the result
         return exits.HOLDS

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tdxexplore.data.dataset import Dataset
-from tdxexplore.explore.exploration import WORST
 from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ POLICY = ("policy", "knobs")
 QUESTION = ("module", "scenario", "budgets", "packages", "cpus")
 SERIES = (*POLICY, *QUESTION[:-1])
 KEY = (*SERIES, "cpus")
+
+WORST = ("outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
+"""What a table of worst outcomes says of each, by the names of the columns of the outcomes."""
 
 SPENT = ("seamcalls", "steps-under-cpus-lock")
 """The prices that count where policies are compared, unless others are asked for."""
@@ -69,7 +71,7 @@ def runs(root: Path) -> pl.LazyFrame:
 def worst(answers: pl.LazyFrame) -> pl.LazyFrame:
     """Which outcome is the worst at each point?
 
-    Columns: the key, verdict, and `tdxexplore.explore.exploration.WORST` as in the outcomes; null if the search ended before any.
+    Columns: the key, verdict, and `WORST` as in the outcomes; null if the search ended before any.
     """
     return answers.filter(pl.col("rank").fill_null(0) == 0).select(*KEY, "verdict", *WORST).sort(KEY)
 

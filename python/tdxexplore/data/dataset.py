@@ -290,8 +290,7 @@ class Dataset:
         """
         runs, outcomes = self.scan("runs"), self.scan("outcomes")
         self._one_answer_each(runs)
-        key = [c.name for c in POINT]
-        return runs.select(*key, "verdict", "reason").join(outcomes.drop(key[1:]), on="point", how="left")
+        return answers(runs, outcomes)
 
     @property
     def prices(self) -> pl.LazyFrame:
@@ -329,6 +328,12 @@ class Dataset:
                 [f for f in found if isinstance(f, Skipped)],
             )
         return self._checked[table]
+
+
+def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame) -> pl.LazyFrame:
+    """Runs and outcomes joined; see `Dataset.answers`."""
+    key = [c.name for c in POINT]
+    return runs.select(*key, "verdict", "reason").join(outcomes.drop(key[1:]), on="point", how="left")
 
 
 def _unless_merged(found: Part | Skipped, merged: Mapping[str, Path]) -> Part | Skipped:

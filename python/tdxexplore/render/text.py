@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.difference import Difference
     from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.question import Question
     from tdxexplore.explore.trace import Trace
-    from tdxexplore.sweep.run import Plan, Summary
+    from tdxexplore.sweep.plan import Plan
+    from tdxexplore.sweep.run import Summary
     from tdxexplore.sweep.spec import Spec
 
 _STYLES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
@@ -103,7 +105,7 @@ def print_exploration(answer: Exploration) -> None:
         out.print()
         out.print(_prices(answer.prices))
     if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
-        print_trace(answer.traces[answer.worst], answer, f"shortest trace to {answer.worst}")
+        print_trace(answer.traces[answer.worst], answer.question, f"shortest trace to {answer.worst}")
     out.print()
     for line in _figures(answer, run):
         out.print(Text(line, "dim"))
@@ -118,7 +120,7 @@ def _print_trap(answer: Exploration, traps: pl.DataFrame) -> None:
         if row["shut"]:
             out.print(f"  what keeps it shut: {row['shut']}")
     names = traps["response"].to_list()
-    print_trace(answer.traces[names[0]], answer, f"shortest way into the trap of {', '.join(names)}")
+    print_trace(answer.traces[names[0]], answer.question, f"shortest way into the trap of {', '.join(names)}")
     out.print()
 
 
@@ -155,18 +157,18 @@ def _outcomes(outcomes: pl.DataFrame) -> Table:
     return table
 
 
-def print_trace(trace: Trace, answer: Exploration, title: str) -> None:
+def print_trace(trace: Trace, question: Question, title: str) -> None:
     """A trace and the command that replays it."""
     out = console()
     out.print()
     out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
     out.print(Text(trace.to_text()))
-    out.print(f"replay: {answer.question.command('replay')} {trace.schedule}", markup=False)
+    out.print(f"replay: {question.command('replay')} {trace.schedule}", markup=False)
 
 
 def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     exact = "exact" if answer.complete else "so far"
-    named = " from all namings of the initial one" if answer.space == "unnamed" else ""
+    named = " from all namings of the initial one" if answer.settings.symmetry == "all" else ""
     yield (
         f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{named}; "
         f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"
@@ -217,7 +219,7 @@ def print_difference(difference: Difference) -> None:
     if difference.moved is not None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
-        print_trace(trace, b, f"shortest schedule that A survives and B does not: {difference.worse}")
+        print_trace(trace, b.question, f"shortest schedule that A survives and B does not: {difference.worse}")
 
 
 def _two_names(difference: Difference) -> tuple[str, str]:
@@ -361,8 +363,8 @@ def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
     if plan.impossible:
         print_(f"left out, as too few CPUs for the packages or the scenario: {plan.impossible:,}")
     print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}", markup=False)
-    if plan.largest is not None:
-        point, size = plan.largest
+    if (largest := plan.largest()) is not None:
+        point, size = largest
         print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}", markup=False)
 
 
