@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 import tdxexplore
+from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
 
@@ -170,8 +172,11 @@ def test_the_python_of_the_readme_runs() -> None:
     exec(blocks[0], {})
 
 
-def test_the_engine_and_the_package_have_one_version() -> None:
-    assert importlib.metadata.version("tdxexplore") == tdxexplore.__version__
+def test_the_version_is_the_same_everywhere() -> None:
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    installed = importlib.metadata.version("tdxexplore")
+    assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
 def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:

@@ -17,8 +17,10 @@ import pytest
 
 from sweeps import POINTS, bytes_of, rows, spec_file
 from tdxexplore import cli
-from tdxexplore.data import dataset
-from tdxexplore.data.dataset import MERGED, PARTITION, TABLES, Dataset
+from tdxexplore.data.compacting import compact
+from tdxexplore.data.files import MERGED, writing
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import PARTITION, TABLES
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import load, sweep
@@ -78,7 +80,7 @@ def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whol
 def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
     path = first(whole, "outcomes")
     about = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
-    assert about["tdxexplore.data.schema_version"] == "1"
+    assert about["tdxexplore.schema_version"] == "1"
     assert about["tdxexplore.table"] == "outcomes"
     assert about["tdxexplore.version"] == pq.read_table(first(whole, "runs"))["version"][0].as_py()
     assert about["tdxexplore.point"] == path.stem
@@ -106,7 +108,7 @@ def test_the_revision_of_the_sweep_file_is_that_of_git(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compacted", [False, True], ids=["a file a point", "compacted"])
 def test_polars_duckdb_and_pandas_read_it_alone(copy: Path, *, compacted: bool) -> None:
     if compacted:
-        dataset.compact(copy)
+        compact(copy)
     for table, columns in TABLES.items():
         names = [c.name for c in columns]
         expected = Dataset(copy).scan(table).collect().sort(names)
@@ -184,7 +186,7 @@ def test_a_file_that_was_cut_is_named_skipped_and_replaced(
 ) -> None:
     expected, path = bytes_of(copy), first(copy, "outcomes")
     path.write_bytes(path.read_bytes()[:length])
-    assert cli.run(["analyze", str(copy), "--worst"]) == 3
+    assert cli.run(["analyze", "worst", str(copy)]) == 3
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith(f"tdxexplore: {path}: damaged: ")
@@ -233,7 +235,7 @@ def test_foreign_files_are_named_and_not_read(copy: Path, capsys: pytest.Capture
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder, reason in ((tmp_path / "nowhere", "not a folder"), (tmp_path, "not a data set")):
-        for words in (["analyze", str(folder), "--worst"], ["compact", str(folder)]):
+        for words in (["analyze", "worst", str(folder)], ["compact", str(folder)]):
             assert cli.run(words) == 2
             assert reason in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -260,7 +262,7 @@ def test_compacting_keeps_every_row_and_is_found_again(
     assert bytes_of(copy) == expected
     wider = spec_file(tmp_path, spec_file(tmp_path).read_text().replace("2-4", "2-5"))
     assert sweep(load(wider), copy).before == POINTS
-    assert dataset.compact(copy) == (4 * 5 + POINTS // 3 * 5, 4 * 5)
+    assert compact(copy) == (4 * 5 + POINTS // 3 * 5, 4 * 5)
     file = first(copy, "runs")
     origins = json.loads(pq.read_schema(file).metadata[b"tdxexplore.origins"])
     assert [o["spec"] for o in origins] == ["small", "small"]
@@ -273,7 +275,7 @@ def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path,
     expected, work = bytes_of(copy), copy / ".compacting"
     compacted = tmp_path / "compacted"
     shutil.copytree(copy, compacted)
-    dataset.compact(compacted)
+    compact(compacted)
     (work / "old").mkdir(parents=True)
     shutil.copytree(compacted, work / "new", ignore=shutil.ignore_patterns(".*"))
     moved = {"building": 0, "one table moved away": 1, "one table in place": 1, "all in place": 5}[moment]
@@ -288,7 +290,7 @@ def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path,
 
 def test_a_point_that_is_also_in_a_merged_file_is_read_once(copy: Path, whole: Path) -> None:
     expected = Dataset(copy).scan("runs").select(pl.len()).collect().item()
-    dataset.compact(copy)
+    compact(copy)
     again = first(whole, "runs")
     shutil.copy(again, copy / again.relative_to(whole))
     data = Dataset(copy)
@@ -297,10 +299,10 @@ def test_a_point_that_is_also_in_a_merged_file_is_read_once(copy: Path, whole: P
 
 
 def test_writers_keep_out_of_each_others_way(copy: Path, tmp_path: Path) -> None:
-    with dataset.writing(copy):
-        with dataset.writing(copy):
+    with writing(copy):
+        with writing(copy):
             pass  # two sweeps may share a data set
         with pytest.raises(BadDataset, match="another process writes"):
-            dataset.compact(copy)
-    with dataset.writing(copy, alone=True), pytest.raises(BadDataset, match="being compacted"):
+            compact(copy)
+    with writing(copy, alone=True), pytest.raises(BadDataset, match="being compacted"):
         sweep(load(spec_file(tmp_path)), copy)

@@ -21,7 +21,7 @@ import polars as pl
 from tdxexplore.explore.difference import Difference
 from tdxexplore.explore.exploration import check
 from tdxexplore.model import Topology, lower
-from tdxexplore.render.text import fraction
+from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build

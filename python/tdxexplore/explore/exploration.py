@@ -38,9 +38,6 @@ KEY = {
     "cpus": pl.Int64,
 }
 
-WORST = ("outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
-"""What a table of worst outcomes says of each."""
-
 
 class Exploration:
     """Every state and every interleaving of one question, as far as the limits went.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.explore.exploration import WORST, check
+from tdxexplore.data.analysis import WORST
+from tdxexplore.explore.exploration import check
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -55,7 +56,7 @@ class Comparison:
     def matrix(self) -> pl.DataFrame:
         """One row a policy, module kind, scenario and CPU count: its worst outcome, with that outcome's figures.
 
-        Columns: policy, module, scenario, packages, cpus, verdict, and `tdxexplore.explore.exploration.WORST` as in the outcomes.
+        Columns: policy, module, scenario, packages, cpus, verdict, and `tdxexplore.data.analysis.WORST` as in the outcomes.
         """
         if not self.explorations:
             return pl.DataFrame()

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.data import dataset
+from tdxexplore.data.files import ORIGIN, write_point, writing
+from tdxexplore.data.reading import Skipped, finished
+from tdxexplore.data.schema import QUESTION, TABLES
 from tdxexplore.errors import BadDataset, InternalError, TdxExploreError
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep.points import Point, estimate, expand
@@ -61,7 +63,7 @@ class Plan:
     pending: tuple[Point, ...]
     sizes: tuple[float, ...]
     incomplete: int
-    skipped: tuple[dataset.Skipped, ...]
+    skipped: tuple[Skipped, ...]
 
     @property
     def largest(self) -> tuple[Point, float] | None:
@@ -139,9 +141,9 @@ def plan(spec: Spec, out: Path, report: Callable[[Progress], object] | None = No
         OSError: The data set cannot be read.
     """
     grid = expand(spec)
-    runs, skipped = dataset.held(out)
+    runs, skipped = finished(out)
     done = _done(runs, spec)
-    known = {row[1:]: row[0] for row in runs.select("point", *dataset.QUESTION).iter_rows()}
+    known = {row[1:]: row[0] for row in runs.select("point", *QUESTION).iter_rows()}
     pending: list[Point] = []
     sizes: list[float] = []
     incomplete = 0
@@ -151,7 +153,7 @@ def plan(spec: Spec, out: Path, report: Callable[[Progress], object] | None = No
             told = now
             report(Progress(number - len(pending), len(grid.points), number, 0, now - started, None))
         key = point.question.key()
-        other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
+        other = known.get(tuple(key[name] for name in QUESTION), point.id)
         if other != point.id:
             raise _another_answer(out, point, runs.row(by_predicate=pl.col("point") == other, named=True))
         if point.id in done:
@@ -186,7 +188,7 @@ def sweep(
     executor: Executor | None = None,
     threads: int | None = None,
     report: Callable[[Progress], object] | None = None,
-    warn: Callable[[dataset.Skipped], object] | None = None,
+    warn: Callable[[Skipped], object] | None = None,
 ) -> Summary:
     """Explore the points of a sweep that its data set does not hold.
 
@@ -208,7 +210,7 @@ def sweep(
         BadDataset: The data set cannot be used for this sweep.
         OSError: The data set cannot be written; what was finished stays.
     """
-    with dataset.writing(out):
+    with writing(out):
         todo = plan(spec, out, report)
         if warn is not None:
             for skipped in todo.skipped:
@@ -376,12 +378,12 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
         raise KeyboardInterrupt
     how = [pl.Series(name, [value], dtype=_TYPES[name]) for name, value in asdict(point.settings).items()]
     ranks = {outcome: rank for rank, outcome in enumerate(answer.outcomes["outcome"])}
-    tables = {name: getattr(answer, name) for name in dataset.TABLES}
+    tables = {name: getattr(answer, name) for name in TABLES}
     tables["runs"] = tables["runs"].hstack(how)
     for name in ("outcomes", "prices"):
         rank = pl.Series("rank", [ranks[outcome] for outcome in tables[name]["outcome"]], dtype=pl.Int64)
         tables[name] = tables[name].hstack([rank])
-    dataset.write_point(Path(task["out"]), point.id, tables, task["origin"])
+    write_point(Path(task["out"]), point.id, tables, task["origin"])
     figures = answer.runs.row(0, named=True)
     return {
         "verdict": answer.verdict,
@@ -407,7 +409,7 @@ def origin(spec: Spec) -> dict[str, str]:
     """Where the points come from: name, note, hash and git revision of the sweep file; the revision is empty outside git."""
     content = hashlib.blake2b(spec.path.read_bytes(), digest_size=16).hexdigest()
     values = (spec.name, spec.note, content, _revision(spec.path))
-    return dict(zip(dataset.ORIGIN, values, strict=True))
+    return dict(zip(ORIGIN, values, strict=True))
 
 
 def _revision(path: Path) -> str:
