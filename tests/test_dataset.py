@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -20,7 +21,7 @@ from tdxexplore import cli
 from tdxexplore.data.compacting import compact
 from tdxexplore.data.files import MERGED, writing
 from tdxexplore.data.reading import Dataset
-from tdxexplore.data.schema import PARTITION, TABLES
+from tdxexplore.data.schema import PARTITION, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import load, sweep
@@ -80,7 +81,7 @@ def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whol
 def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
     path = first(whole, "outcomes")
     about = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
-    assert about["tdxexplore.schema_version"] == "1"
+    assert about["tdxexplore.schema_version"] == str(SCHEMA_VERSION)
     assert about["tdxexplore.table"] == "outcomes"
     assert about["tdxexplore.version"] == pq.read_table(first(whole, "runs"))["version"][0].as_py()
     assert about["tdxexplore.point"] == path.stem
@@ -230,7 +231,92 @@ def test_foreign_files_are_named_and_not_read(copy: Path, capsys: pytest.Capture
     for path, reason in strangers.items():
         assert reason in said[path]
     assert cli.run(["compact", str(copy)]) == 2
-    assert "remove it" in capsys.readouterr().err
+    assert "remove what is named" in capsys.readouterr().err
+
+
+def test_many_skipped_files_are_one_line_that_names_the_first_lost_ones(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        (copy / f"notes-{number}.txt").write_text("mine")
+    damaged = sorted((copy / "runs").rglob("*.parquet"))[:7]
+    for path in damaged:
+        path.write_bytes(b"")
+    spec = str(spec_file(tmp_path))
+    commands = (
+        ["analyze", "worst", str(copy)],
+        ["compact", str(copy)],
+        ["sweep", spec, "--out", str(copy), "--dry-run"],
+    )
+    for words, code in zip(commands, (3, 2, 0), strict=True):
+        assert cli.run(words) == code
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "12 files skipped: " in err
+        assert "; and 9 more" in err
+        assert [str(path) in err for path in damaged] == [True] * 3 + [False] * 4
+        assert "notes" not in err
+    assert cli.run(["sweep", spec, "--out", str(copy)]) == 0
+    assert "12 files skipped: " in capsys.readouterr().err
+
+
+# -- other versions ---------------------------------------------------------------------------------------------------
+
+
+def as_written_by_another(path: Path, version: str) -> None:
+    """Change the schema version that a file says it has."""
+    table = pq.read_table(path, partitioning=None)
+    about = {**table.schema.metadata, b"tdxexplore.schema_version": version.encode(), b"tdxexplore.version": b"0.0.9"}
+    pq.write_table(table.replace_schema_metadata(about), path)
+
+
+@pytest.mark.parametrize("files", ["all", "one"])
+def test_a_data_set_of_another_schema_is_refused_in_one_line_and_left_as_it_is(
+    files: str, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = sorted(copy.rglob("*.parquet"))
+    assert len(paths) == POINTS * len(TABLES)
+    written = paths if files == "all" else [first(copy, "runs")]
+    for path in written:
+        as_written_by_another(path, "7")
+    before = {path: path.read_bytes() for path in paths}
+    spec = str(spec_file(tmp_path))
+    questions = [["analyze", name, str(copy)] for name in cli.app["analyze"] if not name.startswith("-")]
+    questions = [[*words, str(copy)] if words[1] == "diff" else words for words in questions]
+    assert len(questions) == 7
+    for words in (
+        *questions,
+        ["sweep", spec, "--out", str(copy)],
+        ["sweep", spec, "--out", str(copy), "--dry-run"],
+        ["compact", str(copy)],
+    ):
+        assert cli.run(words) == 2, words
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        count = POINTS if files == "all" else 1
+        assert captured.err.startswith(
+            f"tdxexplore: error: {copy}: {count} files are of another schema of data sets, as {first(copy, 'runs')} "
+            "(schema 7, of tdxexplore 0.0.9)"
+        )
+        assert "sweep into a new folder" in captured.err
+    assert {path: path.read_bytes() for path in sorted(copy.rglob("*.parquet"))} == before
+
+
+def test_a_data_set_with_other_columns_is_refused_though_its_schema_version_is_the_same(copy: Path) -> None:
+    path = first(copy, "outcomes")
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.drop_columns(["probability"]), path)
+    with pytest.raises(BadDataset, match=r"1 files are of another schema of data sets, as .*with other columns"):
+        _ = Dataset(copy).answers
+
+
+def test_the_schema_version_changes_with_the_columns() -> None:
+    """When this fails, give `SCHEMA_VERSION` the next number, and put it and the new digest here."""
+    columns = [(table, c.name, str(c.type)) for table, columns in TABLES.items() for c in columns]
+    assert len(columns) > 80
+    found = hashlib.blake2b(json.dumps(columns).encode(), digest_size=8).hexdigest()
+    assert (SCHEMA_VERSION, found) == (1, "49f34e8d051b7ea0")
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 from tdxexplore.cli import exits
 from tdxexplore.cli.output import Json, print_json, warn, write_table
 from tdxexplore.data import analysis
-from tdxexplore.data.reading import Dataset
+from tdxexplore.data.reading import Dataset, in_one_line
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.render.tables import print_growth, print_prices, print_table
 from tdxexplore.render.worst import print_worst
@@ -144,8 +144,8 @@ def _answer(data: Sequence[Dataset], question: pl.LazyFrame, show: Callable[[pl.
     """Ask, say what was left out, and give the table in the form that was asked for."""
     frame = data[0].collect(question)
     skipped = [one for each in data for one in each.skipped]
-    for one in skipped:
-        warn(str(one))
+    if skipped:
+        warn(in_one_line(skipped))
     for each in data:
         if each.files > MANY_FILES:
             warn(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.cli import exits
 from tdxexplore.cli.output import Flag, Json, print_json, warn, watched
+from tdxexplore.data.reading import in_one_line
 from tdxexplore.errors import BadModel
 from tdxexplore.render.progress import sweeping
 from tdxexplore.render.sweep import print_plan, print_summary
@@ -51,8 +52,8 @@ def sweep(
     checked = load(spec)
     if dry_run:
         planned = plan(checked, out)
-        for skipped in planned.skipped:
-            warn(str(skipped))
+        if planned.skipped:
+            warn(in_one_line(planned.skipped))
         if as_json:
             print_json(_of_plan(planned))
         else:
@@ -61,7 +62,12 @@ def sweep(
     bar = watched() and not quiet and not as_json
     with sweeping(quiet=not bar, verbose=verbose) as report, _executor(dask) as executor:
         summary = explore(
-            checked, out, executor=executor, threads=threads, report=report, warn=lambda skipped: warn(str(skipped))
+            checked,
+            out,
+            executor=executor,
+            threads=threads,
+            report=report,
+            warn=lambda skipped: warn(in_one_line(skipped)),
         )
     if as_json:
         print_json(_of_summary(summary))

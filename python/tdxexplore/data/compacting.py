@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdxexplore.data.files import COMPACTING, MERGED, ORIGIN, folder_of, write_file, writing
-from tdxexplore.data.reading import Dataset
+from tdxexplore.data.reading import Dataset, in_one_line
 from tdxexplore.data.schema import PARTITION, QUESTION, TABLES, schema
 from tdxexplore.errors import BadDataset
 
@@ -38,7 +38,8 @@ def compact(root: Path) -> tuple[int, int]:
         How many files there were, and how many there are.
 
     Raises:
-        BadDataset: The folder is not a data set, another process writes to it, or a file is damaged or foreign.
+        BadDataset: The folder is not a data set, or one of another schema; another process writes to it; or a file is damaged
+            or foreign.
         OSError: It cannot be written; the data set is as before.
     """
     Dataset(root)  # `writing` would create a folder that does not exist
@@ -46,9 +47,7 @@ def compact(root: Path) -> tuple[int, int]:
         data = Dataset(root)
         before = sum(len(data.parts(table)) for table in TABLES)
         if data.skipped:
-            raise BadDataset(
-                f"{data.skipped[0].path}: {data.skipped[0].reason}; remove it, or sweep again, then compact"
-            )
+            raise BadDataset(f"{in_one_line(data.skipped)}; remove what is named, or sweep again, then compact")
         incomplete = data.runs.filter(pl.col("verdict") == "incomplete").select("point")
         single = set(data.collect(incomplete)["point"])
         done = data.done

@@ -3,11 +3,15 @@
 A table is checked as a whole when it is first asked for: each file is read once, with the checksums of its pages, and its
 metadata is compared with the place where it lies. Reading twice costs less than a wrong answer: Parquet readers skip
 checksums by default, and a file that was copied to another partition reads without complaint.
+
+A file that is damaged or foreign is left out and named. A file of another schema version refuses the whole data set: it is
+whole, and only this version of tdxexplore cannot read it. Leaving such files out would turn a data set of another version into
+an empty one, which a sweep would then fill again from the start.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +21,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tdxexplore._version import __version__
 from tdxexplore.data.files import MERGED, OWN, partition_of
 from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,33 @@ class Skipped:
     lost: bool
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}; skipped"
+        return f"{self.path}: {self.reason}"
+
+
+def in_one_line(skipped: Sequence[Skipped]) -> str:
+    """One line about files that are not read, which names the first few of them: at first those with which results are lost."""
+    first = sorted(skipped, key=lambda one: not one.lost)[:_NAMED]
+    more = len(skipped) - len(first)
+    named = "; ".join(map(str, first)) + (f"; and {more:,} more" if more else "")
+    return f"{named}; skipped" if len(skipped) == 1 else f"{len(skipped):,} files skipped: {named}"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSchema:
+    """A file that another version of tdxexplore wrote.
+
+    Attributes:
+        path: The file.
+        schema: The version of its schema, or what else is different.
+        version: The tdxexplore that wrote it.
+    """
+
+    path: Path
+    schema: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.path} (schema {self.schema or 'unknown'}, of tdxexplore {self.version or 'unknown'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +105,7 @@ class Dataset:
         root: The folder.
 
     Raises:
-        BadDataset: The folder is not a data set.
+        BadDataset: The folder is not a data set. Every method that reads a table raises it for a data set of another schema.
     """
 
     def __init__(self, root: Path) -> None:
@@ -110,13 +144,21 @@ class Dataset:
             paths = sorted(path for path in (self.root / table).rglob("*") if not path.is_dir())
             with ThreadPoolExecutor() as pool:
                 found = list(pool.map(lambda path: _inspect(self.root, table, path), paths))
+            self._refuse_other_schemas([one for one in found if isinstance(one, OtherSchema)])
             merged = {point: f.path for f in found if isinstance(f, Part) and f.merged for point in f.points}
-            found = [_unless_merged(f, merged) for f in found]
+            kept = [_unless_merged(one, merged) for one in found if not isinstance(one, OtherSchema)]
             self._checked[table] = (
-                [f for f in found if isinstance(f, Part)],
-                [f for f in found if isinstance(f, Skipped)],
+                [one for one in kept if isinstance(one, Part)],
+                [one for one in kept if isinstance(one, Skipped)],
             )
         return self._checked[table]
+
+    def _refuse_other_schemas(self, found: Sequence[OtherSchema]) -> None:
+        if found:
+            raise BadDataset(
+                f"{self.root}: {len(found):,} files are of another schema of data sets, as {found[0]}; tdxexplore {__version__} "
+                f"reads and writes schema {SCHEMA_VERSION}: use the other version for this data set, or sweep into a new folder"
+            )
 
     # -- tables -------------------------------------------------------------------------------------------------------
 
@@ -208,51 +250,55 @@ def foreign(root: Path) -> list[Skipped]:
 
 
 class _Refused(Exception):
-    """A file that is not read, and whether results are lost with it."""
-
-    def __init__(self, reason: str, *, lost: bool) -> None:
-        super().__init__(reason)
-        self.lost = lost
+    """Why a file in the place of results is not read."""
 
 
-def _inspect(root: Path, table: str, path: Path) -> Part | Skipped:
+def _inspect(root: Path, table: str, path: Path) -> Part | Skipped | OtherSchema:
     """Read all of a file, checksums and all, and compare what it says about itself with where it lies."""
     partition = partition_of(path.relative_to(root / table))
     if partition is None:
         return Skipped(path, "not part of a data set", lost=False)
     try:
-        return Part(path, partition, _points(path, table, partition))
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            about = _about(file.schema_arrow)
+            if about["schema_version"] != str(SCHEMA_VERSION):
+                return OtherSchema(path, about["schema_version"], about["version"])
+            _compare(about, table, partition, path)
+            if not file.schema_arrow.equals(schema(table, {}), check_metadata=False):
+                return OtherSchema(path, "with other columns", about["version"])
+            return Part(path, partition, _points(file, path))
     except _Refused as refused:
-        return Skipped(path, str(refused), refused.lost)
+        return Skipped(path, str(refused), lost=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
         return Skipped(path, f"damaged: {what}", lost=True)
 
 
-def _points(path: Path, table: str, partition: Mapping[str, str]) -> tuple[str, ...]:
-    points: set[str] = set()
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        _compare(file.schema_arrow, table, partition, path.name)
-        for group in range(file.num_row_groups):
-            points.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
-    if not path.name.startswith(MERGED) and not points <= {path.stem}:
-        raise _Refused("it holds rows of another point", lost=True)
-    return tuple(sorted(points))
+def _about(stored: pa.Schema) -> defaultdict[str, str]:
+    """What a file says about itself; the empty text for what it does not say."""
+    metadata = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
+    if "tdxexplore.table" not in metadata:
+        raise _Refused("a Parquet file, but not of tdxexplore")
+    return defaultdict(str, {key.removeprefix("tdxexplore."): value for key, value in metadata.items()})
 
 
-def _compare(stored: pa.Schema, table: str, partition: Mapping[str, str], name: str) -> None:
-    about = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
-    if "tdxexplore.table" not in about:
-        raise _Refused("a Parquet file, but not of tdxexplore", lost=True)
-    expected = {"schema_version": str(SCHEMA_VERSION), "table": table, **partition}
-    if not name.startswith(MERGED):
-        expected["point"] = name.removesuffix(".parquet")
+def _compare(about: Mapping[str, str], table: str, partition: Mapping[str, str], path: Path) -> None:
+    expected = {"table": table, **partition}
+    if not path.name.startswith(MERGED):
+        expected["point"] = path.stem
     for key, value in expected.items():
-        given = about.get(f"tdxexplore.{key}")
-        if given != value:
-            raise _Refused(f"its {key} is `{given}`, and `{value}` belongs here", lost=True)
-    if not stored.equals(schema(table, {}), check_metadata=False):
-        raise _Refused(f"its columns are not those of table `{table}`", lost=True)
+        if about[key] != value:
+            raise _Refused(f"its {key} is `{about[key]}`, and `{value}` belongs here")
+
+
+def _points(file: pq.ParquetFile, path: Path) -> tuple[str, ...]:
+    """The points of a file, of which every page is read and its checksum compared."""
+    points: set[str] = set()
+    for group in range(file.num_row_groups):
+        points.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
+    if not path.name.startswith(MERGED) and not points <= {path.stem}:
+        raise _Refused("it holds rows of another point")
+    return tuple(sorted(points))
 
 
 def _unless_merged(found: Part | Skipped, merged: Mapping[str, Path]) -> Part | Skipped:

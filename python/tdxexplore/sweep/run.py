@@ -188,7 +188,7 @@ def sweep(
     executor: Executor | None = None,
     threads: int | None = None,
     report: Callable[[Progress], object] | None = None,
-    warn: Callable[[Skipped], object] | None = None,
+    warn: Callable[[Sequence[Skipped]], object] | None = None,
 ) -> Summary:
     """Explore the points of a sweep that its data set does not hold.
 
@@ -200,7 +200,7 @@ def sweep(
         threads: In process: threads in all; default: all that this process may use. On an executor: threads of each point;
             default 1.
         report: Called about twice a second, also while it is planned, and after each point.
-        warn: Called for each file in the data set that is not read.
+        warn: Called once with the files in the data set that are not read, if there are any.
 
     Returns:
         What was done. After Ctrl-C, what was finished until then; it is in the data set.
@@ -212,9 +212,8 @@ def sweep(
     """
     with writing(out):
         todo = plan(spec, out, report)
-        if warn is not None:
-            for skipped in todo.skipped:
-                warn(skipped)
+        if warn is not None and todo.skipped:
+            warn(todo.skipped)
         summary = Summary(len(todo.points), len(todo.points) - len(todo.pending), todo.incomplete)
         run = _Run(out, origin(spec), todo, summary, report)
         cores = threads or len(os.sched_getaffinity(0))
