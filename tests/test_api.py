@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -164,6 +166,23 @@ def test_the_figures_of_the_readme_are_true() -> None:
     assert len(shown) == 7
     for line in shown:
         assert line in trace
+
+
+def test_a_policy_of_a_user_is_checked_by_mypy_against_the_types_of_the_package(tmp_path: Path) -> None:
+    """As after `pip install`: the package is on the path, and mypy believes its types only if `py.typed` is there."""
+    shutil.copy(ROOT / "examples" / "lazy_first_vm.py", tmp_path)
+    wrong = (ROOT / "examples" / "lazy_first_vm.py").read_text().replace("k.vmxon()", "k.no_such_step()")
+    (tmp_path / "wrong.py").write_text(wrong)
+    environment = {**os.environ, "PYTHONPATH": str(Path(tdxexplore.__file__).parent.parent)}
+    found = {}
+    for name in ("lazy_first_vm.py", "wrong.py"):
+        words = ["-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), name]
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        found[name] = done.stdout
+    assert found["lazy_first_vm.py"] == "Success: no issues found in 1 source file\n"
+    assert '"Kernel" has no attribute "no_such_step"' in found["wrong.py"]
 
 
 def test_the_python_of_the_readme_runs() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -16,19 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import dataset_page
 from sweeps import POINTS, bytes_of, rows, spec_file
 from tdxexplore import cli
 from tdxexplore.data.compacting import compact
 from tdxexplore.data.files import MERGED, writing
 from tdxexplore.data.reading import Dataset
-from tdxexplore.data.schema import PARTITION, SCHEMA_VERSION, TABLES
+from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import load, sweep
 from tdxexplore.sweep.run import origin
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +70,12 @@ def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whol
         assert file.names == [name for name in stored if name not in PARTITION]
         for column in columns:
             assert column.text
-            assert (column.unit == "") == (column.type in (pa.string(), pa.bool_())), column.name
+            assert (column.unit == "") == (column.type in (pa.string(), pa.bool_()) and not column.digits), column.name
             if column.name not in PARTITION:
                 about = file.field(column.name).metadata
                 assert about[b"unit"].decode() == column.unit
                 assert about[b"description"].decode() == column.text
+                assert about[b"kind"].decode() == column.kind
 
 
 def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
@@ -145,6 +145,69 @@ def test_one_table_scanned_by_hand_gives_the_worst_outcome(whole: Path) -> None:
         " where policy = 'v19' and module = 'subset' and scenario = 'late-online' and cpus = 4 and rank = 0"
     ).fetchall()
     assert found == [("S2",)]
+
+
+# -- integers of any size ---------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parent.parent / "docs" / "dataset.md"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set whose counts have up to 101 digits: more than any integer type of Parquet."""
+    folder = tmp_path_factory.mktemp("large")
+    text = """
+    [grid]
+    policy = ["v19", "linux-6.16"]
+    module = "subset"
+    scenario = ["late-online", "no-kvm"]
+    cpus = [4, 24]
+    """
+    sweep(load(spec_file(folder, text)), folder / "data")
+    return folder / "data"
+
+
+def test_the_page_of_the_data_set_is_up_to_date() -> None:
+    page = dataset_page.page()
+    assert page.count("\n| `") == sum(map(len, TABLES.values())) - (len(TABLES) - 1) * len(POINT)
+    assert PAGE.read_text() == page
+
+
+def test_duckdb_computes_with_integers_of_any_size_as_the_page_shows(large: Path) -> None:
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    assert "'data/outcomes/" in query
+    found = duckdb.execute(query.replace("'data/outcomes/", f"'{large}/outcomes/")).fetchall()
+    expected: dict[tuple[str, int], list[int]] = {}
+    for policy, cpus, digits in (
+        Dataset(large).scan("outcomes").select("policy", "cpus", "interleavings").collect().iter_rows()
+    ):
+        expected.setdefault((policy, cpus), []).append(int(digits))
+    assert [row[:2] for row in found] == sorted(expected)
+    assert {row[:2]: (int(row[2]), int(row[3])) for row in found} == {
+        key: (sum(counts), max(counts)) for key, counts in expected.items()
+    }
+    assert max(len(row[2]) for row in found) > 38
+
+
+def test_the_columns_of_exact_integers_are_read_by_duckdb_as_text_and_the_others_as_documented(large: Path) -> None:
+    names = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+    longest = 0
+    for table, columns in TABLES.items():
+        source = f"from read_parquet('{large}/{table}/**/*.parquet', hive_partitioning = true)"
+        types = {row[0]: row[1] for row in duckdb.execute(f"describe {source}").fetchall()}
+        assert types == {column.name: names[column.type] for column in columns}
+        for column in (column for column in columns if column.digits):
+            every = [row[0] for row in duckdb.execute(f"select {column.name} {source}").fetchall()]
+            assert all(digits.isdecimal() for digits in every), column.name
+            longest = max(longest, *map(len, every))
+    assert longest > 38
+
+
+def test_python_sums_integers_of_any_size_as_the_page_shows(large: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    names: dict[str, object] = {"pl": pl}
+    exec(block.replace('"data/', f'"{large}/'), names)
+    assert names["total"] == sum(map(int, Dataset(large).scan("outcomes").collect()["interleavings"]))
 
 
 # -- damage and foreign files -----------------------------------------------------------------------------------------
