@@ -15,7 +15,8 @@ import tdxexplore
 from sweeps import spec_file
 from tdxexplore import cli, compare
 from tdxexplore.data import analysis
-from tdxexplore.data.dataset import TABLES, TIMING, Dataset
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import TABLES, TIMING
 from tdxexplore.errors import BadModel
 from tdxexplore.sweep import batch, comparison, load, sweep
 

@@ -21,8 +21,9 @@ import pytest
 
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
 from tdxexplore import cli
-from tdxexplore.data import dataset
-from tdxexplore.data.dataset import TABLES, TIMING, Dataset
+from tdxexplore.data.compacting import compact
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import TABLES, TIMING
 from tdxexplore.errors import BadDataset, InternalError
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import Progress, batch, load, sweep
@@ -139,7 +140,7 @@ def test_incomplete_points_are_explored_again_only_with_other_limits(tmp_path: P
     again = sweep(load(spec_file(tmp_path, limited)), out)
     assert (again.finished, again.incomplete) == (0, first.incomplete)
     assert cli.run(["sweep", str(spec_file(tmp_path, limited)), "--out", str(out)]) == 3
-    before, after = dataset.compact(out)
+    before, after = compact(out)
     assert after < before
     assert Dataset(out).scan("runs").select(pl.len()).collect().item() == POINTS
     wide = sweep(load(spec_file(tmp_path, SMALL)), out)
@@ -361,7 +362,7 @@ def test_what_was_there_stays_when_the_disk_takes_no_more(
         sweep(load(spec_file(tmp_path, SMALL.replace('"2-4"', '"2-5"').replace('"small"', '""'))), out)
     assert {path: path.read_bytes() for path in _visible(out)} == before
     with pytest.raises(OSError, match="File too large"):
-        dataset.compact(out)
+        compact(out)
     assert {path: path.read_bytes() for path in _visible(out)} == before
 
 

@@ -1,4 +1,7 @@
-"""Exit codes, decided here and nowhere else, and the one line on stderr that goes with an error."""
+"""The exit codes of the command line, and the one line on stderr that goes with an error.
+
+0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,10 @@ def of(verdicts: Iterable[str], *, interrupted: bool) -> int:
 
 
 def complain(message: str, code: int) -> int:
-    """Say what is wrong in a line; returns the code."""
+    """Say in a line what is wrong.
+
+    Returns:
+        The code.
+    """
     print(f"tdxexplore: error: {message}", file=sys.stderr)  # noqa: T201 -- the message
     return code

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar, cast
 
 from cyclopts import Parameter
 
+from tdxexplore.cli.output import warn, watched
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.engine import worker_threads
 from tdxexplore.explore.question import Question
@@ -94,7 +94,7 @@ class Axes:
         Raises:
             BadModel: Something is not written so, or not allowed.
         """
-        from tdxexplore.sweep.points import grid  # noqa: PLC0415 -- keeps check quick
+        from tdxexplore.sweep.points import grid  # noqa: PLC0415 -- check has no grid, and should start without it
 
         return grid(
             policies,
@@ -110,11 +110,8 @@ class Axes:
 def say_if_capped(threads: int | None, *, quiet: bool) -> None:
     """Say in a line, where someone watches, that fewer threads are started than were asked for."""
     started = worker_threads(threads)
-    if threads is not None and threads > started and sys.stderr.isatty() and not quiet:
-        print(  # noqa: T201 -- a message
-            f"tdxexplore: --threads is {threads}; this process may use {started} CPUs, and {started} threads are started",
-            file=sys.stderr,
-        )
+    if threads is not None and threads > started and watched() and not quiet:
+        warn(f"--threads is {threads}; this process may use {started} CPUs, and {started} threads are started")
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:

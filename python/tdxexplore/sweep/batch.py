@@ -16,7 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from tdxexplore.data import dataset
+from tdxexplore.data.files import write_point
 from tdxexplore.data.schema import TABLES, conform
 from tdxexplore.errors import InternalError, TdxExploreError
 from tdxexplore.explore.engine import worker_threads
@@ -165,7 +165,7 @@ def run_point(task: Task, stop: threading.Event | None = None) -> Result:
     answer = Exploration(point.question, point.settings, found)
     tables = {name: getattr(answer, name) for name in (task.tables if task.destination is None else TABLES)}
     if task.destination is not None:
-        dataset.write_point(task.destination.out, task.id, tables, task.destination.origin)
+        write_point(task.destination.out, task.id, tables, task.destination.origin)
         tables = {}
     tables = {name: conform(name, task.id, table) for name, table in tables.items()}
     return Answer(answer.verdict, answer.worst, found.explored, found.seconds, tables)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tdxexplore.data import analysis
-from tdxexplore.data.dataset import answers
+from tdxexplore.data.reading import answers
 from tdxexplore.data.schema import polars_types
 from tdxexplore.errors import BadModel, InternalError
 from tdxexplore.explore.settings import Settings

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from tdxexplore.data import dataset
+from tdxexplore.data.files import ORIGIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ def origin(spec: Spec) -> dict[str, str]:
     """Name, note, hash and git revision of the sweep file; the revision is empty outside git."""
     content = hashlib.blake2b(spec.path.read_bytes(), digest_size=16).hexdigest()
     values = (spec.name, spec.note, content, _revision(spec.path))
-    return dict(zip(dataset.ORIGIN, values, strict=True))
+    return dict(zip(ORIGIN, values, strict=True))
 
 
 def _revision(path: Path) -> str:

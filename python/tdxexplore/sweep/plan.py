@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.data import dataset
+from tdxexplore.data.reading import finished
+from tdxexplore.data.schema import QUESTION
 from tdxexplore.errors import BadDataset, Trap
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.model import Topology
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tdxexplore.data.reading import Skipped
     from tdxexplore.explore.question import Question
     from tdxexplore.sweep.points import Point
     from tdxexplore.sweep.spec import Spec
@@ -48,7 +50,7 @@ class Plan:
     impossible: int
     pending: tuple[Point, ...]
     incomplete: int
-    skipped: tuple[dataset.Skipped, ...]
+    skipped: tuple[Skipped, ...]
 
     def largest(self) -> tuple[Point, float] | None:
         """The pending point that is expected to be the largest, and about how many states it stores.
@@ -81,9 +83,9 @@ def plan(spec: Spec, out: Path, report: Callable[[int, int, int], object] | None
         OSError: The data set cannot be read.
     """
     grid = spec.points()
-    runs, skipped = dataset.held(out)
+    runs, skipped = finished(out)
     done = _done(runs, spec.settings)
-    known = {row[1:]: row[0] for row in runs.select("point", *dataset.QUESTION).iter_rows()}
+    known = {row[1:]: row[0] for row in runs.select("point", *QUESTION).iter_rows()}
     pending: list[Point] = []
     incomplete = 0
     told = time.monotonic()
@@ -92,7 +94,7 @@ def plan(spec: Spec, out: Path, report: Callable[[int, int, int], object] | None
             told = now
             report(number, number - len(pending), len(grid.points))
         key = point.question.key()
-        other = known.get(tuple(key[name] for name in dataset.QUESTION), point.id)
+        other = known.get(tuple(key[name] for name in QUESTION), point.id)
         if other != point.id:
             raise _another_answer(out, point, runs.row(by_predicate=pl.col("point") == other, named=True))
         if point.id in done:

@@ -6,16 +6,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tdxexplore.data import dataset
+from tdxexplore.data.files import writing
 from tdxexplore.sweep.batch import Answer, Destination, Failure, explore_points
 from tdxexplore.sweep.origin import origin
 from tdxexplore.sweep.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from tdxexplore.data.reading import Skipped
     from tdxexplore.sweep.points import Point
     from tdxexplore.sweep.spec import Spec
 
@@ -92,7 +93,7 @@ def sweep(
     executor: Executor | None = None,
     threads: int | None = None,
     report: Callable[[Progress], object] | None = None,
-    warn: Callable[[dataset.Skipped], object] | None = None,
+    warn: Callable[[Sequence[Skipped]], object] | None = None,
 ) -> Summary:
     """Explore the points of a sweep that its data set does not hold.
 
@@ -104,7 +105,7 @@ def sweep(
         threads: In process: threads in all; default: all that this process may use. On an executor: threads of each point;
             default 1.
         report: Called about twice a second, also while it is planned, and after each point.
-        warn: Called for each file in the data set that is not read.
+        warn: Called once with the files in the data set that are not read, if there are any.
 
     Returns:
         What was done. After Ctrl-C, what was finished until then; it is in the data set.
@@ -120,10 +121,10 @@ def sweep(
     def planning(planned: int, done: int, total: int) -> None:
         tell(Progress(done, total, planned, 0, time.monotonic() - started, None))
 
-    with dataset.writing(out):
+    with writing(out):
         todo = plan(spec, out, planning)
-        for skipped in todo.skipped:
-            warn(skipped)
+        if todo.skipped:
+            warn(todo.skipped)
         summary = Summary(len(todo.points), len(todo.points) - len(todo.pending), todo.incomplete)
         started = time.monotonic()
 
