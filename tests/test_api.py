@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +16,7 @@ import polars as pl
 import pytest
 
 import tdxexplore
+from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
 
@@ -164,14 +168,34 @@ def test_the_figures_of_the_readme_are_true() -> None:
         assert line in trace
 
 
+def test_a_policy_of_a_user_is_checked_by_mypy_against_the_types_of_the_package(tmp_path: Path) -> None:
+    """As after `pip install`: the package is on the path, and mypy believes its types only if `py.typed` is there."""
+    shutil.copy(ROOT / "examples" / "lazy_first_vm.py", tmp_path)
+    wrong = (ROOT / "examples" / "lazy_first_vm.py").read_text().replace("k.vmxon()", "k.no_such_step()")
+    (tmp_path / "wrong.py").write_text(wrong)
+    environment = {**os.environ, "PYTHONPATH": str(Path(tdxexplore.__file__).parent.parent)}
+    found = {}
+    for name in ("lazy_first_vm.py", "wrong.py"):
+        words = ["-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), name]
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        found[name] = done.stdout
+    assert found["lazy_first_vm.py"] == "Success: no issues found in 1 source file\n"
+    assert '"Kernel" has no attribute "no_such_step"' in found["wrong.py"]
+
+
 def test_the_python_of_the_readme_runs() -> None:
     blocks = [b for b in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "import tdxexplore" in b]
     assert len(blocks) == 1
     exec(blocks[0], {})
 
 
-def test_the_engine_and_the_package_have_one_version() -> None:
-    assert importlib.metadata.version("tdxexplore") == tdxexplore.__version__
+def test_the_version_is_the_same_everywhere() -> None:
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    installed = importlib.metadata.version("tdxexplore")
+    assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
 def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
@@ -186,7 +210,7 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
         named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, space="unnamed")  # type: ignore[arg-type]
+        unnamed = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
         assert unnamed.verdict == named.verdict
         shared = [name for name in counted if name in named.outcomes.columns]
         assert len(shared) >= 5

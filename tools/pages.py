@@ -3,6 +3,7 @@
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
 - ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
+- ``dataset.md``: the tables of a data set and how to read them;
 - ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
 
 The tests compare the folder with what this writes.
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+import dataset_page
 from tdxexplore.explore.difference import Difference
 from tdxexplore.explore.exploration import check
 from tdxexplore.model import Topology, lower
-from tdxexplore.render.text import fraction
+from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
@@ -121,6 +123,7 @@ _SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
 def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
+    found["dataset.md"] = dataset_page.page()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tdxexplore import _core
+from tdxexplore.explore.engine import Engine
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import UNBOUNDED
@@ -37,14 +37,14 @@ class Compiled:
         scenario: What happens around it.
         model: As recorded; what the reference interpreter runs.
         program: As lowered.
-        native: As the engine holds it.
+        engine: As the engine holds it.
     """
 
     policy: Policy
     scenario: Scenario
     model: Model
     program: Program
-    native: _core.Program
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +169,4 @@ def _compile(
         policy = policy_class(dict(knobs))
         model = build(policy, module, scenario, dict(budgets))
     program = lower(model)
-    return Compiled(policy, scenario, model, program, _core.Program(program.text))
+    return Compiled(policy, scenario, model, program, Engine(program.text))
