@@ -5,6 +5,7 @@
 
 mod detach;
 mod errors;
+mod table;
 mod tables;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tdxexplore_core::{self as core, LabelledState, Limits, Measuring, Monitor, O
 
 use crate::detach::{Finished, detach_with_signals, guard_panics};
 use crate::errors::to_python;
-use crate::tables::Table;
+use crate::table::Table;
 
 #[pyclass(frozen, module = "tdxexplore._core")]
 struct Program(core::Program);
@@ -186,32 +187,32 @@ impl Exploration {
         self.inner.threads
     }
 
-    fn outcomes(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::outcomes(py, &self.inner)
+    fn outcomes(&self) -> PyResult<Table> {
+        tables::outcomes(&self.inner)
     }
 
-    fn invariants(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::predicates(py, "invariant", "violating_states", &self.inner.invariants)
+    fn invariants(&self) -> PyResult<Table> {
+        tables::predicates("invariant", "violating_states", &self.inner.invariants)
     }
 
-    fn responses(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::responses(py, &self.inner)
+    fn responses(&self) -> PyResult<Table> {
+        tables::responses(&self.inner)
     }
 
-    fn prices(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::prices(py, &self.inner)
+    fn prices(&self) -> PyResult<Table> {
+        tables::prices(&self.inner)
     }
 
-    fn expectations(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::predicates(py, "expectation", "states", &self.inner.expectations)
+    fn expectations(&self) -> PyResult<Table> {
+        tables::predicates("expectation", "states", &self.inner.expectations)
     }
 
-    fn levels(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::levels(py, &self.inner)
+    fn levels(&self) -> PyResult<Table> {
+        tables::levels(&self.inner)
     }
 
-    fn rules(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::rules(py, &self.inner)
+    fn rules(&self) -> PyResult<Table> {
+        tables::rules(&self.inner)
     }
 }
 
@@ -274,7 +275,7 @@ mod _core {
     #[pymodule_export]
     use super::errors::{BadModel, BadSchedule, InternalError, Trap};
     #[pymodule_export]
-    use super::tables::Table;
+    use super::table::Table;
     #[pymodule_export]
     use super::{Exploration, Program, Replay};
 

@@ -6,38 +6,10 @@ use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array,
 use arrow_schema::{DataType, Field, Schema};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
-use pyo3_arrow::PyTable;
 use tdxexplore_core::{Exploration, PredicateRow};
 
 use crate::decimal;
-
-/// An Arrow table that can be read again and again.
-#[pyclass(frozen, module = "tdxexplore._core")]
-pub(crate) struct Table {
-    inner: Py<PyTable>,
-    rows: usize,
-}
-
-#[pymethods]
-impl Table {
-    #[pyo3(signature = (requested_schema = None))]
-    fn __arrow_c_stream__(
-        &self,
-        py: Python<'_>,
-        requested_schema: Option<Bound<'_, PyCapsule>>,
-    ) -> PyResult<Py<PyAny>> {
-        self.inner.call_method1(py, "__arrow_c_stream__", (requested_schema,))
-    }
-
-    fn __arrow_c_schema__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.inner.call_method0(py, "__arrow_c_schema__")
-    }
-
-    fn __len__(&self) -> usize {
-        self.rows
-    }
-}
+use crate::table::Table;
 
 /// A column under construction.
 struct Column {
@@ -75,101 +47,81 @@ impl Column {
     }
 }
 
-fn table(py: Python<'_>, columns: Vec<Column>) -> PyResult<Table> {
+fn table(columns: Vec<Column>) -> PyResult<Table> {
     let (fields, values): (Vec<_>, Vec<_>) = columns.into_iter().map(|column| (column.field, column.values)).unzip();
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), values);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), values);
     let batch = batch.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    let rows = batch.num_rows();
-    Ok(Table { inner: Py::new(py, PyTable::try_new(vec![batch], schema)?)?, rows })
+    Ok(Table::new(batch))
 }
 
-pub(crate) fn outcomes(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+pub(crate) fn outcomes(exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.outcomes.iter();
-    table(
-        py,
-        vec![
-            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
-            Column::text("terminal_states", rows.clone().map(|row| decimal(&row.terminal_states))),
-            Column::u64("explored_terminals", rows.clone().map(|row| row.explored_terminals)),
-            Column::text_or_null("interleavings", rows.clone().map(|row| row.interleavings.as_ref().map(decimal))),
-            Column::f64_or_null("log10_interleavings", rows.clone().map(|row| row.log10_interleavings)),
-            Column::f64_or_null("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
-            Column::f64_or_null("probability", rows.clone().map(|row| row.probability)),
-            Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.map(|row| row.schedule.clone())),
-        ],
-    )
+    table(vec![
+        Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
+        Column::text("terminal_states", rows.clone().map(|row| decimal(&row.terminal_states))),
+        Column::u64("explored_terminals", rows.clone().map(|row| row.explored_terminals)),
+        Column::text_or_null("interleavings", rows.clone().map(|row| row.interleavings.as_ref().map(decimal))),
+        Column::f64_or_null("log10_interleavings", rows.clone().map(|row| row.log10_interleavings)),
+        Column::f64_or_null("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
+        Column::f64_or_null("probability", rows.clone().map(|row| row.probability)),
+        Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
+        Column::text_or_null("schedule", rows.map(|row| row.schedule.clone())),
+    ])
 }
 
 /// Invariants or expectations: `key` names the column of their index, `states` that of the states in which they are
 /// violated or met.
-pub(crate) fn predicates(py: Python<'_>, key: &str, states: &str, rows: &[PredicateRow]) -> PyResult<Table> {
-    table(
-        py,
-        vec![
-            Column::u32(key, 0..rows.len() as u32),
-            Column::text(states, rows.iter().map(|row| decimal(&row.states))),
-            Column::u32_or_null("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.iter().map(|row| row.schedule.clone())),
-        ],
-    )
+pub(crate) fn predicates(key: &str, states: &str, rows: &[PredicateRow]) -> PyResult<Table> {
+    table(vec![
+        Column::u32(key, 0..rows.len() as u32),
+        Column::text(states, rows.iter().map(|row| decimal(&row.states))),
+        Column::u32_or_null("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
+        Column::text_or_null("schedule", rows.iter().map(|row| row.schedule.clone())),
+    ])
 }
 
 /// `shut` lists facts as `field=value` by index, separated by spaces.
-pub(crate) fn responses(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+pub(crate) fn responses(exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.responses.iter();
     let shut = |facts: &[(usize, usize)]| {
         facts.iter().map(|(field, value)| format!("{field}={value}")).collect::<Vec<_>>().join(" ")
     };
-    table(
-        py,
-        vec![
-            Column::u32("response", 0..rows.len() as u32),
-            Column::text("trapped_states", rows.clone().map(|row| decimal(&row.states))),
-            Column::u32_or_null("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.clone().map(|row| row.schedule.clone())),
-            Column::text("shut", rows.map(|row| shut(&row.shut))),
-        ],
-    )
+    table(vec![
+        Column::u32("response", 0..rows.len() as u32),
+        Column::text("trapped_states", rows.clone().map(|row| decimal(&row.states))),
+        Column::u32_or_null("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
+        Column::text_or_null("schedule", rows.clone().map(|row| row.schedule.clone())),
+        Column::text("shut", rows.map(|row| shut(&row.shut))),
+    ])
 }
 
-pub(crate) fn prices(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+pub(crate) fn prices(exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.prices.iter();
-    table(
-        py,
-        vec![
-            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
-            Column::u32("price", rows.clone().map(|row| row.price as u32)),
-            Column::text_or_null("total", rows.clone().map(|row| row.total.as_ref().map(decimal))),
-            Column::f64_or_null("mean", rows.clone().map(|row| Some(row.mean))),
-            Column::u64("least", rows.clone().map(|row| row.least)),
-            Column::u64("most", rows.map(|row| row.most)),
-        ],
-    )
+    table(vec![
+        Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
+        Column::u32("price", rows.clone().map(|row| row.price as u32)),
+        Column::text_or_null("total", rows.clone().map(|row| row.total.as_ref().map(decimal))),
+        Column::f64_or_null("mean", rows.clone().map(|row| Some(row.mean))),
+        Column::u64("least", rows.clone().map(|row| row.least)),
+        Column::u64("most", rows.map(|row| row.most)),
+    ])
 }
 
-pub(crate) fn levels(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+pub(crate) fn levels(exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.levels.iter();
-    table(
-        py,
-        vec![
-            Column::u32("depth", 0..rows.len() as u32),
-            Column::u64("explored", rows.clone().map(|row| row.explored)),
-            Column::text("states", rows.clone().map(|row| decimal(&row.states))),
-            Column::u64("generated", rows.map(|row| row.generated)),
-        ],
-    )
+    table(vec![
+        Column::u32("depth", 0..rows.len() as u32),
+        Column::u64("explored", rows.clone().map(|row| row.explored)),
+        Column::text("states", rows.clone().map(|row| decimal(&row.states))),
+        Column::u64("generated", rows.map(|row| row.generated)),
+    ])
 }
 
-pub(crate) fn rules(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
+pub(crate) fn rules(exploration: &Exploration) -> PyResult<Table> {
     let rows = exploration.rules.iter();
-    table(
-        py,
-        vec![
-            Column::u32("rule", 0..rows.len() as u32),
-            Column::u64("fired", rows.clone().map(|row| row.fired)),
-            Column::text("transitions", rows.map(|row| decimal(&row.transitions))),
-        ],
-    )
+    table(vec![
+        Column::u32("rule", 0..rows.len() as u32),
+        Column::u64("fired", rows.clone().map(|row| row.fired)),
+        Column::text("transitions", rows.map(|row| decimal(&row.transitions))),
+    ])
 }
