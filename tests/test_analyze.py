@@ -85,13 +85,15 @@ def test_every_question_is_asked_above() -> None:
 def test_no_question_loads_the_engine(root: Path) -> None:
     """The engine takes longer to load than most tables to read, and a data set may lie where it cannot be loaded."""
     code = (
-        "import sys; from tdxexplore import cli; code = cli.run(sys.argv[1:]);"
-        "print(code, 'tdxexplore._core' in sys.modules, 'tdxexplore.data.analysis' in sys.modules)"
+        "import json, sys; from tdxexplore import cli\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    code = cli.run([*words, '--json'])\n"
+        "    loaded = [name in sys.modules for name in ('tdxexplore._core', 'tdxexplore.data.analysis')]\n"
+        "    print(words[1], code, *loaded, file=sys.stderr)\n"
     )
-    for words, _ in QUESTIONS.values():
-        asked = [sys.executable, "-c", code, *command(root, words), "--json"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines()[-1] == "0 False True", words
+    asked = [command(root, words) for words, _ in QUESTIONS.values()]
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(asked)], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == [f"{words[1]} 0 False True" for words in asked]
 
 
 def test_a_data_set_in_many_files_is_answered_with_a_hint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,18 @@ class Compared:
     program: _core.Program
 
 
+@lru_cache(maxsize=4)
+def lowered(model: Model) -> tuple[Program, _core.Program]:
+    """A model's Program, as text and in the engine; kept for the next topology, so that a model must not change."""
+    program = lower(model)
+    return program, _core.Program(program.text)
+
+
 def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool = True) -> Compared:
     """Reference, concrete space and orbit space agree exactly; so do 1 and several threads, schedules included."""
     answer = reference.explore(model, initial)
-    program = lower(model)
-    native, packed = _core.Program(program.text), program.pack(initial)
+    program, native = lowered(model)
+    packed = program.pack(initial)
     traces = explained = 0
     for space in ("orbit", "concrete"):
         single = native.explore(packed, space=space, threads=1, prices=True)
