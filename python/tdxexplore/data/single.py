@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
-from tdxexplore.data.schema import SCHEMA_VERSION, TABLES, field
+from tdxexplore.data.schema import JOINED, SCHEMA_VERSION, TABLES, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _COLUMNS = {column.name: column for table in reversed(TABLES.values()) for column in table}
+_COLUMNS |= {column.name: column for column in JOINED}
 
 
 def write_table(path: Path, table: str, rows: pl.DataFrame) -> None:

@@ -31,7 +31,15 @@ def print_worst(worst: pl.DataFrame) -> None:
 def _cell(row: dict[str, object]) -> Text:
     severity, verdict = str(row["severity"]), str(row["verdict"])
     if row["outcome"] is None:
-        return Text(verdict, VERDICTS[verdict])
-    count = integer(None if row["interleavings"] is None else str(row["interleavings"]))
-    text = Text.assemble((f"{severity} {row['outcome']}", SEVERITIES[severity]), f" {count}")
-    return text.append(" incomplete", VERDICTS[verdict]) if verdict == "incomplete" else text
+        text = Text(verdict, VERDICTS.get(verdict, "dim"))
+    else:
+        count = integer(None if row["interleavings"] is None else str(row["interleavings"]))
+        text = Text.assemble((f"{severity} {row['outcome']}", SEVERITIES[severity]), f" {count}")
+        if verdict == "vacuous":
+            text.append(f" {verdict}", VERDICTS[verdict])
+    for names, what in ((row["broken"], "fails"), (row["lost"], "can be lost")):
+        if names:
+            text.append(f"; {str(names).replace(' ', ', ')} {what}", VERDICTS["violated"])
+    if row["complete"] is False and text.plain != "incomplete":
+        text.append(" incomplete", VERDICTS["incomplete"])
+    return text

@@ -77,8 +77,10 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
+        if not isinstance(error, Exception):  # Ctrl-C, or the time is up
+            raise
         raise BadModel(f"policy file `{path}` does not import: {where(error, path)}{describe(error)}") from error
     return module
 
