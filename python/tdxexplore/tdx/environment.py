@@ -228,7 +228,7 @@ def _release_hkid(k: Kernel) -> None:
     w = k.w
     with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
         with k.cpus_read_lock():
-            with k.on_each_cpu(w.online & w.vcpu_associated, "IPI tdx_flush_vp()"):
+            with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
                 flushed = module.vp_flush(k)
                 with k.if_(flushed != module.SUCCESS):
                     k.set(w.td_error, value=True)
