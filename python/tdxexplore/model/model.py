@@ -260,6 +260,17 @@ class Model:
                 raise BadModel(f"field `{pc.name}` is defined twice")
             self.fields[pc.name] = pc
 
+    def code(self, actor: str) -> Code:
+        """The procedure of an actor.
+
+        Raises:
+            BadModel: There is no such actor; the message suggests one.
+        """
+        known = {code.actor: code for code in self.codes}
+        if actor not in known:
+            raise BadModel(f"model `{self.name}` has no actor `{actor}`; {suggest(actor, known)}")
+        return known[actor]
+
     def busy(self, code: Code) -> Expr:
         """The actor of a procedure, in some instance of it, is at a step at which it does not rest."""
         found: Expr = Const(value=False)

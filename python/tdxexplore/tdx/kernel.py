@@ -160,16 +160,6 @@ class Kernel(Procedure):
                 with self.if_(packages.none(~done & package_cpus.any(where))):
                     left.leave()
 
-    def forget_lps(self) -> None:
-        """No call asks any more which LPs have had TDH.SYS.LP.INIT: it is forgotten, as it multiplies the states for nothing.
-
-        The outcome `sticky-error` asks too, of CPUs that are offline. They have not had it, or have been refused since,
-        which is an outcome before that one; unless one goes offline (budget ``cpu_down``): then nothing is forgotten.
-        """
-        w = self.w
-        if not w.has("cpu_down"):
-            self.set_each(cpus, where=True, values={w.lp_is_init: False, w.tdx_lp_initialized: False})
-
     # -- IPIs ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
