@@ -78,7 +78,7 @@ def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whol
 def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
     path = first(whole, "outcomes")
     about = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
-    assert about["tdxexplore.data.schema_version"] == "1"
+    assert about["tdxexplore.schema_version"] == "2"
     assert about["tdxexplore.table"] == "outcomes"
     assert about["tdxexplore.version"] == pq.read_table(first(whole, "runs"))["version"][0].as_py()
     assert about["tdxexplore.point"] == path.stem

@@ -61,6 +61,10 @@ MISTAKES = {
     ),
     "an unknown option": (GRID + "[check]\ntimeouts = 3", ["`check.timeouts`", "did you mean `timeout`"]),
     "an unknown space": (GRID + "[check]\nspace = 'x'", ["`check.space` is `x`", "concrete, orbit"]),
+    "a symmetry of the concrete space": (
+        GRID + "[check]\nspace = 'concrete'\nsymmetry = 'all'",
+        ["`check.symmetry` is `all`", "space `concrete`", "`start`"],
+    ),
     "a limit of zero": (GRID + "[check]\nmax_states = 0", ["`check.max_states` is 0", "positive whole number"]),
     "a limit that is no number": (GRID + "[check]\ntimeout = nan", ["`check.timeout` is nan", "positive number"]),
     "memory without a unit": (GRID + "[check]\nmax_memory = 'lots'", ["`check.max_memory` is `lots`", "2G"]),
@@ -167,8 +171,14 @@ def test_a_point_is_plain_data_and_comes_back_the_same(tmp_path: Path) -> None:
 def test_settings_that_decide_the_rows_change_the_identity_and_limits_do_not() -> None:
     question = check("v19", cpus=2).question
     base = Point(question, Settings()).id
-    others = [Settings(space="concrete"), Settings(measures=False), Settings(prices=False), Settings(fail_on="S2")]
-    assert len({base, *(Point(question, other).id for other in others)}) == 5
+    others = [
+        Settings(space="concrete"),
+        Settings(symmetry="all"),
+        Settings(measures=False),
+        Settings(prices=False),
+        Settings(fail_on="S2"),
+    ]
+    assert len({base, *(Point(question, other).id for other in others)}) == 1 + len(others)
     limits = Settings(max_states=3, max_depth=3, max_memory=3, timeout=3.0)
     assert Point(question, limits).id == base
 

@@ -64,8 +64,10 @@ class Limits:
     """How far and how.
 
     Attributes:
-        space: orbit (CPUs counted by kind), unnamed (also those that start out different: fewer states, the same runs) or
-            concrete (CPUs keep identities); all are exact.
+        space: orbit (CPUs counted by kind), concrete (CPUs keep identities) or bits (each concrete state is one bit; totals and
+            levels only; depth, outcomes and traces come from the orbit space); all are exact.
+        symmetry: In the orbit space, CPUs that start out equal are interchangeable (start), or all CPUs are (all: fewer states,
+            the same runs).
         threads: Worker threads; default: all.
         max_states: Stop after so many stored states: incomplete.
         max_memory: Stop at so much memory: incomplete. Bytes, or with K, M, G.
@@ -74,7 +76,8 @@ class Limits:
         measures: Count interleavings and probabilities, or only states.
     """
 
-    space: Literal["orbit", "unnamed", "concrete"] = "orbit"
+    space: Literal["orbit", "concrete", "bits"] = "orbit"
+    symmetry: Literal["start", "all"] = "start"
     threads: int | None = None
     max_states: int | None = None
     max_memory: str | None = None
@@ -87,6 +90,7 @@ class Limits:
         memory = None if self.max_memory is None else _bytes(self.max_memory)
         return {
             "space": self.space,
+            "symmetry": self.symmetry,
             "threads": self.threads,
             "max_states": self.max_states,
             "max_memory": memory,

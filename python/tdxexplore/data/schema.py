@@ -11,7 +11,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PARTITION = ("policy", "module")
 
 
@@ -80,9 +80,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("states_per_second", "explored over seconds", "1/s", timing=True),
         _count("peak_memory_bytes", "memory of the search", "B", timing=True),
         _text("version", "of tdxexplore"),
-        _text("space", "orbit, unnamed (concrete figures are those of all namings of the initial state) or concrete"),
-        Column("measures", pa.bool_(), "", "whether interleavings and probabilities were computed"),
-        Column("prices", pa.bool_(), "", "whether prices were computed"),
+        _text("space", "orbit, concrete, or bits (which has no measures)"),
+        _text(
+            "symmetry", "start, or all: states, transitions and depth are those of all renamings of the initial state"
+        ),
+        Column("measures", pa.bool_(), "", "whether interleavings and probabilities were asked for"),
+        Column("prices", pa.bool_(), "", "whether prices were asked for"),
         _text("fail_on", "least severe severity that counts as a violation"),
         _count("max_states", "limit on stored states"),
         _count("max_depth", "limit on depth", "steps"),

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
 
-Space: TypeAlias = Literal["orbit", "unnamed", "concrete"]
+Space: TypeAlias = Literal["orbit", "concrete", "bits"]
+Symmetry: TypeAlias = Literal["start", "all"]
 
 KEY = {
     "digest": pl.String,
@@ -50,14 +51,18 @@ class Exploration:
         complete: Whether everything was explored.
         reason: Why not, or None.
         interrupted: Whether Ctrl-C ended it.
-        space: How states were represented. In the space ``unnamed`` all numbers of concrete states and transitions are
-            those that can be reached from any naming of the initial state; nothing else differs.
+        space: How states were represented.
+        symmetry: Which CPUs were interchangeable. With ``all``, all numbers of concrete states and transitions are those that
+            can be reached from any renaming of the initial state, at the depth at which the first renaming reaches them.
         fail_on: The least severe severity that counts as a violation.
     """
 
-    def __init__(self, question: Question, native: _core.Exploration, space: Space, fail_on: str) -> None:
+    def __init__(
+        self, question: Question, native: _core.Exploration, space: Space, symmetry: Symmetry, fail_on: str
+    ) -> None:
         self.question = question
         self.space = space
+        self.symmetry = symmetry
         self.complete = native.complete
         self.reason = native.reason
         self.interrupted = native.interrupted
@@ -286,6 +291,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     knobs: Mapping[str, str] | None = None,
     budgets: Mapping[str, int] | None = None,
     space: Space = "orbit",
+    symmetry: Symmetry = "start",
     threads: int | None = None,
     max_states: int | None = None,
     max_depth: int | None = None,
@@ -301,14 +307,16 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     Args:
         policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
         module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
-        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
+        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the spaces ``concrete`` and ``bits`` take at most 64.
         packages: Packages that they are spread over, 1 to 8.
         scenario: What happens around bring-up.
         knobs: Choices that the policy's source leaves open, by name.
         budgets: How often environment actions may happen, where not as in the scenario.
-        space: ``orbit`` (CPUs counted by kind, exact), ``unnamed`` (also those that start out different: fewer states to
-            store, the same runs, but concrete states are counted for every naming of the initial one) or ``concrete``
-            (CPUs keep identities).
+        space: ``orbit`` (CPUs counted by kind, exact), ``concrete`` (CPUs keep identities) or ``bits`` (each concrete state is
+            one bit: totals and levels only, no measures; depth, outcomes and traces come from the orbit space, and each bit
+            must be set by a step from the level before).
+        symmetry: In the orbit space, ``start`` (CPUs that start out equal are interchangeable) or ``all`` (all CPUs are: fewer
+            states to store and the same runs, but concrete states are those that any renaming of the initial state reaches).
         threads: Worker threads; default: all that this process may use.
         max_states: Limit on stored states.
         max_depth: Limit on depth.
@@ -342,12 +350,17 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         raise BadModel(f"--threads is {threads}; at least 1 is needed")
     if space not in get_args(Space):
         raise BadModel(f"--space is `{space}`; {suggest(space, get_args(Space))}")
+    if symmetry not in get_args(Symmetry):
+        raise BadModel(f"--symmetry is `{symmetry}`; {suggest(symmetry, get_args(Symmetry))}")
+    if symmetry != "start" and space != "orbit":
+        raise BadModel(f"--symmetry is `{symmetry}`; with --space {space} only `start` is allowed")
     if fail_on not in SEVERITIES[:-1]:
         raise BadModel(f"--fail-on is `{fail_on}`; {suggest(fail_on, SEVERITIES[:-1])}")
     try:
         native = question.compile().native.explore(
             question.initial(),
             space=space,
+            symmetry=symmetry,
             threads=threads or len(os.sched_getaffinity(0)),
             max_states=max_states,
             max_depth=max_depth,
@@ -363,7 +376,7 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         raise BadModel(str(error)) from None
     except _core.InternalError as error:
         raise InternalError(str(error)) from None
-    return Exploration(question, native, space, fail_on)
+    return Exploration(question, native, space, symmetry, fail_on)
 
 
 def log10(decimal: str) -> float:

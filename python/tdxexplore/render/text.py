@@ -166,9 +166,9 @@ def print_trace(trace: Trace, answer: Exploration, title: str) -> None:
 
 def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     exact = "exact" if answer.complete else "so far"
-    named = " from all namings of the initial one" if answer.space == "unnamed" else ""
+    renamed = " from all renamings of the initial one" if answer.symmetry == "all" else ""
     yield (
-        f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{named}; "
+        f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{renamed}; "
         f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"
     )
     yield (

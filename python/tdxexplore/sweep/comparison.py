@@ -16,7 +16,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tdxexplore.explore.exploration import Exploration, Space
+    from tdxexplore.explore.exploration import Exploration, Space, Symmetry
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
 
@@ -90,6 +90,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
     max_memory: int | None = None,
     timeout: float | None = None,
     space: Space = "orbit",
+    symmetry: Symmetry = "start",
     fail_on: str = "S3",
     measures: bool = True,
     progress: Callable[[int, int, str], None] | None = None,
@@ -106,7 +107,8 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
         max_states: Limit on the stored states of each exploration.
         max_memory: Limit on the memory of each exploration, in bytes.
         timeout: Limit on the time of each exploration, in seconds.
-        space: ``orbit``, ``unnamed`` or ``concrete``.
+        space: ``orbit``, ``concrete`` or ``bits``.
+        symmetry: ``start`` or, in the orbit space, ``all``.
         fail_on: The least severe severity that counts as a violation.
         measures: Count interleavings and probabilities.
         progress: Called after each exploration with how many are done, of how many, and the name of the last.
@@ -131,6 +133,7 @@ def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
             max_memory=max_memory,
             timeout=timeout,
             space=space,
+            symmetry=symmetry,
             fail_on=fail_on,
             measures=measures,
         )

@@ -149,7 +149,7 @@ def _id(_: type[Policy], point: Point, version: str) -> str:
 def estimate(point: Point) -> float:
     """About how many states its search will store: those of smaller topologies of the same model, continued.
 
-    In the orbit space states grow like a power of the CPU count, in the concrete space exponentially.
+    In the orbit space states grow like a power of the CPU count, in the others exponentially.
     """
     question, settings = point.question, point.settings
     packages, cpus = question.topology.packages, question.topology.cpus
@@ -171,7 +171,7 @@ def estimate(point: Point) -> float:
             probed.append((min(size, cpus), stored))
         if size >= cpus or not complete:
             break
-    expected = max(least, _continued(probed, cpus, exponential=settings.space == "concrete"))
+    expected = max(least, _continued(probed, cpus, exponential=settings.space != "orbit"))
     return min(expected, settings.max_states or math.inf)
 
 
@@ -191,7 +191,12 @@ def _probe(question: Question, settings: Settings) -> tuple[float, bool]:
     limit = min(_PROBE_STATES, settings.max_states or _PROBE_STATES)
     try:
         found = question.compile().native.explore(
-            question.initial(), space=settings.space, threads=1, max_states=limit, measures=False
+            question.initial(),
+            space=settings.space,
+            symmetry=settings.symmetry,
+            threads=1,
+            max_states=limit,
+            measures=False,
         )
     except _core.Trap:
         return 1.0, False  # the sweep itself says what is wrong

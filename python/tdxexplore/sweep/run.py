@@ -171,7 +171,7 @@ def _done(runs: pl.DataFrame, spec: Spec) -> dict[str, str]:
 
 
 def _another_answer(out: Path, point: Point, row: dict[str, Any]) -> BadDataset:
-    shown = ("digest", "version", "space", "measures", "prices", "fail_on")
+    shown = ("digest", "version", "space", "symmetry", "measures", "prices", "fail_on")
     there = " ".join(f"{name}={row[name]}" for name in shown)
     return BadDataset(
         f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
@@ -393,6 +393,7 @@ def run_point(task: dict[str, Any], stop: threading.Event | None = None) -> dict
 
 _TYPES = {
     "space": pl.String,
+    "symmetry": pl.String,
     "measures": pl.Boolean,
     "prices": pl.Boolean,
     "fail_on": pl.String,

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from tdxexplore.errors import BadModel, BadSpec, suggest
-from tdxexplore.explore.exploration import Space
+from tdxexplore.explore.exploration import Space, Symmetry
 from tdxexplore.model import SEVERITIES
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
@@ -55,7 +55,8 @@ class Settings:
     """How each point is explored; as the arguments of `tdxexplore.check`.
 
     Attributes:
-        space: ``orbit``, ``unnamed`` or ``concrete``.
+        space: ``orbit``, ``concrete`` or ``bits``.
+        symmetry: ``start`` or, in the orbit space, ``all``.
         measures: Count interleavings and probabilities.
         prices: Compute what runs cost.
         fail_on: The least severe severity that counts as a violation.
@@ -66,6 +67,7 @@ class Settings:
     """
 
     space: Space = "orbit"
+    symmetry: Symmetry = "start"
     measures: bool = True
     prices: bool = True
     fail_on: str = "S3"
@@ -297,6 +299,7 @@ def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
 def _settings(table: _Table) -> Settings:
     readers: dict[str, Callable[[str], Any]] = {
         "space": lambda key: _choice(table, key, get_args(Space)),
+        "symmetry": lambda key: _choice(table, key, get_args(Symmetry)),
         "fail_on": lambda key: _choice(table, key, SEVERITIES[:-1]),
         "measures": lambda key: _flag(table, key),
         "prices": lambda key: _flag(table, key),
@@ -305,7 +308,10 @@ def _settings(table: _Table) -> Settings:
         "max_memory": lambda key: _memory(table, key),
         "timeout": lambda key: _positive(table, key, float),
     }
-    return Settings(**{key: readers[key](key) for key in table.values})
+    settings = Settings(**{key: readers[key](key) for key in table.values})
+    if settings.symmetry != "start" and settings.space != "orbit":
+        raise table.wrong("symmetry", settings.symmetry, f"with space `{settings.space}` only `start` is allowed")
+    return settings
 
 
 def _choice(table: _Table, key: str, known: tuple[str, ...]) -> str:
