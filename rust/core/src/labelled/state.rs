@@ -51,13 +51,6 @@ impl LabelledState {
         self.packages.iter().map(|package| package.cpus.len()).sum()
     }
 
-    /// Packages of these sizes, with words that are all equal.
-    pub(crate) fn blank(&self) -> Self {
-        let packages = self.packages.iter();
-        let blank = packages.map(|package| LabelledPackage { word: 0, cpus: vec![0; package.cpus.len()] });
-        Self { global: 0, packages: blank.collect() }
-    }
-
     fn check(&self, program: &Program) -> Result<(), Error> {
         let count = self.packages.len();
         if count == 0 || count > MOST_PACKAGES {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{Concrete, Layout, Orbit, Space};
+use super::{Concrete, Layout, Orbit, Space, Symmetry};
 use crate::labelled::state::{LabelledPackage, LabelledState};
 use crate::number::count::Weight;
 use crate::program::Program;
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn unpacking_an_orbit_gives_one_of_its_states(state in states_of(vec![1, 3, 3], 70, 64, 48)) {
         let program = program(70, 64, 48);
-        let space = Orbit::new(&program, &state);
+        let space = Orbit::new(&program, &state, Symmetry::Start);
         let packed = encoded(&space, &state);
         let representative = representative(&space, &packed);
         prop_assert_eq!(representative.global, state.global);
@@ -104,7 +104,7 @@ proptest! {
     fn canonicalising_is_constant_on_orbits_and_idempotent((state, other) in permuted(vec![2, 2, 4])) {
         let program = program(70, 3, 3);
         let uniform = state_of_zeros(&state);
-        let space = Orbit::new(&program, &uniform);
+        let space = Orbit::new(&program, &uniform, Symmetry::Start);
         let packed = encoded(&space, &state);
         prop_assert_eq!(&packed, &encoded(&space, &other));
         let mut sorted = representative(&space, &packed);
@@ -189,7 +189,7 @@ fn packed_states_are_equal_exactly_on_orbits_and_orbit_sizes_are_exact() {
     ];
     let program = program(0, 1, 1);
     for initial in &initials {
-        let space = Orbit::new(&program, initial);
+        let space = Orbit::new(&program, initial, Symmetry::Start);
         let sizes: Vec<usize> = initial.packages.iter().map(|package| package.cpus.len()).collect();
         let mut by_packed: BTreeMap<Vec<u64>, Vec<LabelledState>> = BTreeMap::new();
         let all = all_states(&sizes);

@@ -4,9 +4,6 @@
 //! instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one takes
 //! ANDs ([`super::planes`]), and the two share no code. That makes each the check of the other.
 //!
-//! Where nothing but counts is wanted, states that differ only in the order of equal CPUs are treated together
-//! ([`super::pattern`]).
-//!
 //! Rejected: one word for each CPU. It needs a loop over CPUs in every guard, and four times the memory.
 
 pub(crate) mod layout;
@@ -15,6 +12,7 @@ pub(crate) mod planes;
 pub(crate) use self::layout::Layout;
 use self::layout::Plane;
 use self::planes::{Moves, Planes, Requirement, Topology, bits};
+use crate::error::Error;
 use crate::labelled::state::LabelledState;
 use crate::number::count::Weight;
 use crate::program::{Guard, Program, RuleId};
@@ -26,6 +24,33 @@ pub(crate) struct Concrete<const W: usize> {
     layout: Layout,
     topology: Topology,
     moves: Moves<W>,
+}
+
+/// Work in a concrete space whose number of words is known at run time only.
+pub(crate) trait InConcrete {
+    type Answer;
+
+    fn run<const W: usize>(self, space: Concrete<W>) -> Self::Answer;
+}
+
+/// Makes the concrete space for an initial state and works in it. Fails if its states are too large.
+pub(crate) fn with_concrete<T: InConcrete>(
+    program: &Program,
+    initial: &LabelledState,
+    work: T,
+) -> Result<T::Answer, Error> {
+    let layout = Layout::new(program, initial)?;
+    Ok(match layout.words {
+        1 => work.run(Concrete::<1>::new(program, initial, layout)),
+        2 => work.run(Concrete::<2>::new(program, initial, layout)),
+        3..=4 => work.run(Concrete::<4>::new(program, initial, layout)),
+        5..=8 => work.run(Concrete::<8>::new(program, initial, layout)),
+        words => {
+            return Err(Error::initial(format!(
+                "concrete space: a state takes {words} words of 64 bits, at most 8 are possible; use the orbit space"
+            )));
+        }
+    })
 }
 
 /// One state with its planes taken apart.

@@ -3,8 +3,8 @@
 //! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
 //! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
 //! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
-//! word. Where all namings of the initial state are as good as that one, the symmetries are those of a state whose words are
-//! all equal ([`LabelledState::blank`]): classes go, and what is left of them is the size of packages.
+//! word. With [`Symmetry::All`] the symmetries are those of a state whose words are all equal: CPUs of a package are all of one
+//! class, and so are packages of one size.
 //!
 //! Global words and the contents of packages ([`super::package`]) are interned. A packed state is ids of 32 bits, two to
 //! a `u64`, the first in the low half:
@@ -44,7 +44,7 @@ use crate::number::binomial::Binomials;
 use crate::number::count::Weight;
 use crate::program::index::RuleIndex;
 use crate::program::{Cube, Guard, Program, Quantified, Quantifier, RuleId};
-use crate::space::Space;
+use crate::space::{Space, Symmetry};
 use crate::store::interner::{Interner, Keyed, Lazy};
 
 /// The orbit space of a Program and an initial state.
@@ -121,7 +121,7 @@ struct Kind {
 }
 
 impl<'p> Orbit<'p> {
-    pub(crate) fn new(program: &'p Program, initial: &LabelledState) -> Self {
+    pub(crate) fn new(program: &'p Program, initial: &LabelledState, symmetry: Symmetry) -> Self {
         let mut packages = Packages::new(program, initial);
         let rules = program.rules.iter().map(|rule| Plan {
             action: packages.action(rule),
@@ -131,7 +131,7 @@ impl<'p> Orbit<'p> {
         Self {
             program,
             index: RuleIndex::new(program),
-            classes: classes(initial),
+            classes: classes(initial, symmetry),
             binomials: Binomials::new(initial.packages.len()),
             rules: rules.collect(),
             globals: Interner::new(),
@@ -374,21 +374,25 @@ impl Orbit<'_> {
     }
 }
 
-/// Classes of the packages and of their CPUs: equal exactly if a symmetry of the initial state may exchange them.
-fn classes(initial: &LabelledState) -> Vec<(u64, Vec<u64>)> {
+/// The class of each package, and of each CPU in it: equal exactly if a symmetry may exchange them.
+fn classes(initial: &LabelledState, symmetry: Symmetry) -> Vec<(u64, Vec<u64>)> {
     let mut kinds: Vec<(u64, Vec<u64>)> = Vec::new();
     let mut classes = Vec::new();
     for package in &initial.packages {
-        let mut sorted = package.cpus.clone();
+        let (word, cpus) = match symmetry {
+            Symmetry::Start => (package.word, package.cpus.clone()),
+            Symmetry::All => (0, vec![0; package.cpus.len()]),
+        };
+        let mut sorted = cpus.clone();
         sorted.sort_unstable();
-        let kind = (package.word, sorted.clone());
+        let kind = (word, sorted.clone());
         let class = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
             kinds.len() - 1
         });
         sorted.dedup();
         let cpu_class = |word: &u64| sorted.partition_point(|known| known < word) as u64;
-        classes.push((class as u64, package.cpus.iter().map(cpu_class).collect()));
+        classes.push((class as u64, cpus.iter().map(cpu_class).collect()));
     }
     classes
 }
