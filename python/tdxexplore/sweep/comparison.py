@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.data.analysis import WORST
+from tdxexplore.data.analysis import KEY, WORST
 from tdxexplore.explore.exploration import check
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
@@ -56,21 +56,18 @@ class Comparison:
     def matrix(self) -> pl.DataFrame:
         """One row a policy, module kind, scenario and CPU count: its worst outcome, with that outcome's figures.
 
-        Columns: policy, module, scenario, packages, cpus, verdict, and `tdxexplore.data.analysis.WORST` as in the outcomes.
+        Columns: `tdxexplore.data.analysis.KEY`, verdict, and `tdxexplore.data.analysis.WORST`.
         """
         if not self.explorations:
             return pl.DataFrame()
         worst = self.outcomes.unique("digest", keep="first", maintain_order=True)
-        verdicts = self.runs.select("digest", "verdict")
-        return worst.join(verdicts, on="digest", maintain_order="left").select(
-            "policy",
-            "module",
-            "scenario",
-            "packages",
-            "cpus",
+        runs = self.runs.select(
+            "digest",
             "verdict",
-            *WORST,
+            all_interleavings="interleavings",
+            log10_all_interleavings="log10_interleavings",
         )
+        return worst.join(runs, on="digest", maintain_order="left").select(*KEY, "verdict", *WORST)
 
     @property
     def worst(self) -> Exploration | None:
