@@ -210,7 +210,7 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
         named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, space="unnamed")  # type: ignore[arg-type]
+        unnamed = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
         assert unnamed.verdict == named.verdict
         shared = [name for name in counted if name in named.outcomes.columns]
         assert len(shared) >= 5

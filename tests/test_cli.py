@@ -181,7 +181,7 @@ MISTAKES = {
     "a bad knob value": (["check", "v19", "--set", "offline_veto=0"], ["`offline_veto`", "`0`", "Allowed: off, on"]),
     "a knob without a value": (["check", "v19", "--set", "offline_veto"], ["--set is `offline_veto`", "NAME=VALUE"]),
     "a limit of zero": (["check", "v19", "--max-states", "0"], ["--max-states is 0", "positive"]),
-    "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "at least 1"]),
+    "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "a positive whole number"]),
     "a memory limit without a unit": (["check", "v19", "--max-memory", "lots"], ["`lots`", "2G"]),
     "an unknown space": (["check", "v19", "--space", "quotient"], ["quotient", "--space"]),
     "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),

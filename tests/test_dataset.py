@@ -27,7 +27,7 @@ from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import load, sweep
-from tdxexplore.sweep.run import origin
+from tdxexplore.sweep.origin import origin
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import polars as pl
 from cyclopts import App, Parameter
@@ -20,6 +20,7 @@ from tdxexplore.cli.output import Json, print_json, warn, write_table
 from tdxexplore.data import analysis
 from tdxexplore.data.reading import Dataset, in_one_line
 from tdxexplore.errors import BadModel, suggest
+from tdxexplore.explore.settings import FailOn
 from tdxexplore.render.tables import (
     print_differences,
     print_domination,
@@ -37,7 +38,6 @@ analyze = App(name="analyze", help="Ask a data set a question. Exits with 3 if d
 
 MANY_FILES = 5_000  # they take about a second
 
-FailOn: TypeAlias = Literal["S0", "S1", "S2", "S3", "S4"]
 Names: TypeAlias = Annotated[Sequence[str], Parameter(negative="")]
 
 

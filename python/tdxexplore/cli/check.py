@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Limits, Point
+from tdxexplore.cli.options import Asked, How, say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, progress
-from tdxexplore.explore.exploration import check as explore
+from tdxexplore.explore.exploration import explore
+from tdxexplore.explore.settings import Settings
 from tdxexplore.render.exploration import print_exploration
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 def check(
     policy: str,
     *,
-    point: Point = Point(),
-    limits: Limits = Limits(),
-    max_depth: int | None = None,
-    prices: Flag = False,
+    asked: Asked = Asked(),
+    settings: How = Settings(),
     as_json: Json = False,
     quiet: Flag = False,
 ) -> int:
@@ -28,19 +27,18 @@ def check(
 
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
-        max_depth: Stop at this depth: incomplete.
-        prices: Print what runs cost: SEAMCALLs, VMXON, IPIs, steps under locks.
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    asked = {**point.values(), **limits.values(), "max_depth": max_depth, "prices": prices}
+    question = asked.question(policy)
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("check", quiet=quiet or as_json) as show:
-        answer = explore(policy, **asked, progress=show)
+        answer = explore(question, settings, show)
     if as_json:
         print_json(document(answer))
     else:
         print_exploration(answer)
-    return exits.of([answer])
+    return exits.of([answer.verdict], interrupted=answer.interrupted)
 
 
 def document(answer: Exploration) -> dict[str, object]:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
-
-from cyclopts import Parameter
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Limits, numbers
-from tdxexplore.cli.output import Flag, Json, print_json, progress, writable, write_parquet
+from tdxexplore.cli.options import Axes, How, say_if_capped
+from tdxexplore.cli.output import Flag, Json, print_json, progress, writable
+from tdxexplore.data.single import write_table
+from tdxexplore.explore.settings import Settings
 from tdxexplore.render.trace import print_trace
 from tdxexplore.render.worst import print_worst
-from tdxexplore.sweep.comparison import compare as explore
-from tdxexplore.tdx.fields import MODULE_KINDS
-from tdxexplore.tdx.scenarios import SCENARIOS
-
-if TYPE_CHECKING:
-    from tdxexplore.tdx.fields import ModuleKind
+from tdxexplore.sweep.comparison import explore_grid
 
 
 def compare(
     *names: str,
-    module: Annotated[Sequence[str], Parameter(negative="")] = (),
-    scenario: Annotated[Sequence[str], Parameter(negative="")] = (),
-    cpus: str = "4",
-    packages: int = 1,
-    limits: Limits = Limits(),
+    axes: Axes = Axes(),
+    settings: How = Settings(),
     out: Path | None = None,
     as_json: Json = False,
     quiet: Flag = False,
@@ -36,36 +26,25 @@ def compare(
 
     Args:
         names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
-        module: A module kind; may be repeated; default: all.
-        scenario: A scenario; may be repeated; default: all.
-        cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
-        packages: Packages that the CPUs are spread over.
-        out: Write the tables there as Parquet: outcomes, runs and matrix.
+        out: Write the tables there as Parquet: outcomes, runs, matrix and, with --prices, prices.
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    counts = numbers(cpus)
+    grid = axes.grid(names)
     if out is not None:
         writable(out)
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("compare", quiet=quiet or as_json) as show:
-        comparison = explore(
-            names,
-            modules=cast("tuple[ModuleKind, ...]", tuple(module)) or MODULE_KINDS,
-            scenarios=tuple(scenario) or tuple(SCENARIOS),
-            cpus=counts,
-            packages=packages,
-            progress=None
-            if show is None
-            else lambda done, total, last: show({"done": done, "total": total, "last": last}),
-            **limits.values(),
-        )
+        told = None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last})
+        comparison = explore_grid(grid, settings, progress=told)
     if out is not None:
-        for name in ("outcomes", "runs", "matrix"):
-            write_parquet(getattr(comparison, name), out / f"{name}.parquet")
+        for name, table in comparison.tables().items():
+            write_table(out / f"{name}.parquet", name, table)
     if as_json:
         print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
     else:
         print_worst(comparison.matrix)
-        if (worst := comparison.worst) is not None and worst.worst is not None:
-            print_trace(worst.traces[worst.worst], worst, f"the worst cell: shortest trace to {worst.worst}")
-    return exits.of(comparison.explorations)
+        if (worst := comparison.worst) is not None:
+            point, trace = worst
+            print_trace(trace, point.question, f"the worst cell: shortest trace to {trace.outcome}")
+    return exits.of(comparison.runs["verdict"], interrupted=comparison.interrupted)

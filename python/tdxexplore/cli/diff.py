@@ -9,10 +9,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Limits, Point
+from tdxexplore.cli.options import Asked, How, say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, progress
 from tdxexplore.explore.difference import Difference
-from tdxexplore.explore.exploration import check as explore
+from tdxexplore.explore.exploration import explore
+from tdxexplore.explore.settings import Settings
 from tdxexplore.render.difference import print_difference
 
 
@@ -20,10 +21,10 @@ def diff(
     a: str,
     b: str,
     *,
-    point: Point = Point(),
+    asked: Asked = Asked(),
     set_a: Annotated[Sequence[str], Parameter(negative="")] = (),
     set_b: Annotated[Sequence[str], Parameter(negative="")] = (),
-    limits: Limits = Limits(),
+    settings: How = Settings(),
     as_json: Json = False,
     quiet: Flag = False,
 ) -> int:
@@ -38,10 +39,11 @@ def diff(
         quiet: No progress.
     """
     answers = []
+    say_if_capped(settings.threads, quiet=quiet or as_json)
     for policy, knobs in ((a, set_a), (b, set_b)):
-        asked = {**replace(point, set=(*point.set, *knobs)).values(), **limits.values()}
+        question = replace(asked, set=(*asked.set, *knobs)).question(policy)
         with progress(f"diff: {policy}", quiet=quiet or as_json) as show:
-            answers.append(explore(policy, **asked, progress=show))
+            answers.append(explore(question, settings, show))
         if answers[-1].interrupted:
             return exits.INTERRUPTED
     difference = Difference(*answers)

@@ -9,19 +9,17 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tdxexplore.explore.exploration import Exploration
+    from collections.abc import Iterable
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
 OF_VERDICT = {"holds": HOLDS, "violated": VIOLATED, "incomplete": INCOMPLETE}
 
 
-def of(answers: Sequence[Exploration]) -> int:
+def of(verdicts: Iterable[str], *, interrupted: bool) -> int:
     """The exit code of explorations together."""
-    if any(a.interrupted for a in answers):
+    if interrupted:
         return INTERRUPTED
-    verdicts = {a.verdict for a in answers}
+    verdicts = set(verdicts)
     if "incomplete" in verdicts:
         return INCOMPLETE
     return VIOLATED if "violated" in verdicts else HOLDS

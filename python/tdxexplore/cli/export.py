@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Point
+from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import say
 from tdxexplore.errors import BadModel
 from tdxexplore.export import CONFIGURATION
@@ -19,7 +19,7 @@ def export(
     policy: str,
     *,
     to: Literal["promela", "murphi", "tla"],
-    point: Point = Point(),
+    asked: Asked = Asked(),
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
 ) -> int:
     """Write the same model for another checker, which must find the same states and transitions.
@@ -31,7 +31,7 @@ def export(
     """
     if out is not None and to == "tla" and out.suffix != ".tla":
         raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
-    text = emit(point.question(policy), to, module="" if out is None else out.stem)
+    text = emit(asked.question(policy), to, module="" if out is None else out.stem)
     if out is None:
         say(text, end="")
         return exits.HOLDS

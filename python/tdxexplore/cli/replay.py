@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.options import Point
+from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import Flag, Json, print_json, say
 from tdxexplore.explore.trace import replay as run
 
@@ -17,7 +17,7 @@ def replay(
     policy: str,
     schedule: str,
     *,
-    point: Point = Point(),
+    asked: Asked = Asked(),
     changes: Flag = False,
     sources: Flag = False,
     as_json: Json = False,
@@ -31,7 +31,7 @@ def replay(
         sources: Show what each step stands for.
         as_json: Print one JSON document.
     """
-    trace = run(point.question(policy), schedule)
+    trace = run(asked.question(policy), schedule)
     if as_json:
         print_json(document(trace))
         return exits.HOLDS

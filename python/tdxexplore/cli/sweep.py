@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdxexplore.cli import exits
+from tdxexplore.cli.options import say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, warn, watched
 from tdxexplore.data.reading import in_one_line
-from tdxexplore.errors import BadModel
+from tdxexplore.explore.settings import Settings
 from tdxexplore.render.progress import sweeping
 from tdxexplore.render.sweep import print_plan, print_summary
 from tdxexplore.sweep.cluster import dask as connect
-from tdxexplore.sweep.run import plan
+from tdxexplore.sweep.plan import plan
 from tdxexplore.sweep.run import sweep as explore
 from tdxexplore.sweep.spec import load
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
-    from tdxexplore.sweep.run import Plan, Summary
+    from tdxexplore.sweep.plan import Plan
+    from tdxexplore.sweep.run import Summary
 
 
 def sweep(
@@ -47,8 +49,7 @@ def sweep(
         as_json: Print one JSON document.
         quiet: No progress.
     """
-    if threads is not None and threads < 1:
-        raise BadModel(f"--threads is {threads}; at least 1 is needed")
+    Settings(threads=threads)  # which checks it
     checked = load(spec)
     if dry_run:
         planned = plan(checked, out)
@@ -59,6 +60,7 @@ def sweep(
         else:
             print_plan(checked, planned, out)
         return exits.HOLDS
+    say_if_capped(threads, quiet=quiet or as_json)
     bar = watched() and not quiet and not as_json
     with sweeping(quiet=not bar, verbose=verbose) as report, _executor(dask) as executor:
         summary = explore(
@@ -88,8 +90,8 @@ def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
 
 def _of_plan(plan: Plan) -> dict[str, object]:
     largest = None
-    if plan.largest is not None:
-        point, size = plan.largest
+    if (found := plan.largest()) is not None:
+        point, size = found
         largest = {"command": point.question.command("check"), "expected_states": round(size)}
     return {
         "total": len(plan.points),

@@ -230,7 +230,7 @@ class Dataset:
 
 
 def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame) -> pl.LazyFrame:
-    """The outcomes with what the run of each says; see `Dataset.answers`."""
+    """The outcomes of a data set or a comparison, with what the run of each says; see `Dataset.answers`."""
     key = [c.name for c in POINT]
     of_run = [pl.col(column.name.replace("all_", "")).alias(column.name) for column in ANSWERS]
     return runs.select(*key, "verdict", "reason", *of_run).join(outcomes.drop(key[1:]), on="point", how="left")

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from tdxexplore.explore.settings import DESCRIBED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PARTITION = ("policy", "module")
 
 
@@ -74,6 +76,13 @@ POINT = (
     _count("cpus", "CPUs in all"),
 )
 
+_ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+
+SETTINGS = tuple(
+    Column(each.name, _ARROW[each.kind], each.unit, each.doc) for each in DESCRIBED if each.role != "resource"
+)
+"""How a point was explored: the settings that decide the answer, and the limits."""
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "runs": (
         *POINT,
@@ -98,14 +107,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("states_per_second", "explored over seconds", "1/s", timing=True),
         _count("peak_memory_bytes", "memory of the search", "B", timing=True),
         _text("version", "of tdxexplore"),
-        _text("space", "orbit, unnamed (concrete figures are those of all namings of the initial state) or concrete"),
-        Column("measures", pa.bool_(), "", "whether interleavings and probabilities were computed"),
-        Column("prices", pa.bool_(), "", "whether prices were computed"),
-        _text("fail_on", "least severe severity that counts as a violation"),
-        _count("max_states", "limit on stored states"),
-        _count("max_depth", "limit on depth", "steps"),
-        _count("max_memory", "limit on memory", "B"),
-        _real("timeout", "limit on time", "s"),
+        *SETTINGS,
     ),
     "outcomes": (
         *POINT,
@@ -165,11 +167,12 @@ TIMING = tuple(c.name for columns in TABLES.values() for c in columns if c.timin
 
 def schema(table: str, metadata: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of a table's files: the partition is in the path, units and meanings with the columns."""
-    fields = [_field(column) for column in TABLES[table] if column.name not in PARTITION]
+    fields = [field(column) for column in TABLES[table] if column.name not in PARTITION]
     return pa.schema(fields, metadata={f"tdxexplore.{key}": value for key, value in metadata.items()})
 
 
-def _field(column: Column) -> pa.Field:
+def field(column: Column) -> pa.Field:
+    """A column as Arrow has it, with its unit and meaning."""
     about = {
         "unit": column.unit,
         "kind": column.kind,
@@ -188,3 +191,9 @@ def polars_types(table: str) -> dict[str, type[pl.DataType]]:
         pa.bool_(): pl.Boolean,
     }
     return {column.name: types[column.type] for column in TABLES[table]}
+
+
+def conform(table: str, point: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a point with the columns and types of a table."""
+    types = polars_types(table)
+    return rows.with_columns(point=pl.lit(point)).select(list(types)).cast(types)  # type: ignore[arg-type]

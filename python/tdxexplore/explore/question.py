@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdxexplore import _core
 from tdxexplore.errors import BadModel, TdxExploreError
+from tdxexplore.explore.engine import Engine
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.catalogue import describe, find_policy, find_scenario, where
 from tdxexplore.tdx.fields import UNBOUNDED
@@ -38,14 +38,14 @@ class Compiled:
         scenario: What happens around it.
         model: As recorded; what the reference interpreter runs.
         program: As lowered.
-        native: As the engine holds it.
+        engine: As the engine holds it.
     """
 
     policy: Policy
     scenario: Scenario
     model: Model
     program: Program
-    native: _core.Program
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +177,4 @@ def _compile(
         text = str(error) if isinstance(error, TdxExploreError) else describe(error)
         raise BadModel(f"{path}: {where(error, path)}{text}") from error
     program = lower(model)
-    return Compiled(policy, scenario, model, program, _core.Program(program.text))
+    return Compiled(policy, scenario, model, program, Engine(program.text))

@@ -33,7 +33,7 @@ def print_difference(difference: Difference) -> None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
         title = f"shortest schedule that A survives and B does not: {difference.worse}"
-        print_trace(trace, difference.after, title)
+        print_trace(trace, difference.after.question, title)
 
 
 def _outcomes(difference: Difference) -> Table:

@@ -46,7 +46,7 @@ def print_exploration(answer: Exploration) -> None:
         out.print()
         _print_prices(answer.prices)
     if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
-        print_trace(answer.traces[answer.worst], answer, f"shortest trace to {answer.worst}")
+        print_trace(answer.traces[answer.worst], answer.question, f"shortest trace to {answer.worst}")
     out.print()
     for line in _figures(answer, run):
         out.print(Text(line, "dim"))
@@ -98,7 +98,7 @@ def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
         if row["shut"]:
             out.print(f"  what keeps it shut: {row['shut']}")
     names = responses["response"].to_list()
-    print_trace(answer.traces[names[0]], answer, f"shortest way into the trap of {', '.join(names)}")
+    print_trace(answer.traces[names[0]], answer.question, f"shortest way into the trap of {', '.join(names)}")
     out.print()
 
 
@@ -114,7 +114,7 @@ def _print_prices(prices: pl.DataFrame) -> None:
 
 def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     exact = "exact" if answer.complete else "so far"
-    named = " from all namings of the initial one" if answer.space == "unnamed" else ""
+    named = " from all namings of the initial one" if answer.settings.symmetry == "all" else ""
     yield (
         f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{named}; "
         f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"

@@ -9,7 +9,8 @@ from tdxexplore.render.terminal import console
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tdxexplore.sweep.run import Plan, Summary
+    from tdxexplore.sweep.plan import Plan
+    from tdxexplore.sweep.run import Summary
     from tdxexplore.sweep.spec import Spec
 
 
@@ -22,8 +23,8 @@ def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
     if plan.impossible:
         print_(f"left out, as too few CPUs for the packages or the scenario: {plan.impossible:,}")
     print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}", markup=False)
-    if plan.largest is not None:
-        point, size = plan.largest
+    if (largest := plan.largest()) is not None:
+        point, size = largest
         print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}", markup=False)
 
 

@@ -9,14 +9,14 @@ from rich.text import Text
 from tdxexplore.render.terminal import console
 
 if TYPE_CHECKING:
-    from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.question import Question
     from tdxexplore.explore.trace import Trace
 
 
-def print_trace(trace: Trace, answer: Exploration, title: str) -> None:
-    """A trace of an exploration."""
+def print_trace(trace: Trace, question: Question, title: str) -> None:
+    """A trace of a question."""
     out = console()
     out.print()
     out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
     out.print(Text(trace.to_text()))
-    out.print(f"replay: {answer.question.command('replay')} {trace.schedule}", markup=False)
+    out.print(f"replay: {question.command('replay')} {trace.schedule}", markup=False)

@@ -149,7 +149,8 @@ def _answer(run: Sequence[Row]) -> tuple[Text, Text, str]:
     if row["outcome"] is not None:
         outcome = Text(f"{row['severity']} {row['outcome']}", SEVERITIES[row["severity"]])
     ends = dict.fromkeys(_counted(end) for end in (run[0], run[-1]))
-    return outcome, Text(row["verdict"], VERDICTS[row["verdict"]]), " ... ".join(ends)
+    verdict = Text("not explored") if row["verdict"] is None else Text(row["verdict"], VERDICTS[row["verdict"]])
+    return outcome, verdict, " ... ".join(ends)
 
 
 def _counted(row: Row) -> str:
