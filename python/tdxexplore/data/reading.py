@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.files import MERGED, OWN, partition_of
-from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
+from tdxexplore.data.schema import ANSWERS, PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
@@ -196,16 +196,15 @@ class Dataset:
 
     @cached_property
     def answers(self) -> pl.LazyFrame:
-        """A row for each point and outcome, with verdict and reason of the point's run: what most questions read.
+        """A row for each point and outcome, with verdict, reason and all interleavings of the point's run.
 
         A point whose search ended before any outcome has one row without an outcome.
 
         Raises:
             BadDataset: The data set holds two answers to the same question.
         """
-        runs, outcomes = self.runs, self.scan("outcomes")
-        self._refuse_two_answers(runs)
-        return answers(runs, outcomes)
+        self._refuse_two_answers(self.runs)
+        return answers(self.runs, self.scan("outcomes"))
 
     @property
     def prices(self) -> pl.LazyFrame:
@@ -231,9 +230,10 @@ class Dataset:
 
 
 def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame) -> pl.LazyFrame:
-    """Runs and outcomes of a data set, or of a comparison, joined; see `Dataset.answers`."""
+    """The outcomes of a data set or a comparison, with what the run of each says; see `Dataset.answers`."""
     key = [c.name for c in POINT]
-    return runs.select(*key, "verdict", "reason").join(outcomes.drop(key[1:]), on="point", how="left")
+    of_run = [pl.col(column.name.replace("all_", "")).alias(column.name) for column in ANSWERS]
+    return runs.select(*key, "verdict", "reason", *of_run).join(outcomes.drop(key[1:]), on="point", how="left")
 
 
 def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:
