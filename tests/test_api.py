@@ -19,6 +19,7 @@ import tdxexplore
 from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
@@ -113,6 +114,32 @@ def test_digests_tell_questions_apart_and_nothing_else() -> None:
     ]
     digests = {digest(**other) for other in others}
     assert len(digests | {digest()}) == len(others) + 1
+
+
+def test_the_interleavings_of_a_run_are_the_sum_over_its_outcomes() -> None:
+    several = tdxexplore.check(
+        "hook-after-kvm", module="subset", scenario="kvm-reload", cpus=8, knobs={"pass": "first-call"}
+    )
+    assert len(several.outcomes) > 1
+    run = several.runs.row(0, named=True)
+    total = sum(map(int, several.outcomes["interleavings"]))
+    assert int(run["interleavings"]) == total > 2**64
+    assert run["log10_interleavings"] == pytest.approx(log10(str(total)), rel=1e-14)
+    shares = [int(part) / total for part in several.outcomes["interleavings"]]
+    assert several.outcomes["interleaving_share"].to_list() == pytest.approx(shares, rel=1e-12)
+
+
+def test_the_interleavings_of_a_run_are_known_as_far_as_those_of_its_outcomes() -> None:
+    question: dict[str, Any] = {"module": "subset", "scenario": "late-online"}
+    longest = tdxexplore.check("v19", **question, cpus=512, packages=2)
+    assert longest.runs["interleavings"].to_list() == longest.outcomes["interleavings"].to_list()
+    assert len(longest.runs["interleavings"][0]) > 4300  # digits that Python refuses to read into an int
+    for unknown in (
+        tdxexplore.check("v19", **question, measures=False),
+        tdxexplore.check("v19", **question, max_states=20),
+        tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED}),
+    ):
+        assert unknown.runs["interleavings"].to_list() == unknown.runs["log10_interleavings"].to_list() == [None]
 
 
 def test_logarithms_of_long_counts() -> None:

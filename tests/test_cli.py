@@ -17,7 +17,7 @@ import cyclopts
 import polars as pl
 import pytest
 
-from tdxexplore import cli
+from tdxexplore import check, cli
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG
 
@@ -57,6 +57,26 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "next: " in capsys.readouterr().out
     assert cli.run(of_outcome.split()) == 0
     assert "outcome: td-error" in capsys.readouterr().out
+
+
+def test_a_line_says_once_why_share_and_probability_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "share counts each maximal run once; probability lets each enabled step be equally likely"
+    question = ["check", "v19", "--module", "subset", "--cpus", "2", "--scenario", "no-kvm"]
+    assert cli.run(question) == 1
+    assert capsys.readouterr().out.count(why) == 1
+    assert cli.run([*question, "--no-measures"]) == 1
+    assert why not in capsys.readouterr().out  # there is neither
+
+
+def test_compare_says_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "v19", "--cpus", "3", "--module", "subset", "--scenario", "late-online", "--scenario", "no-kvm"]
+    assert cli.run(words) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^S2 td-error +violated +24,192 of 24,192 *$", out, flags=re.MULTILINE)
+    answer = check("v19", module="subset", cpus=3, scenario="no-kvm")
+    part, whole = int(answer.outcomes["interleavings"][0]), int(answer.runs["interleavings"][0])
+    assert part < whole == sum(map(int, answer.outcomes["interleavings"]))
+    assert f"{part:,} of {whole:,}" in out
 
 
 def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.model import SEVERITIES
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -288,7 +289,7 @@ class Exploration:
             else ""
         )
         title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
-        return f"{title}<table><tr>{head}</tr>{body}</table>{worst}"
+        return f"{title}<table><tr>{head}</tr>{body}</table><p>{escape(SHARE_AND_PROBABILITY)}</p>{worst}"
 
     def __repr__(self) -> str:
         return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"

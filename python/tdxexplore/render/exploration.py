@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tdxexplore.render.figures import SHARE_AND_PROBABILITY, fraction, integer, packages
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
+from tdxexplore.render.figures import fraction, integer, packages
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 

@@ -11,12 +11,6 @@ if TYPE_CHECKING:
 LONG, SHORT = 15, 9
 """So many digits are written out: where a line has room for them, and where many counts stand side by side."""
 
-SHARE_AND_PROBABILITY = (
-    "share counts each maximal run once; probability lets each enabled step be equally likely, so that runs with fewer choices "
-    "on their way weigh more"
-)
-"""What is said once wherever shares and probabilities stand side by side: they may differ by orders of magnitude."""
-
 
 def integer(decimal: str | None, log10: float | None = None, digits: int = LONG) -> str:
     """An exact count, or its power of ten when it has too many digits to read; ``-`` when it was not measured."""

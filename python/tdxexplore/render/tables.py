@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
 from tdxexplore.render import knobs
-from tdxexplore.render.figures import SHARE_AND_PROBABILITY, fraction
+from tdxexplore.render.figures import fraction
 from tdxexplore.render.terminal import SEVERITIES, Sheet, console
 
 if TYPE_CHECKING:

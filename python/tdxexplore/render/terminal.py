@@ -39,17 +39,9 @@ def console() -> Console:
     return Console(file=sys.stdout, width=width(), highlight=False, soft_wrap=True)
 
 
-def table(title: str | None = None) -> Table:
-    """A table without lines, with its title on the left. Its cells are folded where it is too wide."""
-    return Table(
-        box=None,
-        padding=(0, _GAP, 0, 0),
-        header_style="bold",
-        pad_edge=False,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-    )
+def table() -> Table:
+    """A table without lines."""
+    return Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)
 
 
 class Sheet:
@@ -73,7 +65,8 @@ class Sheet:
         """As few blocks as the width allows."""
         out = console()
         for number, block in enumerate(self._blocks()):
-            shown = table(self.title if number == 0 else f"{self.title} (continued)")
+            out.print(Text(self.title if number == 0 else f"{self.title} (continued)", "bold"), soft_wrap=False)
+            shown = table()
             for name in self.names:
                 shown.add_column(name, overflow="fold")
             for column in block:
