@@ -19,6 +19,7 @@ import tdxexplore
 from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,32 @@ def test_digests_tell_questions_apart_and_nothing_else() -> None:
     assert len(digests | {digest()}) == len(others) + 1
 
 
+def test_the_interleavings_of_a_run_are_the_sum_over_its_outcomes() -> None:
+    several = tdxexplore.check(
+        "hook-after-kvm", module="subset", scenario="kvm-reload", cpus=8, knobs={"pass": "first-call"}
+    )
+    assert len(several.outcomes) > 1
+    run = several.runs.row(0, named=True)
+    total = sum(map(int, several.outcomes["interleavings"]))
+    assert int(run["interleavings"]) == total > 2**64
+    assert run["log10_interleavings"] == pytest.approx(log10(str(total)), rel=1e-14)
+    shares = [int(part) / total for part in several.outcomes["interleavings"]]
+    assert several.outcomes["interleaving_share"].to_list() == pytest.approx(shares, rel=1e-12)
+
+
+def test_the_interleavings_of_a_run_are_known_as_far_as_those_of_its_outcomes() -> None:
+    question: dict[str, Any] = {"module": "subset", "scenario": "late-online"}
+    longest = tdxexplore.check("v19", **question, cpus=512, packages=2)
+    assert longest.runs["interleavings"].to_list() == longest.outcomes["interleavings"].to_list()
+    assert len(longest.runs["interleavings"][0]) > 4300  # digits that Python refuses to read into an int
+    for unknown in (
+        tdxexplore.check("v19", **question, measures=False),
+        tdxexplore.check("v19", **question, max_states=20),
+        tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED}),
+    ):
+        assert unknown.runs["interleavings"].to_list() == unknown.runs["log10_interleavings"].to_list() == [None]
+
+
 def test_logarithms_of_long_counts() -> None:
     assert log10("1") == 0
     assert abs(log10("9" * 400) - 400) < 1e-12
@@ -200,7 +227,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
-def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
+def test_with_all_cpus_interchangeable_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
     """CPUs that start out different (siblings, a late CPU) are counted together where they have become equal."""
     counted = ["rank", "outcome", "severity", "interleavings", "interleaving_share", "shortest_steps"]
     fewer = 0
@@ -211,20 +238,20 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
         ("linux-7.1", "fault-td"),
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
-        named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
-        assert unnamed.verdict == named.verdict
-        shared = [name for name in counted if name in named.outcomes.columns]
+        start = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
+        every = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
+        assert every.verdict == start.verdict
+        shared = [name for name in counted if name in start.outcomes.columns]
         assert len(shared) >= 5
-        assert unnamed.outcomes[shared].equals(named.outcomes[shared])
-        chances = (unnamed.outcomes["probability"] - named.outcomes["probability"]).abs().max()
+        assert every.outcomes[shared].equals(start.outcomes[shared])
+        chances = (every.outcomes["probability"] - start.outcomes["probability"]).abs().max()
         assert chances is not None
         assert cast("float", chances) < 1e-12
-        assert unnamed.invariants["shortest_steps"].equals(named.invariants["shortest_steps"])
-        for outcome, trace in unnamed.traces.items():
-            assert len(trace) == len(named.traces[outcome])
-        fewer += named.runs["explored"][0] - unnamed.runs["explored"][0]
-        assert int(unnamed.runs["states"][0]) >= int(named.runs["states"][0])
+        assert every.invariants["shortest_steps"].equals(start.invariants["shortest_steps"])
+        for outcome, trace in every.traces.items():
+            assert len(trace) == len(start.traces[outcome])
+        fewer += start.runs["explored"][0] - every.runs["explored"][0]
+        assert int(every.runs["states"][0]) >= int(start.runs["states"][0])
     assert fewer > 100
 
 

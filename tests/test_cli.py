@@ -17,7 +17,7 @@ import cyclopts
 import polars as pl
 import pytest
 
-from tdxexplore import cli
+from tdxexplore import check, cli
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG
 
@@ -57,6 +57,26 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "next: " in capsys.readouterr().out
     assert cli.run(of_outcome.split()) == 0
     assert "outcome: td-error" in capsys.readouterr().out
+
+
+def test_a_line_says_once_why_share_and_probability_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "share counts each maximal run once; probability lets each enabled step be equally likely"
+    question = ["check", "v19", "--module", "subset", "--cpus", "2", "--scenario", "no-kvm"]
+    assert cli.run(question) == 1
+    assert capsys.readouterr().out.count(why) == 1
+    assert cli.run([*question, "--no-measures"]) == 1
+    assert why not in capsys.readouterr().out  # there is neither
+
+
+def test_compare_says_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "v19", "--cpus", "3", "--module", "subset", "--scenario", "late-online", "--scenario", "no-kvm"]
+    assert cli.run(words) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^S2 td-error +violated +24,192 of 24,192 *$", out, flags=re.MULTILINE)
+    answer = check("v19", module="subset", cpus=3, scenario="no-kvm")
+    part, whole = int(answer.outcomes["interleavings"][0]), int(answer.runs["interleavings"][0])
+    assert part < whole == sum(map(int, answer.outcomes["interleavings"]))
+    assert f"{part:,} of {whole:,}" in out
 
 
 def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +205,12 @@ MISTAKES = {
     "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "a positive whole number"]),
     "a memory limit without a unit": (["check", "v19", "--max-memory", "lots"], ["`lots`", "2G"]),
     "an unknown space": (["check", "v19", "--space", "quotient"], ["quotient", "--space"]),
+    "an unknown symmetry": (["check", "v19", "--symmetry", "none"], ["none", "--symmetry"]),
+    "a symmetry of the concrete space": (
+        ["check", "v19", "--space", "concrete", "--symmetry", "all"],
+        ["--symmetry", "`all`", "--space concrete", "`start`"],
+    ),
+    "too many CPUs for bits": (["check", "v19", "--cpus", "65", "--space", "bits"], ["65 CPUs", "at most 64"]),
     "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),
     "a missing policy": (["check"], ["policy"]),
     "an unknown command": (["chek"], ["chek"]),
@@ -259,8 +285,8 @@ def test_an_output_folder_that_cannot_be_written_is_an_error_before_anything_run
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-@pytest.mark.parametrize("space", [["orbit"], ["concrete"], ["concrete", "--no-measures"]])
-def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("space", ["orbit", "concrete", "bits"])
+def test_limits_say_incomplete_and_what_was_seen(space: str, capsys: pytest.CaptureFixture[str]) -> None:
     question = [
         "check",
         "linux-6.16",
@@ -271,7 +297,7 @@ def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytes
         "--cpus",
         "6",
         "--space",
-        *space,
+        space,
     ]
     for limit, reason in {
         ("--max-states", "100"): "max-states 100",
@@ -319,7 +345,7 @@ def cpu_seconds(process: int) -> float:
     [
         f"{BUSY} --cpus 64",
         f"{BUSY} --cpus 24 --space concrete",
-        "v19 --module subset --scenario second-enable --cpus 16 --space concrete --no-measures",
+        "v19 --module subset --scenario second-enable --cpus 16 --space bits",
     ],
 )
 def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(question: str) -> None:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 TOPOLOGY = Topology((2, 2))
 LONGEST = 10**15
-INSTRUCTIONS = ("TDH.", "SEAMLDR.", "VMXON", "VMXOFF")
 
 # Everything that a policy can do, once.
 _ALL = Scenario(
@@ -295,15 +294,11 @@ def _steps(program: Program) -> Iterable[tuple[str, ...]]:
     labels: dict[tuple[int, str], tuple[Label, dict[str, None]]] = {}
     for rule in program.rules:
         _, calls = labels.setdefault((rule.actor, rule.label.name), (rule.label, {}))
-        calls.update(dict.fromkeys(_word(note) for note in rule.notes if note.startswith(INSTRUCTIONS)))
+        calls.update(dict.fromkeys(event.name for event in rule.events if event.name))
     for (actor, _), (label, calls) in labels.items():
         functions = " > ".join(label.frames)
         scope = _SCOPES[label.scope.value]
         yield program.actors[actor], label.title, functions, scope, ", ".join(calls), label.source
-
-
-def _word(note: str) -> str:
-    return note.partition(" ")[0].rstrip(":")
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

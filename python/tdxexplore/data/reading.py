@@ -239,15 +239,17 @@ class Dataset:
 
 _POINT = tuple(c.name for c in POINT)
 _RUN = ("verdict", "complete", "reason")
+_ALL = {"all_interleavings": "interleavings", "log10_all_interleavings": "log10_interleavings"}
 
 
 def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame) -> pl.LazyFrame:
     """The runs and outcomes of a data set, or of a comparison, joined: what most questions read.
 
     Returns:
-        A row for each point and outcome, with the point's ``verdict``, ``complete`` and ``reason``; the names of the invariants
-        that fail (``broken``) and of the responses that can be lost (``lost``), separated by spaces; and the worst severity of
-        these responses (``lost_severity``). A point that reached no outcome has one row without an outcome.
+        A row for each point and outcome, with the point's ``verdict``, ``complete`` and ``reason``; its interleavings of all
+        outcomes (``all_interleavings``); the names of the invariants that fail (``broken``) and of the responses that can be
+        lost (``lost``), separated by spaces; and the worst severity of these responses (``lost_severity``). A point that
+        reached no outcome has one row without an outcome.
     """
     failing = properties.filter("fails").sort("property")
 
@@ -259,7 +261,7 @@ def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame
         broken=names("invariant"), lost=names("response"), lost_severity=lost_severity
     )
     return (
-        runs.select(*_POINT, *_RUN)
+        runs.select(*_POINT, *_RUN, *(pl.col(name).alias(whole) for whole, name in _ALL.items()))
         .join(failed, on="point", how="left")
         .with_columns(pl.col("broken", "lost").fill_null(""))
         .join(outcomes.drop(_POINT[1:]), on="point", how="left")

@@ -18,7 +18,7 @@ from tdxexplore.explore.settings import DESCRIBED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 PARTITION = ("policy", "module")
 
 
@@ -103,6 +103,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("log10_states", "base-10 logarithm of states"),
         _integer("transitions", "concrete transitions, exact"),
         _real("log10_transitions", "base-10 logarithm of transitions"),
+        _integer("interleavings", "maximal runs with labelled CPUs, exact: the sum over the outcomes"),
+        _real("log10_interleavings", "base-10 logarithm of interleavings"),
         _count("explored", "states stored"),
         _count("generated", "transitions between stored states"),
         _count("depth", "distance of the farthest state from the initial one", "steps"),
@@ -178,11 +180,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
 }
 """The columns of each table, in order. The rows of a point are sorted as the exploration sorts them."""
 
-JOINED = (
+ANSWERS = (
+    _integer("all_interleavings", "interleavings of the run, which the outcome's are a part of"),
+    _real("log10_all_interleavings", "base-10 logarithm of all_interleavings"),
     _text("broken", "the invariants that fail, by name"),
     _text("lost", "the responses that can be lost, by name"),
 )
-"""Columns that `tdxexplore.data.reading.answers` makes of the properties."""
+"""What `tdxexplore.data.reading.answers` joins to the outcomes of a point, beside the verdict of its run."""
 
 QUESTION = tuple(c.name for c in POINT if c.name not in ("point", "digest"))
 """The columns that say what was asked."""

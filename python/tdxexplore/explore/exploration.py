@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.verdict import Finding
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -219,13 +221,22 @@ class Exploration:
         """One row of figures.
 
         ``states`` and ``transitions`` are concrete and exact, as decimal strings; ``explored`` and ``generated`` are the
-        states stored and the transitions fired; ``reduction`` is states over explored; times in seconds, memory in bytes.
-        ``log10_error`` bounds the error of ``log10_interleavings`` where interleavings are too large for exact integers; null
-        where they are exact. The columns from ``space`` on are the settings that decide the answer, and the limits.
+        states stored and the transitions fired; ``interleavings`` are those of all outcomes; ``reduction`` is states over
+        explored; times in seconds, memory in bytes. ``log10_error`` bounds the error of ``log10_interleavings`` where
+        interleavings are too large for exact integers; null where they are exact. The columns from ``space`` on are the
+        settings that decide the answer, and the limits.
         """
         found = self._found
         explored = max(found.explored, 1)
-        types = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64, "log10_error": pl.Float64}
+        interleavings, log10_interleavings = _total(self.outcomes)
+        types = {
+            "reason": pl.String,
+            "interleavings": pl.String,
+            "log10_interleavings": pl.Float64,
+            "cyclic": pl.Boolean,
+            "diverging": pl.Float64,
+            "log10_error": pl.Float64,
+        }
         row: dict[str, object] = {
             "verdict": self.verdict,
             "complete": self.complete,
@@ -234,6 +245,8 @@ class Exploration:
             "log10_states": log10(found.states),
             "transitions": found.transitions,
             "log10_transitions": log10(found.transitions),
+            "interleavings": interleavings,
+            "log10_interleavings": log10_interleavings,
             "explored": found.explored,
             "generated": found.generated,
             "depth": found.depth,
@@ -328,7 +341,7 @@ class Exploration:
             else ""
         )
         title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
-        return f"{title}<table><tr>{head}</tr>{body}</table>{worst}"
+        return f"{title}<table><tr>{head}</tr>{body}</table><p>{escape(SHARE_AND_PROBABILITY)}</p>{worst}"
 
     def __repr__(self) -> str:
         return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"
@@ -410,6 +423,20 @@ def check(
         policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
     )
     return explore(question, Settings.of(settings), progress)
+
+
+def _total(outcomes: pl.DataFrame) -> tuple[str | None, float | None]:
+    """The interleavings of all outcomes, exact and as a logarithm; None where one is not known."""
+    counts, logs = outcomes["interleavings"], outcomes["log10_interleavings"].to_list()
+    if outcomes.is_empty() or None in logs:
+        return None, None
+    most = max(logs)
+    log = most + math.log10(math.fsum(10 ** (each - most) for each in logs))
+    if counts.null_count():
+        return None, log
+    # Python refuses to read more than 4,300 digits into an int; a Decimal takes any number.
+    with localcontext(prec=sum(map(len, counts))):
+        return f"{sum(map(Decimal, counts)):f}", log
 
 
 def log10(decimal: str) -> float:

@@ -16,15 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tdxexplore.errors import BadModel, TdxExploreError, shown, suggest
+from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.source import source_of
 from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.catalogue import describe, find_policy, find_scenario, where
+from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
+from tdxexplore.tdx.policy_file import running
 from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
@@ -161,9 +162,10 @@ class Question:
     def asked(self) -> dict[str, str | int]:
         """What is asked, as columns of a table. Nothing is recorded for this."""
         policy = self.policy_class()
+        setting = _made(policy, self.knobs).setting  # type: ignore[arg-type] # see compile
         return {
             "policy": policy_name(policy),
-            "knobs": " ".join(f"{k}={v}" for k, v in sorted(policy(dict(self.knobs)).setting.items())),
+            "knobs": " ".join(f"{k}={v}" for k, v in sorted(setting.items())),
             "module": self.module,
             "scenario": self.scenario,
             "budgets": " ".join(f"{k}={_number(v)}" for k, v in self.budgets),
@@ -186,7 +188,8 @@ class Question:
             scenario.offline_at_first(self.topology)
         except BadModel as error:
             return str(error)
-        if "update" in scenario.budgets and not policy(dict(self.knobs)).has_update:
+        made = _made(policy, self.knobs)  # type: ignore[arg-type] # see compile
+        if "update" in scenario.budgets and not made.has_update:
             return f"`{policy_name(policy)}` does not update the module at run time"
         return ""
 
@@ -277,6 +280,13 @@ def _digest(question: Question) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=4096)
+def _made(policy: type[Policy], knobs: tuple[tuple[str, str], ...]) -> Policy:
+    """A policy with its knobs set, to be asked what it is. `_compile` records one of its own."""
+    with running(policy):
+        return policy(dict(knobs))
+
+
 @lru_cache(maxsize=256)
 def _compile(
     policy_class: type[Policy],
@@ -286,15 +296,8 @@ def _compile(
     budgets: tuple[tuple[str, int], ...],
 ) -> Compiled:
     scenario = find_scenario(scenario_name)
-    policy = policy_class(dict(knobs))
-    try:
+    with running(policy_class):
+        policy = policy_class(dict(knobs))
         model = build(policy, module, scenario, dict(budgets))
-    except Exception as error:
-        if policy_class.__module__.startswith("tdxexplore."):
-            raise
-        # A mistake in a user's policy is bad input, whatever Python calls it: say where.
-        path = Path(inspect.getfile(policy_class))
-        text = str(error) if isinstance(error, TdxExploreError) else describe(error)
-        raise BadModel(f"{path}: {where(error, path)}{text}") from error
     program = lower(model)
     return Compiled(policy, scenario, model, program, Engine(program.text))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdxexplore._version import __version__
+from tdxexplore.tdx.policy_file import sources
 
 if TYPE_CHECKING:
     from tdxexplore.tdx.policy import Policy
@@ -23,27 +24,33 @@ _RECORDING = ("model", "linux", "tdx")  # the folders of the package that record
 
 
 def source_of(policy: type[Policy]) -> str | None:
-    """A hash of this package's sources that record and lower, and of a user's policy with its neighbours that are loaded.
+    """A hash of this package's sources that record and lower, and of a user's policy with the neighbours that it imports.
 
-    Files that a policy reads in other ways than by importing them are not seen.
+    What a policy reads in other ways than by importing it is not seen.
 
     Returns:
         32 hex digits of BLAKE2b, or None where sources cannot be read: a class that was typed in, or a package without its text.
     """
-    if policy.__module__.startswith("tdxexplore."):
-        return _of_the_package()
+    ours = _of_the_package()
+    if ours is None or policy.__module__.startswith("tdxexplore."):
+        return ours
+    texts = sources(policy) or _of_a_class(policy)
+    return None if texts is None else _hash([ours.encode(), *(text for _, text in sorted(texts.items()))])
+
+
+def _of_a_class(policy: type[Policy]) -> dict[str, bytes] | None:
+    """The files that define a class of a program and its bases, and the modules of that program beside them."""
     try:
-        folder = Path(inspect.getfile(policy)).resolve().parent
         files = {Path(inspect.getfile(base)).resolve() for base in policy.__mro__ if not _is_ours(base)}
+        folder = Path(inspect.getfile(policy)).resolve().parent
         files |= {path for path in _loaded() if path.is_relative_to(folder)}
-        texts = [path.read_bytes() for path in sorted(files)]
+        return {str(path): path.read_bytes() for path in files}
     except (OSError, TypeError):
         return None
-    return None if _of_the_package() is None else _hash([str(_of_the_package()).encode(), *texts])
 
 
 def _is_ours(base: type) -> bool:
-    return base is object or base.__module__.startswith(("tdxexplore.", "builtins", "abc"))
+    return base.__module__.startswith(("tdxexplore.", "builtins", "abc"))
 
 
 def _loaded() -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tdxexplore.data.analysis.keys import KEY, SAME
+from tdxexplore.data.analysis.keys import KEY, POLICY, SAME
 
 _EXACT = ("severity", "states", "interleavings")
 _REAL = ("interleaving_share", "probability")
@@ -52,6 +52,31 @@ def differences(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
         .rename({name: f"{name}_old" for name in _FIGURES})
         .select(*key, "change", *shown)
         .sort(key)
+    )
+
+
+def compared(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
+    """What `differences` compares.
+
+    Returns:
+        A row for each policy: how many of its points are in ``both`` data sets, ``only_old`` and ``only_new``; and at how many
+        of both something is ``differing``.
+    """
+    sides = [
+        side.select(KEY).unique().with_columns(pl.lit(value=True).alias(name))
+        for side, name in ((old, "in_old"), (new, "in_new"))
+    ]
+    changed = differences(old, new).select(KEY).unique().with_columns(changed=pl.lit(value=True))
+    points = sides[0].join(sides[1], on=KEY, how="full", coalesce=True).join(changed, on=KEY, how="left")
+    in_old, in_new, changes = (pl.col(name).fill_null(value=False) for name in ("in_old", "in_new", "changed"))
+    counts = {
+        "both": in_old & in_new,
+        "only_old": in_old & ~in_new,
+        "only_new": in_new & ~in_old,
+        "differing": in_old & in_new & changes,
+    }
+    return (
+        points.group_by(POLICY).agg(**{name: which.sum().cast(pl.Int64) for name, which in counts.items()}).sort(POLICY)
     )
 
 

@@ -6,8 +6,11 @@ import polars as pl
 
 from tdxexplore.data.analysis.keys import KEY
 
-WORST = ("outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
-"""What a table of worst outcomes says of each, by the names of the columns of the outcomes."""
+WORST = (
+    *("outcome", "severity", "interleavings", "log10_interleavings", "all_interleavings", "log10_all_interleavings"),
+    *("interleaving_share", "probability", "shortest_steps", "schedule"),
+)
+"""What a table of worst outcomes says of each, by the names of the columns of the answers."""
 
 
 def worst(answers: pl.LazyFrame) -> pl.LazyFrame:
