@@ -225,7 +225,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
-def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
+def test_with_all_cpus_interchangeable_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
     """CPUs that start out different (siblings, a late CPU) are counted together where they have become equal."""
     counted = ["rank", "outcome", "severity", "interleavings", "interleaving_share", "shortest_steps"]
     fewer = 0
@@ -236,18 +236,18 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
         ("linux-7.1", "fault-td"),
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
-        named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
-        assert unnamed.verdict == named.verdict
-        shared = [name for name in counted if name in named.outcomes.columns]
+        start = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
+        every = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
+        assert every.verdict == start.verdict
+        shared = [name for name in counted if name in start.outcomes.columns]
         assert len(shared) >= 5
-        assert unnamed.outcomes[shared].equals(named.outcomes[shared])
-        chances = (unnamed.outcomes["probability"] - named.outcomes["probability"]).abs().max()
+        assert every.outcomes[shared].equals(start.outcomes[shared])
+        chances = (every.outcomes["probability"] - start.outcomes["probability"]).abs().max()
         assert chances is not None
         assert cast("float", chances) < 1e-12
-        assert unnamed.invariants["shortest_steps"].equals(named.invariants["shortest_steps"])
-        for outcome, trace in unnamed.traces.items():
-            assert len(trace) == len(named.traces[outcome])
-        fewer += named.runs["explored"][0] - unnamed.runs["explored"][0]
-        assert int(unnamed.runs["states"][0]) >= int(named.runs["states"][0])
+        assert every.invariants["shortest_steps"].equals(start.invariants["shortest_steps"])
+        for outcome, trace in every.traces.items():
+            assert len(trace) == len(start.traces[outcome])
+        fewer += start.runs["explored"][0] - every.runs["explored"][0]
+        assert int(every.runs["states"][0]) >= int(start.runs["states"][0])
     assert fewer > 100

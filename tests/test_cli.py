@@ -205,6 +205,12 @@ MISTAKES = {
     "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "a positive whole number"]),
     "a memory limit without a unit": (["check", "v19", "--max-memory", "lots"], ["`lots`", "2G"]),
     "an unknown space": (["check", "v19", "--space", "quotient"], ["quotient", "--space"]),
+    "an unknown symmetry": (["check", "v19", "--symmetry", "none"], ["none", "--symmetry"]),
+    "a symmetry of the concrete space": (
+        ["check", "v19", "--space", "concrete", "--symmetry", "all"],
+        ["--symmetry", "`all`", "--space concrete", "`start`"],
+    ),
+    "too many CPUs for bits": (["check", "v19", "--cpus", "65", "--space", "bits"], ["65 CPUs", "at most 64"]),
     "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),
     "a missing policy": (["check"], ["policy"]),
     "an unknown command": (["chek"], ["chek"]),
@@ -279,8 +285,8 @@ def test_an_output_folder_that_cannot_be_written_is_an_error_before_anything_run
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-@pytest.mark.parametrize("space", [["orbit"], ["concrete"], ["concrete", "--no-measures"]])
-def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("space", ["orbit", "concrete", "bits"])
+def test_limits_say_incomplete_and_what_was_seen(space: str, capsys: pytest.CaptureFixture[str]) -> None:
     question = [
         "check",
         "linux-6.16",
@@ -291,7 +297,7 @@ def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytes
         "--cpus",
         "6",
         "--space",
-        *space,
+        space,
     ]
     for limit, reason in {
         ("--max-states", "100"): "max-states 100",
@@ -339,7 +345,7 @@ def cpu_seconds(process: int) -> float:
     [
         f"{BUSY} --cpus 64",
         f"{BUSY} --cpus 24 --space concrete",
-        "v19 --module subset --scenario second-enable --cpus 16 --space concrete --no-measures",
+        "v19 --module subset --scenario second-enable --cpus 16 --space bits",
     ],
 )
 def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(question: str) -> None:

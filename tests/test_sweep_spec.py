@@ -62,6 +62,10 @@ MISTAKES = {
     ),
     "an unknown option": (GRID + "[check]\ntimeouts = 3", ["`check.timeouts`", "did you mean `timeout`"]),
     "an unknown space": (GRID + "[check]\nspace = 'x'", ["`check.space` is `x`", "concrete, orbit"]),
+    "a symmetry of the concrete space": (
+        GRID + "[check]\nspace = 'concrete'\nsymmetry = 'all'",
+        ["`check.symmetry` is `all`", "space `concrete`", "`start`"],
+    ),
     "a limit of zero": (GRID + "[check]\nmax_states = 0", ["`check.max_states` is 0", "positive whole number"]),
     "a limit that is no number": (GRID + "[check]\ntimeout = nan", ["`check.timeout` is nan", "positive number"]),
     "memory without a unit": (GRID + "[check]\nmax_memory = 'lots'", ["`check.max_memory` is `lots`", "2G"]),

@@ -11,7 +11,7 @@ from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     from tdxexplore.explore.settings import Settings
 
@@ -72,11 +72,11 @@ class Engine:
             Trap: The Program is wrong about itself in a reachable state.
             InternalError: The engine has a defect.
         """
-        space: Literal["orbit", "unnamed", "concrete"] = "unnamed" if settings.symmetry == "all" else settings.space
         with _errors_of_the_engine():
             return self._program.explore(
                 initial,
-                space=space,
+                space=settings.space,
+                symmetry=settings.symmetry,
                 threads=worker_threads(settings.threads),
                 max_states=settings.max_states,
                 max_depth=settings.max_depth,

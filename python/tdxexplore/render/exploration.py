@@ -115,7 +115,7 @@ def _print_prices(prices: pl.DataFrame) -> None:
 
 def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     exact = "exact" if answer.complete else "so far"
-    named = " from all namings of the initial one" if answer.settings.symmetry == "all" else ""
+    named = " from all renamings of the initial one" if answer.settings.symmetry == "all" else ""
     yield (
         f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{named}; "
         f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"
