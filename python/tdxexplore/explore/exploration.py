@@ -13,7 +13,7 @@ import polars as pl
 from tdxexplore import _core
 from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, InternalError, Trap, suggest
-from tdxexplore.explore.causes import keeps_shut
+from tdxexplore.explore.causes import cause_in_words
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.model import SEVERITIES
@@ -76,8 +76,8 @@ class Exploration:
         severe = any(severity in bad for severity in self.outcomes["severity"])
         broken = any(steps is not None for steps in self.invariants["shortest_steps"])
         responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
-        shut = any(severity in bad and steps is not None for severity, steps in responses)
-        return "violated" if severe or broken or shut else "holds"
+        lost = any(severity in bad and steps is not None for severity, steps in responses)
+        return "violated" if severe or broken or lost else "holds"
 
     @property
     def worst(self) -> str | None:
@@ -125,9 +125,9 @@ class Exploration:
     def responses(self) -> pl.DataFrame:
         """A row for each thing that must stay possible; none without measures.
 
-        Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
-        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: where
-        actors and which values stay for good after that trace; a state that has all that never leads to where it can come),
+        Columns after the key: ``response``, ``severity``, ``lost_states`` (concrete) in which it is due and its goal can no
+        longer be reached, ``shortest_steps`` and ``schedule`` to the nearest of them or nulls, ``cause`` (the steps at which
+        actors stay and the values that fields keep after that trace, such that no state with all of them leads to the goal),
         ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
@@ -137,10 +137,10 @@ class Exploration:
         return self._with_key(
             pl.Series("response", [r.name for r in known], dtype=pl.String),
             pl.Series("severity", [r.severity for r in known], dtype=pl.String),
-            frame["trapped_states"],
+            frame["lost_states"],
             frame["shortest_steps"],
             frame["schedule"],
-            pl.Series("shut", [keeps_shut(self.question.compile(), facts) for facts in frame["shut"]], dtype=pl.String),
+            pl.Series("cause", [cause_in_words(self.question.compile(), f) for f in frame["cause"]], dtype=pl.String),
             pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
 
@@ -226,11 +226,11 @@ class Exploration:
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
-        """The shortest trace to each outcome that was reached, violated invariant, and trap of a response, by name."""
+        """The shortest trace to each outcome that was reached, violated invariant, and lost response, by name."""
         found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
-        shut = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
-        named = pl.concat([found.drop_nulls(), broken, shut]).iter_rows()
+        lost = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
+        named = pl.concat([found.drop_nulls(), broken, lost]).iter_rows()
         return {name: replay(self.question, schedule) for name, schedule in named}
 
     @property

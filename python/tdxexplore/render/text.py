@@ -97,8 +97,8 @@ def print_exploration(answer: Exploration) -> None:
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         when = "never" if answer.complete else "not yet"
         out.print(f"[yellow]expectation {row['expectation']} is {when} met: {row['text']}[/yellow]")
-    for traps in answer.responses.drop_nulls("shortest_steps").partition_by("schedule", maintain_order=True):
-        _print_trap(answer, traps)
+    for lost in answer.responses.drop_nulls("shortest_steps").partition_by("schedule", maintain_order=True):
+        _print_lost(answer, lost)
     if not answer.prices.is_empty():
         out.print()
         out.print(_prices(answer.prices))
@@ -109,16 +109,16 @@ def print_exploration(answer: Exploration) -> None:
         out.print(Text(line, "dim"))
 
 
-def _print_trap(answer: Exploration, traps: pl.DataFrame) -> None:
-    """What can become impossible with the same step, and the way there."""
+def _print_lost(answer: Exploration, lost: pl.DataFrame) -> None:
+    """The responses that one trace loses, and that trace."""
     out = console()
-    for row in traps.iter_rows(named=True):
+    for row in lost.iter_rows(named=True):
         title = Text.assemble((f"{row['response']} can become impossible", _STYLES[row["severity"]]))
-        out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
-        if row["shut"]:
-            out.print(f"  what keeps it shut: {row['shut']}")
-    names = traps["response"].to_list()
-    print_trace(answer.traces[names[0]], answer, f"shortest way into the trap of {', '.join(names)}")
+        out.print(title + f" ({row['severity']}, in {integer(row['lost_states'])} states): {row['text']}")
+        if row["cause"]:
+            out.print(f"  cause: {row['cause']}")
+    names = lost["response"].to_list()
+    print_trace(answer.traces[names[0]], answer, f"shortest trace that loses {', '.join(names)}")
     out.print()
 
 

@@ -39,6 +39,7 @@
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod columns;
 mod error;
 mod exploration;
 mod graph;
@@ -46,6 +47,7 @@ mod labelled;
 mod limits;
 mod measure;
 mod number;
+mod options;
 pub mod program;
 mod progress;
 mod search;
@@ -54,12 +56,14 @@ mod store;
 
 pub use dashu_int::UBig;
 
+pub use columns::{Column, Values};
 pub use error::{Error, ErrorKind};
-pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
+pub use exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
 pub use labelled::machine::Transition;
 pub use labelled::replay::{Replay, replay};
 pub use labelled::state::{LabelledPackage, LabelledState};
-pub use limits::{Limits, Measure, Reason};
+pub use limits::{Limits, Reason};
+pub use measure::{Measured, PriceRow, ResponseRow};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
 pub use search::{Measuring, Options, explore, state_bits};

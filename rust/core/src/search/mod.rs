@@ -165,11 +165,19 @@ impl Explore<'_> {
         let mut found = self.search(space, keeps_graph, &watch)?;
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
-            let (graph, store) = (&found.graph, &found.store);
-            let Options { prices, limits, .. } = *self.options;
-            let max_memory = limits.max_memory;
-            let subject = Subject { program: self.program, space, graph, store, prices, max_memory };
-            match measure::measure(&subject, &watch) {
+            let Self { program, initial, options, .. } = *self;
+            let tracer = Tracer { program, initial, space, store: &found.store };
+            let subject = Subject {
+                program,
+                space,
+                store: &found.store,
+                graph: &found.graph,
+                watch: &watch,
+                prices: options.prices,
+                max_memory: options.limits.max_memory,
+                trace: &|state| found.trace(&tracer, state),
+            };
+            match measure::measure(&subject) {
                 Ok(all) => {
                     found.reason = all.left_out;
                     measures = Some(all);

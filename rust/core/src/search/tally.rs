@@ -25,7 +25,6 @@ pub(crate) struct RuleTally {
 /// States of some kind.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StateTally {
-    pub(crate) explored: u64,
     pub(crate) states: Total,
     /// The first one in the order of ids.
     pub(crate) first: Option<StateId>,
@@ -68,13 +67,11 @@ impl Tally {
 
 impl StateTally {
     pub(crate) fn add(&mut self, id: StateId, weight: &Weight) {
-        self.explored += 1;
         self.states.add(weight, 1);
         self.first = Some(self.first.map_or(id, |first| first.min(id)));
     }
 
     fn merge(&mut self, other: &Self) {
-        self.explored += other.explored;
         self.states.merge(&other.states);
         self.first = self.first.into_iter().chain(other.first).min();
     }

@@ -16,13 +16,16 @@ pub(crate) use concrete::Layout;
 pub(crate) use concrete::{Concrete, Workspace as ConcreteWorkspace};
 pub(crate) use orbit::Orbit;
 
+use serde::Deserialize;
+
 use crate::labelled::state::LabelledState;
 use crate::number::count::Weight;
 use crate::program::{Guard, RuleId};
 
 /// Which representation a search uses; the verdict is the same, and so are all concrete totals but those of
 /// [`Unnamed`](Self::Unnamed).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SpaceKind {
     /// CPUs are counted by kind, and those that start out different are told apart: the default.
     #[default]

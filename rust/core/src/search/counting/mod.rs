@@ -28,7 +28,6 @@ mod pattern;
 
 use std::collections::TryReserveError;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use dashu_int::UBig;
 use foldhash::fast::FixedState;
@@ -427,13 +426,9 @@ impl Counted {
             Some(OutcomeRow {
                 outcome: at,
                 terminal_states: seen.states.into(),
-                explored_terminals: seen.states,
-                interleavings: None,
-                log10_interleavings: None,
-                interleaving_share: None,
-                probability: None,
                 shortest_steps,
                 schedule: row.and_then(|row| guided(shortest_steps, Some(row.shortest_steps), row.schedule.as_ref())),
+                ..OutcomeRow::default()
             })
         };
         let level = |(states, generated): &(u64, u64)| LevelRow {
@@ -448,18 +443,13 @@ impl Counted {
             explored: *explored,
             generated: *generated,
             depth: (self.levels.len() as u32).saturating_sub(1),
-            state_bits: 0,
             memory_bytes: (self.peak_bytes as u64).max(guide.memory_bytes),
-            elapsed: Duration::ZERO,
-            threads: 0,
-            measured: None,
             outcomes: outcomes.iter().enumerate().filter_map(outcome).collect(),
             invariants: predicates(invariants, &guide.invariants),
             expectations: predicates(expectations, &guide.expectations),
-            responses: Vec::new(),
-            prices: Vec::new(),
             levels: self.levels.iter().map(level).collect(),
             rules: rules.iter().map(|fired| RuleRow { fired: *fired, transitions: (*fired).into() }).collect(),
+            ..Exploration::default()
         }
     }
 }
