@@ -45,10 +45,14 @@ __version__: str
 class Options(TypedDict, total=False):
     """How to explore; each has a default."""
 
-    space: Literal["orbit", "unnamed", "concrete"]
-    """Whether CPUs are counted by kind (``orbit``, the default) or keep their identity (``concrete``, at most 64 CPUs). With
-    ``unnamed``, CPUs that start out different are counted together too: the runs are the same, and states are those that can
-    be reached from any naming of the initial state."""
+    space: Literal["orbit", "concrete", "bits"]
+    """Whether CPUs are counted by kind (``orbit``, the default) or keep their identity (``concrete``, at most 64 CPUs). In the
+    space of ``bits`` each concrete state is one bit: the answer has totals and levels and no measures, even if they are asked
+    for. Depth, outcomes and traces come from the orbit space, and each bit must be set by a step from the level before."""
+    symmetry: Literal["start", "all"]
+    """In the orbit space, whether CPUs that start out equal are interchangeable (``start``, the default), or all CPUs. With
+    ``all`` the runs are the same and fewer states are stored; states and transitions are those that can be reached from any
+    renaming of the initial state, and a state has the depth at which the first renaming reaches it."""
     threads: int
     """Threads of the search, at least 1, the default."""
     max_states: int | None
