@@ -12,7 +12,7 @@ import polars as pl
 
 from tdxexplore._version import __version__
 from tdxexplore.explore import verdict
-from tdxexplore.explore.causes import keeps_shut
+from tdxexplore.explore.causes import cause_in_words
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
@@ -142,9 +142,9 @@ class Exploration:
     def responses(self) -> pl.DataFrame:
         """A row for each thing that must stay possible; none without measures.
 
-        Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
-        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: where
-        actors and which values stay for good after that trace; a state that has all that never leads to where it can come),
+        Columns after the key: ``response``, ``severity``, ``lost_states`` (concrete) in which it is due and its goal can no
+        longer be reached, ``shortest_steps`` and ``schedule`` to the nearest of them or nulls, ``cause`` (the steps at which
+        actors stay and the values that fields keep after that trace, such that no state with all of them leads to the goal),
         ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
@@ -154,10 +154,10 @@ class Exploration:
         return self._with_key(
             pl.Series("response", [r.name for r in known], dtype=pl.String),
             pl.Series("severity", [r.severity for r in known], dtype=pl.String),
-            frame["trapped_states"],
+            frame["lost_states"],
             frame["shortest_steps"],
             frame["schedule"],
-            pl.Series("shut", [keeps_shut(self._compiled, facts) for facts in frame["shut"]], dtype=pl.String),
+            pl.Series("cause", [cause_in_words(self._compiled, facts) for facts in frame["cause"]], dtype=pl.String),
             pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
 
@@ -174,7 +174,7 @@ class Exploration:
         declared: list[tuple[str, pl.DataFrame, str, list[str]]] = [
             ("invariant", self.invariants, "violating_states", [p.severity for p, _ in program.invariants]),
             ("expectation", self.expectations, "states", [p.severity for p, _ in program.expectations]),
-            ("response", self.responses, "trapped_states", [p.severity for p, _, _ in program.responses]),
+            ("response", self.responses, "lost_states", [p.severity for p, _, _ in program.responses]),
         ]
         parts = []
         for kind, frame, states, severities in declared:
@@ -290,11 +290,11 @@ class Exploration:
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
-        """The shortest trace to each outcome that was reached, violated invariant, and trap of a response, by name."""
+        """The shortest trace to each outcome that was reached, violated invariant, and lost response, by name."""
         found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
-        shut = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
-        named = pl.concat([found.drop_nulls(), broken, shut]).iter_rows()
+        lost = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
+        named = pl.concat([found.drop_nulls(), broken, lost]).iter_rows()
         return {name: replay(self.question, schedule) for name, schedule in named}
 
     @property

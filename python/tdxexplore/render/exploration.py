@@ -91,15 +91,15 @@ def _print_expectations(answer: Exploration) -> None:
 
 
 def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
-    """The responses that become impossible with the same step, and the shortest way there."""
+    """The responses that one trace loses, and that trace."""
     out = console()
     for row in responses.iter_rows(named=True):
         title = Text.assemble((f"{row['response']} can become impossible", SEVERITIES[row["severity"]]))
-        out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
-        if row["shut"]:
-            out.print(f"  what keeps it shut: {row['shut']}")
+        out.print(title + f" ({row['severity']}, in {integer(row['lost_states'])} states): {row['text']}")
+        if row["cause"]:
+            out.print(f"  cause: {row['cause']}")
     names = responses["response"].to_list()
-    print_trace(answer.traces[names[0]], answer.question, f"shortest way into the trap of {', '.join(names)}")
+    print_trace(answer.traces[names[0]], answer.question, f"shortest trace that loses {', '.join(names)}")
     out.print()
 
 
