@@ -11,14 +11,14 @@ from tdxexplore.explore.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tdxexplore.explore.engine import Found, Progress
+    from tdxexplore.explore.engine import Counters, Found
     from tdxexplore.explore.question import Compiled
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
 
 
 def explore(
-    question: Question, settings: Settings, progress: Callable[[Progress], object] | None = None
+    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
 ) -> Exploration:
     """Explore every interleaving of a question.
 
@@ -39,7 +39,7 @@ def explore(
 
 
 def search(
-    question: Question, settings: Settings, progress: Callable[[Progress], object] | None = None
+    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
 ) -> tuple[Compiled, Found]:
     """What `explore` does, without the tables.
 
@@ -60,7 +60,7 @@ def check(
     scenario: str = "all-online",
     knobs: Mapping[str, str] | None = None,
     budgets: Mapping[str, int] | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[Counters], object] | None = None,
     **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
 ) -> Exploration:
     """Explore every interleaving of a policy.
