@@ -25,7 +25,7 @@ from tdxexplore.data.files import MERGED, writing
 from tdxexplore.data.reading import Dataset
 from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
 from tdxexplore.sweep import load, sweep
 from tdxexplore.sweep.origin import origin
 

@@ -77,7 +77,7 @@ def test_names_are_checked_and_defaults_may_differ() -> None:
 
 def test_symmetry_over_all_cpus_is_one_of_the_orbit_space() -> None:
     assert Settings(symmetry="all").space == "orbit"
-    with pytest.raises(BadSetting, match="--symmetry is `all`; with --space concrete only `start` is allowed"):
+    with pytest.raises(BadSetting, match="--symmetry is `all`; with --space `concrete` only `start` is allowed"):
         Settings(symmetry="all", space="concrete")
 
 

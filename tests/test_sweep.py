@@ -25,7 +25,7 @@ from tdxexplore.data.compacting import compact
 from tdxexplore.data.reading import Dataset
 from tdxexplore.data.schema import TABLES, TIMING
 from tdxexplore.errors import BadDataset, InternalError
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
 from tdxexplore.explore.question import Question
 from tdxexplore.sweep import Progress, batch, load, sweep
 from tdxexplore.sweep.batch import Answer

@@ -11,7 +11,7 @@ import pytest
 
 from sweeps import POINTS, SMALL, spec_file
 from tdxexplore import cli
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
 from tdxexplore.explore.settings import Settings
 from tdxexplore.sweep import Point, load
 from tdxexplore.sweep.plan import estimate

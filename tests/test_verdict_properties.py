@@ -21,9 +21,9 @@ from tdxexplore.data import analysis
 from tdxexplore.data.reading import answers, findings
 from tdxexplore.data.schema import TABLES
 from tdxexplore.errors import BadModel, Trap
+from tdxexplore.explore.check import explore
 from tdxexplore.explore.difference import Difference
 from tdxexplore.explore.engine import Engine
-from tdxexplore.explore.exploration import Exploration, explore
 from tdxexplore.explore.question import Compiled, Question
 from tdxexplore.explore.settings import Settings
 from tdxexplore.model import SEVERITIES, Topology, lower, reference
@@ -36,6 +36,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tdxexplore.explore.exploration import Exploration
     from tdxexplore.model import Model, State
     from tdxexplore.sweep.batch import Failure
     from tdxexplore.tdx.kernel import Kernel
@@ -105,7 +106,7 @@ def bad_by_reference(seed: int, fail_on: str) -> set[tuple[str, str]]:
     severe = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     outcomes = {p.name for p in model.outcomes if p.severity in severe and answer.terminal_states[p.name]}
     invariants = {p.name for p in model.invariants if answer.violating_states[p.name]}
-    responses = {r.name for r in model.responses if r.severity in severe and answer.trapped_states[r.name]}
+    responses = {r.name for r in model.responses if r.severity in severe and answer.lost_states[r.name]}
     return {
         *(("outcome", name) for name in outcomes),
         *(("invariant", name) for name in invariants),

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import dataset_page
+from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
-from tdxexplore.explore.exploration import check
 from tdxexplore.model import Topology, lower
 from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind

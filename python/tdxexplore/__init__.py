@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
     from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
-    from tdxexplore.explore.exploration import Exploration, check
+    from tdxexplore.explore.check import check
+    from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace, TraceStep, replay
@@ -48,7 +49,8 @@ _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
     "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
-    "explore.exploration": ("Exploration", "check"),
+    "explore.check": ("check",),
+    "explore.exploration": ("Exploration",),
     "explore.question": ("Question",),
     "explore.settings": ("Settings",),
     "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),

@@ -148,9 +148,11 @@ def _answer(run: Sequence[Row]) -> tuple[Text, Text, str]:
     found = []
     if row["outcome"] is not None:
         found.append(Text(f"{row['severity']} {row['outcome']}", SEVERITIES[row["severity"]]))
-    for names, what in ((row["broken"], "fails"), (row["lost"], "can be lost")):
-        if names:
-            found.append(Text(f"{names.replace(' ', ', ')} {what}", VERDICTS["violated"]))
+    broken, lost = ((row[name] or "").split() for name in ("broken", "lost"))
+    if broken:
+        found.append(Text(f"{', '.join(broken)} fail{'s' * (len(broken) == 1)}", VERDICTS["violated"]))
+    if lost:
+        found.append(Text(f"{', '.join(lost)} can be lost", VERDICTS["violated"]))
     outcome = Text("; ").join(found) if found else Text("-")
     ends = dict.fromkeys(_counted(end) for end in (run[0], run[-1]))
     verdict = Text(row["verdict"], VERDICTS.get(row["verdict"], "dim"))

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from tdxexplore.data.files import write_point
 from tdxexplore.data.schema import TABLES, conform
 from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
+from tdxexplore.explore.check import search
 from tdxexplore.explore.engine import worker_threads
-from tdxexplore.explore.exploration import Exploration, search
+from tdxexplore.explore.exploration import Exploration
 from tdxexplore.sweep.points import Point
 
 if TYPE_CHECKING:

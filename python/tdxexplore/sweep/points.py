@@ -75,12 +75,9 @@ def grid(
         "policy": _several("policies", policies) or tuple(BUILT_IN),
         "module": _several("modules", modules) or MODULE_KINDS,
         "scenario": _several("scenarios", scenarios) or tuple(SCENARIOS),
-        "packages": _several("packages", packages),
-        "cpus": _several("cpus", cpus),
+        "packages": _some("packages", packages),
+        "cpus": _some("cpus", cpus),
     }
-    for axis, values in axes.items():
-        if not values:
-            raise BadModel(f"{axis} is an empty list, which has no cells")
     return Box(axes, _each("knobs", knobs), _each("budgets", budgets))
 
 
@@ -93,12 +90,19 @@ def _several(what: str, values: object) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def _some(what: str, values: object) -> tuple[Any, ...]:
+    found = _several(what, values)
+    if not found:
+        raise BadModel(f"{what} is an empty list, which has no cells")
+    return found
+
+
 def _each(what: str, values: object) -> dict[str, tuple[Any, ...]]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
         raise BadModel(f"{what} is {shown(values)}; a mapping of names to lists of values is needed")
-    return {name: _several(f"{what}: `{name}`", some) for name, some in values.items()}
+    return {name: _some(f"{what}: `{name}`", some) for name, some in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
