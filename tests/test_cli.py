@@ -164,6 +164,7 @@ def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture
     assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
         "matrix.parquet",
         "outcomes.parquet",
+        "properties.parquet",
         "runs.parquet",
     ]
     assert matrix.filter(pl.col("policy") == "linux-6.16")["verdict"].to_list() == ["holds"] * 14

@@ -13,8 +13,8 @@ from tdxexplore.model import SEVERITIES
 
 MISTAKES: dict[tuple[str, Any], str] = {
     ("space", "quotient"): "--space is `quotient`; ",
-    ("space", 3): "--space is 3; Allowed: concrete, orbit",
-    ("space", None): "--space is None; Allowed: concrete, orbit",
+    ("space", 3): "--space is 3; Allowed: bits, concrete, orbit",
+    ("space", None): "--space is None; Allowed: bits, concrete, orbit",
     ("symmetry", "some"): "--symmetry is `some`; ",
     ("fail_on", "ok"): "--fail-on is `ok`; Allowed: S0, S1, S2, S3, S4",
     ("measures", "yes"): "--measures is `yes`; allowed: true, false",

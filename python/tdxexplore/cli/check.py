@@ -47,6 +47,7 @@ def document(answer: Exploration) -> dict[str, object]:
         "run": answer.runs.row(0, named=True),
         "outcomes": answer.outcomes.to_dicts(),
         "invariants": answer.invariants.drop("digest").to_dicts(),
+        "expectations": answer.expectations.drop("digest").to_dicts(),
         "responses": answer.responses.drop("digest").to_dicts(),
         "prices": answer.prices.drop("digest").to_dicts(),
     }

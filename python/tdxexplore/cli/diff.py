@@ -54,6 +54,7 @@ def diff(
             "moved": difference.moved,
             "worse": difference.worse,
             "outcomes": difference.outcomes.to_dicts(),
+            "properties": difference.properties.to_dicts(),
         }
         print_json(found)
     else:

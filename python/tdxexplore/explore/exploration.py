@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tdxexplore._version import __version__
+from tdxexplore.explore import verdict
 from tdxexplore.explore.causes import keeps_shut
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
-from tdxexplore.model import SEVERITIES
+from tdxexplore.explore.verdict import Finding
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tdxexplore.explore.engine import Found, Progress, Table
+    from tdxexplore.explore.question import Compiled
+    from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
@@ -52,28 +55,44 @@ class Exploration:
         interrupted: Whether Ctrl-C ended it.
     """
 
-    def __init__(self, question: Question, settings: Settings, found: Found) -> None:
+    def __init__(self, question: Question, settings: Settings, compiled: Compiled, found: Found) -> None:
         self.question = question
         self.settings = settings
         self.complete = found.complete
         self.reason = found.reason
         self.interrupted = found.interrupted
         self._found = found
-        self._program = question.compile().program
+        self._compiled = compiled
+        self._program = compiled.program
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def verdict(self) -> str:
-        """``holds``, ``violated`` or ``incomplete``; a search that a limit cut short never holds."""
-        if not self.complete:
-            return "incomplete"
-        bad = SEVERITIES[: SEVERITIES.index(self.settings.fail_on) + 1]
-        severe = any(severity in bad for severity in self.outcomes["severity"])
-        broken = any(steps is not None for steps in self.invariants["shortest_steps"])
-        responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
-        shut = any(severity in bad and steps is not None for severity, steps in responses)
-        return "violated" if severe or broken or shut else "holds"
+    def findings(self) -> tuple[Finding, ...]:
+        """What the verdict is based on: outcomes that are reached, and properties that fail."""
+        outcomes = self.outcomes.select("outcome", "severity", "interleaving_share").iter_rows()
+        failed = self.properties.filter("fails").select("kind", "property", "severity", "text").iter_rows()
+        found = [Finding("outcome", name, severity, share=share) for name, severity, share in outcomes]
+        for kind, name, severity, text in failed:
+            said = f"expectation `{name}` is never met: {text}" if kind == "expectation" else text
+            found.append(Finding(kind, name, severity, said))
+        if self.complete and self.outcomes.is_empty() and not self.question.endless():
+            found.append(Finding("expectation", "ends", "ok", "no run comes to an end"))
+        if why := self.question.cannot_happen():
+            found.append(
+                Finding("expectation", "happens", "ok", f"scenario `{self.question.scenario}` cannot happen: {why}")
+            )
+        return tuple(found)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """``holds``, ``violated``, ``incomplete`` or ``vacuous``; `tdxexplore.explore.verdict` says when."""
+        return verdict.of(self.findings, complete=self.complete, fail_on=self.settings.fail_on)
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict in a line, with the reason why it is not simply so, and with what occurs below `fail_on`."""
+        return verdict.in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
 
     @property
     def worst(self) -> str | None:
@@ -138,9 +157,40 @@ class Exploration:
             frame["trapped_states"],
             frame["shortest_steps"],
             frame["schedule"],
-            pl.Series("shut", [keeps_shut(self.question.compile(), facts) for facts in frame["shut"]], dtype=pl.String),
+            pl.Series("shut", [keeps_shut(self._compiled, facts) for facts in frame["shut"]], dtype=pl.String),
             pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
+
+    @cached_property
+    def properties(self) -> pl.DataFrame:
+        """A row for each invariant, expectation and response.
+
+        Columns after the key: ``kind``, ``property`` (its name), ``severity``, ``fails`` (an invariant in some state; a
+        response if it can be lost; an expectation if no state meets it, which only a complete search knows), ``states``
+        (concrete, decimal string: those that violate an invariant, meet an expectation, or have lost a response),
+        ``shortest_steps`` and ``schedule`` to the nearest of them or nulls, ``text``.
+        """
+        program = self._program
+        declared: list[tuple[str, pl.DataFrame, str, list[str]]] = [
+            ("invariant", self.invariants, "violating_states", [p.severity for p, _ in program.invariants]),
+            ("expectation", self.expectations, "states", [p.severity for p, _ in program.expectations]),
+            ("response", self.responses, "trapped_states", [p.severity for p, _, _ in program.responses]),
+        ]
+        parts = []
+        for kind, frame, states, severities in declared:
+            reached = frame["shortest_steps"].is_not_null()
+            part = self._with_key(
+                pl.Series("kind", [kind] * len(frame), dtype=pl.String),
+                frame[kind].alias("property"),
+                pl.Series("severity", severities[: len(frame)], dtype=pl.String),
+                (~reached & self.complete if kind == "expectation" else reached).alias("fails"),
+                frame[states].alias("states"),
+                frame["shortest_steps"],
+                frame["schedule"],
+                frame["text"],
+            )
+            parts.append(part)
+        return pl.concat(parts)
 
     @cached_property
     def prices(self) -> pl.DataFrame:
@@ -189,6 +239,7 @@ class Exploration:
         }
         row: dict[str, object] = {
             "verdict": self.verdict,
+            "complete": self.complete,
             "reason": self.reason,
             "states": found.states,
             "log10_states": log10(found.states),
@@ -209,6 +260,7 @@ class Exploration:
             "states_per_second": found.explored / max(found.seconds, 1e-9),
             "peak_memory_bytes": found.memory_bytes,
             "version": __version__,
+            "source": self.question.source(),
         }
         figures = (pl.Series(name, [value], dtype=types.get(name)) for name, value in row.items())
         return self._with_key(*figures, *self._settings())
@@ -310,8 +362,23 @@ def explore(
 
     Raises:
         BadModel: Something in the question is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
     """
-    return Exploration(question, settings, question.compile().engine.explore(question.initial(), settings, progress))
+    compiled, found = search(question, settings, progress)
+    return Exploration(question, settings, compiled, found)
+
+
+def search(
+    question: Question, settings: Settings, progress: Callable[[Progress], object] | None = None
+) -> tuple[Compiled, Found]:
+    """What `explore` does, without the tables.
+
+    Raises:
+        BadModel: Something in the question is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
+    """
+    compiled = question.compile(settings.timeout)
+    return compiled, compiled.engine.explore(question.initial(), settings, progress)
 
 
 def check(
@@ -344,6 +411,7 @@ def check(
 
     Raises:
         BadModel: Something in the question or the settings is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
 
     Example:
         >>> import tdxexplore

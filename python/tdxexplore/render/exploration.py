@@ -30,8 +30,8 @@ def print_exploration(answer: Exploration) -> None:
         f"scenario {run['scenario']}"
     )
     out.print(f"[dim]knobs: {run['knobs']}[/dim]")
-    verdict = Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]))
-    out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
+    line = answer.verdict_line.removeprefix(answer.verdict)
+    out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
     if answer.outcomes.is_empty():
         out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
@@ -80,7 +80,7 @@ def _print_invariants(answer: Exploration) -> None:
         out.print(
             f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
         )
-        out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
+        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}", markup=False)
 
 
 def _print_expectations(answer: Exploration) -> None:

@@ -1,8 +1,8 @@
 //! Explicit-state exploration of guarded commands over packages of interchangeable CPUs.
 //!
-//! A [`Program`] says what may happen, a [`LabelledState`] where it starts, and [`explore`] visits every state
-//! that can be reached, in the [orbit space](SpaceKind::Orbit) or with the identity of every CPU. The answer, an
-//! [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
+//! A [`Program`] is a list of guarded commands, and a [`LabelledState`] says where it starts. [`explore`] visits every state that
+//! can be reached, in the [orbit space](SpaceKind::Orbit) or with the [identity of every CPU](SpaceKind::Concrete). The answer,
+//! an [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
 //! there, and for each outcome a shortest schedule, which [`replay()`] runs step by step.
 //!
 //! ```
@@ -34,7 +34,8 @@
 //! # Ok::<(), tdxexplore_core::Error>(())
 //! ```
 //!
-//! The crate prints nothing, reads no files and knows nothing of what its Programs mean.
+//! The crate prints nothing, reads no files and knows nothing of the meaning of its Programs. `docs/engine.md` explains how its
+//! parts fit together.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]

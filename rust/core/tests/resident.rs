@@ -63,7 +63,7 @@ fn run(program: &Program, threads: usize, max_memory: Option<u64>) -> (Explorati
     (answer, monitor.progress().memory_bytes, status("VmHWM") - before)
 }
 
-/// What was measured is what is measured without a limit.
+/// Fails if a measure differs from that of the answer without a limit.
 fn same_numbers(answer: &Exploration, full: &Exploration) {
     for (row, full) in answer.outcomes.iter().zip(&full.outcomes) {
         assert!(row.interleavings.is_none() || row.interleavings == full.interleavings);

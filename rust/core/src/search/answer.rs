@@ -11,7 +11,7 @@ use crate::search::trace::Tracer;
 use crate::space::Space;
 use crate::store::states::StateId;
 
-/// What there is to answer with.
+/// The result of a search, with all that is needed to write it up.
 pub(super) struct Answer<'a, S> {
     pub(super) found: &'a Found,
     pub(super) measures: Option<&'a Measures>,
@@ -19,7 +19,7 @@ pub(super) struct Answer<'a, S> {
 }
 
 impl<S: Space> Answer<'_, S> {
-    /// Everything but what the caller knows better: options and time.
+    /// The answer; options and time are left for the caller to fill in.
     pub(super) fn exploration(&self) -> Exploration {
         let Found { tally, levels, .. } = self.found;
         let mut states = Total::default();
@@ -57,6 +57,7 @@ impl<S: Space> Answer<'_, S> {
         Measured { cyclic: measures.cyclic, diverging: measures.diverging, log10_error }
     }
 
+    /// The depth of a state: levels are ranges of ids.
     fn depth(&self, state: StateId) -> u32 {
         let mut end = 0;
         let starts_later = |explored: u64| {
@@ -66,7 +67,7 @@ impl<S: Space> Answer<'_, S> {
         self.found.levels.iter().map(|level| level.explored).position(starts_later).unwrap_or(0) as u32
     }
 
-    /// The outcomes that were reached.
+    /// A row for each outcome that was reached.
     fn outcomes(&self) -> Vec<OutcomeRow> {
         let row = |(outcome, tally): (usize, &StateTally)| {
             let first = tally.first?;

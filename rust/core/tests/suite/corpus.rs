@@ -1,6 +1,6 @@
 //! Programs with known answers, in `tests/corpus` at the top of the repository.
 //!
-//! Each file gives one Program and any number of checks. What a check leaves out is not compared.
+//! Each file gives one Program and any number of checks. Figures that a check leaves out are not compared.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::explored_with;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Where the numbers come from.
+    /// The source of the numbers.
     description: String,
     /// The Program, in JSON.
     program: String,

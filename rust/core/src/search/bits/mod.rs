@@ -91,8 +91,8 @@ impl InConcrete for Bits<'_> {
         let bits = BitSearch::new(program, &space, patterns, options.limits, watch);
         let totals = bits.run(space.pack(initial), &orbits);
         let totals = totals.map_err(|error| Error::options(format!("memory for a level: {error}")))?;
-        let (state_bits, threads, elapsed) = (space.state_bits(), options.threads, watch.elapsed());
-        Ok(Exploration { state_bits, threads, elapsed, ..totals.exploration(&orbits) })
+        let (state_bits, elapsed, threads) = (space.state_bits(), watch.elapsed(), options.threads);
+        Ok(Exploration { state_bits, elapsed, threads, ..totals.exploration(&orbits) })
     }
 }
 

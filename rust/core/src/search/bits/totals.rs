@@ -13,7 +13,7 @@ use crate::program::Program;
 pub(super) struct Figures {
     pub(super) explored: u64,
     pub(super) generated: u64,
-    /// How often each rule fired.
+    /// Transitions by rule.
     pub(super) rules: Vec<u64>,
     pub(super) outcomes: Vec<StateCount>,
     pub(super) invariants: Vec<StateCount>,
