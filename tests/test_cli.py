@@ -73,7 +73,7 @@ def test_compare_says_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -
     words = ["compare", "v19", "--cpus", "3", "--module", "subset", "--scenario", "late-online", "--scenario", "no-kvm"]
     assert cli.run(words) == 1
     out = capsys.readouterr().out
-    assert re.search(r"^S2 td-error +violated +24,192 of 24,192 *$", out, flags=re.MULTILINE)
+    assert re.search(r"^S2 td-error; I1, I5 fail +violated +24,192 of 24,192 *$", out, flags=re.MULTILINE)
     answer = check("v19", module="subset", cpus=3, scenario="no-kvm")
     part, whole = int(answer.outcomes["interleavings"][0]), int(answer.runs["interleavings"][0])
     assert part < whole == sum(map(int, answer.outcomes["interleavings"]))

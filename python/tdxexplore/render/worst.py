@@ -148,9 +148,9 @@ def _answer(run: Sequence[Row]) -> tuple[Text, Text, str]:
     found = []
     if row["outcome"] is not None:
         found.append(Text(f"{row['severity']} {row['outcome']}", SEVERITIES[row["severity"]]))
-    for names, what in ((row["broken"], "fails"), (row["lost"], "can be lost")):
+    for names, one, several in ((row["broken"], "fails", "fail"), (row["lost"], "can be lost", "can be lost")):
         if names:
-            found.append(Text(f"{names.replace(' ', ', ')} {what}", VERDICTS["violated"]))
+            found.append(Text(f"{names.replace(' ', ', ')} {several if ' ' in names else one}", VERDICTS["violated"]))
     outcome = Text("; ").join(found) if found else Text("-")
     ends = dict.fromkeys(_counted(end) for end in (run[0], run[-1]))
     verdict = Text(row["verdict"], VERDICTS.get(row["verdict"], "dim"))
