@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.explore.engine import Engine
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy_file import running
-from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
