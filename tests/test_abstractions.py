@@ -11,8 +11,9 @@ import pytest
 import tdxexplore
 from asking import Asked, explore
 from tdxexplore.model.code import Await, Label
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model

@@ -9,9 +9,10 @@ from asking import explore, outcomes
 from tdxexplore import check, replay
 from tdxexplore.cli import run
 from tdxexplore.model import Model, Procedure, State, Topology, lower
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build
+from tdxexplore.tdx.scenarios import SCENARIOS
 from witnesses import compare_all
 
 ENDLESS = dict.fromkeys(("kvm_load", "kvm_unload", "cpu_up", "cpu_down"), UNBOUNDED)

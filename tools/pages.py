@@ -24,9 +24,10 @@ from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology, lower
 from tdxexplore.render.figures import fraction
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -172,11 +173,8 @@ def outcomes_head() -> str:
 
 def outcomes_section(policy: type[Policy]) -> str:
     """The table of one policy."""
-    rows = []
-    for scenario in SCENARIOS.values():
-        if "update" in scenario.budgets and not policy().has_update:
-            continue
-        rows.append((scenario.name, *(_worst(policy, module, scenario) for module in MODULE_KINDS)))
+    possible = [scenario for scenario in SCENARIOS.values() if scenario.applies_to(policy())]
+    rows = [(s.name, *(_worst(policy, module, s) for module in MODULE_KINDS)) for s in possible]
     heads = ("scenario", *MODULE_KINDS)
     return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace, TraceStep, replay
     from tdxexplore.sweep.comparison import Comparison, compare
-    from tdxexplore.tdx.policy import Knob, Policy, VirtAtLoad
+    from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
+    from tdxexplore.tdx.policy import Knob, Policy
 
 __all__ = [
     "BadModel",
@@ -31,6 +32,7 @@ __all__ = [
     "Exploration",
     "InternalError",
     "Knob",
+    "KvmPolicy",
     "Policy",
     "Question",
     "Settings",
@@ -53,7 +55,8 @@ _HOMES = {
     "explore.exploration": ("Exploration",),
     "explore.question": ("Question",),
     "explore.settings": ("Settings",),
-    "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),
+    "tdx.kvm": ("KvmPolicy", "VirtAtLoad"),
+    "tdx.policy": ("Knob", "Policy"),
     "explore.trace": ("Trace", "TraceStep", "replay"),
 }
 

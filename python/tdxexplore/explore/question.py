@@ -21,12 +21,12 @@ from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.source import source_of
 from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.policy_file import running
-from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -333,6 +333,11 @@ class Procedure:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    @property
+    def acting(self) -> Scope:
+        """Who takes the next step: the actor itself, or the CPUs or packages of the loop that is being recorded."""
+        return self._region or self.scope
+
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
         """Where a function's result is kept: it lives within one step."""
         return Temp(name, values)

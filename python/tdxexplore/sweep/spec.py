@@ -38,9 +38,9 @@ from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
 from tdxexplore.tdx.catalogue import find_policy
-from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
+from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import MAX_BUDGET, SCENARIOS
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

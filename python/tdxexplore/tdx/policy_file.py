@@ -26,7 +26,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tdxexplore.errors import BadModel, TdxExploreError
+from tdxexplore.errors import BadModel, TdxExploreError, suggest
+from tdxexplore.linux.state import Linux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -218,5 +219,7 @@ def _describe(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({'' if error.code is None else repr(error.code)}); a policy does not end the process"
+    if isinstance(error, AttributeError) and isinstance(error.obj, Linux):
+        return f"field `{error.name}` is not defined; {suggest(str(error.name), error.obj.names)}"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
