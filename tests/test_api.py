@@ -19,8 +19,11 @@ import tdxexplore
 from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tdxexplore.tdx.fields import ModuleKind
 
 ROOT = Path(__file__).parent.parent
@@ -115,6 +118,32 @@ def test_digests_tell_questions_apart_and_nothing_else() -> None:
     assert len(digests | {digest()}) == len(others) + 1
 
 
+def test_the_interleavings_of_a_run_are_the_sum_over_its_outcomes() -> None:
+    several = tdxexplore.check(
+        "hook-after-kvm", module="subset", scenario="kvm-reload", cpus=8, knobs={"pass": "first-call"}
+    )
+    assert len(several.outcomes) > 1
+    run = several.runs.row(0, named=True)
+    total = sum(map(int, several.outcomes["interleavings"]))
+    assert int(run["interleavings"]) == total > 2**64
+    assert run["log10_interleavings"] == pytest.approx(log10(str(total)), rel=1e-14)
+    shares = [int(part) / total for part in several.outcomes["interleavings"]]
+    assert several.outcomes["interleaving_share"].to_list() == pytest.approx(shares, rel=1e-12)
+
+
+def test_the_interleavings_of_a_run_are_known_as_far_as_those_of_its_outcomes() -> None:
+    question: dict[str, Any] = {"module": "subset", "scenario": "late-online"}
+    longest = tdxexplore.check("v19", **question, cpus=512, packages=2)
+    assert longest.runs["interleavings"].to_list() == longest.outcomes["interleavings"].to_list()
+    assert len(longest.runs["interleavings"][0]) > 4300  # digits that Python refuses to read into an int
+    for unknown in (
+        tdxexplore.check("v19", **question, measures=False),
+        tdxexplore.check("v19", **question, max_states=20),
+        tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED}),
+    ):
+        assert unknown.runs["interleavings"].to_list() == unknown.runs["log10_interleavings"].to_list() == [None]
+
+
 def test_logarithms_of_long_counts() -> None:
     assert log10("1") == 0
     assert abs(log10("9" * 400) - 400) < 1e-12
@@ -198,7 +227,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
-def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
+def test_with_all_cpus_interchangeable_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
     """CPUs that start out different (siblings, a late CPU) are counted together where they have become equal."""
     counted = ["rank", "outcome", "severity", "interleavings", "interleaving_share", "shortest_steps"]
     fewer = 0
@@ -209,18 +238,96 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
         ("linux-7.1", "fault-td"),
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
-        named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
-        assert unnamed.verdict == named.verdict
-        shared = [name for name in counted if name in named.outcomes.columns]
+        start = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
+        every = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
+        assert every.verdict == start.verdict
+        shared = [name for name in counted if name in start.outcomes.columns]
         assert len(shared) >= 5
-        assert unnamed.outcomes[shared].equals(named.outcomes[shared])
-        chances = (unnamed.outcomes["probability"] - named.outcomes["probability"]).abs().max()
+        assert every.outcomes[shared].equals(start.outcomes[shared])
+        chances = (every.outcomes["probability"] - start.outcomes["probability"]).abs().max()
         assert chances is not None
         assert cast("float", chances) < 1e-12
-        assert unnamed.invariants["shortest_steps"].equals(named.invariants["shortest_steps"])
-        for outcome, trace in unnamed.traces.items():
-            assert len(trace) == len(named.traces[outcome])
-        fewer += named.runs["explored"][0] - unnamed.runs["explored"][0]
-        assert int(unnamed.runs["states"][0]) >= int(named.runs["states"][0])
+        assert every.invariants["shortest_steps"].equals(start.invariants["shortest_steps"])
+        for outcome, trace in every.traces.items():
+            assert len(trace) == len(start.traces[outcome])
+        fewer += start.runs["explored"][0] - every.runs["explored"][0]
+        assert int(every.runs["states"][0]) >= int(start.runs["states"][0])
     assert fewer > 100
+
+
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
+    "CPUs as a text": (
+        lambda: tdxexplore.check("v19", cpus=cast("Any", "4")),
+        "--cpus is `4`; a whole number is needed",
+    ),
+    "CPUs as a truth value": (lambda: tdxexplore.check("v19", cpus=True), "--cpus is True; a whole number"),
+    "half a CPU": (lambda: tdxexplore.check("v19", cpus=cast("Any", 2.5)), "--cpus is 2.5; a whole number"),
+    "packages as a list": (
+        lambda: tdxexplore.check("v19", packages=cast("Any", [1])),
+        "--packages is [1]; a whole number",
+    ),
+    "no policy": (lambda: tdxexplore.check(cast("Any", None)), "policy is None; allowed: the name of a built-in one"),
+    "another class": (lambda: tdxexplore.check(cast("Any", dict)), "policy is <class 'dict'>; allowed: the name of"),
+    "a module kind as a number": (lambda: tdxexplore.check("v19", module=cast("Any", 3)), "module kind 3 is not known"),
+    "a scenario as a list": (
+        lambda: tdxexplore.check("v19", scenario=cast("Any", ["no-kvm"])),
+        "--scenario is ['no-kvm']; a name is needed",
+    ),
+    "knobs as a text": (
+        lambda: tdxexplore.check("v19", knobs=cast("Any", "offline_veto=on")),
+        "knobs is `offline_veto=on`; a mapping",
+    ),
+    "a knob that is a truth value": (
+        lambda: tdxexplore.check("v19", knobs={"offline_veto": cast("Any", True)}),
+        "knobs: `offline_veto` is True; a name is needed",
+    ),
+    "a budget as a text": (
+        lambda: tdxexplore.check("v19", budgets={"cpu_up": cast("Any", "1")}),
+        "budgets: `cpu_up` is `1`; a whole number is needed",
+    ),
+    "a setting that is none": (
+        lambda: tdxexplore.check("v19", max_stats=3),
+        "--max-stats is 3; there is no such setting",
+    ),
+    "a replay of a name": (
+        lambda: tdxexplore.replay(cast("Any", "v19"), "000"),
+        "question is `v19`; a `tdxexplore.Question` is needed",
+    ),
+    "a schedule that is a number": (
+        lambda: tdxexplore.replay(tdxexplore.Question.of("v19"), cast("Any", 0)),
+        "schedule is 0; a text is needed",
+    ),
+    "policies as a name": (lambda: tdxexplore.compare("v19"), "policies is `v19`; a list is needed"),
+    "scenarios as a name": (
+        lambda: tdxexplore.compare(["v19"], scenarios="no-kvm"),
+        "scenarios is `no-kvm`; a list is needed",
+    ),
+    "a policy of several that is none": (
+        lambda: tdxexplore.compare([cast("Any", 3)]),
+        "policy is 3; allowed: the name",
+    ),
+    "values of a knob as a text": (
+        lambda: tdxexplore.compare(["v19"], knobs={"offline_veto": "on"}),
+        "knobs: `offline_veto` is `on`; a list is needed",
+    ),
+    "no CPU counts": (lambda: tdxexplore.compare(["v19"], cpus=[]), "cpus is an empty list"),
+    "CPU counts as a range in words": (
+        lambda: tdxexplore.compare(["v19"], cpus=cast("Any", "2-4")),
+        "cpus is `2-4`; a list",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_value_of_a_wrong_kind_is_refused_with_the_kind_that_is_allowed(mistake: str) -> None:
+    call, expected = WRONG[mistake]
+    with pytest.raises(tdxexplore.BadModel) as caught:
+        call()
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_reads_as_it_is_meant_simply_works() -> None:
+    answer = tdxexplore.check("v19", cpus=2, max_memory="2G", timeout=60)
+    assert answer.settings.max_memory == 2 * 2**30
+    assert answer.verdict == "holds"

@@ -8,9 +8,10 @@ import pytest
 
 from slices import every
 from tdxexplore.model import Topology
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SCENARIOS, SYSTEM, build, initial_state
+from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SCENARIOS, SYSTEM
 from witnesses import compare_all
 
 # Every module kind on up to three CPUs; on four, where the reference takes its time, one kind for each topology.

@@ -20,8 +20,9 @@ from tdxexplore.explore.question import Question
 from tdxexplore.export import Expected, Form, murphi, promela, tla
 from tdxexplore.export.notation import Names
 from tdxexplore.model import Scope, lower
+from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, initial_state
+from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,9 +11,10 @@ import pytest
 from slices import every
 from tdxexplore import _core
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.fields import MODULE_KINDS, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, Scenario, build, initial_state
+from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

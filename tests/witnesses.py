@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Value
 
 TOLERANCE = 1e-12
-# As many fields as the engine looks for (rust/core/src/measure/shut.rs).
+# As many fields as the engine looks for (rust/core/src/measure/cause.rs).
 MOST_FIELDS = 4
 LARGEST_EXPLAINED = 100
 
@@ -55,26 +55,26 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
             one, many = (pl.DataFrame(getattr(e, table)()) for e in (single, several))
             assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
         matches_reference(model, answer, several, space)
-        explained += explains_traps(model, initial, program, answer, several)
+        explained += explains_lost(model, initial, program, answer, several)
         if replay:
             traces += replays(model, initial, native, packed, several)
-    counting_agrees(native, packed, threads)
+    bits_agree(native, packed, threads)
     return Compared(answer, traces, explained, native)
 
 
-def counting_agrees(native: _core.Program, packed: str, threads: int) -> None:
-    """The search that only counts concrete states finds what the one with links between them finds."""
-    linked = native.explore(packed, space="concrete", threads=1)
+def bits_agree(native: _core.Program, packed: str, threads: int) -> None:
+    """The space of bits, which treats states together that differ in the names of CPUs, finds what the concrete space finds."""
+    stored = native.explore(packed, space="concrete", threads=1)
     for count in (1, threads):
-        counted = native.explore(packed, space="concrete", threads=count, measures=False)
-        assert counted.complete
-        assert (counted.states, counted.transitions) == (linked.states, linked.transitions)
-        assert (counted.explored, counted.generated) == (linked.explored, linked.generated)
-        assert counted.depth == linked.depth
+        bits = native.explore(packed, space="bits", threads=count)
+        assert bits.complete
+        assert (bits.states, bits.transitions) == (stored.states, stored.transitions)
+        assert (bits.explored, bits.generated) == (stored.explored, stored.generated)
+        assert bits.depth == stored.depth
         for table in ("levels", "rules"):
-            assert pl.DataFrame(getattr(counted, table)()).equals(pl.DataFrame(getattr(linked, table)())), table
+            assert pl.DataFrame(getattr(bits, table)()).equals(pl.DataFrame(getattr(stored, table)())), table
         for table in ("outcomes", "invariants", "expectations"):
-            found, expected = (pl.DataFrame(getattr(e, table)()) for e in (counted, linked))
+            found, expected = (pl.DataFrame(getattr(e, table)()) for e in (bits, stored))
             same = [
                 c for c in ("outcome", "terminal_states", "violating_states", "states", "shortest_steps") if c in found
             ]
@@ -115,8 +115,8 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     responses = pl.DataFrame(found.responses())
     assert len(responses) == len(model.responses)
     for response, row in zip(model.responses, responses.iter_rows(named=True), strict=True):
-        assert int(row["trapped_states"]) == answer.trapped_states[response.name], (space, response.name)
-        assert row["shortest_steps"] == answer.trap_depths[response.name]
+        assert int(row["lost_states"]) == answer.lost_states[response.name], (space, response.name)
+        assert row["shortest_steps"] == answer.lost_depths[response.name]
     costs: dict[str, dict[str, reference.Cost]] = {}
     for row in pl.DataFrame(found.prices()).iter_rows(named=True):
         outcome, price = model.outcomes[row["outcome"]].name, model.prices[row["price"]].name
@@ -126,12 +126,12 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     assert costs == (answer.prices or {}), space
 
 
-def explains_traps(
+def explains_lost(
     model: Model, initial: State, program: Program, answer: reference.Answer, found: _core.Exploration
 ) -> int:
-    """What keeps a trap shut holds in the end, and where the response can come it does not; returns how often that was seen.
+    """A cause holds in the end, and in no state that leads to the goal; returns how often that was seen.
 
-    No fewer fields say it. Traps with much behind them are left out: this takes the square of it.
+    No smaller set of fields is a cause. Where many states follow, nothing is compared, as this takes the square of their number.
     """
     seen = 0
     slots = list(program.slots.values())
@@ -149,7 +149,7 @@ def explains_traps(
         ends = [state for state in ends if not reference.is_over(model, state)]
         stays = {name: {state.globals[name] for state in ends} for name in readable}
         kept: dict[str, set[Value]] = {}
-        for fact in row["shut"].split():
+        for fact in row["cause"].split():
             at, value = map(int, fact.split("="))
             kept.setdefault(slots[at].name, set()).add(slots[at].values[value])
         assert all(stays[name] == values for name, values in kept.items())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import polars as pl
 from cyclopts import App, Parameter
@@ -20,7 +20,15 @@ from tdxexplore.cli.output import Json, print_json, warn, write_table
 from tdxexplore.data import analysis
 from tdxexplore.data.reading import Dataset, in_one_line
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.render.tables import print_growth, print_prices, print_table
+from tdxexplore.explore.settings import FailOn
+from tdxexplore.render.tables import (
+    print_differences,
+    print_domination,
+    print_growth,
+    print_prices,
+    print_ranking,
+    print_smallest,
+)
 from tdxexplore.render.worst import print_worst
 
 if TYPE_CHECKING:
@@ -30,7 +38,6 @@ analyze = App(name="analyze", help="Ask a data set a question. Exits with 3 if d
 
 MANY_FILES = 5_000  # they take about a second
 
-FailOn: TypeAlias = Literal["S0", "S1", "S2", "S3", "S4"]
 Names: TypeAlias = Annotated[Sequence[str], Parameter(negative="")]
 
 
@@ -71,7 +78,7 @@ def dominates(data: Path, *, fail_on: FailOn = "S3", price: Names = (), form: Fo
     opened = Dataset(data)
     by = _prices(price, opened) or analysis.COMPARED
     pairs = analysis.domination(opened.answers, opened.prices, fail_on, by)
-    return _answer([opened], pairs.filter("dominates"), print_table, form)
+    return _answer([opened], pairs, print_domination, form)
 
 
 @analyze.command
@@ -87,14 +94,15 @@ def growth(data: Path, *, form: Form = Form()) -> int:
 
 @analyze.command
 def smallest(data: Path, *, outcome: str | None = None, form: Form = Form()) -> int:
-    """What is the smallest CPU count at which each outcome appears?
+    """What is the smallest CPU count at which each outcome appears, and each invariant fails?
 
     Args:
         data: The data set.
-        outcome: Look for this outcome only.
+        outcome: Look only for this outcome, invariant or response.
     """
     opened = Dataset(data)
-    return _answer([opened], analysis.smallest(opened.answers, _outcome(outcome, opened)), print_table, form)
+    found = analysis.smallest(opened.findings, _finding(outcome, opened))
+    return _answer([opened], found, print_smallest, form)
 
 
 @analyze.command
@@ -106,7 +114,12 @@ def diff(old: Path, new: Path, *, form: Form = Form()) -> int:
         new: The data set to compare with it.
     """
     opened = [Dataset(old), Dataset(new)]
-    return _answer(opened, analysis.differences(opened[0].answers, opened[1].answers), print_table, form)
+    findings = [each.findings for each in opened]
+
+    def show(differences: pl.DataFrame) -> None:
+        print_differences(differences, opened[0].collect(analysis.compared(*findings)))
+
+    return _answer(opened, analysis.differences(*findings), show, form)
 
 
 @analyze.command
@@ -119,7 +132,7 @@ def rank(data: Path, *, module: Names = (), fail_on: FailOn = "S3", form: Form =
         fail_on: The least severe outcome that counts as bad: S0 to S4.
     """
     opened = Dataset(data)
-    return _answer([opened], analysis.ranking(_of(module, opened.answers, opened), fail_on), print_table, form)
+    return _answer([opened], analysis.ranking(_of(module, opened.answers, opened), fail_on), print_ranking, form)
 
 
 @analyze.command
@@ -171,6 +184,11 @@ def _of(modules: Sequence[str], rows: pl.LazyFrame, data: Dataset) -> pl.LazyFra
 
 def _outcome(name: str | None, data: Dataset) -> str | None:
     return None if name is None else _known("--outcome", name, _values(data, "outcomes", "outcome"))
+
+
+def _finding(name: str | None, data: Dataset) -> str | None:
+    known = [*_values(data, "outcomes", "outcome"), *_values(data, "properties", "property")] if name else []
+    return None if name is None else _known("--outcome", name, known)
 
 
 def _prices(names: Sequence[str], data: Dataset) -> tuple[str, ...]:

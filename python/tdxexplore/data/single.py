@@ -8,23 +8,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
-from tdxexplore.data.schema import SCHEMA_VERSION, TABLES, field
+from tdxexplore.data.schema import ANSWERS, SCHEMA_VERSION, TABLES, field
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
 
-_COLUMNS = {column.name: column for table in reversed(TABLES.values()) for column in table}
+_COLUMNS = {column.name: column for table in reversed([*TABLES.values(), ANSWERS]) for column in table}
 
 
 def write_table(path: Path, table: str, rows: pl.DataFrame) -> None:
-    """Write rows as Parquet; no part of the file is ever in sight.
+    """Write rows as Parquet. No reader sees a part of the file.
 
     Args:
         path: The file.
         table: The name of the table, for the metadata.
-        rows: Their columns are those of any tables of a data set.
+        rows: Their columns are those of tables of a data set, or what the analysis joins to them.
 
     Raises:
         OSError: It cannot be written.

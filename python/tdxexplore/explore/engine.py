@@ -11,12 +11,12 @@ from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     from tdxexplore.explore.settings import Settings
 
     Found: TypeAlias = _core.Exploration
-    Progress: TypeAlias = _core.Progress
+    Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
     Table: TypeAlias = _core.Table
 
@@ -59,7 +59,7 @@ class Engine:
         with _errors_of_the_engine():
             self._program = _core.Program(program)
 
-    def explore(self, initial: str, settings: Settings, progress: Callable[[Progress], object] | None = None) -> Found:
+    def explore(self, initial: str, settings: Settings, progress: Callable[[Counters], object] | None = None) -> Found:
         """Visit every state that can be reached, as far as the limits allow.
 
         Args:
@@ -72,11 +72,11 @@ class Engine:
             Trap: The Program is wrong about itself in a reachable state.
             InternalError: The engine has a defect.
         """
-        space: Literal["orbit", "unnamed", "concrete"] = "unnamed" if settings.symmetry == "all" else settings.space
         with _errors_of_the_engine():
             return self._program.explore(
                 initial,
-                space=space,
+                space=settings.space,
+                symmetry=settings.symmetry,
                 threads=worker_threads(settings.threads),
                 max_states=settings.max_states,
                 max_depth=settings.max_depth,

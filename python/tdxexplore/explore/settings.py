@@ -16,7 +16,7 @@ from tdxexplore.quantities import MEMORY, memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Space: TypeAlias = Literal["orbit", "concrete"]
+Space: TypeAlias = Literal["orbit", "concrete", "bits"]
 Symmetry: TypeAlias = Literal["start", "all"]
 FailOn: TypeAlias = Literal["S0", "S1", "S2", "S3", "S4"]
 Role: TypeAlias = Literal["identity", "limit", "resource"]
@@ -89,7 +89,8 @@ class Settings:
         default="orbit",
         metadata=_about(
             _choice(Space),
-            "Count CPUs by kind (orbit), or keep the identity of each (concrete, at most 64 CPUs); both are exact.",
+            "Count CPUs by kind (orbit), keep the identity of each (concrete, at most 64 CPUs), or use one bit for each state "
+            "(bits: totals and levels only, no measures; depth, outcomes and traces come from the orbit space); all are exact.",
         ),
     )
     symmetry: Symmetry = field(
@@ -97,7 +98,7 @@ class Settings:
         metadata=_about(
             _choice(Symmetry),
             "In the orbit space, exchange CPUs that start out equal (start), or any CPUs (all): the runs are the same and "
-            "fewer states are stored, but concrete states are those that all namings of the initial state reach.",
+            "fewer states are stored, but concrete states are those that all renamings of the initial state reach.",
         ),
     )
     measures: bool = field(
@@ -154,7 +155,7 @@ class Settings:
             except ValueError as error:
                 raise BadSetting(each.name, value, str(error)) from None
         if self.symmetry != "start" and self.space != "orbit":
-            raise BadSetting("symmetry", self.symmetry, f"with --space {self.space} only `start` is allowed")
+            raise BadSetting("symmetry", self.symmetry, f"with --space `{self.space}` only `start` is allowed")
 
     @classmethod
     def of(cls, settings: dict[str, Any], **defaults: Any) -> Settings:  # noqa: ANN401 -- of the fields' types

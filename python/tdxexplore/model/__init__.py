@@ -1,5 +1,6 @@
 """The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
 
+from tdxexplore.model.code import Event
 from tdxexplore.model.expr import (
     Expr,
     Field,
@@ -20,6 +21,7 @@ from tdxexplore.model.topology import State, Topology
 
 __all__ = [
     "SEVERITIES",
+    "Event",
     "Expr",
     "Field",
     "Group",

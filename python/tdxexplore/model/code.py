@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens in a step and is counted: prices name its kind.
+
+    Attributes:
+        kind: What it counts as, such as ``seamcall``.
+        name: Which of its kind it is, such as ``TDH.SYS.INIT``.
+    """
+
+    kind: str
+    name: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class Label:
     """Start of a step.
@@ -28,6 +41,7 @@ class Label:
         rest: An actor that waits here is not stuck.
         passive: No rule of its own: the actor waits while its CPUs or packages work.
         implied: Further program counters that are known here, with their labels' names.
+        events: They happen whenever the step is taken.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Label:
     rest: bool = False
     passive: bool = False
     implied: dict[str, str] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -97,9 +112,10 @@ class Either:
 
 @dataclass(eq=False, slots=True)
 class Note:
-    """A word for the trace: a call and what it returned."""
+    """A word for the trace: a call and what it returned. Events of this way through the step come with it."""
 
     text: str
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(eq=False, slots=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tdxexplore.errors import BadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Value: TypeAlias = "bool | int | str"
 
@@ -239,6 +239,22 @@ package_cpus = Group.PACKAGE_CPUS
 other_package_cpus = Group.OTHER_PACKAGE_CPUS
 packages = Group.PACKAGES
 other_packages = Group.OTHER_PACKAGES
+
+
+def variables(expr: Expr) -> Iterator[Variable]:
+    """The fields and temporaries that an expression looks at."""
+    match expr:
+        case Const():
+            pass
+        case In(variable, _):
+            yield variable
+        case Not(body) | Any(_, body):
+            yield from variables(body)
+        case And(left, right) | Or(left, right):
+            yield from variables(left)
+            yield from variables(right)
+        case _:
+            raise BadModel(f"{expr!r} is not an expression")
 
 
 def as_expr(value: Operand | bool) -> Expr:

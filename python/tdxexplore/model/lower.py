@@ -33,14 +33,15 @@ from tdxexplore.model.expr import (
     Temp,
     Value,
     Variable,
+    variables,
 )
 from tdxexplore.model.program import ANY, Atom, Bulk, Cube, Guard, Program, Rule, Slot, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tdxexplore.model.code import Code
-    from tdxexplore.model.model import Model
+    from tdxexplore.model.code import Code, Event
+    from tdxexplore.model.model import Forgotten, Model
 
 _LONGEST_STEP = 2_000
 _TRUE, _FALSE = Const(value=True), Const(value=False)
@@ -53,10 +54,12 @@ def lower(model: Model) -> Program:
         BadModel: A step never ends, or does what a Program cannot express; the message says where.
     """
     slots = layout(model)
+    anyone = Lowering(model, slots, Scope.GLOBAL, f"a property of model `{model.name}`")
+    for forgotten in model.forgotten:
+        anyone.guards(forgotten.when)  # refused here if it asks for an acting CPU
     rules: list[Rule] = []
     for actor, code in enumerate(model.codes):
         rules += _Actor(model, slots, actor, code).rules()
-    anyone = Lowering(model, slots, Scope.GLOBAL, f"a property of model `{model.name}`")
     return Program(
         name=model.name,
         slots=slots,
@@ -99,6 +102,7 @@ class Path(NamedTuple):
         facts: Quantified matches that were decided.
         bulk: Bulk assignments in order: (group kind, condition before the step, values).
         notes: Words for the trace.
+        events: What has happened, for prices.
         choice: Free choices so far.
     """
 
@@ -109,6 +113,7 @@ class Path(NamedTuple):
     facts: Mapping[Atom, bool] = {}
     bulk: tuple[tuple[str, Expr, tuple[tuple[Field, Value], ...]], ...] = ()
     notes: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
     choice: int = 0
 
     def possible(self, f: Field) -> frozenset[Value]:
@@ -123,6 +128,10 @@ class Path(NamedTuple):
     def require(self, f: Field, values: frozenset[Value]) -> Path:
         """Knowing that a field had one of ``values`` before the step."""
         return self._replace(allowed={**self.allowed, f: values})
+
+    def changes(self, f: Field) -> bool:
+        """Whether the step changes a field, here or in others."""
+        return f in self.assigned or f in self.added or any(f is g for _, _, values in self.bulk for g, _ in values)
 
     def recall(self, atom: Atom) -> bool | None:
         """Whether some member matches, as far as the path knows."""
@@ -309,8 +318,7 @@ class Lowering:
     def add(self, target: Field, delta: int, path: Path) -> list[tuple[Path, str | None]]:
         """After an addition: on the values where it stays in the domain, and a trap on the others."""
         f = self._own(target)
-        largest = len(f.values) - 1
-        trap = f"{self.where}: `{f.name}` {delta:+d} leaves its domain, 0 to {largest}"
+        trap = f"{self.where}: `{f.name}` {delta:+d} leaves its domain, {f.values[0]} to {f.values[-1]}"
         if f in path.assigned:
             value = path.assigned[f] + delta  # type: ignore[operator]
             return [(path.assign(f, value), None)] if value in f.values else [(path, trap)]
@@ -338,6 +346,58 @@ class Lowering:
                         after = after.assign(self._own(f), value)
                 found.append(after._replace(bulk=(*after.bulk, (kind, condition, assignments))))
         return found
+
+    def normal(self, path: Path) -> list[Path]:
+        """The end of a step in normal form (`Model.forget`); a condition that is not known forks the path.
+
+        The state before the step was in normal form. A step that changes neither what is forgotten nor what decides it
+        leaves it so, and needs no fork.
+        """
+        paths = [path]
+        for forgotten in self.model.forgotten:
+            paths = [q for p in paths for q in self._forget(forgotten, p)]
+        return paths
+
+    def _forget(self, forgotten: Forgotten, path: Path) -> list[Path]:
+        concerned = [*forgotten.fields, *(f for f in variables(forgotten.when) if isinstance(f, Field))]
+        if not any(path.changes(f) for f in concerned) or self._known(forgotten.when, path) is False:
+            return [path]
+        found = []
+        for holds, p in self.decide(forgotten.when, path):
+            paths = [p]
+            for f in forgotten.fields if holds else ():
+                if not f.constant:
+                    paths = [q for before in paths for q in self._reset(f, before)]
+            found += paths
+        return found
+
+    def _reset(self, f: Field, path: Path) -> list[Path]:
+        if f.scope is Scope.GLOBAL:
+            return self.assign(f, f.initial, path)
+        group = Group.PACKAGES if f.scope is Scope.PACKAGE else Group.CPUS
+        return self.assign_each(group, _TRUE, ((f, f.initial),), path)
+
+    def _known(self, expr: Expr, path: Path) -> bool | None:
+        """The truth of an expression as far as the path knows it, without a fork.
+
+        `decide` looks from left to right. This finds a condition to be false whatever comes before the part that says so,
+        which spares rules that could never fire.
+        """
+        match expr:
+            case Const(value):
+                return value
+            case In(variable, values):
+                found = {truth for truth, _ in self._decide_value(variable, values, path)}
+                return found.pop() if len(found) == 1 else None
+            case Not(operand):
+                known = self._known(operand, path)
+                return None if known is None else not known
+            case And(left, right) | Or(left, right):
+                settles = isinstance(expr, Or)
+                sides = (self._known(left, path), self._known(right, path))
+                return settles if settles in sides else None if None in sides else not settles
+            case _:
+                return None
 
     def targets(self, kind: str, where: Expr) -> list[Atom]:
         """The members that a bulk assignment changes."""
@@ -465,7 +525,8 @@ class _Actor:
             leads_to += [(f.name, str(v)) for _, _, values in path.bulk for f, v in values]
             own, bulk = self._effect(lowering, path)
             for guard in lowering.guards_of(path):
-                yield Rule(self._actor, label, path.choice, path.notes, guard, own, bulk, trap), leads_to
+                events = (*label.events, *path.events)
+                yield Rule(self._actor, label, path.choice, path.notes, guard, own, bulk, trap, events), leads_to
 
     def _effect(self, lowering: Lowering, path: Path) -> tuple[dict[Scope, Update], tuple[Bulk, ...]]:
         clear, new = dict.fromkeys(Scope, 0), dict.fromkeys(Scope, 0)
@@ -497,9 +558,11 @@ def _run(lowering: Lowering, code: Code, at: int, path: Path) -> Iterator[tuple[
         forks: list[tuple[int, Path]] = []
         match instruction:
             case Label(name=name, pc=pc):
-                yield path.assign(lowering.model.fields[pc], name), None
+                for p in lowering.normal(path.assign(lowering.model.fields[pc], name)):
+                    yield p, None
             case Stop():
-                yield path, None
+                for p in lowering.normal(path):
+                    yield p, None
             case Set(target, value):
                 forks = [(at + 1, p) for p in lowering.assign(target, value, path)]
             case Add(target, delta):
@@ -519,8 +582,8 @@ def _run(lowering: Lowering, code: Code, at: int, path: Path) -> Iterator[tuple[
             case Either(targets):
                 options = [path.choice * len(targets) + i for i in range(len(targets))]
                 forks = [(t, path._replace(choice=c)) for t, c in zip(targets, options, strict=True)]
-            case Note(text):
-                forks = [(at + 1, path._replace(notes=(*path.notes, text)))]
+            case Note(text, events):
+                forks = [(at + 1, path._replace(notes=(*path.notes, text), events=(*path.events, *events)))]
         waiting += [(to, p, length + 1) for to, p in reversed(forks)]
 
 

@@ -17,6 +17,7 @@ from tdxexplore.model.code import (
     Branch,
     Code,
     Either,
+    Event,
     Jump,
     Label,
     Note,
@@ -145,16 +146,19 @@ class Procedure:
 
     # -- one instruction each -----------------------------------------------------------------------------------------
 
-    def step(self, title: str, source: str = "", *, rest: bool = False) -> None:
+    def step(self, title: str, source: str = "", *, rest: bool = False, events: tuple[Event, ...] = ()) -> None:
         """Start a step: what follows, up to the next step that control reaches, is one atomic action.
 
         Args:
             title: What it does, in kernel words.
             source: What it stands for; default: the source of the function it is in.
             rest: An actor that waits here is not stuck.
+            events: They happen whenever the step is taken, and prices count them.
         """
         scope = self._region or self.scope
-        self.emit(self._label(title, source, scope, self._counter(scope) if self._region else self._main, rest=rest))
+        label = self._label(title, source, scope, self._counter(scope) if self._region else self._main, rest=rest)
+        label.events = events
+        self.emit(label)
 
     def set(self, target: Variable, value: Value | Variable) -> None:
         """Assign a constant, or a copy of a variable with the same domain."""
@@ -183,9 +187,9 @@ class Procedure:
         """The step cannot be taken before ``condition`` holds."""
         self.emit(Await(as_expr(condition)))
 
-    def note(self, text: str) -> None:
-        """A word for the trace: a call and what it returned."""
-        self.emit(Note(text))
+    def note(self, text: str, *events: Event) -> None:
+        """A word for the trace: a call and what it returned. ``events`` happen with it, and prices count them."""
+        self.emit(Note(text, events))
 
     # -- control ------------------------------------------------------------------------------------------------------
 
@@ -265,15 +269,21 @@ class Procedure:
 
     @contextmanager
     def on_each_cpu(
-        self, where: Operand | bool, title: str, source: str = "", *, serial: bool = False
+        self,
+        where: Operand | bool,
+        title: str,
+        source: str = "",
+        *,
+        serial: bool = False,
+        events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         """Every CPU where ``where`` holds runs the body, and the caller waits for all.
 
         The body starts as one step; `step` inside it splits it. In any order, interleaved like IPIs, or with
         ``serial`` one CPU after the other, again in any order: the kernel goes by number, but which CPU has which
-        number is a matter of naming.
+        number is a matter of naming. ``events`` happen on every CPU that begins.
         """
-        with self._on_each(Scope.CPU, cpus, as_expr(where), title, source, serial=serial) as region:
+        with self._on_each(Scope.CPU, cpus, as_expr(where), title, source, serial=serial, events=events) as region:
             yield region
 
     @contextmanager
@@ -284,13 +294,22 @@ class Procedure:
 
     @contextmanager
     def _on_each(
-        self, scope: Scope, group: Group, where: Expr, title: str, source: str, *, serial: bool
+        self,
+        scope: Scope,
+        group: Group,
+        where: Expr,
+        title: str,
+        source: str,
+        *,
+        serial: bool,
+        events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         self._only_global(f"on_each_{scope.value}")
         pc = self._counter(scope)
         wait = self._label(f"wait for {title}", source, Scope.GLOBAL, self._main, passive=True)
         first = self._label(title, source, scope, pc)
         first.implied = {self._main.name: wait.name}
+        first.events = events
         spawn = self.emit(SetEach(group, where, ()))
         empty = self.emit(Branch(Const(value=True)))
         self.emit(wait)
@@ -313,6 +332,11 @@ class Procedure:
         self._land(region.exits)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def acting(self) -> Scope:
+        """Who takes the next step: the actor itself, or the CPUs or packages of the loop that is being recorded."""
+        return self._region or self.scope
 
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
         """Where a function's result is kept: it lives within one step."""

@@ -19,7 +19,7 @@ from tdxexplore.model.schedule import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.model.code import Code
+    from tdxexplore.model.code import Code, Event
     from tdxexplore.model.expr import Value
     from tdxexplore.model.model import Model, Response
     from tdxexplore.model.topology import State, Values
@@ -35,6 +35,7 @@ class Transition:
     choice: int
     label: Label
     notes: tuple[str, ...]
+    events: tuple[Event, ...]
     target: State
 
     @property
@@ -106,8 +107,19 @@ def transitions(model: Model, state: State) -> list[Transition]:
                 if read(model.fields[label.pc], state, package, cpu, {}) == label.name:
                     step = _Step(model, code, label, package, cpu)
                     for choice, target, notes in step.run(at + 1, state.copy(), {}, 0, ()):
-                        found.append(Transition(actor, package, cpu, choice, label, notes, target))
+                        normalise(model, target)
+                        events = (*label.events, *(event for note in notes for event in note.events))
+                        words = tuple(note.text for note in notes)
+                        found.append(Transition(actor, package, cpu, choice, label, words, events, target))
     return sorted(found, key=lambda t: t.order)
+
+
+def normalise(model: Model, state: State) -> None:
+    """Forget what a model declares as forgotten where a state is (`Model.forget`)."""
+    for forgotten in model.forgotten:
+        if evaluate(forgotten.when, state, -1, -1, {}):
+            for values in (state.globals, *state.packages, *state.cpus):
+                values.update({f.name: f.initial for f in forgotten.fields if f.name in values})
 
 
 def is_over(model: Model, state: State) -> bool:
@@ -134,8 +146,8 @@ class _Step:
     cpu: int
 
     def run(
-        self, at: int, state: State, temps: Values, choice: int, notes: tuple[str, ...]
-    ) -> Iterator[tuple[int, State, tuple[str, ...]]]:
+        self, at: int, state: State, temps: Values, choice: int, notes: tuple[Note, ...]
+    ) -> Iterator[tuple[int, State, tuple[Note, ...]]]:
         while True:
             instruction = self.code.instructions[at]
             at += 1
@@ -180,8 +192,8 @@ class _Step:
                     for i, position in enumerate(targets):
                         yield from self.run(position, state.copy(), dict(temps), choice * len(targets) + i, notes)
                     return
-                case Note(text):
-                    notes = (*notes, text)
+                case Note():
+                    notes = (*notes, instruction)
 
 
 @dataclass(slots=True)
@@ -210,9 +222,9 @@ class Answer:
         probability: By outcome, each transition of a state being equally likely; None as above.
         violating_states: By invariant.
         expected_states: By expectation.
-        trapped_states: By response, the states in which it is due and can no longer come, but for those that lead to a fatal
-            outcome for sure.
-        trap_depths: Distance of the nearest of them, or None.
+        lost_states: By response, the states in which it is lost: due, with its goal out of reach, and a fair run can avoid every
+            fatal outcome.
+        lost_depths: By response, the distance of the nearest of them, or None.
         prices: By outcome and price; None as above.
         labels: Times each (actor, label) was taken.
         depth: Distance of the furthest state.
@@ -226,8 +238,8 @@ class Answer:
     probability: dict[str, Fraction] | None = None
     violating_states: Counter[str] = field(default_factory=Counter)
     expected_states: Counter[str] = field(default_factory=Counter)
-    trapped_states: dict[str, int] = field(default_factory=dict)
-    trap_depths: dict[str, int | None] = field(default_factory=dict)
+    lost_states: dict[str, int] = field(default_factory=dict)
+    lost_depths: dict[str, int | None] = field(default_factory=dict)
     prices: dict[str, dict[str, Cost]] | None = None
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
@@ -247,21 +259,28 @@ def outcome_of(model: Model, state: State) -> str:
 
 
 def explore(model: Model, initial: State) -> Answer:
-    """Breadth-first over all states, then runs and probabilities over the graph."""
+    """Breadth-first over all states, then runs and probabilities over the graph.
+
+    Raises:
+        BadModel: The initial state is not in normal form (`Model.forget`), or a terminal state has no outcome.
+    """
+    root, normal = initial.key(), initial.copy()
+    normalise(model, normal)
+    if normal.key() != root:
+        raise BadModel(f"the initial state of model `{model.name}` is not in normal form: it holds what is forgotten")
     answer = Answer()
     successors: dict[object, list[object]] = {}
     outcomes: dict[object, str] = {}
     states: dict[object, State] = {}
     depths: dict[object, int] = {}
-    said: dict[object, list[tuple[str, tuple[str, ...]]]] = {}
-    level: dict[object, State] = {initial.key(): initial}
-    root = initial.key()
+    happened: dict[object, list[tuple[Event, ...]]] = {}
+    level: dict[object, State] = {root: initial}
     while level:
         following: dict[object, State] = {}
         for key, state in level.items():
             steps = transitions(model, state)
             successors[key] = [t.target.key() for t in steps]
-            states[key], depths[key], said[key] = state, answer.depth, [(t.label.title, t.notes) for t in steps]
+            states[key], depths[key], happened[key] = state, answer.depth, [t.events for t in steps]
             answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
             if not steps:
                 outcomes[key] = outcome_of(model, state)
@@ -277,18 +296,18 @@ def explore(model: Model, initial: State) -> Answer:
     answer.states = len(successors)
     answer.transitions = sum(map(len, successors.values()))
     fatal = {key for key, state in states.items() if is_over(model, state)}
-    spared = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
+    avoids_fatal = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
     for response in model.responses:
-        trapped = _trapped(response, states, successors) & spared
-        answer.trapped_states[response.name] = len(trapped)
-        answer.trap_depths[response.name] = min((depths[key] for key in trapped), default=None)
+        lost = _out_of_reach(response, states, successors) & avoids_fatal
+        answer.lost_states[response.name] = len(lost)
+        answer.lost_depths[response.name] = min((depths[key] for key in lost), default=None)
     order = _topological(successors, root)
     if order is not None:
         _measure(answer, successors, outcomes, order)
         answer.prices = {}
         for price in model.prices:
             costs = {
-                key: [evaluate(price.during, state, -1, -1, {}) + price.of(*what) for what in said[key]]
+                key: [evaluate(price.during, state, -1, -1, {}) + price.of(events) for events in happened[key]]
                 for key, state in states.items()
             }
             for outcome, cost in _costs(successors, outcomes, order, costs).items():
@@ -296,11 +315,13 @@ def explore(model: Model, initial: State) -> Answer:
     return answer
 
 
-def _trapped(response: Response, states: dict[object, State], successors: dict[object, list[object]]) -> set[object]:
-    """Where the response is due and no path leads to where it has come."""
-    come = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
+def _out_of_reach(
+    response: Response, states: dict[object, State], successors: dict[object, list[object]]
+) -> set[object]:
+    """The states in which the response is due and from which no path leads to its goal."""
+    goals = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
     due = {key for key, state in states.items() if evaluate(response.when, state, -1, -1, {})}
-    return due - _leading_to(come, successors)
+    return due - _leading_to(goals, successors)
 
 
 def _leading_to(marked: set[object], successors: dict[object, list[object]]) -> set[object]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
 from tdxexplore.render.figures import fraction, integer, packages
-from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
+from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 
 if TYPE_CHECKING:
@@ -29,20 +30,22 @@ def print_exploration(answer: Exploration) -> None:
         f"scenario {run['scenario']}"
     )
     out.print(f"[dim]knobs: {run['knobs']}[/dim]")
-    verdict = Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]))
-    out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
+    line = answer.verdict_line.removeprefix(answer.verdict)
+    out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
     if answer.outcomes.is_empty():
         out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
     else:
         out.print(_outcomes(answer.outcomes))
+        if not answer.outcomes["interleaving_share"].has_nulls():
+            out.print(Text(SHARE_AND_PROBABILITY, "dim"), soft_wrap=False)
     _print_invariants(answer)
     _print_expectations(answer)
     for lost in answer.responses.drop_nulls("shortest_steps").partition_by("schedule", maintain_order=True):
         _print_lost(answer, lost)
     if not answer.prices.is_empty():
         out.print()
-        out.print(_prices(answer.prices))
+        _print_prices(answer.prices)
     if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
         print_trace(answer.traces[answer.worst], answer.question, f"shortest trace to {answer.worst}")
     out.print()
@@ -77,7 +80,7 @@ def _print_invariants(answer: Exploration) -> None:
         out.print(
             f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
         )
-        out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
+        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}", markup=False)
 
 
 def _print_expectations(answer: Exploration) -> None:
@@ -88,34 +91,31 @@ def _print_expectations(answer: Exploration) -> None:
 
 
 def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
-    """The responses that become impossible with the same step, and the shortest way there."""
+    """The responses that one trace loses, and that trace."""
     out = console()
     for row in responses.iter_rows(named=True):
         title = Text.assemble((f"{row['response']} can become impossible", SEVERITIES[row["severity"]]))
-        out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
-        if row["shut"]:
-            out.print(f"  what keeps it shut: {row['shut']}")
+        out.print(title + f" ({row['severity']}, in {integer(row['lost_states'])} states): {row['text']}")
+        if row["cause"]:
+            out.print(f"  cause: {row['cause']}")
     names = responses["response"].to_list()
-    print_trace(answer.traces[names[0]], answer.question, f"shortest way into the trap of {', '.join(names)}")
+    print_trace(answer.traces[names[0]], answer.question, f"shortest trace that loses {', '.join(names)}")
     out.print()
 
 
-def _prices(prices: pl.DataFrame) -> Table:
+def _print_prices(prices: pl.DataFrame) -> None:
     """Prices down, outcomes across: the mean over all interleavings that end so, and the range."""
-    shown = table("mean (least to most) of one run by how it ends")
-    shown.add_column("price", no_wrap=True)
     outcomes = prices["outcome"].unique(maintain_order=True).to_list()
-    for outcome in outcomes:
-        shown.add_column(outcome, justify="right")
+    sheet = Sheet("mean (least to most) of one run by how it ends", ["price"], outcomes)
     for (price,), rows in prices.group_by(["price"], maintain_order=True):
         cells = {r["outcome"]: f"{r['mean']:.2f} ({r['least']} to {r['most']})" for r in rows.iter_rows(named=True)}
-        shown.add_row(str(price), *(cells.get(outcome, "") for outcome in outcomes))
-    return shown
+        sheet.add([str(price)], [Text(cells.get(outcome, "")) for outcome in outcomes])
+    sheet.print()
 
 
 def _figures(answer: Exploration, run: dict[str, object]) -> Iterator[str]:
     exact = "exact" if answer.complete else "so far"
-    named = " from all namings of the initial one" if answer.settings.symmetry == "all" else ""
+    named = " from all renamings of the initial one" if answer.settings.symmetry == "all" else ""
     yield (
         f"{exact}: {integer(str(run['states']))} concrete states, {integer(str(run['transitions']))} transitions{named}; "
         f"{run['explored']:,} states stored, {run['generated']:,} generated, depth {run['depth']}"

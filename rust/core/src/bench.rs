@@ -1,6 +1,6 @@
-//! The inside of the engine as far as the benches reach it: states, successors, canonical forms, the visited set.
+//! Parts of the engine for the benches: states, successors, canonical forms, the visited set.
 //!
-//! Only with the feature `bench`; no part of the interface.
+//! It exists only with the feature `bench`, and is no part of the interface.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::labelled::machine::Machine;
 use crate::labelled::state::LabelledState;
 use crate::program::Program;
-use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Concrete, InConcrete, Orbit, Space, SpaceKind, Symmetry, with_concrete};
 use crate::store::states::{NO_OUTCOME, StateId, Store};
 use crate::store::visited::{Digest, Origin, Shard};
 
@@ -18,10 +18,11 @@ const BATCH: usize = 64;
 
 /// The first states of a space in breadth-first order, to be expanded again and again.
 pub trait Sample: fmt::Debug {
-    /// How many states there are.
+    /// The number of states.
     fn states(&self) -> usize;
 
-    /// Generates all successors of all states; returns how many, and a sum over their words.
+    /// Generates all successors of all states. Returns their number, and a sum over their words that keeps the compiler from
+    /// leaving anything out.
     fn expand(&mut self) -> (u64, u64);
 }
 
@@ -75,7 +76,7 @@ impl<S: Space> Sample for Expansion<S> {
     }
 }
 
-/// The first `count` states of a space, or all if there are fewer.
+/// The first `count` states of a space, or all if there are fewer. The bits are bits of concrete states.
 pub fn sample<'p>(
     program: &'p Program,
     initial: &LabelledState,
@@ -83,19 +84,22 @@ pub fn sample<'p>(
     count: usize,
 ) -> Result<Box<dyn Sample + 'p>, Error> {
     match space {
-        SpaceKind::Orbit => return Ok(Box::new(Expansion::new(Orbit::new(program, initial), initial, count))),
-        SpaceKind::Unnamed => {
-            return Ok(Box::new(Expansion::new(Orbit::new(program, &initial.blank()), initial, count)));
-        }
-        SpaceKind::Concrete => {}
+        SpaceKind::Orbit => Ok(Box::new(Expansion::new(Orbit::new(program, initial, Symmetry::Start), initial, count))),
+        SpaceKind::Concrete | SpaceKind::Bits => with_concrete(program, initial, ConcreteSample { initial, count }),
     }
-    let layout = Layout::new(program, initial)?;
-    Ok(match layout.words {
-        1 => Box::new(Expansion::new(Concrete::<1>::new(program, initial, layout), initial, count)),
-        2 => Box::new(Expansion::new(Concrete::<2>::new(program, initial, layout), initial, count)),
-        3..=4 => Box::new(Expansion::new(Concrete::<4>::new(program, initial, layout), initial, count)),
-        _ => Box::new(Expansion::new(Concrete::<8>::new(program, initial, layout), initial, count)),
-    })
+}
+
+struct ConcreteSample<'i> {
+    initial: &'i LabelledState,
+    count: usize,
+}
+
+impl InConcrete for ConcreteSample<'_> {
+    type Answer = Box<dyn Sample>;
+
+    fn run<const W: usize>(self, space: Concrete<W>) -> Box<dyn Sample> {
+        Box::new(Expansion::new(space, self.initial, self.count))
+    }
 }
 
 /// The first `count` labelled states in breadth-first order, or all if there are fewer.
@@ -125,10 +129,10 @@ pub fn labelled(program: &Program, initial: &LabelledState, count: usize) -> Vec
 pub struct Canonical<'p>(Orbit<'p>);
 
 impl<'p> Canonical<'p> {
-    /// For the symmetries of this initial state.
+    /// Uses the symmetries of this initial state.
     #[must_use]
     pub fn new(program: &'p Program, initial: &LabelledState) -> Self {
-        Self(Orbit::new(program, initial))
+        Self(Orbit::new(program, initial, Symmetry::Start))
     }
 
     /// Writes the canonical form over `packed`.
@@ -151,7 +155,8 @@ impl Default for Visited {
 }
 
 impl Visited {
-    /// Inserts what is absent, batch by batch as the search does, prefetch and settling included; returns how many were.
+    /// Inserts the states that are absent, batch by batch as the search does, prefetch and settling included. Returns their
+    /// number.
     #[must_use]
     pub fn insert(&mut self, states: &[[u64; 2]]) -> usize {
         let before = self.store.len();

@@ -18,7 +18,7 @@ Example:
     ...     return analysis.worst(Dataset(Path(folder)).answers).collect()
 """
 
-from tdxexplore.data.analysis.differences import differences
+from tdxexplore.data.analysis.differences import compared, differences
 from tdxexplore.data.analysis.domination import COMPARED, domination
 from tdxexplore.data.analysis.growth import growth
 from tdxexplore.data.analysis.keys import KEY, POLICY, QUESTION, SERIES
@@ -34,6 +34,7 @@ __all__ = (
     "QUESTION",
     "SERIES",
     "WORST",
+    "compared",
     "differences",
     "domination",
     "growth",

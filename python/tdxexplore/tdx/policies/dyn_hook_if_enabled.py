@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EIO, OK, Kernel
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
+from tdxexplore.tdx.kvm import OFFLINE_VETO, Alternative
 from tdxexplore.tdx.policies.inner_enable import pass_then_enable
-from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
@@ -48,7 +49,7 @@ class DynHookIfEnabled(Alternative):
         w = k.w
         with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
             if self.setting["pass_in"] == "tdx_bringup":
-                with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
+                with k.ipi(w.online, "tdx_cpu_enable()"):
                     error = tdx_cpu_enable(k)
                     with k.if_(error != OK):
                         k.set(self.pass_error, value=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable_locked
-from tdxexplore.tdx.kernel import EIO, OK, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable_locked
+from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
+from tdxexplore.tdx.kvm import OFFLINE_VETO, Alternative
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
@@ -60,7 +61,7 @@ def pass_then_enable(k: Kernel, result: Variable, *, every_call: bool = True) ->
     w = k.w
     with k.mutex(w.tdx_module_lock):
         due = True if every_call else w.tdx_status != "INITIALIZED"
-        with k.if_(due), k.on_each_cpu(w.online, "IPI __tdx_cpu_enable()"):
+        with k.if_(due), k.ipi(w.online, "__tdx_cpu_enable()"):
             error = _inner_tdx_cpu_enable(k)
             with k.if_(error != OK):
                 k.set(w.tdx_status, "ERROR")

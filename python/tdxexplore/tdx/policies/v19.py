@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
-from tdxexplore.tdx.policy import Policy
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Hook, Kernel
+from tdxexplore.tdx.kvm import KvmPolicy
 
 if TYPE_CHECKING:
     from tdxexplore.model import Field
@@ -22,7 +22,7 @@ PATCH = "KVM TDX v19 023/130, Isaku Yamahata, 2024-02-26"
 KVM_MAIN = "virt/kvm/kvm_main.c, v6.8"
 
 
-class V19(Policy):
+class V19(KvmPolicy):
     """Pass at KVM load only: VMXON, tdx_cpu_enable(), later VMXOFF; hardware_enable() is plain VMXON."""
 
     name = "v19"
@@ -31,10 +31,13 @@ class V19(Policy):
     lp_init_first = True
     abstracted: ClassVar[tuple[str, ...]] = (
         (
-            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
-            "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
+            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. It excludes no actor "
+            "that the outer lock does not exclude, so that no order of steps is lost."
         ),
-        "Registering and removing KVM's callbacks is one step: they do not run then, so that nobody sees it half done.",
+        (
+            "Registering and removing KVM's callbacks is one step: they do not run then, so that no actor observes an "
+            "intermediate state."
+        ),
     )
 
     def declare(self, w: World) -> None:
@@ -65,7 +68,7 @@ class V19(Policy):
         """cpus_read_lock(); vmx_tdx_on() everywhere; tdx_enable(); vmx_off() where the mask says so; unlock."""
         w = k.w
         with k.cpus_read_lock():
-            with k.on_each_cpu(w.online, "IPI vmx_tdx_on()"):
+            with k.ipi(w.online, "vmx_tdx_on()"):
                 vmx = k.vmxon()
                 with k.if_(vmx == OK):
                     k.set(mask, value=True)
@@ -78,7 +81,7 @@ class V19(Policy):
                 error = tdx_enable(k)
                 with k.if_(error != OK):
                     k.set(failed, value=True)
-            with k.on_each_cpu(mask, "IPI vmx_off()"):
+            with k.ipi(mask, "vmx_off()"):
                 k.set(mask, value=False)
                 k.vmxoff()
 
@@ -117,7 +120,7 @@ class V19(Policy):
         w = k.w
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
             k.set(self.kvm_usage, value=True)
-            with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
+            with k.ipi(w.online, "hardware_enable_nolock()"):
                 error = self.kvm_enable_cpu(k)
                 with k.if_(error != OK):
                     k.set(self.vm_error, value=True)
@@ -135,7 +138,7 @@ class V19(Policy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         k.set(self.kvm_usage, value=False)
-        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"):
+        with k.ipi(k.w.online, "hardware_disable_nolock()"):
             self.kvm_disable_cpu(k)
 
     def syscore_suspend(self, k: Kernel) -> None:
