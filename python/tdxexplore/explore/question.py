@@ -189,9 +189,8 @@ class Question:
         except BadModel as error:
             return str(error)
         made = _made(policy, self.knobs)  # type: ignore[arg-type] # see compile
-        if "update" in scenario.budgets and not made.has_update:
-            return f"`{policy_name(policy)}` does not update the module at run time"
-        return ""
+        why = scenario.cannot_happen(made)
+        return f"`{policy_name(policy)}` {why}" if why else ""
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that asks the same, as a shell takes it.
