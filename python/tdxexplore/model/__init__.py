@@ -12,7 +12,7 @@ from tdxexplore.model.expr import (
     package_cpus,
     packages,
 )
-from tdxexplore.model.lower import lower
+from tdxexplore.model.lowering import lower
 from tdxexplore.model.model import SEVERITIES, Model
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel
+from tdxexplore.model.blocks import DONE, IDLE, Choice, Frame, Loop, Region
 from tdxexplore.model.code import (
     Add,
     Await,
@@ -23,6 +24,8 @@ from tdxexplore.model.code import (
     Set,
     SetEach,
     Stop,
+    reachable,
+    targets_of,
 )
 from tdxexplore.model.expr import (
     Any,
@@ -46,79 +49,9 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.code import Instruction
 
+__all__ = ["Frame", "Procedure", "Recorded"]
+
 Recorded = TypeVar("Recorded", bound="Instruction")
-
-IDLE = "idle"
-DONE = "done"
-
-
-class Frame:
-    """A function that is being recorded: its result and its way out."""
-
-    def __init__(self, procedure: Procedure, result: Variable | None) -> None:
-        self._procedure = procedure
-        self._result = result
-        self._outside = len(procedure.held)
-        self.exits: list[Jump] = []
-
-    @property
-    def result(self) -> Variable:
-        """What the function returned; readable until the next step."""
-        if self._result is None:
-            raise BadModel("this function returns nothing")
-        return self._result
-
-    def returns(self, value: Value | Variable | None = None) -> None:
-        """``return value``, releasing what was taken inside the function."""
-        if value is not None:
-            self._procedure.set(self.result, value)
-        for release in reversed(self._procedure.held[self._outside :]):
-            release()
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Loop:
-    """A loop that is being recorded."""
-
-    def __init__(self, procedure: Procedure) -> None:
-        self._procedure = procedure
-        self.exits: list[Jump] = []
-
-    def leave(self) -> None:
-        """``break``."""
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Region:
-    """An IPI pass or a loop over CPUs that is being recorded."""
-
-    def __init__(self, procedure: Procedure, pc: Field, group: Group) -> None:
-        self._procedure = procedure
-        self._pc = pc
-        self._group = group
-        self.exits: list[Jump] = []
-
-    def stop(self) -> None:
-        """Leave the loop: members that have not begun never will."""
-        self._procedure.emit(SetEach(self._group, Const(value=True), ((self._pc, IDLE),)))
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Choice:
-    """A free choice that is being recorded."""
-
-    def __init__(self, procedure: Procedure, instruction: Either) -> None:
-        self._procedure = procedure
-        self._instruction = instruction
-        self.exits: list[Jump] = []
-
-    @contextmanager
-    def branch(self) -> Iterator[None]:
-        """One of the alternatives."""
-        self._instruction.targets.append(self._procedure.position)
-        with self._procedure.nested():
-            yield
-        self.exits.append(self._procedure.emit(Jump()))
 
 
 class Procedure:
@@ -344,7 +277,7 @@ class Procedure:
             self.emit(ends)
         if not self._code or not isinstance(self._code[0], Label):
             raise BadModel(f"the procedure of `{self.actor}` must begin with a step")
-        reached = _reachable(self._code)
+        reached = reachable(self._code)
         for at, instruction in enumerate(self._code):
             if isinstance(instruction, Label) and at not in reached:
                 raise BadModel(f"step `{instruction.name}` of `{self.actor}` cannot be reached")
@@ -387,35 +320,8 @@ class Procedure:
     def _falls_through(self) -> bool:
         """Whether control can reach what is recorded next."""
         ends = bool(self._code) and isinstance(self._code[-1], (Jump, Stop))
-        return not ends or any(self.position in _targets(i) for i in self._code)
+        return not ends or any(self.position in targets_of(i) for i in self._code)
 
     def _land(self, exits: list[Jump]) -> None:
         for jump in exits:
             jump.target = self.position
-
-
-def _targets(instruction: Instruction) -> list[int]:
-    match instruction:
-        case Branch(_, otherwise):
-            return [otherwise]
-        case Jump(target):
-            return [target]
-        case Either(targets):
-            return targets
-        case _:
-            return []
-
-
-def _reachable(code: list[Instruction]) -> set[int]:
-    """Positions that control can reach, whatever the conditions."""
-    reached: set[int] = set()
-    waiting = [0]
-    while waiting:
-        at = waiting.pop()
-        if at in reached or at >= len(code):
-            continue
-        reached.add(at)
-        waiting += _targets(code[at])
-        if not isinstance(code[at], (Jump, Either, Stop)):
-            waiting.append(at + 1)
-    return reached
