@@ -1,11 +1,14 @@
 """The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
 
+from tdxexplore.model.blocks import Frame, block
 from tdxexplore.model.expr import (
     Expr,
     Field,
     Group,
     Scope,
+    always,
     cpus,
+    never,
     other_cpus,
     other_package_cpus,
     other_packages,
@@ -22,6 +25,7 @@ __all__ = [
     "SEVERITIES",
     "Expr",
     "Field",
+    "Frame",
     "Group",
     "Model",
     "Procedure",
@@ -29,8 +33,11 @@ __all__ = [
     "Scope",
     "State",
     "Topology",
+    "always",
+    "block",
     "cpus",
     "lower",
+    "never",
     "other_cpus",
     "other_package_cpus",
     "other_packages",

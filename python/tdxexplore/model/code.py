@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
 
 
+# How the names of program counters begin, and no others.
+PROGRAM_COUNTER = "pc."
+
+
 @dataclass(eq=False, slots=True)
 class Label:
     """Start of a step.

@@ -7,7 +7,7 @@ steps of their own.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from tdxexplore.model import (
     package_cpus,
     packages,
 )
+from tdxexplore.model.blocks import block
 from tdxexplore.model.code import Await, Label
 from tdxexplore.tdx.fields import BUDGETS, UNBOUNDED
 
@@ -92,7 +93,7 @@ class Kernel(Procedure):
                 super().emit(Await(~self.w.in_seam))
         return instruction
 
-    @contextmanager
+    @block
     def _undisturbed(self) -> Iterator[None]:
         before, self._alone = self._alone, True
         yield
@@ -107,7 +108,7 @@ class Kernel(Procedure):
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def fault(self, budget: str) -> Iterator[None]:
         """What is recorded inside may happen here, as often as the budget of that name allows."""
         with self.either() as choice:
@@ -127,11 +128,11 @@ class Kernel(Procedure):
 
     # -- the module, seen from the kernel -----------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def seam_exit(self, call: str) -> Iterator[None]:
         """The second step of a SEAMCALL, on the CPU that it was made on."""
         title = f"{call}: exit"
-        if self._region or self.scope is Scope.CPU:
+        if self.acting is not Scope.GLOBAL:
             with self._undisturbed():
                 self.step(title)
             yield
@@ -141,7 +142,7 @@ class Kernel(Procedure):
                 self._alone = before
                 yield
 
-    @contextmanager
+    @block
     def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:
         """One CPU of each package, one package after the other; the body is a step, and sets the package's ``done``.
 
@@ -166,7 +167,7 @@ class Kernel(Procedure):
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def cpus_read_lock(self) -> Iterator[None]:
         """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already.
 
@@ -176,7 +177,7 @@ class Kernel(Procedure):
         self.step("cpus_read_lock()", CPUHP)
         self.await_(w.cpus_writer == "none")
         if self._holds_cpus:
-            self.warn_on(True, "lockdep: possible recursive locking, cpu_hotplug_lock")
+            self.warn("lockdep: possible recursive locking, cpu_hotplug_lock")
         self.add(w.cpus_readers, 1)
 
         def release() -> None:
@@ -186,7 +187,7 @@ class Kernel(Procedure):
         with self.holding(release), self._holding_cpus():
             yield
 
-    @contextmanager
+    @block
     def _holding_cpus(self) -> Iterator[None]:
         self._holds_cpus += 1
         yield
@@ -197,7 +198,7 @@ class Kernel(Procedure):
         if not self._holds_cpus:
             self.warn_on(self.w.booted, "lockdep_assert_cpus_held()")
 
-    @contextmanager
+    @block
     def mutex(self, lock: Field) -> Iterator[None]:
         """mutex_lock(&lock)."""
         self.step(f"mutex_lock(&{lock.name})")
@@ -220,14 +221,14 @@ class Kernel(Procedure):
 
         Nobody releases a lock in a callback that runs on a CPU, so results there stay as they are.
         """
-        if not self._split_releases or (self._region or self.scope) is Scope.CPU:
+        if not self._split_releases or self.acting is Scope.CPU:
             return super().result(name, values)
         known, name = self.w.model.fields, f"{self.actor}.{name}"
         if name not in known:
             known[name] = Field(name, Scope.GLOBAL, values, values[0])
         return known[name]
 
-    @contextmanager
+    @block
     def stop_machine(self) -> Iterator[None]:
         """stop_machine(): nobody else takes a step, on any CPU; it waits until no CPU is inside the module."""
         w = self.w
@@ -290,8 +291,12 @@ class Kernel(Procedure):
     def warn_on(self, condition: Operand | bool, text: str) -> None:
         """WARN_ON(condition)."""
         with self.if_(condition):
-            self.note(f"WARN: {text}")
-            self.set(self.w.warned, value=True)
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """WARN(), or a report of lockdep."""
+        self.note(f"WARN: {text}")
+        self.set(self.w.warned, value=True)
 
     # -- cpuhp: registration ------------------------------------------------------------------------------------------
 
@@ -305,7 +310,7 @@ class Kernel(Procedure):
             with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
                 self.set(hook.registered, value=True)
                 with self.on_each_cpu(w.online, f"{hook.state} startup", serial=True) as each:
-                    error = hook.startup(self)
+                    error = self.call(hook.startup)
                     with self.if_(error != OK):
                         self.set(w.cpuhp_failed, value=True)
                         each.stop()
@@ -346,7 +351,7 @@ class Kernel(Procedure):
 
     def _teardown_or_bug(self, hook: Hook) -> None:
         """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
-        error = hook.teardown(self)
+        error = self.call(hook.teardown)
         with self.if_(error != OK):
             self.set(self.w.oops, "cpuhp BUG_ON")
 
@@ -372,12 +377,12 @@ class Kernel(Procedure):
             for reached, hook in enumerate(hooks):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} startup")
-                    error = hook.startup(self)
+                    error = self.call(hook.startup)
                     with self.if_(error != OK):
                         for lower in reversed(hooks[:reached]):
                             with self.if_(lower.registered):
                                 self.step(f"{lower.state} teardown (rollback)")
-                                again = lower.teardown(self)
+                                again = self.call(lower.teardown)
                                 with self.if_(again != OK):
                                     self.set(w.online_refused, value=True)
                                     self._stuck(up)
@@ -406,7 +411,7 @@ class Kernel(Procedure):
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} teardown")
-                    error = hook.teardown(self)
+                    error = self.call(hook.teardown)
                     with self.if_(error != OK):
                         self.note("offline vetoed")
                         if vetoed is not None:
@@ -414,7 +419,7 @@ class Kernel(Procedure):
                         for upper in hooks[reached + 1 :]:
                             with self.if_(upper.registered):
                                 self.step(f"{upper.state} startup (rollback)")
-                                again = upper.startup(self)
+                                again = self.call(upper.startup)
                                 with self.if_(again != OK):
                                     self._stuck(down)
                         self.set(w.active, value=True)
@@ -427,7 +432,7 @@ class Kernel(Procedure):
 
     def _stuck(self, way: Frame) -> None:
         """cpuhp_thread_fun(), an error in a rollback: no way forward, no way back."""
-        self.warn_on(True, "error in a rollback, the CPU is stuck between two states")
+        self.warn("error in a rollback, the CPU is stuck between two states")
         self._cpus_write_unlock()
         way.returns()
 

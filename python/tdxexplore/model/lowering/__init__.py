@@ -25,7 +25,9 @@ from tdxexplore.model.lowering.symbolic import Symbolic
 from tdxexplore.model.program import Program
 
 if TYPE_CHECKING:
-    from tdxexplore.model.model import Model
+    from tdxexplore.model.expr import Expr
+    from tdxexplore.model.model import Model, Price, Property, Response
+    from tdxexplore.model.program import Guard
 
 
 def lower(model: Model) -> Program:
@@ -35,7 +37,10 @@ def lower(model: Model) -> Program:
         BadModel: A step never ends, or does what a Program cannot express; the message says where.
     """
     slots = layout(model)
-    anyone = Symbolic(model, slots, Scope.GLOBAL, f"a property of model `{model.name}`")
+
+    def guards(kind: str, asked: Property | Response | Price, when: Expr) -> tuple[Guard, ...]:
+        return Symbolic(model, slots, Scope.GLOBAL, f"{kind} `{asked.name}`").guards(when)
+
     return Program(
         name=model.name,
         slots=slots,
@@ -47,9 +52,9 @@ def lower(model: Model) -> Program:
             if scope is not Scope.PACKAGE and slots[name].width
         ),
         rules=tuple(rule for actor, code in enumerate(model.codes) for rule in rules_of(model, slots, actor, code)),
-        outcomes=tuple((p, anyone.guards(p.when)) for p in model.outcomes),
-        invariants=tuple((p, anyone.guards(Not(p.when))) for p in model.invariants),
-        expectations=tuple((p, anyone.guards(p.when)) for p in model.expectations),
-        responses=tuple((r, anyone.guards(r.when), anyone.guards(r.reach)) for r in model.responses),
-        prices=tuple((p, anyone.guards(p.during)) for p in model.prices),
+        outcomes=tuple((p, guards("outcome", p, p.when)) for p in model.outcomes),
+        invariants=tuple((p, guards("invariant", p, Not(p.when))) for p in model.invariants),
+        expectations=tuple((p, guards("expectation", p, p.when)) for p in model.expectations),
+        responses=tuple((r, guards("response", r, r.when), guards("response", r, r.reach)) for r in model.responses),
+        prices=tuple((p, guards("price", p, p.during)) for p in model.prices),
     )

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tdxexplore.model.expr import Expr, Field, Value
+    from tdxexplore.model.expr import Expr, Field, Temp, Value, Variable
     from tdxexplore.model.program import Atom
+
+
+class Members(enum.Enum):
+    """Who else there is, seen from whoever acts. A step may change each of these classes differently.
+
+    Where nobody in particular acts, all CPUs are ``FAR`` and all packages are ``PACKAGES``.
+    """
+
+    NEAR = "the other CPUs of the acting package"
+    FAR = "the CPUs of other packages"
+    PACKAGES = "the other packages"
+
+    __hash__ = object.__hash__  # that of an enum hashes its name each time
+
+
+class BulkStep(NamedTuple):
+    """A bulk assignment of a step, without the acting member's own part.
+
+    Attributes:
+        where: For each class that it may change, the members that it changes, as a condition on the state *before the
+            step* that reads fields of the member only.
+        values: What it assigns.
+        together: Near and far CPUs are changed by one condition: that for the far ones, which may read package fields,
+            holds of near ones as well.
+    """
+
+    where: Mapping[Members, Expr]
+    values: tuple[tuple[Field, Value], ...]
+    together: bool
+
+    def assigns(self, variable: Variable) -> Value | None:
+        """The value that it gives to a field; None if it leaves it alone."""
+        return next((value for f, value in self.values if f is variable), None)
 
 
 class Path(NamedTuple):
@@ -22,19 +56,19 @@ class Path(NamedTuple):
         added: Additions to counters that have no new constant.
         temps: Values of temporaries.
         facts: Quantified matches that were decided.
-        bulk: Bulk assignments in order: (group kind, condition before the step, values).
+        bulk: Bulk assignments in order.
         notes: Words for the trace.
-        choice: Free choices so far.
+        choices: The free choices so far: which branch of each.
     """
 
     allowed: Mapping[Field, frozenset[Value]] = {}
     assigned: Mapping[Field, Value] = {}
     added: Mapping[Field, int] = {}
-    temps: Mapping[str, Value] = {}
+    temps: Mapping[Temp, Value] = {}
     facts: Mapping[Atom, bool] = {}
-    bulk: tuple[tuple[str, Expr, tuple[tuple[Field, Value], ...]], ...] = ()
+    bulk: tuple[BulkStep, ...] = ()
     notes: tuple[str, ...] = ()
-    choice: int = 0
+    choices: tuple[int, ...] = ()
 
     def possible(self, f: Field) -> frozenset[Value]:
         """The values that a field may have had before the step."""
@@ -48,6 +82,10 @@ class Path(NamedTuple):
     def require(self, f: Field, values: frozenset[Value]) -> Path:
         """Knowing that a field had one of ``values`` before the step."""
         return self._replace(allowed={**self.allowed, f: values})
+
+    def changed(self, f: Field) -> bool:
+        """Whether the step has changed a field of the acting CPU, its package or the globals."""
+        return f in self.assigned or f in self.added
 
     def recall(self, atom: Atom) -> bool | None:
         """Whether some member matches, as far as the path knows."""

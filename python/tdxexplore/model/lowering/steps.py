@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
-from tdxexplore.model.expr import Field, Scope, Value
 from tdxexplore.model.lowering.path import Path
-from tdxexplore.model.lowering.symbolic import Symbolic
-from tdxexplore.model.program import Bulk, Rule, Update
+from tdxexplore.model.lowering.symbolic import MOST_WAYS, Symbolic
+from tdxexplore.model.lowering.updates import bulk_updates, own_updates
+from tdxexplore.model.program import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.model.code import Code
+    from tdxexplore.model.expr import Field, Value
     from tdxexplore.model.model import Model
     from tdxexplore.model.program import Slot
 
@@ -41,7 +42,6 @@ class _Actor:
         self._slots = slots
         self._actor = actor
         self._code = code
-        self._reached: set[str] = set()
 
     def rules(self) -> list[Rule]:
         """The rules of every step that can be taken at all."""
@@ -54,13 +54,14 @@ class _Actor:
             if key in lowered or key not in labels:
                 continue
             at, label = labels[key]
-            lowered[key] = [] if label.passive else list(self._step(at, label))
+            lowered[key] = [] if label.passive else self._step(at, label)
             for rule, leads_to in lowered[key]:
                 if rule.trap is None:
                     waiting += leads_to
         return [rule for key in labels if key in lowered for rule, _ in lowered[key]]
 
-    def _step(self, at: int, label: Label) -> Iterator[tuple[Rule, list[tuple[str, str]]]]:
+    def _step(self, at: int, label: Label) -> list[tuple[Rule, list[tuple[str, str]]]]:
+        """The rules of a step, and for each the program counters that it sets, with their new values."""
         where = f"step `{label.name}` of `{self._code.actor}`"
         fields = self._model.fields
         idle = [fields[pc] for pc in self._code.counters if pc != label.pc and pc not in label.implied]
@@ -68,30 +69,26 @@ class _Actor:
         known: dict[Field, frozenset[Value]] = {
             fields[pc]: frozenset([name]) for pc, name in {label.pc: label.name, **label.implied}.items()
         }
+        ways = []
+        rules = 0
         for path, trap in _run(step, self._code, at + 1, Path(allowed=known)):
+            guards = step.matches.guards_of(path)
+            ways.append((path, trap, guards))
+            rules += len(guards)
+            if rules > MOST_WAYS:
+                raise step.too_many(f"{MOST_WAYS} rules")
+        # A choice is numbered by its place among all of the step, so that no two have one number.
+        numbers = {choices: number for number, choices in enumerate(sorted({path.choices for path, _, _ in ways}))}
+        found = []
+        for path, trap, guards in ways:
             leads_to = [(f.name, str(v)) for f, v in path.assigned.items()]
-            leads_to += [(f.name, str(v)) for _, _, values in path.bulk for f, v in values]
-            own, bulk = self._effect(step, path)
-            for guard in step.matches.guards_of(path):
-                yield Rule(self._actor, label, path.choice, path.notes, guard, own, bulk, trap), leads_to
-
-    def _effect(self, step: Symbolic, path: Path) -> tuple[dict[Scope, Update], tuple[Bulk, ...]]:
-        clear, new = dict.fromkeys(Scope, 0), dict.fromkeys(Scope, 0)
-        added: dict[Scope, tuple[tuple[int, int, int], ...]] = dict.fromkeys(Scope, ())
-        for f, value in path.assigned.items():
-            slot = self._slots[f.name]
-            clear[f.scope] |= slot.mask
-            new[f.scope] |= slot.encode(value)
-        for f, delta in path.added.items():
-            slot = self._slots[f.name]
-            added[f.scope] = (*added[f.scope], (slot.offset, slot.width, delta))
-        own = {s: Update(clear[s], new[s], added[s]) for s in Scope if clear[s] or added[s]}
-        bulk: list[Bulk] = []
-        for kind, where, assignments in path.bulk:
-            slots = [(self._slots[f.name], v) for f, v in assignments]
-            mask, value = sum(s.mask for s, _ in slots), sum(s.encode(v) for s, v in slots)
-            bulk += [Bulk(atom, mask, value) for atom in step.matches.targets(kind, where)]
-        return own, tuple(bulk)
+            leads_to += [(f.name, str(v)) for bulk in path.bulk for f, v in bulk.values]
+            own, others = own_updates(path, self._slots), bulk_updates(path, self._slots, step.matches)
+            number = numbers[path.choices]
+            found += [
+                (Rule(self._actor, label, number, path.notes, guard, own, others, trap), leads_to) for guard in guards
+            ]
+        return found
 
 
 def _run(step: Symbolic, code: Code, at: int, path: Path) -> Iterator[tuple[Path, str | None]]:
@@ -125,8 +122,7 @@ def _run(step: Symbolic, code: Code, at: int, path: Path) -> Iterator[tuple[Path
             case Await(condition):
                 forks = [(at + 1, p) for value, p in step.decide(condition, path) if value]
             case Either(targets):
-                options = [path.choice * len(targets) + i for i in range(len(targets))]
-                forks = [(t, path._replace(choice=c)) for t, c in zip(targets, options, strict=True)]
+                forks = [(t, path._replace(choices=(*path.choices, i))) for i, t in enumerate(targets)]
             case Note(text):
                 forks = [(at + 1, path._replace(notes=(*path.notes, text)))]
         waiting += [(to, p, length + 1) for to, p in reversed(forks)]

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.expr import (
     And,
     Any,
+    Compare,
     Const,
     Expr,
     Field,
     Group,
     In,
+    Late,
     Not,
     Or,
     Scope,
     Temp,
     Value,
     Variable,
+    check_scopes,
+    has,
+    never,
+    variables,
 )
 from tdxexplore.model.lowering.matches import Matches
-from tdxexplore.model.lowering.path import Path
+from tdxexplore.model.lowering.members import alike, before, conjoin, negate
+from tdxexplore.model.lowering.path import BulkStep, Members, Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +37,12 @@ if TYPE_CHECKING:
     from tdxexplore.model.model import Model
     from tdxexplore.model.program import Atom, Guard, Slot
 
-_TRUE, _FALSE = Const(value=True), Const(value=False)
+# Ways through one step or one property, those that come to nothing among them; and rules of a step, as a way takes
+# several where a set of values is no single match. The built-in models stay below 300 and 1,000.
+MOST_WAYS = 1 << 14
+# Reads of one condition. A part that is written once and used in many places counts as often as it is used.
+MOST_PARTS = 4_096
+_NAMED = 3
 
 
 class Symbolic:
@@ -41,6 +54,9 @@ class Symbolic:
         scope: Who acts: nobody in particular, a package or a CPU.
         where: What is being lowered, for messages.
         idle: Program counters of loops over CPUs or packages that are known to be idle everywhere.
+
+    Attributes:
+        forks: How many ways each field has added, by what a message says of it.
     """
 
     def __init__(
@@ -50,154 +66,188 @@ class Symbolic:
         self.matches = Matches(slots, where)
         self.scope = scope
         self.where = where
+        self.forks: Counter[str] = Counter()
+        self._ways = 1
+        self._checked: dict[int, Expr] = {}
         self._none: list[Atom] = []
         for pc in idle:
-            kind = "packages" if pc.scope is Scope.PACKAGE else "cpus"
-            self._none += self.matches.atoms(kind, Not(In(pc, frozenset(pc.values[:1]))))
+            over = Members.PACKAGES if pc.scope is Scope.PACKAGE else Members.FAR
+            self._none += self.matches.atoms(over, Not(In(pc, frozenset(pc.values[:1]))), apart=False)
 
     # -- conditions ---------------------------------------------------------------------------------------------------
 
     def decide(self, expr: Expr, path: Path) -> list[tuple[bool, Path]]:
-        """The truth of an expression on a path, forking the path where it is not known."""
-        match expr:
-            case Const(value):
-                return [(value, path)]
-            case In(variable, values):
-                return self._decide_value(variable, values, path)
-            case Not(operand):
-                return [(not value, p) for value, p in self.decide(operand, path)]
-            case And(left, right):
-                return [r for v, p in self.decide(left, path) for r in (self.decide(right, p) if v else [(v, p)])]
-            case Or(left, right):
-                return [r for v, p in self.decide(left, path) for r in ([(v, p)] if v else self.decide(right, p))]
-            case Any(group, body):
-                own = body if self._includes_own(group) else _FALSE
-                return [
-                    r
-                    for v, p in self.decide(own, path)
-                    for r in ([(v, p)] if v else self._decide_others(self._kind(group), body, p))
-                ]
-        raise self._unsupported(f"expression {expr!r}")
+        """The truth of an expression on a path, forking the path where it is not known.
 
-    def _decide_value(self, variable: Variable, values: frozenset[Value], path: Path) -> list[tuple[bool, Path]]:
-        if isinstance(variable, Temp):
-            if variable.name not in path.temps:
-                raise self._unsupported(f"`{variable.name}` is read, but was not set in this step")
-            return [(path.temps[variable.name] in values, path)]
-        if isinstance(variable, Field) and variable.constant:
-            return [(variable.initial in values, path)]
-        f = self._own(variable)
-        if f in path.assigned:
-            return [(path.assigned[f] in values, path)]
-        delta = path.added.get(f, 0)
-        wanted = frozenset(v - delta for v in values) if delta else values  # type: ignore[operator]
-        possible = path.possible(f)
-        yes, no = possible & wanted, possible - wanted
-        return [(truth, path.require(f, part)) for truth, part in ((True, yes), (False, no)) if part]
-
-    def _decide_others(self, kind: str, body: Expr, path: Path) -> list[tuple[bool, Path]]:
-        decided = []
-        for special, p in self._specialise(body, path, kind):
-            forks = [(False, p)]
-            for atom in self.matches.atoms(kind, self._before(special, p, kind)):
-                settled = [f for f in forks if f[0]]
-                for _, q in [f for f in forks if not f[0]]:
-                    known = False if any(atom.within(a) for a in self._none) else q.recall(atom)
-                    values = (True, False) if known is None else (known,)
-                    settled += [(v, q if known is not None else q._replace(facts={**q.facts, atom: v})) for v in values]
-                forks = settled
-            decided += forks
-        return decided
-
-    def _specialise(self, expr: Expr, path: Path, kind: str) -> list[tuple[Expr, Path]]:
-        """Replace what does not depend on the quantified member (globals, temporaries) by its truth on the path."""
-        match expr:
-            case In(variable, _):
-                fixed = isinstance(variable, Temp) or self._fixed(variable, kind)
-                return [(Const(v), p) for v, p in self.decide(expr, path)] if fixed else [(expr, path)]
-            case Not(operand):
-                return [(_negate(e), p) for e, p in self._specialise(operand, path, kind)]
-            case And(left, right):
-                pairs = [
-                    (a, b, q) for a, p in self._specialise(left, path, kind) for b, q in self._then(a, right, p, kind)
-                ]
-                return [(_conjoin(a, b), q) for a, b, q in pairs]
-            case Or(left, right):
-                return self._specialise(Not(And(Not(left), Not(right))), path, kind)
-            case Any(group, body):
-                # Every package has a CPU.
-                settled = (False, True) if group is Group.PACKAGE_CPUS else (False,)
-                return [
-                    (e if isinstance(e, Const) and e.value in settled else Any(group, e), p)
-                    for e, p in self._specialise(body, path, kind)
-                ]
-            case _:
-                return [(expr, path)]
-
-    def _then(self, left: Expr, right: Expr, path: Path, kind: str) -> list[tuple[Expr, Path]]:
-        if isinstance(left, Const) and not left.value:
-            return [(_FALSE, path)]
-        return self._specialise(right, path, kind)
-
-    def _before(self, expr: Expr, path: Path, kind: str) -> Expr:
-        """The same condition on the state before the step: bulk assignments of this step are undone."""
-        match expr:
-            case In(variable, values) if isinstance(variable, Field):
-                if variable.scope is Scope.PACKAGE and kind == "cpus" and variable in path.assigned:
-                    raise self._unsupported(f"package field `{variable.name}` is read of all CPUs after it was changed")
-                now: Expr = expr
-                for over, where, assignments in path.bulk:
-                    for target, value in assignments:
-                        if target is variable:
-                            if over == "package-cpus" != kind:
-                                raise self._unsupported(
-                                    f"`{variable.name}` is read after it was changed in one package"
-                                )
-                            hit = where if value in values else _FALSE
-                            now = Or(_conjoin(where, hit), _conjoin(_negate(where), now))
-                return now
-            case Not(operand):
-                return Not(self._before(operand, path, kind))
-            case And(left, right):
-                return And(self._before(left, path, kind), self._before(right, path, kind))
-            case Or(left, right):
-                return Or(self._before(left, path, kind), self._before(right, path, kind))
-            case Any(group, body):
-                return Any(group, self._before(body, path, kind))
-            case _:
-                return expr
+        Raises:
+            BadModel: It reads a field, or asks a group, that means nothing here.
+        """
+        self._check(expr)
+        return self._decide(expr, path)
 
     def guards(self, expr: Expr) -> tuple[Guard, ...]:
         """When an expression is true, as disjoint guards."""
         return tuple(g for value, path in self.decide(expr, Path()) if value for g in self.matches.guards_of(path))
 
+    def _decide(self, expr: Expr, path: Path) -> list[tuple[bool, Path]]:
+        match expr:
+            case Const(value):
+                return [(value, path)]
+            case In(variable, values):
+                return self._decide_value(variable, values, path)
+            case Compare(left, _, right):
+                return [r for v, p in self._values(left, path) for r in self._decide_value(right, expr.right_for(v), p)]
+            case Not(operand):
+                return [(not value, p) for value, p in self._decide(operand, path)]
+            case And(left, right):
+                return [r for v, p in self._decide(left, path) for r in (self._decide(right, p) if v else [(v, p)])]
+            case Or(left, right):
+                return [r for v, p in self._decide(left, path) for r in ([(v, p)] if v else self._decide(right, p))]
+            case Any(group, body):
+                own = body if self._includes_own(group) else never
+                return [
+                    r
+                    for v, p in self._decide(own, path)
+                    for r in ([(v, p)] if v else self._decide_others(group, body, p))
+                ]
+            case Late(make):
+                return self._decide(make(), path)
+        raise self._unsupported(f"expression {expr!r}")
+
+    def _decide_value(self, variable: Variable, values: frozenset[Value], path: Path) -> list[tuple[bool, Path]]:
+        if (known := self._known(variable, path)) is not None:
+            return [(known in values, path)]
+        f = self._own(variable)
+        delta = path.added.get(f, 0)
+        wanted = frozenset(v - delta for v in values) if delta else values  # type: ignore[operator]
+        possible = path.possible(f)
+        yes, no = possible & wanted, possible - wanted
+        if yes and no:
+            self._fork(_described(f))
+        return [(truth, path.require(f, part)) for truth, part in ((True, yes), (False, no)) if part]
+
+    def _known(self, variable: Variable, path: Path) -> Value | None:
+        """The value that a variable has now, where the path says it without a look at the state before."""
+        if isinstance(variable, Temp):
+            if variable not in path.temps:
+                raise self._unsupported(f"`{variable.name}` is read, but was not set in this step")
+            return path.temps[variable]
+        if isinstance(variable, Field) and variable.constant:
+            return variable.initial
+        return path.assigned.get(self._own(variable))
+
+    def _values(self, variable: Variable, path: Path) -> list[tuple[Value, Path]]:
+        """Every value that a variable may have now, each on a path that knows it."""
+        if (known := self._known(variable, path)) is not None:
+            return [(known, path)]
+        f = self._own(variable)
+        delta, possible = path.added.get(f, 0), path.possible(f)
+        self._fork(_described(f), len(possible) - 1)
+        found = []
+        for old in (v for v in f.values if v in possible):
+            now = old + delta if delta else old  # type: ignore[operator]
+            found.append((now, path.require(f, frozenset([old]))))
+        return found
+
+    # -- conditions on others -----------------------------------------------------------------------------------------
+
+    def _decide_others(self, group: Group, body: Expr, path: Path) -> list[tuple[bool, Path]]:
+        """Whether some member of a group, but for whoever acts, satisfies ``body``."""
+        classes = self._classes(group)
+        if len(classes) == 1 or alike(body, path):
+            return self._decide_members(classes[0], body, path, apart=False)
+        found = [(False, path)]
+        for members in classes:
+            found = [
+                r
+                for some, p in found
+                for r in ([(some, p)] if some else self._decide_members(members, body, p, apart=True))
+            ]
+        return found
+
+    def _decide_members(self, members: Members, body: Expr, path: Path, *, apart: bool) -> list[tuple[bool, Path]]:
+        decided = []
+        for special, p in self._specialise(body, path, members):
+            forks = [(False, p)]
+            for atom in self.matches.atoms(members, before(special, p.bulk, members), apart=apart):
+                forks = [r for some, q in forks for r in ([(some, q)] if some else self._decide_atom(atom, q))]
+            decided += forks
+        return decided
+
+    def _decide_atom(self, atom: Atom, path: Path) -> list[tuple[bool, Path]]:
+        known = False if any(atom.within(a) for a in self._none) else path.recall(atom)
+        if known is not None:
+            return [(known, path)]
+        self._fork(self.matches.described(atom))
+        return [(some, path._replace(facts={**path.facts, atom: some})) for some in (True, False)]
+
+    def _specialise(self, expr: Expr, path: Path, members: Members) -> list[tuple[Expr, Path]]:
+        """Replace what does not depend on the member (globals, temporaries) by its truth on the path."""
+        match expr:
+            case In(variable, _):
+                fixed = self._fixed(variable, members)
+                return [(Const(v), p) for v, p in self._decide(expr, path)] if fixed else [(expr, path)]
+            case Compare(left, _, right):
+                if self._fixed(left, members):
+                    options = [(In(right, expr.right_for(v)), p) for v, p in self._values(left, path)]
+                elif self._fixed(right, members):
+                    options = [(In(left, expr.left_for(v)), p) for v, p in self._values(right, path)]
+                else:
+                    return [(expr, path)]
+                return [r for e, p in options for r in self._specialise(e, p, members)]
+            case Not(operand):
+                return [(negate(e), p) for e, p in self._specialise(operand, path, members)]
+            case And(left, right):
+                pairs = [
+                    (a, b, q)
+                    for a, p in self._specialise(left, path, members)
+                    for b, q in self._then(a, right, p, members)
+                ]
+                return [(conjoin(a, b), q) for a, b, q in pairs]
+            case Or(left, right):
+                return self._specialise(Not(And(Not(left), Not(right))), path, members)
+            case Any(group, body):
+                # Every package has a CPU.
+                settled = (False, True) if group is Group.PACKAGE_CPUS else (False,)
+                return [
+                    (e if isinstance(e, Const) and e.value in settled else Any(group, e), p)
+                    for e, p in self._specialise(body, path, members)
+                ]
+            case Late(make):
+                return self._specialise(make(), path, members)
+            case _:
+                return [(expr, path)]
+
+    def _then(self, left: Expr, right: Expr, path: Path, members: Members) -> list[tuple[Expr, Path]]:
+        if isinstance(left, Const) and not left.value:
+            return [(never, path)]
+        return self._specialise(right, path, members)
+
     # -- assignments --------------------------------------------------------------------------------------------------
 
     def assign(self, target: Variable, value: Value | Variable, path: Path) -> list[Path]:
         """After an assignment; a copy forks on the value."""
-        options: list[tuple[Value, Path]]
-        if not isinstance(value, Variable):
-            options = [(value, path)]
-        else:
-            options = [(v, p) for v in value.values for truth, p in self.decide(value.isin([v]), path) if truth]
+        options = self._values(value, path) if isinstance(value, Variable) else [(value, path)]
         if isinstance(target, Temp):
-            return [p._replace(temps={**p.temps, target.name: v}) for v, p in options]
-        return [p.assign(self._own(target), v) for v, p in options]
+            return [p._replace(temps={**p.temps, target: v}) for v, p in options]
+        f = self._own(target)
+        return [p.assign(f, v) for v, p in options]
 
     def add(self, target: Field, delta: int, path: Path) -> list[tuple[Path, str | None]]:
         """After an addition: on the values where it stays in the domain, and a trap on the others."""
         f = self._own(target)
-        largest = len(f.values) - 1
-        trap = f"{self.where}: `{f.name}` {delta:+d} leaves its domain, 0 to {largest}"
+        least, largest = f.values[0], f.values[-1]
+        assert isinstance(least, int)
+        assert isinstance(largest, int)
+        trap = f"{self.where}: `{f.name}` {delta:+d} leaves its domain, {least} to {largest}"
         if f in path.assigned:
             value = path.assigned[f] + delta  # type: ignore[operator]
-            return [(path.assign(f, value), None)] if value in f.values else [(path, trap)]
-        total = path.added.get(f, 0) + delta
-        good = frozenset(v for v in f.values if v + total in f.values)  # type: ignore[operator]
-        possible = path.possible(f)
+            return [(path.assign(f, value), None)] if least <= value <= largest else [(path, trap)]
+        total, possible = path.added.get(f, 0) + delta, path.possible(f)
+        good = frozenset(v for v in possible if least <= v + total <= largest)  # type: ignore[operator]
         found: list[tuple[Path, str | None]] = []
-        if possible & good:
-            found.append((path.require(f, possible & good)._replace(added={**path.added, f: total}), None))
+        if good:
+            found.append((path.require(f, good)._replace(added={**path.added, f: total}), None))
         if possible - good:
             found.append((path.require(f, possible - good), trap))
         return found
@@ -205,64 +255,89 @@ class Symbolic:
     def assign_each(
         self, group: Group, where: Expr, assignments: tuple[tuple[Field, Value], ...], path: Path
     ) -> list[Path]:
-        """After a bulk assignment: the acting member's own part here, the others' as a bulk update."""
-        kind, found = self._kind(group), []
-        for hit, p in self.decide(where if self._includes_own(group) else _FALSE, path):
-            for others, q in self._specialise(where, p, kind):
-                condition = self._before(others, q, kind)
+        """After a bulk assignment: the acting member's own part here, the others' as a bulk step."""
+        self._check(Any(group, where))
+        found = []
+        for hit, p in self._decide(where if self._includes_own(group) else never, path):
+            classes, together = self._classes(group), alike(where, p)
+            options: list[tuple[dict[Members, Expr], Path]] = [({}, p)]
+            for members in classes:
+                options = [
+                    ({**known, members: before(special, r.bulk, members)}, r)
+                    for known, q in options
+                    for special, r in self._specialise(where, q, members)
+                ]
+            for conditions, q in options:
                 after = q
                 if hit:
                     for f, value in assignments:
                         after = after.assign(self._own(f), value)
-                found.append(after._replace(bulk=(*after.bulk, (kind, condition, assignments))))
+                step = BulkStep(conditions, assignments, together and Members.FAR in classes)
+                found.append(after._replace(bulk=(*after.bulk, step)))
         return found
 
     # -- who is meant -------------------------------------------------------------------------------------------------
 
-    def _own(self, variable: Variable) -> Field:
-        """A field of the acting CPU or package, or a global one."""
+    def _check(self, expr: Expr) -> None:
+        """Check an expression once: its size, its fields and what they mean here."""
+        if id(expr) in self._checked:
+            return
+        for number, variable in enumerate(variables(expr)):
+            if number >= MOST_PARTS:
+                raise self._unsupported(f"a condition reads more than {MOST_PARTS} times; keep part of it in a field")
+            if isinstance(variable, Field):
+                self._in_model(variable)
+        try:
+            check_scopes(expr, self.scope)
+        except BadModel as error:
+            raise self._unsupported(str(error)) from None
+        self._checked[id(expr)] = expr  # kept, so that no other expression gets its id
+
+    def _in_model(self, variable: Variable) -> Field:
         if not isinstance(variable, Field) or self.model.fields.get(variable.name) is not variable:
             raise self._unsupported(f"field `{variable.name}` is not defined in this model")
-        if not _reaches(self.scope, variable.scope):
-            raise self._unsupported(f"field `{variable.name}` of a {variable.scope.value} is used where none acts")
         return variable
 
-    def _fixed(self, variable: Variable, kind: str) -> bool:
+    def _own(self, variable: Variable) -> Field:
+        """A field of the acting CPU or package, or a global one."""
+        f = self._in_model(variable)
+        if not has(self.scope, f.scope):
+            raise self._unsupported(f"field `{f.name}` of a {f.scope.value} is used where none acts")
+        return f
+
+    def _fixed(self, variable: Variable, members: Members) -> bool:
+        """Whether a variable is the same for every member of a class."""
         if not isinstance(variable, Field) or variable.constant:
             return True
-        return variable.scope is Scope.GLOBAL or (variable.scope is Scope.PACKAGE and kind == "package-cpus")
+        return variable.scope is Scope.GLOBAL or (variable.scope is Scope.PACKAGE and members is Members.NEAR)
 
     def _includes_own(self, group: Group) -> bool:
         if group in (Group.CPUS, Group.PACKAGE_CPUS):
             return self.scope is Scope.CPU
         return group is Group.PACKAGES and self.scope is not Scope.GLOBAL
 
-    def _kind(self, group: Group) -> str:
+    def _classes(self, group: Group) -> tuple[Members, ...]:
+        """The members of a group, but for whoever acts."""
         if group.scope is Scope.PACKAGE:
-            return "packages"
-        if group in (Group.CPUS, Group.OTHER_CPUS):
-            return "cpus"
-        if self.scope is Scope.GLOBAL:
-            raise self._unsupported(f"`{group.value}` is used where no package acts")
-        return "package-cpus"
+            return (Members.PACKAGES,)
+        if group in (Group.PACKAGE_CPUS, Group.OTHER_PACKAGE_CPUS):
+            return (Members.NEAR,)
+        return (Members.FAR,) if self.scope is Scope.GLOBAL else (Members.FAR, Members.NEAR)
+
+    def too_many(self, what: str) -> BadModel:
+        """An error that names what multiplies."""
+        most = ", ".join(name for name, _ in self.forks.most_common(_NAMED))
+        return self._unsupported(f"it takes more than {what}, as these multiply: {most}; read or copy less at once")
+
+    def _fork(self, what: str, times: int = 1) -> None:
+        self.forks[what] += times
+        self._ways += times
+        if self._ways > MOST_WAYS:
+            raise self.too_many(f"{MOST_WAYS} ways")
 
     def _unsupported(self, what: str) -> BadModel:
         return BadModel(f"{self.where}: {what}")
 
 
-def _reaches(acting: Scope, wanted: Scope) -> bool:
-    """Whether someone of scope ``acting`` has a field of scope ``wanted`` of its own."""
-    order = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
-    return order.index(wanted) <= order.index(acting)
-
-
-def _negate(expr: Expr) -> Expr:
-    return Const(not expr.value) if isinstance(expr, Const) else Not(expr)
-
-
-def _conjoin(left: Expr, right: Expr) -> Expr:
-    if isinstance(left, Const):
-        return right if left.value else _FALSE
-    if isinstance(right, Const):
-        return left if right.value else _FALSE
-    return And(left, right)
+def _described(f: Field) -> str:
+    return f"`{f.name}` ({len(f.values)} values)"
