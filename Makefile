@@ -33,8 +33,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# One table: this engine, Spin, Rumur, TLC and Stateright on the same models, and the machine's own limit. Forty minutes
-# on two cores; `make bench QUICK=--quick` leaves the large models out, `QUICK=--resume` goes on after an interruption.
+# One table: this engine, Spin, Rumur, TLC and Stateright on the same models. Forty minutes on two cores; `make bench QUICK=--quick` leaves the large models out, `QUICK=--resume` goes on after an interruption.
 bench: $(VENV)/bench peers
 	$(BIN)/python benches/peers.py $(QUICK)
 
@@ -80,7 +79,6 @@ TLC := benches/.peers/tla2tools.jar
 peers: $(TLC)
 	test -z "$(strip $(MISSING))" || $(SUDO) apt-get install --yes $(MISSING)
 	cargo build --quiet --release --locked --manifest-path benches/stateright/Cargo.toml --target-dir benches/stateright/target
-	cargo build --quiet --release --locked --manifest-path benches/limit/Cargo.toml --target-dir benches/limit/target
 
 $(TLC):
 	$(PYTHON) -m venv benches/.peers/venv
@@ -99,4 +97,4 @@ $(VENV)/installed: pyproject.toml $(RUST)
 	touch $@
 
 clean:
-	rm -rf $(VENV) target demo benches/.peers benches/stateright/target benches/limit/target
+	rm -rf $(VENV) target demo benches/.peers benches/stateright/target

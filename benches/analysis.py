@@ -18,7 +18,9 @@ import numpy as np
 import polars as pl
 
 from tdxexplore.data import analysis
-from tdxexplore.data.dataset import MERGED, POINT, TABLES, Dataset, _write
+from tdxexplore.data.files import MERGED, write_file
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import POINT, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +60,7 @@ def write(root: Path, table: str, frame: pl.DataFrame) -> None:
         names = [c.name for c in TABLES[table]]
         rows = part.with_columns(pl.lit(None).alias(n) for n in names if n not in part.columns).select(names)
         name = f"{MERGED}{part['point'][0]}.parquet"
-        _write(root, table, {"policy": str(policy), "module": str(module)}, name, rows.to_arrow(), {}, merged=True)
+        write_file(root, table, {"policy": str(policy), "module": str(module)}, name, rows.to_arrow(), {})
 
 
 def synthesise(root: Path) -> None:
@@ -117,13 +119,13 @@ def main() -> None:
         questions: dict[str, Callable[[Dataset], pl.LazyFrame]] = {
             "worst": lambda data: analysis.worst(data.answers),
             "domination": lambda data: analysis.domination(data.answers, data.prices),
-            "cost": lambda data: analysis.cost(data.scan("runs")),
+            "growth": lambda data: analysis.growth(data.runs),
             "smallest": lambda data: analysis.smallest(data.answers),
             "differences": lambda data: analysis.differences(
                 data.answers, data.answers.with_columns(pl.col("probability") / 2)
             ),
-            "ranking": lambda data: analysis.ranking(data.answers, "subset"),
-            "benchmark": lambda data: analysis.benchmark(data.prices, "subset"),
+            "ranking": lambda data: analysis.ranking(data.answers),
+            "prices": lambda data: analysis.prices(data.prices),
         }
         slow = []
         for name, question in questions.items():

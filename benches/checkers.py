@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 JAR = HERE / ".peers/tla2tools.jar"
 STATERIGHT = HERE / "stateright/target/release/tdxexplore-stateright"
-LIMIT = HERE / "limit/target/release/tdxexplore-limit"
 THREADS = len(os.sched_getaffinity(0))
 # For the C that Spin and Rumur write.
 FASTEST = ("-O3", "-march=native")
@@ -171,14 +170,16 @@ class Checker(ABC):
 
 
 class Engine(Checker):
-    """This engine."""
+    """This engine, without measures."""
 
     name = "tdxexplore"
 
-    def __init__(self, space: str, threads: int) -> None:
+    def __init__(self, space: str, threads: int, symmetry: str = "start") -> None:
         self.space = space
+        self.symmetry = symmetry
         self.threads = threads
-        self.settings = f"{space} space, {threads} thread{'s' * (threads > 1)}, no measures"
+        how = f"--space {space}" + f" --symmetry {symmetry}" * (symmetry != "start")
+        self.settings = f"{how}, {threads} thread{'s' * (threads > 1)}, no measures"
 
     def version(self) -> str:
         return _core.__version__
@@ -188,7 +189,8 @@ class Engine(Checker):
 
     def run(self, folder: Path, limits: Limits) -> Found:
         """Explore what `program.json` and `initial.json` in a folder say."""
-        command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, self.space, str(self.threads)]
+        how = [self.space, self.symmetry, str(self.threads)]
+        command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, *how]
         run = measured(command, folder, limits)
         found = json.loads(run.output)
         own = OwnFigures(
@@ -338,21 +340,6 @@ class Stateright(Checker):
         except ValueError:
             raise Stopped(tail(run.output)) from None
         return Found(found["states"], found["transitions"], None, None, run)
-
-
-def insertions(key_bytes: int, states: int, operations: int, threads: int) -> float:
-    """What the machine can do: random insert-if-absent a second, the faster of two tables (`benches/limit`).
-
-    Args:
-        key_bytes: 16 or 32.
-        states: Keys that are new.
-        operations: All, as many for each key.
-        threads: At least 1.
-    """
-    command: list[str | Path] = [LIMIT, str(key_bytes), str(states), str(operations), str(threads)]
-    rates = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert rates["new"] == states
-    return float(max(rates["shared"], rates["owned"]))
 
 
 def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run:

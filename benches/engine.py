@@ -1,4 +1,4 @@
-"""The engine alone in a process of its own, as the other checkers are: ``engine.py FOLDER SPACE THREADS``.
+"""The engine alone in a process of its own, as the other checkers are: ``engine.py FOLDER SPACE SYMMETRY THREADS``.
 
 Reads program.json and initial.json; prints one JSON line.
 """
@@ -14,10 +14,11 @@ from tdxexplore import _core
 
 
 def main() -> None:
-    folder, space, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    folder, space, symmetry, threads = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
     found = _core.Program((folder / "program.json").read_text()).explore(
         (folder / "initial.json").read_text(),
-        space=cast("Literal['orbit', 'concrete']", space),
+        space=cast("Literal['orbit', 'concrete', 'bits']", space),
+        symmetry=cast("Literal['start', 'all']", symmetry),
         threads=threads,
         measures=False,
     )

@@ -6,9 +6,6 @@ runs, to the end or to a limit that shows that the target is reached. On smaller
 the limit, at the checker's own rate on the next smaller size, is not made: its figure is an estimate, marked `~`, and
 enters no ratio that is claimed.
 
-The machine's own limit is how many random insert-if-absent it does a second (`limit`), with as many keys as the model
-has states, each tried as often as the model has transitions for each state.
-
 Writes benches/results/peers.json and peers.md. ``--quick`` stops at models of 2.5 million states.
 """
 
@@ -30,7 +27,6 @@ from typing import TYPE_CHECKING
 
 from checkers import (
     HERE,
-    LIMIT,
     THREADS,
     Case,
     Checker,
@@ -43,7 +39,6 @@ from checkers import (
     Stateright,
     Stopped,
     Tlc,
-    insertions,
 )
 from models import increment_lock, two_phase_commit
 from tdxexplore.explore.question import Question
@@ -59,13 +54,9 @@ QUICK = 2_500_000
 LARGE = 20_000_000
 # A run shorter than this many seconds is made three times, and the median counts.
 SHORT = 5
-# Operations of one measurement of the machine's limit, if the states are fewer.
-OPERATIONS = 200_000_000
 
-ENGINES = {
-    (space, threads): Engine(space, threads) for space in ("concrete", "orbit") for threads in sorted({1, THREADS})
-}
-ONE, BASE = ENGINES["concrete", 1], ENGINES["concrete", THREADS]
+ENGINES = {(space, threads): Engine(space, threads) for space in ("bits", "orbit") for threads in sorted({1, THREADS})}
+ONE, BASE = ENGINES["bits", 1], ENGINES["bits", THREADS]
 PEERS: tuple[Checker, ...] = (Spin(), Rumur(), Tlc(), Stateright())
 
 
@@ -159,17 +150,6 @@ class Row:
         return str(self.reason)
 
 
-@dataclass(frozen=True)
-class MachineLimit:
-    """Random insert-if-absent a second, at the size of a model."""
-
-    model: str
-    cpus: int
-    key_bytes: int
-    threads: int
-    rate: float
-
-
 class Session:
     """Every checker on every model, one after the other.
 
@@ -186,7 +166,6 @@ class Session:
         self.folder = folder
         self.journal = journal
         self.rows: list[Row] = []
-        self.machine: list[MachineLimit] = []
         lines = journal.read_text().splitlines() if journal.exists() else []
         self.made = {row.key: row for row in map(Row.read, lines)}
         self.resumed = len(self.made) > 0
@@ -209,8 +188,6 @@ class Session:
             assert base is not None, "the engine itself ran into its limit"
             least = PATIENCE if case.name == MEASURED else self.limits.seconds
             limits = {peer: Limits(max(least, ENOUGH * TARGETS[peer.name] * base)) for peer in PEERS}
-        if case.expected.states >= min(LARGE, self.largest / 2):
-            self._insert(case)
         if (case.name, case.cpus) == OURS_ONLY:
             return
         rows = {peer: self._known(case, peer) or self._foregone(case, peer, limits[peer]) for peer in PEERS}
@@ -260,15 +237,6 @@ class Session:
         reason = f"not run: would take {about} {estimate:,.0f} s at its rate with {last.cpus} CPUs"
         return Row(*described(case, peer), estimated_seconds=estimate, open_ended=open_ended, reason=reason)
 
-    def _insert(self, case: Case) -> None:
-        states, transitions = case.expected.states, case.expected.transitions
-        operations = max(states, min(transitions, OPERATIONS))
-        for key_bytes in (16, 32):
-            for threads in sorted({1, THREADS}):
-                rate = insertions(key_bytes, states, operations, threads)
-                self.machine.append(MachineLimit(case.name, case.cpus, key_bytes, threads, rate))
-                say(case, f"machine, {key_bytes} B, {threads} threads", f"{rate / 1e6:9.1f} M insert-if-absent/s")
-
     def _add(self, row: Row) -> None:
         self.rows.append(row)
         if row.key not in self.made:
@@ -295,35 +263,22 @@ class Results:
 
     def __init__(self, session: Session) -> None:
         self.rows = session.rows
-        self.machine = session.machine
         self.labels = list(dict.fromkeys(row.label for row in session.rows))
 
     def models(self) -> Iterator[tuple[Row, dict[str, Row]]]:
-        """Each model: the engine in the concrete space with all threads, and everybody."""
+        """Each model: the engine in the space of bits with all threads, and everybody."""
         for model, cpus in dict.fromkeys((row.model, row.cpus) for row in self.rows):
             here = {row.label: row for row in self.rows if (row.model, row.cpus) == (model, cpus)}
             yield next(row for row in here.values() if row.settings == BASE.settings), here
 
-    def limit(self, row: Row, threads: int) -> MachineLimit | None:
-        """The machine's limit for the model of a row, with the smaller key that holds its states."""
-        wanted = (row.model, row.cpus, key_bytes(row), threads)
-        return next((m for m in self.machine if (m.model, m.cpus, m.key_bytes, m.threads) == wanted), None)
-
-    def of_limit(self, row: Row) -> float | None:
-        """Generated transitions a second over the machine's insert-if-absent."""
-        limit = self.limit(row, THREADS)
-        return row.rate / limit.rate if limit and row.rate else None
-
     def table(self) -> list[str]:
-        """A line a model: seconds, and ratio to the engine's concrete space with all threads."""
-        columns = ["model", "CPUs", "states", "transitions", *self.labels, "of the machine's insert limit"]
+        """A line a model: seconds, and ratio to the engine's space of bits with all threads."""
+        columns = ["model", "CPUs", "states", "transitions", *self.labels]
         lines = []
         for base, here in self.models():
             assert base.seconds is not None, f"the engine itself: {base.reason}"
             cells = [here[name].cell(base.seconds) if name in here else "" for name in self.labels]
-            share, limit = self.of_limit(base), self.limit(base, THREADS)
-            percent = f"{share:.0%} of {limit.rate / 1e6:.0f} M/s" if share is not None and limit else ""
-            lines.append([base.model, f"{base.cpus}", f"{base.states:,}", f"{base.transitions:,}", *cells, percent])
+            lines.append([base.model, f"{base.cpus}", f"{base.states:,}", f"{base.transitions:,}", *cells])
         return aligned(columns, lines)
 
     def details(self) -> list[str]:
@@ -368,8 +323,6 @@ class Results:
             lines.append(
                 judged(f"{peer}, wall time over ours, {size(LARGE)} states and more", f"≥ {target}", bounds, target)
             )
-        shares = [share for base, _ in large if (share := self.of_limit(base)) is not None]
-        lines.append(judged("transitions/s over the machine's insert limit", "≥ 0.25", shares, 0.25))
         pairs = [(base, next(r for r in here.values() if r.settings == ONE.settings)) for base, here in large]
         gains = [one.own.seconds / base.own.seconds for base, one in pairs if base.own and one.own]
         lines.append(judged(f"{THREADS} threads over one", "≥ 1.7", gains, 1.7))
@@ -379,14 +332,9 @@ class Results:
         lines.append(
             judged("rate at 10^8 states over rate at 10^6", "≥ 0.7", [at_8 / at_6] if at_8 and at_6 else [], 0.7)
         )
-        held = [base.own.memory_bytes / base.own.stored for base, _ in large if base.own and key_bytes(base) == 16]
+        held = [base.own.memory_bytes / base.own.stored for base, _ in large if base.own and base.own.state_bits <= 128]
         lines.append(judged("bytes held for a state of up to 128 bits, no parents", "≤ 16", held, 16, most=True))
         return aligned(["figure", "must be", "measured", "reached"], lines)
-
-
-def key_bytes(row: Row) -> int:
-    """Bytes of a key that holds the model's concrete states."""
-    return 16 if row.own and row.own.state_bits <= 128 else 32
 
 
 def at_least(row: Row, base: Row) -> float | None:
@@ -432,8 +380,6 @@ def versions() -> dict[str, str]:
     Raises:
         Missing: A checker is not installed.
     """
-    if not LIMIT.exists():
-        raise Missing("benches/limit")
     found = {checker.name: checker.version() for checker in (BASE, *PEERS)}
     for compiler in ("cc", "rustc"):
         done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
@@ -469,7 +415,6 @@ def main() -> None:
         "limit_seconds": given.limit,
         "settings": settings,
         "runs": [asdict(row) for row in session.rows],
-        "machine_limit": [asdict(limit) for limit in session.machine],
     }
     (given.out / "peers.json").write_text(json.dumps(document, indent=1) + "\n")
     intro = [
@@ -481,15 +426,14 @@ def main() -> None:
         ),
         (
             "Seconds are the wall time of the whole process, without compiling the model; `×` is the ratio to this "
-            f"engine's concrete space with {THREADS} threads. Every time stands for a run that found exactly the states "
+            f"engine with `--space bits` and {THREADS} threads. Every time stands for a run that found exactly the states "
             f"and transitions of its line; one of under {SHORT} s is the median of three. `>`: stopped at the limit "
             f"({given.limit:.0f} s, or on models of at least {size(LARGE)} states {ENOUGH} times what reaches the target; at "
             f"least {PATIENCE} s on {MEASURED}), a lower bound. `~`: not run, an estimate from the checker's own time on the "
-            "next smaller size, its start included; no ratio is claimed. The machine's limit is the rate of random "
-            "insert-if-absent with as many keys as states (`benches/limit`); the engine's rate is "
-            "transitions over the seconds of its search. Without measures the engine keeps a bit for each concrete state: "
-            "which steps states can take that differ only in the names of CPUs is found out once for all of them, and each "
-            "step into the next level is taken from each of them. Spin, Rumur, TLC and Stateright treat each on its own."
+            "next smaller size, its start included; no ratio is claimed. With `--space bits` each concrete state is one bit, "
+            "which a step from a state of the level before must set: the steps of states that differ only in the names of "
+            "CPUs are found once for all of them and taken from each. Spin, Rumur, TLC and Stateright treat each state on its "
+            "own and run without symmetry reduction."
         ),
     ]
     details = (

@@ -1,7 +1,7 @@
 """Is every built-in policy and scenario explored on a whole server, exactly?
 
 Every policy x scenario on 64 CPUs in 2 packages, in the orbit space with all threads and without measures, one process
-a point. CPUs that start out different are counted together (`--space unnamed`): outcomes, runs and traces are the same.
+a point. CPUs that start out different are interchangeable too (`--symmetry all`): outcomes, runs and traces are the same.
 A point that misses `TARGET` is tried on half the CPUs, and so on: its cell says on how many it is reached.
 
 Writes benches/results/servers.json and servers.md.
@@ -40,7 +40,7 @@ class Point:
 
     Attributes:
         orbits: Stored states; of a search that was ended, none.
-        states: Labelled states, from all namings of the initial one.
+        states: Labelled states, from all renamings of the initial one.
         seconds: Of the process, from start to end.
         peak_bytes: Resident size of the process.
         ended: Which limit ended it.
@@ -77,7 +77,7 @@ def explore(policy: str, module: ModuleKind, scenario: str, cpus: int, limits: L
         start = initial_state(compiled.model, question.topology, compiled.scenario)
         (folder / "initial.json").write_text(compiled.program.pack(start))
         try:
-            found = Engine("unnamed", THREADS).run(folder, limits)
+            found = Engine("orbit", THREADS, symmetry="all").run(folder, limits)
         except Stopped as stopped:
             ended = f"> {stopped.seconds:.0f} s" if stopped.seconds else "no memory"
             return Point(policy, scenario, cpus, None, None, stopped.seconds or 0, None, ended)
@@ -118,7 +118,7 @@ def main() -> None:
     reached = sum(tried[0].reached for tried in points.values())
     summary = (
         f"{reached} of {len(points)} points under {TARGET.seconds:.0f} s and {TARGET.memory >> 30} GiB "
-        f"(process with its start; {given.module} module, {CPUS} CPUs in {PACKAGES} packages, space unnamed, "
+        f"(process with its start; {given.module} module, {CPUS} CPUs in {PACKAGES} packages, symmetry all, "
         f"{THREADS} threads, no measures)"
     )
     table = "\n".join(aligned(["scenario", *given.policies], lines))

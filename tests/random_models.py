@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import (
+    Event,
     Field,
     Group,
     Model,
@@ -19,6 +20,7 @@ from tdxexplore.model import (
     other_packages,
     package_cpus,
     packages,
+    reference,
 )
 
 if TYPE_CHECKING:
@@ -49,12 +51,15 @@ class Generator:
             scope = self.random.choice([Scope.GLOBAL, Scope.GLOBAL, Scope.CPU])
             self.model.add(self._procedure(f"actor{i}", scope))
         self._properties()
+        if self.random.random() < 0.8:
+            self._forget()
         state = State.initial(self.model, self.topology)
         if self.random.random() < 0.5:
             for values in (*state.cpus, *state.packages):
                 for field in self.fields:
                     if field.name in values and self.random.random() < 0.3:
                         values[field.name] = self.random.choice(field.values)
+        reference.normalise(self.model, state)
         return self.model, state
 
     def _field(self, name: str, scope: Scope) -> Field:
@@ -63,7 +68,10 @@ class Generator:
             return self.model.flag(name, scope, initial=self.random.random() < 0.3)
         if kind == 1:
             return self.model.enum(name, ["a", "b", "c"][: self.random.randint(2, 3)], scope)
-        return self.model.counter(name, self.random.randint(1, 4), scope, initial=self.random.randint(0, 1))
+        smallest = self.random.choice([0, 0, -2])
+        largest = smallest + self.random.randint(1, 4)
+        initial = smallest + self.random.randint(0, 1)
+        return self.model.counter(name, largest, scope, smallest=smallest, initial=initial)
 
     def _properties(self) -> None:
         self.model.outcome("fatal", "S0", self._expr(Scope.GLOBAL) & self._expr(Scope.GLOBAL), fatal=True)
@@ -74,8 +82,17 @@ class Generator:
         self.model.expect("expectation", self._expr(Scope.GLOBAL))
         self.model.response("response", self._expr(Scope.GLOBAL), self._expr(Scope.GLOBAL))
         self.model.price("steps", during=True)
-        self.model.price("titled", steps="begin|each", notes="gets 1")
-        self.model.price("noted", notes="gets (a|1|True)", during=self._expr(Scope.GLOBAL))
+        self.model.price("on a step", events=["begin", "each", "1"])
+        self.model.price("on a way", events=["a", "1", "True"], during=self._expr(Scope.GLOBAL))
+
+    def _forget(self) -> None:
+        """Something is forgotten, whether anything reads it or not: the engine must do as the reference does."""
+        fields = self.fields
+        self.fields = [next(f for f in fields if f.scope is scope) for scope in ORDER]
+        for field in fields:
+            if not any(field is kept for kept in self.fields):
+                self.model.forget([field], self._expr(Scope.GLOBAL))
+        self.fields = fields
 
     # -- expressions --------------------------------------------------------------------------------------------------
 
@@ -115,7 +132,7 @@ class Generator:
     def _procedure(self, actor: str, scope: Scope) -> Procedure:
         p = Procedure(actor, scope)
         fuel = self.model.counter(f"fuel.{actor}", 2, scope, initial=self.random.randint(0, 2))
-        p.step("begin", rest=True)
+        p.step("begin", rest=True, events=(Event("begin"),))
         if self.random.random() < 0.3:
             with p.loop():
                 if self.random.random() < 0.6:
@@ -164,7 +181,9 @@ class Generator:
     def _region(self, p: Procedure, size: int) -> None:
         roll = self.random.random()
         if roll < 0.5:
-            with p.on_each_cpu(self._expr(Scope.CPU), "each", serial=self.random.random() < 0.5) as each:
+            with p.on_each_cpu(
+                self._expr(Scope.CPU), "each", serial=self.random.random() < 0.5, events=(Event("each"),)
+            ) as each:
                 self._block(p, Scope.CPU, size - 1, region=True)
                 if self.random.random() < 0.3:
                     with p.if_(self._expr(Scope.CPU)):
@@ -182,13 +201,13 @@ class Generator:
         if type(field.values[0]) is int and self.random.random() < 0.6:
             up = self.random.random() < 0.5
             if self.random.random() < 0.97:
-                with p.if_(field < len(field.values) - 1 if up else field > 0):
+                with p.if_(field != field.values[-1] if up else field != field.values[0]):
                     p.add(field, 1 if up else -1)
             else:
                 p.add(field, 1 if up else -1)
             return
         source: Value | Variable = self.random.choice(field.values)
-        p.note(f"{field.name} gets {source}")
+        p.note(f"{field.name} gets {source}", Event(str(source)))
         same = [f for f in self.fields if f.values == field.values and ORDER.index(f.scope) <= ORDER.index(scope)]
         p.set(field, self.random.choice(same) if self.random.random() < 0.3 else source)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.dataset import TABLES, TIMING, Dataset
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import TABLES, TIMING
 
 if TYPE_CHECKING:
     from pathlib import Path

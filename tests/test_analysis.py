@@ -1,8 +1,7 @@
-"""The questions to a data set, against plain loops over its rows, and on the command line."""
+"""The questions to a data set, against plain loops over its rows."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from fractions import Fraction
@@ -13,9 +12,9 @@ import polars as pl
 import pytest
 
 from sweeps import spec_file
-from tdxexplore import check, cli, compare
+from tdxexplore import check, compare
 from tdxexplore.data import analysis
-from tdxexplore.data.dataset import Dataset
+from tdxexplore.data.reading import Dataset
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep import load, sweep
 
@@ -30,6 +29,7 @@ module = ["strict", "subset"]
 scenario = ["late-online", "offline-mid-enable", "no-kvm"]
 cpus = "2-5"
 """
+SUBSET = pl.col("module") == "subset"
 Row = dict[str, Any]
 
 
@@ -42,12 +42,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(root: Path) -> pl.LazyFrame:
-    return analysis.answers(root)
+    return Dataset(root).answers
 
 
 @pytest.fixture(scope="module")
-def paid(root: Path) -> pl.LazyFrame:
-    return analysis.paid(root)
+def prices(root: Path) -> pl.LazyFrame:
+    return Dataset(root).prices
 
 
 def points(answers: pl.LazyFrame) -> dict[tuple[object, ...], list[Row]]:
@@ -60,10 +60,10 @@ def bad(rows: list[Row], column: str) -> float:
     return math.fsum(row[column] for row in rows if row["severity"] <= "S3")
 
 
-def spent(answers: pl.LazyFrame, paid: pl.LazyFrame, price: str) -> dict[tuple[object, ...], float]:
+def mean_price(answers: pl.LazyFrame, prices: pl.LazyFrame, price: str) -> dict[tuple[object, ...], float]:
     """The mean of a price over all interleavings of each point, from the exact sums."""
     totals: Counter[tuple[object, ...]] = Counter()
-    for row in paid.filter(pl.col("price") == price).collect().to_dicts():
+    for row in prices.filter(pl.col("price") == price).collect().to_dicts():
         totals[tuple(row[name] for name in analysis.KEY)] += int(row["total"])
     runs = {key: sum(int(row["interleavings"]) for row in rows) for key, rows in points(answers).items()}
     return {key: totals[key] / runs[key] for key in runs}
@@ -97,12 +97,12 @@ def test_an_incomplete_search_is_shown_as_such(answers: pl.LazyFrame) -> None:
     assert found.filter(pl.col("outcome").is_null())["verdict"].to_list() == ["incomplete"] * 4 * 2 * 3
 
 
-@pytest.mark.parametrize("prices", [(), analysis.SPENT])
+@pytest.mark.parametrize("by", [(), analysis.COMPARED])
 def test_a_policy_dominates_another_that_is_nowhere_better(
-    prices: tuple[str, ...], answers: pl.LazyFrame, paid: pl.LazyFrame
+    by: tuple[str, ...], answers: pl.LazyFrame, prices: pl.LazyFrame
 ) -> None:
-    found = analysis.domination(answers, paid, prices=prices).collect()
-    means = [spent(answers, paid, price) for price in prices]
+    found = analysis.domination(answers, prices, by=by).collect()
+    means = [mean_price(answers, prices, price) for price in by]
     by_policy: dict[tuple[str, str], dict[tuple[object, ...], tuple[float, ...]]] = {}
     for key, rows in points(answers).items():
         vector = (
@@ -129,22 +129,22 @@ def test_a_policy_dominates_another_that_is_nowhere_better(
     got = {row[:3]: row[3:] for row in found.select(columns).iter_rows()}
     assert got == expected
     assert len(got) == 2 * 4 * 3
-    assert got["subset", "linux-6.16", "v19"][-1] == (not prices)  # it is the safer one, not always the cheaper
+    assert got["subset", "linux-6.16", "v19"][-1] == (not by)  # it is the safer one, not always the cheaper
     assert not got["subset", "v19", "linux-6.16"][-1]
 
 
 def test_a_question_without_prices_is_compared_by_the_other_objectives(
-    answers: pl.LazyFrame, paid: pl.LazyFrame
+    answers: pl.LazyFrame, prices: pl.LazyFrame
 ) -> None:
-    without = analysis.domination(answers, paid.filter(pl.lit(value=False))).collect()
-    assert without.equals(analysis.domination(answers, paid, prices=()).collect())
-    assert not without.equals(analysis.domination(answers, paid).collect())
+    without = analysis.domination(answers, prices.filter(pl.lit(value=False))).collect()
+    assert without.equals(analysis.domination(answers, prices, by=()).collect())
+    assert not without.equals(analysis.domination(answers, prices).collect())
 
 
 @pytest.mark.parametrize("outcome", [None, "tdx-up"])
-def test_the_benchmark_is_the_mean_over_questions_of_what_check_says(outcome: str | None, paid: pl.LazyFrame) -> None:
-    found = analysis.benchmark(paid, "subset", outcome).collect()
-    assert set(found["price"]) >= {"seamcalls", "vmxon", "vmxoff", "ipis", "lp-init-again", *analysis.SPENT}
+def test_the_benchmark_is_the_mean_over_questions_of_what_check_says(outcome: str | None, prices: pl.LazyFrame) -> None:
+    found = analysis.prices(prices.filter(SUBSET), outcome).collect()
+    assert set(found["price"]) >= {"seamcalls", "vmxon", "vmxoff", "ipis", "lp-init-again", *analysis.COMPARED}
     known: dict[tuple[str, str], dict[tuple[str, int], tuple[float, int, int]]] = {}
     for policy in ("v19", "hook-before-users", "dyn-hook-if-enabled", "linux-6.16"):
         for scenario, cpus in product(("late-online", "offline-mid-enable", "no-kvm"), (2, 3, 4, 5)):
@@ -171,34 +171,34 @@ def test_the_benchmark_is_the_mean_over_questions_of_what_check_says(outcome: st
     assert len({(row["price"], row["mean"]) for row in found.to_dicts()}) > 8
 
 
-def test_incomplete_searches_have_no_price(paid: pl.LazyFrame) -> None:
-    cut = paid.with_columns(
+def test_incomplete_searches_have_no_price(prices: pl.LazyFrame) -> None:
+    cut = prices.with_columns(
         verdict=pl.when((pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
         .then(pl.lit("incomplete"))
         .otherwise("verdict")
     )
-    assert set(analysis.benchmark(paid, "subset").collect()["questions"]) == {3 * 4}
-    assert set(analysis.benchmark(cut, "subset").collect()["questions"]) == {3 * 3}
+    assert set(analysis.prices(prices.filter(SUBSET)).collect()["questions"]) == {3 * 4}
+    assert set(analysis.prices(cut.filter(SUBSET)).collect()["questions"]) == {3 * 3}
 
 
-def test_incomplete_searches_are_not_compared(answers: pl.LazyFrame, paid: pl.LazyFrame) -> None:
+def test_incomplete_searches_are_not_compared(answers: pl.LazyFrame, prices: pl.LazyFrame) -> None:
     cut = incomplete(answers, (pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
-    assert set(analysis.domination(cut, paid).filter(pl.col("policy") == "v19").collect()["questions"]) == {3 * 3}
-    ranked = analysis.ranking(cut, "subset").collect()
+    assert set(analysis.domination(cut, prices).filter(pl.col("policy") == "v19").collect()["questions"]) == {3 * 3}
+    ranked = analysis.ranking(cut.filter(SUBSET)).collect()
     assert ranked["questions"].to_list() == [3 * 3] * 4
     assert dict(ranked.select("policy", "incomplete").iter_rows())["v19"] == 3
     assert ranked["incomplete"].sum() == 3
 
 
 def test_the_growth_is_the_exponent_of_a_power_law(root: Path) -> None:
-    runs = analysis.runs(root)
+    runs = Dataset(root).runs
     law = runs.with_columns(explored=(3 * pl.col("cpus") ** 4), seconds=pl.col("cpus").cast(pl.Float64) ** 1.5)
-    found = analysis.cost(law).collect()
+    found = analysis.growth(law).collect()
     assert len(found) == 4 * 2 * 3 * 4
     assert found["growth"].to_list() == pytest.approx([4.0] * len(found))
     assert found["growth_of_seconds"].to_list() == pytest.approx([1.5] * len(found))
     assert found["r_squared"].to_list() == pytest.approx([1.0] * len(found))
-    real = analysis.cost(runs).collect()
+    real = analysis.growth(runs).collect()
     for key, rows in real.group_by(analysis.SERIES, maintain_order=True):
         x, y = ([math.log(v) for v in rows[name]] for name in ("cpus", "explored"))
         mean = sum(x) / len(x), sum(y) / len(y)
@@ -206,9 +206,9 @@ def test_the_growth_is_the_exponent_of_a_power_law(root: Path) -> None:
             (a - mean[0]) ** 2 for a in x
         )
         assert rows["growth"].to_list() == pytest.approx([slope] * 4), key
-    alone = analysis.cost(runs.filter(pl.col("cpus") == 3)).collect()
+    alone = analysis.growth(runs.filter(pl.col("cpus") == 3)).collect()
     assert alone["growth"].null_count() == alone["r_squared"].null_count() == len(alone) == 4 * 2 * 3
-    none = analysis.cost(runs.with_columns(verdict=pl.lit("incomplete"))).collect()
+    none = analysis.growth(runs.with_columns(verdict=pl.lit("incomplete"))).collect()
     assert none.is_empty()
 
 
@@ -260,7 +260,7 @@ def test_every_kind_of_difference_is_found(change: str, answers: pl.LazyFrame) -
 
 
 def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
-    found = analysis.ranking(answers, "subset").collect()
+    found = analysis.ranking(answers.filter(SUBSET)).collect()
     expected: dict[str, list[Any]] = {}
     for key, rows in points(answers).items():
         if key[2] == "subset":
@@ -274,109 +274,33 @@ def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
     order = sorted(expected.items(), key=lambda item: (*item[1][:-2], float(f"{item[1][-1]:.8e}")))
     assert found["policy"].to_list() == [policy for policy, _ in order]
     assert found["place"].to_list() == sorted(found["place"])
-    tie = analysis.ranking(answers.with_columns(severity=pl.lit("ok")), "subset").collect()
-    assert tie["place"].to_list() == [1] * 4
+    tie = analysis.ranking(answers.with_columns(severity=pl.lit("ok"))).collect()
+    assert tie["place"].to_list() == [1] * 4 * 2
 
 
-def test_every_question_is_lazy(answers: pl.LazyFrame, paid: pl.LazyFrame, root: Path) -> None:
+def test_every_question_is_lazy(answers: pl.LazyFrame, prices: pl.LazyFrame, root: Path) -> None:
     questions = [
         analysis.worst(answers),
-        analysis.domination(answers, paid),
-        analysis.cost(analysis.runs(root)),
+        analysis.domination(answers, prices),
+        analysis.growth(Dataset(root).runs),
         analysis.smallest(answers),
         analysis.differences(answers, answers),
-        analysis.ranking(answers, "strict"),
-        analysis.benchmark(paid, "strict"),
+        analysis.ranking(answers),
+        analysis.prices(prices),
     ]
     assert all(isinstance(q, pl.LazyFrame) for q in questions)
 
 
-# -- the command line -------------------------------------------------------------------------------------------------
-
-OPTIONS = {
-    "worst": (["--worst"], ["module kind subset", "S1 deadlock", "5 CPUs"]),
-    "dominates": (["--dominates", "--price", "ipis"], ["linux-6.16", "other_policy", "better"]),
-    "cost": (["--cost"], ["growth", "2 CPUs"]),
-    "smallest": (["--smallest", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
-    "smallest of all": (["--smallest", "all"], ["tdx-up", "deadlock"]),
-    "diff": (["--diff", "{root}"], ["nothing"]),
-    "rank": (["--rank", "subset"], ["place", "v19"]),
-    "prices": (["--prices", "subset"], ["over 12 questions", "seamcalls", "v19"]),
-    "prices of success": (["--prices", "subset", "--outcome", "tdx-up", "--price", "vmxon"], ["vmxon", "linux-6.16"]),
-}
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_each_question_is_an_option(
-    option: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words, expected = OPTIONS[option]
-    words = ["analyze", str(root), *(word.format(root=root) for word in words)]
-    assert cli.run(words) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    for part in expected:
-        assert part in captured.out, captured.out
-    assert cli.run([*words, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    for suffix in ("parquet", "csv"):
-        assert cli.run([*words, "--table", str(tmp_path / f"t.{suffix}")]) == 0
-        assert capsys.readouterr().out == ""
-    assert pl.read_parquet(tmp_path / "t.parquet").to_dicts() == rows
-    assert len(pl.read_csv(tmp_path / "t.csv")) == len(rows)
-
-
-def test_a_data_set_in_many_files_is_answered_with_a_hint(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tdxexplore.cli.data._MANY_FILES", 100)
-    assert cli.run(["analyze", str(root), "--worst"]) == 0
-    captured = capsys.readouterr()
-    files = 2 * 4 * 2 * 3 * 4  # two tables
-    assert captured.err == (
-        f"tdxexplore: {root}: {files} files were read; after `tdxexplore compact {root}` it is a file for each partition "
-        "of a table, and quicker\n"
-    )
-    assert "module kind subset" in captured.out
-
-
-MISTAKES = {
-    "no question": ([], ["no question", "--worst, --dominates"]),
-    "two questions": (["--worst", "--cost"], ["--worst --cost", "one question"]),
-    "an unknown outcome": (["--smallest", "deadlok"], ["`deadlok`", "did you mean `deadlock`"]),
-    "an unknown module kind": (["--rank", "subsett"], ["`subsett`", "Allowed: strict, subset"]),
-    "an unknown price": (["--dominates", "--price", "ipi"], ["--price is `ipi`", "did you mean `ipis`"]),
-    "an unknown outcome of prices": (["--prices", "subset", "--outcome", "up"], ["--outcome is `up`", "tdx-up"]),
-    "a price where none counts": (["--rank", "subset", "--price", "ipis"], ["--price", "--dominates and --prices"]),
-    "an unknown form": (["--worst", "--table", "t.xlsx"], ["`t.xlsx`", ".parquet or .csv"]),
-    "no data set to compare with": (["--diff", "nowhere"], ["nowhere: not a folder"]),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_clear_line(mistake: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words, expected = MISTAKES[mistake]
-    assert cli.run(["analyze", str(root), *words]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    for part in expected:
-        assert part in captured.err
-
-
-def test_knobs_and_budgets_that_vary_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = """
-    [grid]
-    policy = "v19"
-    module = "subset"
-    scenario = "late-online"
-    cpus = "2-3"
-    packages = [1, 2]
-    set = { offline_veto = "all" }
-    budget = { cpu_up = [1, 2] }
-    """
-    sweep(load(spec_file(tmp_path, text)), tmp_path / "out")
-    assert cli.run(["analyze", str(tmp_path / "out"), "--worst"]) == 0
-    out = capsys.readouterr().out
-    assert out.count("late-online") == 2 * 2 * 2
-    assert out.count("cpu_up=2") == out.count("offline_veto=off") == 4
-    assert len(Dataset(tmp_path / "out").parts("runs")) == 2 * 2 * 2 * 2
+def test_a_module_kind_is_compared_by_itself(answers: pl.LazyFrame, prices: pl.LazyFrame) -> None:
+    """Filtering before and after is the same: nothing of one module kind decides anything on another."""
+    cut = incomplete(answers, (pl.col("cpus") == 5) & (pl.col("policy") == "v19") & SUBSET)
+    for question, rows in (
+        (analysis.ranking, answers),
+        (analysis.ranking, cut),
+        (analysis.prices, prices.filter(~SUBSET | (pl.col("cpus") < 5))),
+    ):
+        whole = question(rows).collect()
+        assert whole["module"].unique().sort().to_list() == ["strict", "subset"]
+        for module in ("strict", "subset"):
+            only = pl.col("module") == module
+            assert whole.filter(only).equals(question(rows.filter(only)).collect())

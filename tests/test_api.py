@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,8 +16,10 @@ import polars as pl
 import pytest
 
 import tdxexplore
+from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
@@ -111,6 +116,32 @@ def test_digests_tell_questions_apart_and_nothing_else() -> None:
     assert len(digests | {digest()}) == len(others) + 1
 
 
+def test_the_interleavings_of_a_run_are_the_sum_over_its_outcomes() -> None:
+    several = tdxexplore.check(
+        "hook-after-kvm", module="subset", scenario="kvm-reload", cpus=8, knobs={"pass": "first-call"}
+    )
+    assert len(several.outcomes) > 1
+    run = several.runs.row(0, named=True)
+    total = sum(map(int, several.outcomes["interleavings"]))
+    assert int(run["interleavings"]) == total > 2**64
+    assert run["log10_interleavings"] == pytest.approx(log10(str(total)), rel=1e-14)
+    shares = [int(part) / total for part in several.outcomes["interleavings"]]
+    assert several.outcomes["interleaving_share"].to_list() == pytest.approx(shares, rel=1e-12)
+
+
+def test_the_interleavings_of_a_run_are_known_as_far_as_those_of_its_outcomes() -> None:
+    question: dict[str, Any] = {"module": "subset", "scenario": "late-online"}
+    longest = tdxexplore.check("v19", **question, cpus=512, packages=2)
+    assert longest.runs["interleavings"].to_list() == longest.outcomes["interleavings"].to_list()
+    assert len(longest.runs["interleavings"][0]) > 4300  # digits that Python refuses to read into an int
+    for unknown in (
+        tdxexplore.check("v19", **question, measures=False),
+        tdxexplore.check("v19", **question, max_states=20),
+        tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED}),
+    ):
+        assert unknown.runs["interleavings"].to_list() == unknown.runs["log10_interleavings"].to_list() == [None]
+
+
 def test_logarithms_of_long_counts() -> None:
     assert log10("1") == 0
     assert abs(log10("9" * 400) - 400) < 1e-12
@@ -164,17 +195,37 @@ def test_the_figures_of_the_readme_are_true() -> None:
         assert line in trace
 
 
+def test_a_policy_of_a_user_is_checked_by_mypy_against_the_types_of_the_package(tmp_path: Path) -> None:
+    """As after `pip install`: the package is on the path, and mypy believes its types only if `py.typed` is there."""
+    shutil.copy(ROOT / "examples" / "lazy_first_vm.py", tmp_path)
+    wrong = (ROOT / "examples" / "lazy_first_vm.py").read_text().replace("k.vmxon()", "k.no_such_step()")
+    (tmp_path / "wrong.py").write_text(wrong)
+    environment = {**os.environ, "PYTHONPATH": str(Path(tdxexplore.__file__).parent.parent)}
+    found = {}
+    for name in ("lazy_first_vm.py", "wrong.py"):
+        words = ["-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), name]
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        found[name] = done.stdout
+    assert found["lazy_first_vm.py"] == "Success: no issues found in 1 source file\n"
+    assert '"Kernel" has no attribute "no_such_step"' in found["wrong.py"]
+
+
 def test_the_python_of_the_readme_runs() -> None:
     blocks = [b for b in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "import tdxexplore" in b]
     assert len(blocks) == 1
     exec(blocks[0], {})
 
 
-def test_the_engine_and_the_package_have_one_version() -> None:
-    assert importlib.metadata.version("tdxexplore") == tdxexplore.__version__
+def test_the_version_is_the_same_everywhere() -> None:
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    installed = importlib.metadata.version("tdxexplore")
+    assert {cargo, project, installed, _core.__version__} == {tdxexplore.__version__}
 
 
-def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
+def test_with_all_cpus_interchangeable_the_runs_are_the_same_and_fewer_states_are_stored() -> None:
     """CPUs that start out different (siblings, a late CPU) are counted together where they have become equal."""
     counted = ["rank", "outcome", "severity", "interleavings", "interleaving_share", "shortest_steps"]
     fewer = 0
@@ -185,18 +236,18 @@ def test_without_names_the_runs_are_the_same_and_fewer_states_are_stored() -> No
         ("linux-7.1", "fault-td"),
     ]:
         question = {"module": "subset", "cpus": 8, "packages": 2, "scenario": scenario}
-        named = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
-        unnamed = tdxexplore.check(policy, **question, space="unnamed")  # type: ignore[arg-type]
-        assert unnamed.verdict == named.verdict
-        shared = [name for name in counted if name in named.outcomes.columns]
+        start = tdxexplore.check(policy, **question)  # type: ignore[arg-type]
+        every = tdxexplore.check(policy, **question, symmetry="all")  # type: ignore[arg-type]
+        assert every.verdict == start.verdict
+        shared = [name for name in counted if name in start.outcomes.columns]
         assert len(shared) >= 5
-        assert unnamed.outcomes[shared].equals(named.outcomes[shared])
-        chances = (unnamed.outcomes["probability"] - named.outcomes["probability"]).abs().max()
+        assert every.outcomes[shared].equals(start.outcomes[shared])
+        chances = (every.outcomes["probability"] - start.outcomes["probability"]).abs().max()
         assert chances is not None
         assert cast("float", chances) < 1e-12
-        assert unnamed.invariants["shortest_steps"].equals(named.invariants["shortest_steps"])
-        for outcome, trace in unnamed.traces.items():
-            assert len(trace) == len(named.traces[outcome])
-        fewer += named.runs["explored"][0] - unnamed.runs["explored"][0]
-        assert int(unnamed.runs["states"][0]) >= int(named.runs["states"][0])
+        assert every.invariants["shortest_steps"].equals(start.invariants["shortest_steps"])
+        for outcome, trace in every.traces.items():
+            assert len(trace) == len(start.traces[outcome])
+        fewer += start.runs["explored"][0] - every.runs["explored"][0]
+        assert int(every.runs["states"][0]) >= int(start.runs["states"][0])
     assert fewer > 100

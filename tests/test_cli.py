@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -9,17 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import cyclopts
 import polars as pl
 import pytest
 
-from tdxexplore import cli
+from tdxexplore import check, cli
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "tdxexplore"]
 
@@ -59,6 +59,26 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "outcome: td-error" in capsys.readouterr().out
 
 
+def test_a_line_says_once_why_share_and_probability_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "share counts each maximal run once; probability lets each enabled step be equally likely"
+    question = ["check", "v19", "--module", "subset", "--cpus", "2", "--scenario", "no-kvm"]
+    assert cli.run(question) == 1
+    assert capsys.readouterr().out.count(why) == 1
+    assert cli.run([*question, "--no-measures"]) == 1
+    assert why not in capsys.readouterr().out  # there is neither
+
+
+def test_compare_says_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "v19", "--cpus", "3", "--module", "subset", "--scenario", "late-online", "--scenario", "no-kvm"]
+    assert cli.run(words) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^S2 td-error +violated +24,192 of 24,192 *$", out, flags=re.MULTILINE)
+    answer = check("v19", module="subset", cpus=3, scenario="no-kvm")
+    part, whole = int(answer.outcomes["interleavings"][0]), int(answer.runs["interleavings"][0])
+    assert part < whole == sum(map(int, answer.outcomes["interleavings"]))
+    assert f"{part:,} of {whole:,}" in out
+
+
 def test_json_has_the_columns_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["check", "linux-6.16", "--module", "subset", "--scenario", "late-online", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -79,6 +99,39 @@ def test_a_budget_without_limit_gives_a_verdict_and_a_command_that_replays(
     schedule = re.findall(r"^ *replay: tdxexplore (replay .* --budget suspend=unbounded \w+)$", out, flags=re.MULTILINE)
     assert schedule
     assert cli.run(schedule[0].split()) == 0
+
+
+def test_the_summaries_of_the_commands_are_their_docstrings() -> None:
+    """`--help` imports no command, so that the summaries stand in a table of their own."""
+    assert len(cli.COMMANDS) == 9
+    for name, summary in cli.COMMANDS.items():
+        found = getattr(importlib.import_module(f"tdxexplore.cli.{name}"), name)
+        said = found.help if isinstance(found, cyclopts.App) else inspect.getdoc(found)
+        assert said is not None
+        assert said.splitlines()[0] == summary
+
+
+def test_a_command_loads_no_other() -> None:
+    code = (
+        "import sys; from tdxexplore import cli; cli.run(['compact', 'nowhere']);"
+        "print(sorted(m for m in sys.modules if m.startswith('tdxexplore.cli.')), 'tdxexplore._core' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['tdxexplore.cli.compact', 'tdxexplore.cli.exits', 'tdxexplore.cli.output'] False\n"
+
+
+def test_a_crash_is_an_internal_error_and_not_a_verdict(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash() -> None:
+        raise ValueError("no way out")
+
+    monkeypatch.setattr("tdxexplore.cli.policies.print_policies", crash)
+    assert cli.run(["policies"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Traceback")
+    assert captured.err.endswith("tdxexplore: error: internal: ValueError: no way out\n")
 
 
 def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,9 +201,15 @@ MISTAKES = {
     "a bad knob value": (["check", "v19", "--set", "offline_veto=0"], ["`offline_veto`", "`0`", "Allowed: off, on"]),
     "a knob without a value": (["check", "v19", "--set", "offline_veto"], ["--set is `offline_veto`", "NAME=VALUE"]),
     "a limit of zero": (["check", "v19", "--max-states", "0"], ["--max-states is 0", "positive"]),
-    "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "at least 1"]),
+    "no threads": (["check", "v19", "--threads", "0"], ["--threads is 0", "a positive whole number"]),
     "a memory limit without a unit": (["check", "v19", "--max-memory", "lots"], ["`lots`", "2G"]),
     "an unknown space": (["check", "v19", "--space", "quotient"], ["quotient", "--space"]),
+    "an unknown symmetry": (["check", "v19", "--symmetry", "none"], ["none", "--symmetry"]),
+    "a symmetry of the concrete space": (
+        ["check", "v19", "--space", "concrete", "--symmetry", "all"],
+        ["--symmetry", "`all`", "--space concrete", "`start`"],
+    ),
+    "too many CPUs for bits": (["check", "v19", "--cpus", "65", "--space", "bits"], ["65 CPUs", "at most 64"]),
     "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),
     "a missing policy": (["check"], ["policy"]),
     "an unknown command": (["chek"], ["chek"]),
@@ -225,8 +284,8 @@ def test_an_output_folder_that_cannot_be_written_is_an_error_before_anything_run
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-@pytest.mark.parametrize("space", [["orbit"], ["concrete"], ["concrete", "--no-measures"]])
-def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("space", ["orbit", "concrete", "bits"])
+def test_limits_say_incomplete_and_what_was_seen(space: str, capsys: pytest.CaptureFixture[str]) -> None:
     question = [
         "check",
         "linux-6.16",
@@ -237,7 +296,7 @@ def test_limits_say_incomplete_and_what_was_seen(space: list[str], capsys: pytes
         "--cpus",
         "6",
         "--space",
-        *space,
+        space,
     ]
     for limit, reason in {
         ("--max-states", "100"): "max-states 100",
@@ -274,20 +333,27 @@ def test_nothing_but_the_result_is_printed_when_nobody_watches() -> None:
 BUSY = "inner-enable-kvm-hook --module subset --scenario kvm-reload --packages 4 --budget cpu_up=8 --budget cpu_down=8"
 
 
+def cpu_seconds(process: int) -> float:
+    """The CPU time that a process has used, from fields 14 and 15 of /proc/PID/stat; see proc(5)."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize(
     "question",
     [
         f"{BUSY} --cpus 64",
         f"{BUSY} --cpus 24 --space concrete",
-        "v19 --module subset --scenario second-enable --cpus 16 --space concrete --no-measures",
+        "v19 --module subset --scenario second-enable --cpus 16 --space bits",
     ],
 )
 def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(question: str) -> None:
     process = subprocess.Popen(
         [*COMMAND, "check", *question.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(3)
-    assert process.poll() is None, "the search is too short for this test"
+    while (used := cpu_seconds(process.pid)) < 2:  # by then the search is under way, however loaded the machine is
+        assert process.poll() is None, f"the search ended after {used} s of CPU time: too short for this test"
+        time.sleep(0.1)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -15,17 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import dataset_page
 from sweeps import POINTS, bytes_of, rows, spec_file
 from tdxexplore import cli
-from tdxexplore.data import dataset
-from tdxexplore.data.dataset import MERGED, PARTITION, TABLES, Dataset
+from tdxexplore.data.compacting import compact
+from tdxexplore.data.files import MERGED, writing
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.exploration import check
 from tdxexplore.sweep import load, sweep
-from tdxexplore.sweep.run import origin
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tdxexplore.sweep.origin import origin
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +70,18 @@ def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whol
         assert file.names == [name for name in stored if name not in PARTITION]
         for column in columns:
             assert column.text
-            assert (column.unit == "") == (column.type in (pa.string(), pa.bool_())), column.name
+            assert (column.unit == "") == (column.type in (pa.string(), pa.bool_()) and not column.digits), column.name
             if column.name not in PARTITION:
                 about = file.field(column.name).metadata
                 assert about[b"unit"].decode() == column.unit
                 assert about[b"description"].decode() == column.text
+                assert about[b"kind"].decode() == column.kind
 
 
 def test_the_metadata_says_what_the_file_is_and_where_it_comes_from(whole: Path) -> None:
     path = first(whole, "outcomes")
     about = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
-    assert about["tdxexplore.data.schema_version"] == "1"
+    assert about["tdxexplore.schema_version"] == str(SCHEMA_VERSION)
     assert about["tdxexplore.table"] == "outcomes"
     assert about["tdxexplore.version"] == pq.read_table(first(whole, "runs"))["version"][0].as_py()
     assert about["tdxexplore.point"] == path.stem
@@ -106,7 +109,7 @@ def test_the_revision_of_the_sweep_file_is_that_of_git(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compacted", [False, True], ids=["a file a point", "compacted"])
 def test_polars_duckdb_and_pandas_read_it_alone(copy: Path, *, compacted: bool) -> None:
     if compacted:
-        dataset.compact(copy)
+        compact(copy)
     for table, columns in TABLES.items():
         names = [c.name for c in columns]
         expected = Dataset(copy).scan(table).collect().sort(names)
@@ -142,6 +145,69 @@ def test_one_table_scanned_by_hand_gives_the_worst_outcome(whole: Path) -> None:
         " where policy = 'v19' and module = 'subset' and scenario = 'late-online' and cpus = 4 and rank = 0"
     ).fetchall()
     assert found == [("S2",)]
+
+
+# -- integers of any size ---------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parent.parent / "docs" / "dataset.md"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set whose counts have up to 101 digits: more than any integer type of Parquet."""
+    folder = tmp_path_factory.mktemp("large")
+    text = """
+    [grid]
+    policy = ["v19", "linux-6.16"]
+    module = "subset"
+    scenario = ["late-online", "no-kvm"]
+    cpus = [4, 24]
+    """
+    sweep(load(spec_file(folder, text)), folder / "data")
+    return folder / "data"
+
+
+def test_the_page_of_the_data_set_is_up_to_date() -> None:
+    page = dataset_page.page()
+    assert page.count("\n| `") == sum(map(len, TABLES.values())) - (len(TABLES) - 1) * len(POINT)
+    assert PAGE.read_text() == page
+
+
+def test_duckdb_computes_with_integers_of_any_size_as_the_page_shows(large: Path) -> None:
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    assert "'data/outcomes/" in query
+    found = duckdb.execute(query.replace("'data/outcomes/", f"'{large}/outcomes/")).fetchall()
+    expected: dict[tuple[str, int], list[int]] = {}
+    for policy, cpus, digits in (
+        Dataset(large).scan("outcomes").select("policy", "cpus", "interleavings").collect().iter_rows()
+    ):
+        expected.setdefault((policy, cpus), []).append(int(digits))
+    assert [row[:2] for row in found] == sorted(expected)
+    assert {row[:2]: (int(row[2]), int(row[3])) for row in found} == {
+        key: (sum(counts), max(counts)) for key, counts in expected.items()
+    }
+    assert max(len(row[2]) for row in found) > 38
+
+
+def test_the_columns_of_exact_integers_are_read_by_duckdb_as_text_and_the_others_as_documented(large: Path) -> None:
+    names = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+    longest = 0
+    for table, columns in TABLES.items():
+        source = f"from read_parquet('{large}/{table}/**/*.parquet', hive_partitioning = true)"
+        types = {row[0]: row[1] for row in duckdb.execute(f"describe {source}").fetchall()}
+        assert types == {column.name: names[column.type] for column in columns}
+        for column in (column for column in columns if column.digits):
+            every = [row[0] for row in duckdb.execute(f"select {column.name} {source}").fetchall()]
+            assert all(digits.isdecimal() for digits in every), column.name
+            longest = max(longest, *map(len, every))
+    assert longest > 38
+
+
+def test_python_sums_integers_of_any_size_as_the_page_shows(large: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    names: dict[str, object] = {"pl": pl}
+    exec(block.replace('"data/', f'"{large}/'), names)
+    assert names["total"] == sum(map(int, Dataset(large).scan("outcomes").collect()["interleavings"]))
 
 
 # -- damage and foreign files -----------------------------------------------------------------------------------------
@@ -184,7 +250,7 @@ def test_a_file_that_was_cut_is_named_skipped_and_replaced(
 ) -> None:
     expected, path = bytes_of(copy), first(copy, "outcomes")
     path.write_bytes(path.read_bytes()[:length])
-    assert cli.run(["analyze", str(copy), "--worst"]) == 3
+    assert cli.run(["analyze", "worst", str(copy)]) == 3
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith(f"tdxexplore: {path}: damaged: ")
@@ -228,12 +294,97 @@ def test_foreign_files_are_named_and_not_read(copy: Path, capsys: pytest.Capture
     for path, reason in strangers.items():
         assert reason in said[path]
     assert cli.run(["compact", str(copy)]) == 2
-    assert "remove it" in capsys.readouterr().err
+    assert "remove what is named" in capsys.readouterr().err
+
+
+def test_many_skipped_files_are_one_line_that_names_the_first_lost_ones(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        (copy / f"notes-{number}.txt").write_text("mine")
+    damaged = sorted((copy / "runs").rglob("*.parquet"))[:7]
+    for path in damaged:
+        path.write_bytes(b"")
+    spec = str(spec_file(tmp_path))
+    commands = (
+        ["analyze", "worst", str(copy)],
+        ["compact", str(copy)],
+        ["sweep", spec, "--out", str(copy), "--dry-run"],
+    )
+    for words, code in zip(commands, (3, 2, 0), strict=True):
+        assert cli.run(words) == code
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "12 files skipped: " in err
+        assert "; and 9 more" in err
+        assert [str(path) in err for path in damaged] == [True] * 3 + [False] * 4
+        assert "notes" not in err
+    assert cli.run(["sweep", spec, "--out", str(copy)]) == 0
+    assert "12 files skipped: " in capsys.readouterr().err
+
+
+# -- other versions ---------------------------------------------------------------------------------------------------
+
+
+def as_written_by_another(path: Path, version: str) -> None:
+    """Change the schema version that a file says it has."""
+    table = pq.read_table(path, partitioning=None)
+    about = {**table.schema.metadata, b"tdxexplore.schema_version": version.encode(), b"tdxexplore.version": b"0.0.9"}
+    pq.write_table(table.replace_schema_metadata(about), path)
+
+
+@pytest.mark.parametrize("files", ["all", "one"])
+def test_a_data_set_of_another_schema_is_refused_in_one_line_and_left_as_it_is(
+    files: str, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = sorted(copy.rglob("*.parquet"))
+    assert len(paths) == POINTS * len(TABLES)
+    written = paths if files == "all" else [first(copy, "runs")]
+    for path in written:
+        as_written_by_another(path, "7")
+    before = {path: path.read_bytes() for path in paths}
+    spec = str(spec_file(tmp_path))
+    questions = [["analyze", name, str(copy)] for name in cli.app["analyze"] if not name.startswith("-")]
+    questions = [[*words, str(copy)] if words[1] == "diff" else words for words in questions]
+    assert len(questions) == 7
+    for words in (
+        *questions,
+        ["sweep", spec, "--out", str(copy)],
+        ["sweep", spec, "--out", str(copy), "--dry-run"],
+        ["compact", str(copy)],
+    ):
+        assert cli.run(words) == 2, words
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        count = POINTS if files == "all" else 1
+        assert captured.err.startswith(
+            f"tdxexplore: error: {copy}: {count} files are of another schema of data sets, as {first(copy, 'runs')} "
+            "(schema 7, of tdxexplore 0.0.9)"
+        )
+        assert "sweep into a new folder" in captured.err
+    assert {path: path.read_bytes() for path in sorted(copy.rglob("*.parquet"))} == before
+
+
+def test_a_data_set_with_other_columns_is_refused_though_its_schema_version_is_the_same(copy: Path) -> None:
+    path = first(copy, "outcomes")
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.drop_columns(["probability"]), path)
+    with pytest.raises(BadDataset, match=r"1 files are of another schema of data sets, as .*with other columns"):
+        _ = Dataset(copy).answers
+
+
+def test_the_schema_version_changes_with_the_columns() -> None:
+    """When this fails, give `SCHEMA_VERSION` the next number, and put it and the new digest here."""
+    columns = [(table, c.name, str(c.type)) for table, columns in TABLES.items() for c in columns]
+    assert len(columns) > 80
+    found = hashlib.blake2b(json.dumps(columns).encode(), digest_size=8).hexdigest()
+    assert (SCHEMA_VERSION, found) == (3, "f2af10bf20f2cecf")
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder, reason in ((tmp_path / "nowhere", "not a folder"), (tmp_path, "not a data set")):
-        for words in (["analyze", str(folder), "--worst"], ["compact", str(folder)]):
+        for words in (["analyze", "worst", str(folder)], ["compact", str(folder)]):
             assert cli.run(words) == 2
             assert reason in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -260,7 +411,7 @@ def test_compacting_keeps_every_row_and_is_found_again(
     assert bytes_of(copy) == expected
     wider = spec_file(tmp_path, spec_file(tmp_path).read_text().replace("2-4", "2-5"))
     assert sweep(load(wider), copy).before == POINTS
-    assert dataset.compact(copy) == (4 * 5 + POINTS // 3 * 5, 4 * 5)
+    assert compact(copy) == (4 * 5 + POINTS // 3 * 5, 4 * 5)
     file = first(copy, "runs")
     origins = json.loads(pq.read_schema(file).metadata[b"tdxexplore.origins"])
     assert [o["spec"] for o in origins] == ["small", "small"]
@@ -273,7 +424,7 @@ def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path,
     expected, work = bytes_of(copy), copy / ".compacting"
     compacted = tmp_path / "compacted"
     shutil.copytree(copy, compacted)
-    dataset.compact(compacted)
+    compact(compacted)
     (work / "old").mkdir(parents=True)
     shutil.copytree(compacted, work / "new", ignore=shutil.ignore_patterns(".*"))
     moved = {"building": 0, "one table moved away": 1, "one table in place": 1, "all in place": 5}[moment]
@@ -288,7 +439,7 @@ def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path,
 
 def test_a_point_that_is_also_in_a_merged_file_is_read_once(copy: Path, whole: Path) -> None:
     expected = Dataset(copy).scan("runs").select(pl.len()).collect().item()
-    dataset.compact(copy)
+    compact(copy)
     again = first(whole, "runs")
     shutil.copy(again, copy / again.relative_to(whole))
     data = Dataset(copy)
@@ -297,10 +448,10 @@ def test_a_point_that_is_also_in_a_merged_file_is_read_once(copy: Path, whole: P
 
 
 def test_writers_keep_out_of_each_others_way(copy: Path, tmp_path: Path) -> None:
-    with dataset.writing(copy):
-        with dataset.writing(copy):
+    with writing(copy):
+        with writing(copy):
             pass  # two sweeps may share a data set
         with pytest.raises(BadDataset, match="another process writes"):
-            dataset.compact(copy)
-    with dataset.writing(copy, alone=True), pytest.raises(BadDataset, match="being compacted"):
+            compact(copy)
+    with writing(copy, alone=True), pytest.raises(BadDataset, match="being compacted"):
         sweep(load(spec_file(tmp_path)), copy)

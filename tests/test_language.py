@@ -99,7 +99,7 @@ def test_packages_are_quantified_with_their_cpus() -> None:
     assert set(compared.answer.terminal_states) == {"every package"}
 
 
-REFUSED: dict[str, tuple[Callable[[Model, Procedure], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[Model, Procedure], object], str]] = {
     "a field that is not in the model": (
         lambda m, p: p.set(Model("other").flag("stranger"), value=True),
         "`stranger` is not defined in this model",
@@ -114,8 +114,22 @@ REFUSED: dict[str, tuple[Callable[[Model, Procedure], None], str]] = {
     "an else without an if": (lambda m, p: _else(p), "`else_` without `if_`"),
     "a loop without a step": (lambda m, p: _endless(p), "never ends"),
     "the result of a function after a step": (lambda m, p: _late_result(p), "was not set in this step"),
+    "forgetting by what is forgotten": (
+        lambda m, p: m.forget([m["flag"]], m["flag"]),
+        "`flag` is forgotten, and decides",
+    ),
+    "forgetting by what an earlier one forgets": (
+        lambda m, p: _forget_twice(m),
+        "`flag` is forgotten, and decides",
+    ),
+    "forgetting by a field of the acting CPU": (lambda m, p: m.forget([m["kind"]], m["mine"]), "none acts"),
     "a field that does not exist": (lambda m, p: p.set(m["flagg"], True), "did you mean `flag`"),
 }
+
+
+def _forget_twice(m: Model) -> None:
+    m.forget([m["kind"]], m["flag"])
+    m.forget([m["flag"]], True)
 
 
 def _nested_loops(p: Procedure) -> None:
@@ -173,6 +187,64 @@ def test_leaving_the_domain_of_a_counter_is_a_trap_with_the_way_there() -> None:
             _core.Program(program.text).explore(program.pack(initial), space=space)
         assert caught.value.schedule == "00"
     with pytest.raises(Trap):
+        reference.explore(model, initial)
+
+
+def test_a_counter_may_begin_below_zero() -> None:
+    model = Model("below")
+    count = model.counter("count", 1, smallest=-2)
+    p = Procedure("actor")
+    with p.loop():
+        p.step("count")
+        with p.either() as choice:
+            for delta in (-1, 1):
+                with choice.branch():
+                    p.await_(count > -2 if delta < 0 else count < 1)
+                    p.add(count, delta)
+    model.add(p)
+    model.expect("below", count == -2)
+    model.expect("above", count >= 1)
+    compared = compare_all(finish(model), State.initial(model, Topology.of(1)))
+    assert compared.answer.states == 4
+    assert compared.answer.expected_states == {"below": 1, "above": 1}
+    with pytest.raises(BadModel, match="at least -2, not -3"):
+        model.counter("none", -3, smallest=-2)
+
+
+def forgetful(when_done: bool) -> Model:
+    """Each CPU leaves a mark, or does not; then all are done, and nobody looks at marks any more."""
+    model = Model("forgetful")
+    mark, done = model.flag("mark", Scope.CPU), model.flag("done")
+    p = Procedure("actor")
+    p.step("begin")
+    with p.on_each_cpu(True, "mark"), p.either() as choice:
+        for value in (False, True):
+            with choice.branch():
+                p.set(mark, value)
+    p.step("end")
+    p.set(done, value=True)
+    p.step("rest", rest=True)
+    model.add(p)
+    if when_done:
+        model.forget([mark], when=done)
+    return finish(model)
+
+
+def test_what_is_forgotten_tells_no_states_apart() -> None:
+    kept, lost = (
+        compare_all(model, State.initial(model, Topology.of(3))).answer
+        for model in (forgetful(when_done=False), forgetful(when_done=True))
+    )
+    # The states at "rest" and at the end differ in the marks of three CPUs, or not.
+    assert kept.states - lost.states == 2 * (2**3 - 1)
+    assert kept.interleavings == lost.interleavings == {"done": 6 * 2**3}
+
+
+def test_a_state_that_holds_what_is_forgotten_is_no_initial_state() -> None:
+    model = forgetful(when_done=True)
+    initial = State.initial(model, Topology.of(2))
+    initial.globals["done"] = initial.cpus[1]["mark"] = True
+    with pytest.raises(BadModel, match="normal form"):
         reference.explore(model, initial)
 
 

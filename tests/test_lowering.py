@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import programs
+import interpreter
 from tdxexplore.errors import BadModel
 from tdxexplore.export import Form, murphi
 from tdxexplore.model import (
@@ -197,12 +197,12 @@ def test_an_exported_rule_of_murphi_stands_for_one_transition_of_a_state() -> No
         by_rule = {(way.number): (n, way.choice) for n, step in enumerate(form.steps) for way in step.ways}
         assert len(re.findall('^ *rule "', murphi(form), re.MULTILINE)) == len(set(by_rule.values()))
         for state, _ in reference.explore(model, form.start).graph.values():
-            words = programs.Words.of(program, state)
+            words = interpreter.Words.of(program, state)
             for p, c in ((-1, -1), *((q, c) for c, q in enumerate(state.package_of))):
                 enabled = [
                     by_rule[n]
                     for n, rule in enumerate(program.rules)
-                    if (rule.label.scope is Scope.CPU) is (c >= 0) and programs.holds(rule.guard, words, p, c)
+                    if (rule.label.scope is Scope.CPU) is (c >= 0) and interpreter.holds(rule.guard, words, p, c)
                 ]
                 assert len(enabled) == len(set(enabled))
                 looked_at += len(enabled)
@@ -240,11 +240,11 @@ def test_fields_are_compared_with_fields(relation: Callable[[Any, Any], Any], wh
             return found
 
         holds = [relation(value(left, cpu), value(right, cpu)) for cpu in (0, 1)]
-        words = programs.Words.of(program, state)
-        acts = [order[2] for order, _ in programs.transitions(program, words)]
+        words = interpreter.Words.of(program, state)
+        acts = [order[2] for order, _ in interpreter.transitions(program, words)]
         assert acts == [cpu for cpu in (0, 1) if holds[1 - cpu if where in member else cpu]]
         assert [t.cpu for t in reference.transitions(model, state)] == acts
-        assert any(programs.holds(g, words, -1, -1) for g in program.outcomes[0][1]) is any(holds)
+        assert any(interpreter.holds(g, words, -1, -1) for g in program.outcomes[0][1]) is any(holds)
         looked_at += 1
     assert looked_at == 2304
 
@@ -355,10 +355,10 @@ def test_ranges_of_a_wide_counter_are_told_apart() -> None:
     slot = program.slots["count"]
     rules = [rule for rule in program.rules if rule.trap is None]
     for value in range(201):
-        words = programs.Words(slot.encode(value), [0], [0], (0,))
-        enabled = [rule for rule in rules if programs.holds(rule.guard, words, -1, -1)]
+        words = interpreter.Words(slot.encode(value), [0], [0], (0,))
+        enabled = [rule for rule in rules if interpreter.holds(rule.guard, words, -1, -1)]
         assert len(enabled) == (value < 200), value
-        assert sum(programs.holds(g, words, -1, -1) for g in program.outcomes[0][1]) == (value < 40)
+        assert sum(interpreter.holds(g, words, -1, -1) for g in program.outcomes[0][1]) == (value < 40)
 
 
 @pytest.mark.parametrize(("scope", "limit"), [(Scope.GLOBAL, 128), (Scope.PACKAGE, 64), (Scope.CPU, 48)])

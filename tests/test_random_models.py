@@ -33,6 +33,7 @@ def test_random_models_agree(batch: int) -> None:
     assert seen["acyclic"] >= WANTED // 2, seen
     assert seen["cyclic"] >= 1, seen
     assert seen["explained"] >= 1, seen
+    assert seen["forgets"] >= 1, seen
 
 
 def _compare(seed: int, seen: Counter[str]) -> str:
@@ -55,10 +56,24 @@ def _compare(seed: int, seen: Counter[str]) -> str:
         return "trivial"
     compared = compare_all(model, initial)
     seen["explained"] += compared.explained
+    seen["forgets"] += forgets(model, initial, compared.answer)
     if compared.answer.interleavings is None:
         _check_absorption(model, initial, compared.program, program.pack(initial))
         return "cyclic"
     return "acyclic"
+
+
+def forgets(model: Model, initial: State, answer: reference.Answer) -> bool:
+    """Whether what the model forgets makes a difference: if it forgets nothing, it reaches other states."""
+    if not model.forgotten:
+        return False
+    forgotten, model.forgotten = model.forgotten, []
+    try:
+        return reference.explore(model, initial).graph.keys() != answer.graph.keys()
+    except Trap:
+        return True
+    finally:
+        model.forgotten = forgotten
 
 
 def _follow(model: Model, initial: State, schedule: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import programs
+import interpreter
 from tdxexplore.errors import BadModel
 from tdxexplore.model import (
     Field,
@@ -168,15 +168,15 @@ def compare(seed: int) -> str:
         return "refused"
     for _ in range(STATES):
         state = step.state()
-        words = programs.Words.of(program, state)
+        words = interpreter.Words.of(program, state)
         expected = reference.transitions(step.model, state)
-        found = programs.transitions(program, words)
+        found = interpreter.transitions(program, words)
         places = [(t.actor, t.package, t.cpu) for t in expected]
         assert [order[:3] for order, _ in found] == places, (seed, state)
-        after = [programs.Words.of(program, t.target).key() for t in expected]
+        after = [interpreter.Words.of(program, t.target).key() for t in expected]
         assert [w.key() for _, w in found] == after, (seed, state)
         assert len({order for order, _ in found}) == len(found), f"{seed}: two transitions have one number"
         when, guards = program.outcomes[0][0].when, program.outcomes[0][1]
-        held = [programs.holds(g, words, -1, -1) for g in guards]
+        held = [interpreter.holds(g, words, -1, -1) for g in guards]
         assert sum(held) == reference.evaluate(when, state, -1, -1, {}), (seed, state)
     return "agree"

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -20,12 +21,13 @@ import pytest
 
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
 from tdxexplore import cli
-from tdxexplore.data import dataset
-from tdxexplore.data.dataset import TABLES, TIMING, Dataset
+from tdxexplore.data.compacting import compact
+from tdxexplore.data.reading import Dataset
+from tdxexplore.data.schema import TABLES, TIMING
 from tdxexplore.errors import BadDataset, InternalError
 from tdxexplore.explore.exploration import check
-from tdxexplore.sweep import Progress, load, sweep
-from tdxexplore.sweep import run as running
+from tdxexplore.sweep import Progress, batch, load, sweep
+from tdxexplore.sweep.batch import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,12 +76,12 @@ def test_without_prices_the_other_tables_are_the_same(small: Path, tmp_path: Pat
 def test_two_threads_and_large_points_alone_give_the_same_bytes(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "LARGE", 40)
+    monkeypatch.setattr(batch, "LARGE", 40)
     sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=2)
     assert bytes_of(tmp_path / "out") == bytes_of(small)
     used = Dataset(tmp_path / "out").scan("runs").select("threads", "explored").collect()
-    assert used.filter(pl.col("explored") >= 40)["threads"].unique().to_list() == [2]
-    assert used.filter(pl.col("explored") < 40)["threads"].unique().to_list() == [1]
+    assert used.filter(pl.col("explored") > 40)["threads"].unique().to_list() == [2]
+    assert used.filter(pl.col("explored") <= 40)["threads"].unique().to_list() == [1]
 
 
 def test_a_process_pool_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
@@ -103,13 +105,13 @@ def test_a_wider_sweep_adds_only_what_is_new(small: Path, tmp_path: Path) -> Non
     summary = sweep(load(spec_file(tmp_path, wider)), tmp_path / "out", threads=2, report=told.append)
     assert (summary.before, summary.finished) == (POINTS, POINTS // 3)
     assert [p.done for p in told if p.last is not None] == list(range(POINTS + 1, summary.total + 1))
-    assert all(p.result is not None and p.result["explored"] > 0 for p in told if p.last is not None)
+    assert all(isinstance(p.result, Answer) and p.result.explored > 0 for p in told if p.last is not None)
     assert told[-1].explored == summary.explored > 0
     assert told[-1].eta == pytest.approx(0, abs=1e-9)
 
 
 def test_planning_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_POLL", 0.0)
+    monkeypatch.setattr("tdxexplore.sweep.plan.POLL", 0.0)
     told: list[Progress] = []
     summary = sweep(load(spec_file(tmp_path)), tmp_path / "out", threads=1, report=told.append)
     planning = [p for p in told if p.planned < p.total]
@@ -138,7 +140,7 @@ def test_incomplete_points_are_explored_again_only_with_other_limits(tmp_path: P
     again = sweep(load(spec_file(tmp_path, limited)), out)
     assert (again.finished, again.incomplete) == (0, first.incomplete)
     assert cli.run(["sweep", str(spec_file(tmp_path, limited)), "--out", str(out)]) == 3
-    before, after = dataset.compact(out)
+    before, after = compact(out)
     assert after < before
     assert Dataset(out).scan("runs").select(pl.len()).collect().item() == POINTS
     wide = sweep(load(spec_file(tmp_path, SMALL)), out)
@@ -171,7 +173,7 @@ def test_a_worker_with_another_model_is_told_apart(tmp_path: Path) -> None:
     class Stale(Executor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             future: Future[Any] = Future()
-            future.set_result(fn({**args[0], "id": "0" * 32}))
+            future.set_result(fn(replace(args[0], id="0" * 32)))
             return future
 
     summary = sweep(load(spec_file(tmp_path)), tmp_path / "out", executor=Stale())
@@ -360,7 +362,7 @@ def test_what_was_there_stays_when_the_disk_takes_no_more(
         sweep(load(spec_file(tmp_path, SMALL.replace('"2-4"', '"2-5"').replace('"small"', '""'))), out)
     assert {path: path.read_bytes() for path in _visible(out)} == before
     with pytest.raises(OSError, match="File too large"):
-        dataset.compact(out)
+        compact(out)
     assert {path: path.read_bytes() for path in _visible(out)} == before
 
 

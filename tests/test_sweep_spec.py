@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ import pytest
 from sweeps import POINTS, SMALL, spec_file
 from tdxexplore import cli
 from tdxexplore.explore.exploration import check
-from tdxexplore.sweep import expand, load
-from tdxexplore.sweep.points import Point, estimate
-from tdxexplore.sweep.spec import Settings
+from tdxexplore.explore.settings import Settings
+from tdxexplore.sweep import Point, load
+from tdxexplore.sweep.plan import estimate
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -61,6 +62,10 @@ MISTAKES = {
     ),
     "an unknown option": (GRID + "[check]\ntimeouts = 3", ["`check.timeouts`", "did you mean `timeout`"]),
     "an unknown space": (GRID + "[check]\nspace = 'x'", ["`check.space` is `x`", "concrete, orbit"]),
+    "a symmetry of the concrete space": (
+        GRID + "[check]\nspace = 'concrete'\nsymmetry = 'all'",
+        ["`check.symmetry` is `all`", "space `concrete`", "`start`"],
+    ),
     "a limit of zero": (GRID + "[check]\nmax_states = 0", ["`check.max_states` is 0", "positive whole number"]),
     "a limit that is no number": (GRID + "[check]\ntimeout = nan", ["`check.timeout` is nan", "positive number"]),
     "memory without a unit": (GRID + "[check]\nmax_memory = 'lots'", ["`check.max_memory` is `lots`", "2G"]),
@@ -120,7 +125,7 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
     [[exclude]]
     cpus = 4
     """
-    found = expand(load(spec_file(tmp_path, text)))
+    found = load(spec_file(tmp_path, text)).points()
     asked = {
         (q.policy, q.topology.cpus, q.topology.packages, dict(q.knobs)["offline_veto"], dict(q.budgets)["cpu_up"])
         for q in (point.question for point in found.points)
@@ -143,40 +148,43 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
 
 def test_points_that_are_the_same_question_are_one_point(tmp_path: Path) -> None:
     text = GRID + "policy = ['v19', 'v19']\nscenario = 'all-online'\nmodule = ['strict', 'strict']"
-    assert len(expand(load(spec_file(tmp_path, text))).points) == 1
+    assert len(load(spec_file(tmp_path, text)).points().points) == 1
 
 
 def test_policies_of_ones_own_are_found_beside_the_sweep_file_and_need_names_of_their_own(tmp_path: Path) -> None:
     body = "from tdxexplore.tdx.policies.v19 import V19\nclass A(V19):\n    name = '{0}'\nclass B(V19):\n    name = '{1}'\n"
     (tmp_path / "mine.py").write_text(body.format("a", "b"))
     text = GRID + "policy = ['mine.py:A', 'mine.py:b']\nmodule = 'strict'\nscenario = 'all-online'"
-    points = expand(load(spec_file(tmp_path, text))).points
+    points = load(spec_file(tmp_path, text)).points().points
     assert [point.question.key()["policy"] for point in points] == ["a", "b"]
     (tmp_path / "mine.py").write_text(body.format("a", "a"))
     with pytest.raises(ValueError, match="its name `a` is also that of"):
         load(spec_file(tmp_path, GRID + "policy = ['mine.py:A', 'mine.py:B']"))
 
 
-def test_a_point_is_plain_data_and_comes_back_the_same(tmp_path: Path) -> None:
-    for point in expand(load(spec_file(tmp_path))).points:
-        task = json.loads(json.dumps(point.to_task()))
-        assert Point.from_task(task) == point
-        assert Point.from_task(task).id == point.id
+def test_a_point_travels_as_it_is_and_comes_back_the_same(tmp_path: Path) -> None:
+    points = load(spec_file(tmp_path)).points().points
+    assert len(points) == POINTS
+    for point in points:
+        travelled = pickle.loads(pickle.dumps(point))
+        assert travelled == point
+        assert travelled.id == point.id
 
 
 def test_settings_that_decide_the_rows_change_the_identity_and_limits_do_not() -> None:
     question = check("v19", cpus=2).question
     base = Point(question, Settings()).id
-    others = [Settings(space="concrete"), Settings(measures=False), Settings(prices=False), Settings(fail_on="S2")]
-    assert len({base, *(Point(question, other).id for other in others)}) == 5
-    limits = Settings(max_states=3, max_depth=3, max_memory=3, timeout=3.0)
+    others = [Settings(space="concrete"), Settings(measures=False), Settings(prices=True), Settings(fail_on="S2")]
+    others.append(Settings(symmetry="all"))
+    assert len({base, *(Point(question, other).id for other in others)}) == 6
+    limits = Settings(max_states=3, max_depth=3, max_memory=3, timeout=3.0, threads=1)
     assert Point(question, limits).id == base
 
 
 def test_expected_sizes_are_about_right(tmp_path: Path) -> None:
     policies = ["dyn-hook-if-enabled", "inner-enable", "kvm-hook-lp-init", "linux-6.16", "v19"]
     text = f"[grid]\npolicy = {policies}\ncpus = [2, 16]\nmodule = 'subset'\nscenario = 'kvm-reload'"
-    points = expand(load(spec_file(tmp_path, text))).points
+    points = load(spec_file(tmp_path, text)).points().points
     assert len(points) == 2 * len(policies)
     for point in points:
         q = point.question

@@ -50,23 +50,23 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
         explained += explains_traps(model, initial, program, answer, several)
         if replay:
             traces += replays(model, initial, native, packed, several)
-    counting_agrees(native, packed, threads)
+    bits_agree(native, packed, threads)
     return Compared(answer, traces, explained, native)
 
 
-def counting_agrees(native: _core.Program, packed: str, threads: int) -> None:
-    """The search that only counts concrete states finds what the one with links between them finds."""
-    linked = native.explore(packed, space="concrete", threads=1)
+def bits_agree(native: _core.Program, packed: str, threads: int) -> None:
+    """The space of bits, which treats states together that differ in the names of CPUs, finds what the concrete space finds."""
+    stored = native.explore(packed, space="concrete", threads=1)
     for count in (1, threads):
-        counted = native.explore(packed, space="concrete", threads=count, measures=False)
-        assert counted.complete
-        assert (counted.states, counted.transitions) == (linked.states, linked.transitions)
-        assert (counted.explored, counted.generated) == (linked.explored, linked.generated)
-        assert counted.depth == linked.depth
+        bits = native.explore(packed, space="bits", threads=count)
+        assert bits.complete
+        assert (bits.states, bits.transitions) == (stored.states, stored.transitions)
+        assert (bits.explored, bits.generated) == (stored.explored, stored.generated)
+        assert bits.depth == stored.depth
         for table in ("levels", "rules"):
-            assert pl.DataFrame(getattr(counted, table)()).equals(pl.DataFrame(getattr(linked, table)())), table
+            assert pl.DataFrame(getattr(bits, table)()).equals(pl.DataFrame(getattr(stored, table)())), table
         for table in ("outcomes", "invariants", "expectations"):
-            found, expected = (pl.DataFrame(getattr(e, table)()) for e in (counted, linked))
+            found, expected = (pl.DataFrame(getattr(e, table)()) for e in (bits, stored))
             same = [
                 c for c in ("outcome", "terminal_states", "violating_states", "states", "shortest_steps") if c in found
             ]

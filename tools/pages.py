@@ -3,6 +3,7 @@
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
 - ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
+- ``dataset.md``: the tables of a data set and how to read them;
 - ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
 
 The tests compare the folder with what this writes.
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+import dataset_page
 from tdxexplore.explore.difference import Difference
 from tdxexplore.explore.exploration import check
 from tdxexplore.model import Topology, lower
-from tdxexplore.render.text import fraction
+from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 TOPOLOGY = Topology((2, 2))
 LONGEST = 10**15
-INSTRUCTIONS = ("TDH.", "SEAMLDR.", "VMXON", "VMXOFF")
 
 # Everything that a policy can do, once.
 _ALL = Scenario(
@@ -121,6 +122,7 @@ _SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
 def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
+    found["dataset.md"] = dataset_page.page()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 
@@ -292,15 +294,11 @@ def _steps(program: Program) -> Iterable[tuple[str, ...]]:
     labels: dict[tuple[int, str], tuple[Label, dict[str, None]]] = {}
     for rule in program.rules:
         _, calls = labels.setdefault((rule.actor, rule.label.name), (rule.label, {}))
-        calls.update(dict.fromkeys(_word(note) for note in rule.notes if note.startswith(INSTRUCTIONS)))
+        calls.update(dict.fromkeys(event.name for event in rule.events if event.name))
     for (actor, _), (label, calls) in labels.items():
         functions = " > ".join(label.frames)
         scope = _SCOPES[label.scope.value]
         yield program.actors[actor], label.title, functions, scope, ", ".join(calls), label.source
-
-
-def _word(note: str) -> str:
-    return note.partition(" ")[0].rstrip(":")
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
-    from tdxexplore.errors import BadModel, BadSchedule, InternalError, TdxExploreError, Trap
+    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
     from tdxexplore.explore.exploration import Exploration, check
     from tdxexplore.explore.question import Question
+    from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace, TraceStep, replay
     from tdxexplore.sweep.comparison import Comparison, compare
     from tdxexplore.tdx.policy import Knob, Policy, VirtAtLoad
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BadModel",
     "BadSchedule",
+    "BadSetting",
     "Comparison",
     "Exploration",
     "InternalError",
     "Knob",
     "Policy",
     "Question",
+    "Settings",
     "TdxExploreError",
     "Trace",
     "TraceStep",
@@ -44,9 +47,10 @@ __all__ = [
 _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
-    "errors": ("BadModel", "BadSchedule", "InternalError", "TdxExploreError", "Trap"),
+    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
     "explore.exploration": ("Exploration", "check"),
     "explore.question": ("Question",),
+    "explore.settings": ("Settings",),
     "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),
     "explore.trace": ("Trace", "TraceStep", "replay"),
 }

@@ -88,7 +88,8 @@ class Program:
         self,
         initial: str,
         *,
-        space: Literal["orbit", "unnamed", "concrete"] = "orbit",
+        space: Literal["orbit", "concrete", "bits"] = "orbit",
+        symmetry: Literal["start", "all"] = "start",
         threads: int = 1,
         max_states: int | None = None,
         max_depth: int | None = None,
@@ -105,9 +106,13 @@ class Program:
 
         Args:
             initial: The initial state in its JSON form; it carries the topology.
-            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs). With unnamed,
-                CPUs that start out different are counted together too: runs are the same, states are those that can be
-                reached from any naming of the initial state.
+            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs). In the space of
+                bits each concrete state is one bit: the answer has totals and levels and no measures, even if they are asked
+                for; depth, outcomes and traces come from the orbit space, and each bit must be set by a step from the level
+                before.
+            symmetry: In the orbit space, whether CPUs that start out equal are interchangeable, or all CPUs. With all, the runs
+                are the same and fewer states are stored; states and transitions are those that can be reached from any
+                renaming of the initial state, and a state has the depth at which the first renaming reaches it.
             threads: Threads of the search, at least 1.
             max_states: States stored at most.
             max_depth: States at this depth are still expanded, but no deeper ones are stored.
@@ -142,23 +147,6 @@ class Program:
             BadModel: The initial state does not fit the Program.
             BadSchedule: The schedule cannot be read, or selects a transition that is not there.
             InternalError: The engine has a defect.
-        """
-
-    def state_bits(self, initial: str, space: Literal["orbit", "unnamed", "concrete"]) -> int:
-        """Bits of the initial state as it is stored.
-
-        In the concrete space all states have this size; in the others they grow with the kinds of CPUs.
-
-        Args:
-            initial: The initial state in its JSON form.
-            space: The space.
-
-        Returns:
-            A multiple of 64.
-
-        Raises:
-            BadModel: The initial state does not fit the Program or is too large for the space.
-            ValueError: There is no such space.
         """
 
 @final

@@ -21,6 +21,23 @@ class BadModel(TdxExploreError, ValueError):
     """A model, policy, knob, topology or scenario that cannot be explored."""
 
 
+class BadSetting(BadModel):
+    """A setting of a search that is not allowed.
+
+    Attributes:
+        name: As an argument of the library.
+        value: As given.
+        allowed: What is allowed, in words.
+    """
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"--{name.replace('_', '-')} is {shown(value)}; {allowed}")
+        self.name, self.value, self.allowed = name, value, allowed
+
+    def __reduce__(self) -> tuple[type[BadSetting], tuple[str, object, str]]:
+        return BadSetting, (self.name, self.value, self.allowed)
+
+
 class BadSpec(TdxExploreError, ValueError):
     """A sweep file that says something that is not allowed."""
 
@@ -47,6 +64,11 @@ class Trap(BadModel):
 
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: texts in backticks, others as Python writes them."""
+    return f"`{value}`" if isinstance(value, str) else repr(value)
 
 
 def suggest(given: str, allowed: Iterable[str]) -> str:

@@ -1,9 +1,15 @@
-"""Quantities as people write them: ranges of whole numbers, and sizes of memory."""
+"""Quantities as people write them, and what they must be told about those that they read."""
 
 from __future__ import annotations
 
 RANGES = "a number, a list or a range, as 4, 2,4 or 2-6"
 MEMORY = "bytes, or a number with K, M or G, as 2G"
+
+SHARE_AND_PROBABILITY = (
+    "share counts each maximal run once; probability lets each enabled step be equally likely, so that runs with fewer choices "
+    "on their way weigh more"
+)
+"""What is said once wherever a share and a probability stand side by side, as they may differ by orders of magnitude."""
 
 _UNITS = {
     "": 1,

@@ -1,18 +1,20 @@
-"""The command line. stdout carries the result, stderr progress and messages; `exits` has the exit codes.
+"""The command line: one file for each command, which is imported when it is asked for.
 
-0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 130 interrupted.
+stdout carries the result; stderr carries progress, warnings and errors. Errors become exit codes here (`run`), and `exits`
+lists the codes. `output` has the forms of results and messages, `options` the options that several commands share.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import cyclopts
 from cyclopts import App
 
 from tdxexplore._version import __version__
-from tdxexplore.cli import data, exits, explore
+from tdxexplore.cli import exits
 from tdxexplore.errors import InternalError, TdxExploreError
 
 if TYPE_CHECKING:
@@ -24,18 +26,20 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-for command in (
-    explore.policies,
-    explore.check,
-    explore.compare,
-    explore.diff,
-    explore.replay,
-    explore.export,
-    data.sweep,
-    data.compact,
-    data.analyze,
-):
-    app.command(command)
+# The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
+COMMANDS = {
+    "policies": "List the designs, with their sources and knobs, the scenarios and the budgets.",
+    "check": "Explore every interleaving of one policy.",
+    "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
+    "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
+    "replay": "Run one interleaving, step by step.",
+    "export": "Write the same model for another checker, which must find the same states and transitions.",
+    "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
+    "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
+    "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
+}
+for name, summary in COMMANDS.items():
+    app.command(f"tdxexplore.cli.{name}:{name}", name=name, help=summary, sort_key=list(COMMANDS).index(name))
 
 
 def main() -> None:
@@ -44,17 +48,28 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code; every error is one line on stderr."""
+    """Run the command line and return its exit code; an error is one line on stderr."""
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except cyclopts.CycloptsError as error:
-        return exits.complain(" ".join(str(error).split()), exits.USAGE)
-    except InternalError as error:
-        return exits.complain(f"internal: {error}", exits.INTERNAL)
-    except TdxExploreError as error:
-        return exits.complain(str(error), exits.USAGE)
-    except OSError as error:
-        return exits.complain(f"{error.filename or 'output'}: {error.strerror or error}", exits.USAGE)
-    except KeyboardInterrupt:
-        return exits.complain("interrupted", exits.INTERRUPTED)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- Python's exit code of a crash, 1, says `violated`
+        return exits.complain(*_explained(error))
     return code if isinstance(code, int) else exits.HOLDS
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """What to say about an error, and the exit code. A defect prints its traceback besides."""
+    match error:
+        case KeyboardInterrupt():
+            said = "interrupted", exits.INTERRUPTED
+        case cyclopts.CycloptsError():
+            said = " ".join(str(error).split()), exits.USAGE
+        case InternalError():
+            said = f"internal: {error}", exits.INTERNAL
+        case TdxExploreError():
+            said = str(error), exits.USAGE
+        case OSError():
+            said = f"{error.filename or 'output'}: {error.strerror or error}", exits.USAGE
+        case _:
+            traceback.print_exception(error)
+            said = f"internal: {type(error).__name__}: {error}", exits.INTERNAL
+    return said

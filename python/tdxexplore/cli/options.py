@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 -- cyclopts reads the annotations
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar, cast
 
 from cyclopts import Parameter
 
+from tdxexplore.cli.output import warn, watched
 from tdxexplore.errors import BadModel
+from tdxexplore.explore.engine import worker_threads
 from tdxexplore.explore.question import Question
-from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
+from tdxexplore.explore.settings import Settings
+from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tdxexplore.sweep.points import Box
+    from tdxexplore.tdx.fields import ModuleKind
 
 T = TypeVar("T")
+
+How: TypeAlias = Annotated[Settings, Parameter(name="*")]
+"""How it is explored: an option for each field of `Settings`, with its doc and default."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
-class Point:
-    """What is asked.
+class Asked:
+    """What is asked of one policy, or of two.
 
     Attributes:
         module: TDX-module kind: strict (public sources), subset or subset-nocheck.
@@ -43,68 +51,79 @@ class Point:
     budget: Annotated[Sequence[str], Parameter(negative="")] = ()
 
     def question(self, policy: str) -> Question:
-        """What they ask about a policy."""
-        return Question.of(policy, **self.values())
+        """What they ask about a policy.
 
-    def values(self) -> dict[str, Any]:
-        """As the library takes them, and checks them."""
-        return {
-            "module": self.module,
-            "cpus": self.cpus,
-            "packages": self.packages,
-            "scenario": self.scenario,
-            "knobs": _pairs("--set", self.set, str),
-            "budgets": _pairs("--budget", self.budget, _budget),
-        }
+        Raises:
+            BadModel: A knob or a budget is not written NAME=VALUE, or a number is not allowed.
+        """
+        return Question.of(
+            policy,
+            module=cast("ModuleKind", self.module),
+            cpus=self.cpus,
+            packages=self.packages,
+            scenario=self.scenario,
+            knobs=_pairs("--set", self.set, str),
+            budgets=_pairs("--budget", self.budget, _budget),
+        )
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How far and how.
+class Axes:
+    """What is asked of each policy of a grid.
 
     Attributes:
-        space: orbit (CPUs counted by kind), unnamed (also those that start out different: fewer states, the same runs) or
-            concrete (CPUs keep identities); all are exact.
-        threads: Worker threads; default: all.
-        max_states: Stop after so many stored states: incomplete.
-        max_memory: Stop at so much memory: incomplete. Bytes, or with K, M, G.
-        timeout: Stop after so many seconds: incomplete.
-        fail_on: The least severe outcome that counts as a violation: S0 to S4.
-        measures: Count interleavings and probabilities, or only states.
+        module: A module kind; may be repeated; default: all.
+        scenario: A scenario; may be repeated; default: all.
+        cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
+        packages: Packages that the CPUs are spread over, likewise.
+        set: Values of a knob, for the policies that have it, as KNOB=VALUE,VALUE; may be repeated.
+        budget: Values of a budget, as NAME=0-2 or NAME=unbounded; may be repeated.
     """
 
-    space: Literal["orbit", "unnamed", "concrete"] = "orbit"
-    threads: int | None = None
-    max_states: int | None = None
-    max_memory: str | None = None
-    timeout: float | None = None
-    fail_on: Literal["S0", "S1", "S2", "S3", "S4"] = "S3"
-    measures: bool = True
+    module: Annotated[Sequence[str], Parameter(negative="")] = ()
+    scenario: Annotated[Sequence[str], Parameter(negative="")] = ()
+    cpus: str = "4"
+    packages: str = "1"
+    set: Annotated[Sequence[str], Parameter(negative="")] = ()
+    budget: Annotated[Sequence[str], Parameter(negative="")] = ()
 
-    def values(self) -> dict[str, Any]:
-        """As the library takes them."""
-        memory = None if self.max_memory is None else _bytes(self.max_memory)
-        return {
-            "space": self.space,
-            "threads": self.threads,
-            "max_states": self.max_states,
-            "max_memory": memory,
-            "timeout": self.timeout,
-            "fail_on": self.fail_on,
-            "measures": self.measures,
-        }
+    def grid(self, policies: Sequence[str]) -> Box:
+        """The grid of some policies, or of all.
+
+        Raises:
+            BadModel: Something is not written so, or not allowed.
+        """
+        from tdxexplore.sweep.points import grid  # noqa: PLC0415 -- check has no grid, and should start without it
+
+        return grid(
+            policies,
+            modules=cast("Sequence[ModuleKind]", self.module),
+            scenarios=self.scenario,
+            cpus=_numbers("--cpus", self.cpus),
+            packages=_numbers("--packages", self.packages),
+            knobs=_pairs("--set", self.set, lambda text: text.split(",")),
+            budgets=_pairs("--budget", self.budget, _budgets, RANGES),
+        )
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """CPU counts of ``--cpus``."""
+def say_if_capped(threads: int | None, *, quiet: bool) -> None:
+    """Say in a line, where someone watches, that fewer threads are started than were asked for."""
+    started = worker_threads(threads)
+    if threads is not None and threads > started and watched() and not quiet:
+        warn(f"--threads is {threads}; this process may use {started} CPUs, and {started} threads are started")
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
         return whole_numbers(text)
     except ValueError:
-        raise BadModel(f"--cpus is `{text}`; write {RANGES}") from None
+        raise BadModel(f"{option} is `{text}`; write {RANGES}") from None
 
 
-def _pairs(option: str, words: Sequence[str], kind: Callable[[str], T]) -> dict[str, T]:
+def _pairs(
+    option: str, words: Sequence[str], kind: Callable[[str], T], allowed: str = "a whole number"
+) -> dict[str, T]:
     pairs: dict[str, T] = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -113,7 +132,7 @@ def _pairs(option: str, words: Sequence[str], kind: Callable[[str], T]) -> dict[
         try:
             pairs[name] = kind(value)
         except ValueError:
-            raise BadModel(f"{option} {name} is `{value}`; a whole number is needed") from None
+            raise BadModel(f"{option} {name} is `{value}`; write {allowed}") from None
     return pairs
 
 
@@ -121,8 +140,5 @@ def _budget(text: str) -> int:
     return UNBOUNDED if text == "unbounded" else int(text)
 
 
-def _bytes(text: str) -> int:
-    try:
-        return memory(text)
-    except ValueError:
-        raise BadModel(f"--max-memory is `{text}`; write {MEMORY}") from None
+def _budgets(text: str) -> tuple[int, ...]:
+    return (UNBOUNDED,) if text == "unbounded" else whole_numbers(text)

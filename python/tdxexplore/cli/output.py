@@ -1,30 +1,53 @@
-"""Results: JSON on stdout, tables as files, progress on stderr while someone watches."""
+"""Results and messages: text and JSON on stdout, tables as files, warnings and progress on stderr."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
 
 from tdxexplore.errors import BadModel
+from tdxexplore.render.progress import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import polars as pl
 
 SCHEMA_VERSION = 1
+
+Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
+"""An option that is given or not; there is no ``--no-...``."""
+
+Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="")]
+"""Whether the result is one JSON document."""
+
+
+def say(line: str, end: str = "\n") -> None:
+    """A line of the result."""
+    print(line, end=end)  # noqa: T201 -- the result
 
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document with its version."""
-    print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2))  # noqa: T201 -- the result
+    say(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2))
+
+
+def warn(message: str) -> None:
+    """A line that is not part of the result."""
+    print(f"tdxexplore: {message}", file=sys.stderr)  # noqa: T201 -- the message
 
 
 def progress(what: str, *, quiet: bool) -> Any:  # noqa: ANN401 -- a context manager of an optional callable
     """A callback that shows counters, or None when nobody watches."""
-    from tdxexplore.render.progress import shown  # noqa: PLC0415 -- rich is loaded only when someone watches
+    return shown(what, quiet=quiet or not watched())
 
-    return shown(what, quiet=quiet or not sys.stderr.isatty())
+
+def watched() -> bool:
+    """Whether somebody sees stderr while it is written."""
+    return sys.stderr.isatty()
 
 
 def writable(folder: Path) -> None:
@@ -34,8 +57,8 @@ def writable(folder: Path) -> None:
         raise PermissionError(13, "the output folder cannot be written", str(folder))
 
 
-def write(frame: Any, path: Path) -> None:  # noqa: ANN401 -- a Polars frame, not imported for a name
-    """A table as Parquet, never seen in part."""
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """A table as Parquet. No reader sees a part of it."""
     temporary = path.with_suffix(".tmp")
     try:
         frame.write_parquet(temporary)
@@ -44,11 +67,11 @@ def write(frame: Any, path: Path) -> None:  # noqa: ANN401 -- a Polars frame, no
         temporary.unlink(missing_ok=True)
 
 
-def export(frame: Any, path: Path) -> None:  # noqa: ANN401 -- as above
-    """A table in the form that its name says."""
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """A table in the form that the file's name says."""
     if path.suffix == ".csv":
         frame.write_csv(path)
     elif path.suffix == ".parquet":
-        write(frame, path)
+        write_parquet(frame, path)
     else:
         raise BadModel(f"--table is `{path}`; its name must end in .parquet or .csv")

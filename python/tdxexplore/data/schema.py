@@ -1,4 +1,9 @@
-"""The tables of a data set: their columns, with units and meanings. What they are is decided here and nowhere else."""
+"""The tables of a data set: their columns, with types, units and meanings. What they are is decided here and nowhere else.
+
+Exact integers that may be of any size (interleavings, concrete states) are texts of decimal digits, as no number of Parquet holds
+them: readers agree on at most 38 digits, and a wider decimal is read as a float by DuckDB and refused by Polars. docs/dataset.md,
+which is made from this file, shows how to compute with the digits; the tests run what it shows.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from tdxexplore.explore.settings import DESCRIBED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 PARTITION = ("policy", "module")
 
 
@@ -25,6 +32,7 @@ class Column:
         unit: Its unit; 1 for counts and shares, empty for texts.
         text: What it says.
         timing: Whether it depends on the machine or the moment.
+        digits: Whether it is an exact integer of any size, written as decimal digits.
     """
 
     name: str
@@ -32,10 +40,20 @@ class Column:
     unit: str
     text: str
     timing: bool = False
+    digits: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its type in words."""
+        return f"{self.type}, decimal digits" if self.digits else str(self.type)
 
 
 def _text(name: str, text: str) -> Column:
     return Column(name, pa.string(), "", text)
+
+
+def _integer(name: str, text: str) -> Column:
+    return Column(name, pa.string(), "1", text, digits=True)
 
 
 def _count(name: str, text: str, unit: str = "1", *, timing: bool = False) -> Column:
@@ -58,18 +76,27 @@ POINT = (
     _count("cpus", "CPUs in all"),
 )
 
+_ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+
+SETTINGS = tuple(
+    Column(each.name, _ARROW[each.kind], each.unit, each.doc) for each in DESCRIBED if each.role != "resource"
+)
+"""How a point was explored: the settings that decide the answer, and the limits."""
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "runs": (
         *POINT,
         _text("verdict", "holds, violated or incomplete"),
         _text("reason", "why it is incomplete"),
-        _text("states", "concrete states, exact"),
+        _integer("states", "concrete states, exact"),
         _real("log10_states", "base-10 logarithm of states"),
-        _text("transitions", "concrete transitions, exact"),
+        _integer("transitions", "concrete transitions, exact"),
         _real("log10_transitions", "base-10 logarithm of transitions"),
+        _integer("interleavings", "maximal runs with labelled CPUs, exact: the sum over the outcomes"),
+        _real("log10_interleavings", "base-10 logarithm of interleavings"),
         _count("explored", "states stored"),
         _count("generated", "transitions between stored states"),
-        _count("depth", "longest shortest path", "steps"),
+        _count("depth", "distance of the farthest state from the initial one", "steps"),
         Column("cyclic", pa.bool_(), "", "whether the state graph has a cycle"),
         _real("diverging", "probability of never ending"),
         _real("log10_error", "bound on the error of log10_interleavings; null where interleavings are exact"),
@@ -80,25 +107,18 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("states_per_second", "explored over seconds", "1/s", timing=True),
         _count("peak_memory_bytes", "memory of the search", "B", timing=True),
         _text("version", "of tdxexplore"),
-        _text("space", "orbit, unnamed (concrete figures are those of all namings of the initial state) or concrete"),
-        Column("measures", pa.bool_(), "", "whether interleavings and probabilities were computed"),
-        Column("prices", pa.bool_(), "", "whether prices were computed"),
-        _text("fail_on", "least severe severity that counts as a violation"),
-        _count("max_states", "limit on stored states"),
-        _count("max_depth", "limit on depth", "steps"),
-        _count("max_memory", "limit on memory", "B"),
-        _real("timeout", "limit on time", "s"),
+        *SETTINGS,
     ),
     "outcomes": (
         *POINT,
         _count("rank", "0 for the most severe outcome of the point"),
         _text("outcome", "class of the terminal states"),
         _text("severity", "S0 (catastrophic) to S4 (nuisance), ok"),
-        _text("terminal_states", "concrete terminal states, exact"),
-        _text("interleavings", "maximal runs with labelled CPUs that end there, exact"),
+        _integer("terminal_states", "concrete terminal states, exact"),
+        _integer("interleavings", "maximal runs with labelled CPUs that end there, exact"),
         _real("log10_interleavings", "base-10 logarithm of interleavings"),
-        _real("interleaving_share", "of all interleavings"),
-        _real("probability", "each enabled transition equally likely"),
+        _real("interleaving_share", "interleavings over those of all outcomes: each maximal run counts once"),
+        _real("probability", "of ending there, if each enabled step is equally likely"),
         _count("shortest_steps", "length of the shortest trace", "steps"),
         _text("schedule", "of the shortest trace"),
     ),
@@ -111,14 +131,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("mean", "over all interleavings that end so"),
         _count("least", "of any interleaving that ends so"),
         _count("most", "of any interleaving that ends so"),
-        _text("total", "sum over all interleavings that end so, exact"),
+        _integer("total", "sum over all interleavings that end so, exact"),
         _text("text", "what the price counts, in a sentence"),
     ),
     "levels": (
         *POINT,
         _count("depth", "distance from the initial state", "steps"),
         _count("explored", "states stored at this depth"),
-        _text("states", "concrete states at this depth, exact"),
+        _integer("states", "concrete states at this depth, exact"),
         _count("generated", "transitions generated at this depth"),
     ),
     "rules": (
@@ -128,10 +148,16 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _text("label", "the step"),
         _text("notes", "which way through it"),
         _count("fired", "times fired between stored states"),
-        _text("transitions", "concrete transitions, exact"),
+        _integer("transitions", "concrete transitions, exact"),
     ),
 }
 """The columns of each table, in order. The rows of a point are sorted as the exploration sorts them."""
+
+ANSWERS = (
+    _integer("all_interleavings", "interleavings of the run, which the outcome's are a part of"),
+    _real("log10_all_interleavings", "base-10 logarithm of all_interleavings"),
+)
+"""What the analysis joins to the outcomes of a point, beside the verdict of its run."""
 
 QUESTION = tuple(c.name for c in POINT if c.name not in ("point", "digest"))
 """The columns that say what was asked."""
@@ -141,12 +167,19 @@ TIMING = tuple(c.name for columns in TABLES.values() for c in columns if c.timin
 
 def schema(table: str, metadata: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of a table's files: the partition is in the path, units and meanings with the columns."""
-    fields = [
-        pa.field(c.name, c.type, metadata={"unit": c.unit, "description": c.text, "timing": str(c.timing).lower()})
-        for c in TABLES[table]
-        if c.name not in PARTITION
-    ]
+    fields = [field(column) for column in TABLES[table] if column.name not in PARTITION]
     return pa.schema(fields, metadata={f"tdxexplore.{key}": value for key, value in metadata.items()})
+
+
+def field(column: Column) -> pa.Field:
+    """A column as Arrow has it, with its unit and meaning."""
+    about = {
+        "unit": column.unit,
+        "kind": column.kind,
+        "description": column.text,
+        "timing": str(column.timing).lower(),
+    }
+    return pa.field(column.name, column.type, metadata=about)
 
 
 def polars_types(table: str) -> dict[str, type[pl.DataType]]:
@@ -158,3 +191,9 @@ def polars_types(table: str) -> dict[str, type[pl.DataType]]:
         pa.bool_(): pl.Boolean,
     }
     return {column.name: types[column.type] for column in TABLES[table]}
+
+
+def conform(table: str, point: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a point with the columns and types of a table."""
+    types = polars_types(table)
+    return rows.with_columns(point=pl.lit(point)).select(list(types)).cast(types)  # type: ignore[arg-type]

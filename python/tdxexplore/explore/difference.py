@@ -82,7 +82,7 @@ class Difference:
 
         None does not mean that B is better: only that it adds no such outcome.
         """
-        bad = SEVERITIES[: SEVERITIES.index(self.after.fail_on) + 1]
+        bad = SEVERITIES[: SEVERITIES.index(self.after.settings.fail_on) + 1]
         added = self.outcomes.filter((pl.col("change") == "added") & pl.col("severity").is_in(bad))
         return added["outcome"][0] if len(added) else None
 

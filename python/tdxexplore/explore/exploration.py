@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-import os
+from decimal import Decimal, localcontext
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore import _core
 from tdxexplore._version import __version__
-from tdxexplore.errors import BadModel, InternalError, Trap, suggest
 from tdxexplore.explore.causes import keeps_shut
 from tdxexplore.explore.question import Question
+from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.model import SEVERITIES
+from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tdxexplore.explore.engine import Found, Progress, Table
     from tdxexplore.model.model import Property
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
-
-Space: TypeAlias = Literal["orbit", "unnamed", "concrete"]
 
 KEY = {
     "digest": pl.String,
@@ -38,8 +37,7 @@ KEY = {
     "cpus": pl.Int64,
 }
 
-WORST = ("outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
-"""What a table of worst outcomes says of each."""
+_COLUMNS = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
 
 
 class Exploration:
@@ -47,22 +45,20 @@ class Exploration:
 
     Attributes:
         question: What was asked.
+        settings: How it was explored. With the symmetry ``all``, all numbers of concrete states and transitions are those
+            that can be reached from any naming of the initial state; nothing else differs.
         complete: Whether everything was explored.
         reason: Why not, or None.
         interrupted: Whether Ctrl-C ended it.
-        space: How states were represented. In the space ``unnamed`` all numbers of concrete states and transitions are
-            those that can be reached from any naming of the initial state; nothing else differs.
-        fail_on: The least severe severity that counts as a violation.
     """
 
-    def __init__(self, question: Question, native: _core.Exploration, space: Space, fail_on: str) -> None:
+    def __init__(self, question: Question, settings: Settings, found: Found) -> None:
         self.question = question
-        self.space = space
-        self.complete = native.complete
-        self.reason = native.reason
-        self.interrupted = native.interrupted
-        self.fail_on = fail_on
-        self._native = native
+        self.settings = settings
+        self.complete = found.complete
+        self.reason = found.reason
+        self.interrupted = found.interrupted
+        self._found = found
         self._program = question.compile().program
 
     # -- the answer ---------------------------------------------------------------------------------------------------
@@ -72,7 +68,7 @@ class Exploration:
         """``holds``, ``violated`` or ``incomplete``; a search that a limit cut short never holds."""
         if not self.complete:
             return "incomplete"
-        bad = SEVERITIES[: SEVERITIES.index(self.fail_on) + 1]
+        bad = SEVERITIES[: SEVERITIES.index(self.settings.fail_on) + 1]
         severe = any(severity in bad for severity in self.outcomes["severity"])
         broken = any(steps is not None for steps in self.invariants["shortest_steps"])
         responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
@@ -88,18 +84,20 @@ class Exploration:
     def outcomes(self) -> pl.DataFrame:
         """A row for each outcome that was reached, most severe first.
 
-        Columns after the key: ``outcome``, ``severity`` (S0 to S4, ok), ``terminal_states`` (concrete, decimal string),
-        ``interleavings`` (maximal runs with labelled CPUs, decimal string; null when not measured, without end, or too
-        large: more than 1024 words of 64 bits, or more than 2^34 words times transitions over all outcomes),
-        ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error`` of `runs`),
+        Columns after the key: ``rank`` (0 for the most severe), ``outcome``, ``severity`` (S0 to S4, ok),
+        ``terminal_states`` (concrete, decimal string), ``interleavings`` (maximal runs with labelled CPUs, decimal string;
+        null when not measured, without end, or too large: more than 1024 words of 64 bits, or more than 2^34 words times
+        transitions over all outcomes), ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error``
+        of `runs`),
         ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition equally likely),
         ``shortest_steps``, ``schedule`` (of the shortest trace).
         """
         names = [p.name for p, _ in self._program.outcomes]
         severities = [p.severity for p, _ in self._program.outcomes]
-        frame = pl.DataFrame(self._native.outcomes())
+        frame = pl.DataFrame(self._found.outcomes())
         codes = frame["outcome"].to_list()
         return self._with_key(
+            pl.Series("rank", range(len(codes)), dtype=pl.Int64),
             pl.Series("outcome", [names[c] for c in codes], dtype=pl.String),
             pl.Series("severity", [severities[c] for c in codes], dtype=pl.String),
             frame["terminal_states"],
@@ -114,12 +112,12 @@ class Exploration:
     @cached_property
     def invariants(self) -> pl.DataFrame:
         """A row for each invariant: ``violating_states`` (concrete), and the shortest way to one, or nulls."""
-        return self._named(self._native.invariants(), "invariant", self._program.invariants)
+        return self._named(self._found.invariants(), "invariant", self._program.invariants)
 
     @cached_property
     def expectations(self) -> pl.DataFrame:
         """A row for each `sometimes` expectation: ``states`` (concrete) that meet it, and the shortest way, or nulls."""
-        return self._named(self._native.expectations(), "expectation", self._program.expectations)
+        return self._named(self._found.expectations(), "expectation", self._program.expectations)
 
     @cached_property
     def responses(self) -> pl.DataFrame:
@@ -131,7 +129,7 @@ class Exploration:
         ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
-        frame = pl.DataFrame(self._native.responses())
+        frame = pl.DataFrame(self._found.responses())
 
         known = declared[: len(frame)]
         return self._with_key(
@@ -148,14 +146,16 @@ class Exploration:
     def prices(self) -> pl.DataFrame:
         """What runs cost, if asked for: a row for each outcome that was reached and each price.
 
-        Columns after the key: ``outcome``, ``severity``, ``price``, ``mean`` over all interleavings that end so, ``least``
-        and ``most`` of any of them, ``total`` over all (decimal string; null where too large,
-        as for interleavings), ``text``. Empty for a graph with cycles.
+        Columns after the key: ``rank`` of the outcome, ``outcome``, ``severity``, ``price``, ``mean`` over all
+        interleavings that end so, ``least`` and ``most`` of any of them, ``total`` over all (decimal string; null where too
+        large, as for interleavings), ``text``. Empty for a graph with cycles.
         """
-        frame = pl.DataFrame(self._native.prices())
+        frame = pl.DataFrame(self._found.prices())
         outcomes = [self._program.outcomes[at][0] for at in frame["outcome"]]
         declared = [self._program.prices[at][0] for at in frame["price"]]
+        ranks = {outcome: rank for rank, outcome in enumerate(self.outcomes["outcome"])}
         return self._with_key(
+            pl.Series("rank", [ranks[o.name] for o in outcomes], dtype=pl.Int64),
             pl.Series("outcome", [o.name for o in outcomes], dtype=pl.String),
             pl.Series("severity", [o.severity for o in outcomes], dtype=pl.String),
             pl.Series("price", [p.name for p in declared], dtype=pl.String),
@@ -171,40 +171,52 @@ class Exploration:
         """One row of figures.
 
         ``states`` and ``transitions`` are concrete and exact, as decimal strings; ``explored`` and ``generated`` are the
-        states stored and the transitions fired; ``reduction`` is states over explored; times in seconds, memory in bytes.
-        ``log10_error`` bounds the error of ``log10_interleavings`` where interleavings are too large for exact integers; null
-        where they are exact.
+        states stored and the transitions fired; ``interleavings`` are those of all outcomes; ``reduction`` is states over
+        explored; times in seconds, memory in bytes. ``log10_error`` bounds the error of ``log10_interleavings`` where
+        interleavings are too large for exact integers; null where they are exact. The columns from ``space`` on are the
+        settings that decide the answer, and the limits.
         """
-        native = self._native
-        explored = max(native.explored, 1)
-        types = {"reason": pl.String, "cyclic": pl.Boolean, "diverging": pl.Float64, "log10_error": pl.Float64}
+        found = self._found
+        explored = max(found.explored, 1)
+        interleavings, log10_interleavings = _total(self.outcomes)
+        types = {
+            "reason": pl.String,
+            "interleavings": pl.String,
+            "log10_interleavings": pl.Float64,
+            "cyclic": pl.Boolean,
+            "diverging": pl.Float64,
+            "log10_error": pl.Float64,
+        }
         row: dict[str, object] = {
             "verdict": self.verdict,
             "reason": self.reason,
-            "states": native.states,
-            "log10_states": log10(native.states),
-            "transitions": native.transitions,
-            "log10_transitions": log10(native.transitions),
-            "explored": native.explored,
-            "generated": native.generated,
-            "depth": native.depth,
-            "cyclic": native.cyclic,
-            "diverging": native.diverging,
-            "log10_error": native.log10_error,
-            "state_bits": native.state_bits,
-            "reduction": 10 ** (log10(native.states) - math.log10(explored)),
-            "threads": native.threads,
-            "seconds": native.seconds,
-            "states_per_second": native.explored / max(native.seconds, 1e-9),
-            "peak_memory_bytes": native.memory_bytes,
+            "states": found.states,
+            "log10_states": log10(found.states),
+            "transitions": found.transitions,
+            "log10_transitions": log10(found.transitions),
+            "interleavings": interleavings,
+            "log10_interleavings": log10_interleavings,
+            "explored": found.explored,
+            "generated": found.generated,
+            "depth": found.depth,
+            "cyclic": found.cyclic,
+            "diverging": found.diverging,
+            "log10_error": found.log10_error,
+            "state_bits": found.state_bits,
+            "reduction": 10 ** (log10(found.states) - math.log10(explored)),
+            "threads": found.threads,
+            "seconds": found.seconds,
+            "states_per_second": found.explored / max(found.seconds, 1e-9),
+            "peak_memory_bytes": found.memory_bytes,
             "version": __version__,
         }
-        return self._with_key(*(pl.Series(name, [value], dtype=types.get(name)) for name, value in row.items()))
+        figures = (pl.Series(name, [value], dtype=types.get(name)) for name, value in row.items())
+        return self._with_key(*figures, *self._settings())
 
     @cached_property
     def levels(self) -> pl.DataFrame:
         """A row for each depth: new stored and new concrete states, transitions generated."""
-        return self._with_key(*pl.DataFrame(self._native.levels()))
+        return self._with_key(*pl.DataFrame(self._found.levels()))
 
     @cached_property
     def rules(self) -> pl.DataFrame:
@@ -214,7 +226,7 @@ class Exploration:
         """
         kept = [number for number, rule in enumerate(self._program.rules) if rule.trap is None]
         rules = [self._program.rules[number] for number in kept]
-        fired = {column.name: column.gather(kept) for column in pl.DataFrame(self._native.rules())}
+        fired = {column.name: column.gather(kept) for column in pl.DataFrame(self._found.rules())}
         return self._with_key(
             fired["rule"],
             pl.Series("actor", [self._program.actors[r.actor] for r in rules], dtype=pl.String),
@@ -241,7 +253,14 @@ class Exploration:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _named(self, table: _core.Table, column: str, properties: tuple[tuple[Property, object], ...]) -> pl.DataFrame:
+    def _settings(self) -> list[pl.Series]:
+        return [
+            pl.Series(each.name, [getattr(self.settings, each.name)], dtype=_COLUMNS[each.kind])
+            for each in DESCRIBED
+            if each.role != "resource"
+        ]
+
+    def _named(self, table: Table, column: str, properties: tuple[tuple[Property, object], ...]) -> pl.DataFrame:
         known = [p for p, _ in properties]
         return self._with_key(
             pl.Series(column, [p.name for p in known], dtype=pl.String),
@@ -270,13 +289,32 @@ class Exploration:
             else ""
         )
         title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
-        return f"{title}<table><tr>{head}</tr>{body}</table>{worst}"
+        return f"{title}<table><tr>{head}</tr>{body}</table><p>{escape(SHARE_AND_PROBABILITY)}</p>{worst}"
 
     def __repr__(self) -> str:
         return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"
 
 
-def check(  # noqa: PLR0913 -- the question and the limits, all by name
+def explore(
+    question: Question, settings: Settings, progress: Callable[[Progress], object] | None = None
+) -> Exploration:
+    """Explore every interleaving of a question.
+
+    Args:
+        question: What is asked.
+        settings: How.
+        progress: Called about twice a second, first before the search, with the counters. An exception ends the search.
+
+    Returns:
+        The exploration; a limit or Ctrl-C makes it incomplete.
+
+    Raises:
+        BadModel: Something in the question is not allowed.
+    """
+    return Exploration(question, settings, question.compile().engine.explore(question.initial(), settings, progress))
+
+
+def check(
     policy: str | type[Policy],
     *,
     module: ModuleKind = "strict",
@@ -285,16 +323,8 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     scenario: str = "all-online",
     knobs: Mapping[str, str] | None = None,
     budgets: Mapping[str, int] | None = None,
-    space: Space = "orbit",
-    threads: int | None = None,
-    max_states: int | None = None,
-    max_depth: int | None = None,
-    max_memory: int | None = None,
-    timeout: float | None = None,
-    measures: bool = True,
-    prices: bool = False,
-    fail_on: str = "S3",
-    progress: Callable[[_core.Progress], object] | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
 ) -> Exploration:
     """Explore every interleaving of a policy.
 
@@ -306,24 +336,14 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
         scenario: What happens around bring-up.
         knobs: Choices that the policy's source leaves open, by name.
         budgets: How often environment actions may happen, where not as in the scenario.
-        space: ``orbit`` (CPUs counted by kind, exact), ``unnamed`` (also those that start out different: fewer states to
-            store, the same runs, but concrete states are counted for every naming of the initial one) or ``concrete``
-            (CPUs keep identities).
-        threads: Worker threads; default: all that this process may use.
-        max_states: Limit on stored states.
-        max_depth: Limit on depth.
-        max_memory: Limit on memory, in bytes.
-        timeout: Limit on time, in seconds.
-        measures: Count interleavings and probabilities, and look at what must stay possible.
-        prices: Compute what runs cost as well.
-        fail_on: The least severe severity that counts as a violation.
-        progress: Called about twice a second, first before the search, with the counters of `_core.Progress`.
+        progress: Called about twice a second, first before the search, with the counters.
+        settings: How, by name: the fields of `tdxexplore.Settings`.
 
     Returns:
         The exploration; a limit or Ctrl-C makes it incomplete.
 
     Raises:
-        BadModel: Something in the question is not allowed.
+        BadModel: Something in the question or the settings is not allowed.
 
     Example:
         >>> import tdxexplore
@@ -334,36 +354,21 @@ def check(  # noqa: PLR0913 -- the question and the limits, all by name
     question = Question.of(
         policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
     )
-    limits = {"--max-states": max_states, "--max-depth": max_depth, "--max-memory": max_memory, "--timeout": timeout}
-    for name, limit in limits.items():
-        if limit is not None and limit <= 0:
-            raise BadModel(f"{name} is {limit}; a limit must be positive")
-    if threads is not None and threads < 1:
-        raise BadModel(f"--threads is {threads}; at least 1 is needed")
-    if space not in get_args(Space):
-        raise BadModel(f"--space is `{space}`; {suggest(space, get_args(Space))}")
-    if fail_on not in SEVERITIES[:-1]:
-        raise BadModel(f"--fail-on is `{fail_on}`; {suggest(fail_on, SEVERITIES[:-1])}")
-    try:
-        native = question.compile().native.explore(
-            question.initial(),
-            space=space,
-            threads=threads or len(os.sched_getaffinity(0)),
-            max_states=max_states,
-            max_depth=max_depth,
-            max_memory=max_memory,
-            timeout=timeout,
-            measures=measures,
-            prices=prices,
-            progress=progress,
-        )
-    except _core.Trap as error:
-        raise Trap(str(error), error.schedule) from None
-    except _core.BadModel as error:
-        raise BadModel(str(error)) from None
-    except _core.InternalError as error:
-        raise InternalError(str(error)) from None
-    return Exploration(question, native, space, fail_on)
+    return explore(question, Settings.of(settings), progress)
+
+
+def _total(outcomes: pl.DataFrame) -> tuple[str | None, float | None]:
+    """The interleavings of all outcomes, exact and as a logarithm; None where one is not known."""
+    counts, logs = outcomes["interleavings"], outcomes["log10_interleavings"].to_list()
+    if outcomes.is_empty() or None in logs:
+        return None, None
+    most = max(logs)
+    log = most + math.log10(math.fsum(10 ** (each - most) for each in logs))
+    if counts.null_count():
+        return None, log
+    # Python refuses to read more than 4,300 digits into an int; a Decimal takes any number.
+    with localcontext(prec=sum(map(len, counts))):
+        return f"{sum(map(Decimal, counts)):f}", log
 
 
 def log10(decimal: str) -> float:

@@ -9,15 +9,14 @@ import hashlib
 import inspect
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdxexplore import _core
-from tdxexplore.errors import BadModel, TdxExploreError
+from tdxexplore.explore.engine import Engine
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.catalogue import describe, find_policy, find_scenario, where
+from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.policy_file import running
 from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
@@ -38,14 +37,14 @@ class Compiled:
         scenario: What happens around it.
         model: As recorded; what the reference interpreter runs.
         program: As lowered.
-        native: As the engine holds it.
+        engine: As the engine holds it.
     """
 
     policy: Policy
     scenario: Scenario
     model: Model
     program: Program
-    native: _core.Program
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Question:
 
     def key(self) -> dict[str, str | int]:
         """The key columns of every table."""
-        policy = self.policy_class()(dict(self.knobs))
+        policy = self.compile().policy
         return {
             "digest": self.digest(),
             "policy": policy.name,
@@ -166,15 +165,8 @@ def _compile(
     budgets: tuple[tuple[str, int], ...],
 ) -> Compiled:
     scenario = find_scenario(scenario_name)
-    policy = policy_class(dict(knobs))
-    try:
+    with running(policy_class):
+        policy = policy_class(dict(knobs))
         model = build(policy, module, scenario, dict(budgets))
-    except Exception as error:
-        if policy_class.__module__.startswith("tdxexplore."):
-            raise
-        # A mistake in a user's policy is bad input, whatever Python calls it: say where.
-        path = Path(inspect.getfile(policy_class))
-        text = str(error) if isinstance(error, TdxExploreError) else describe(error)
-        raise BadModel(f"{path}: {where(error, path)}{text}") from error
     program = lower(model)
-    return Compiled(policy, scenario, model, program, _core.Program(program.text))
+    return Compiled(policy, scenario, model, program, Engine(program.text))

@@ -7,8 +7,6 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from tdxexplore import _core
-from tdxexplore.errors import BadSchedule
 from tdxexplore.model import Scope
 
 Words: TypeAlias = "tuple[int, list[int], list[list[int]]]"
@@ -143,10 +141,7 @@ def replay(question: Question, schedule: str) -> Trace:
         BadSchedule: A step of it has no transition; the message says which and what was possible.
     """
     compiled = question.compile()
-    try:
-        run = compiled.native.replay(question.initial(), schedule)
-    except _core.BadSchedule as error:
-        raise BadSchedule(str(error)) from None
+    run = compiled.engine.replay(question.initial(), schedule)
     program, states = compiled.program, run.states
     steps = []
     for number, (rule, package, cpu) in enumerate(run.steps, start=1):

@@ -10,11 +10,9 @@ process for each actor, which Spin would like better, as its counts then depend 
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
-from tdxexplore import _core
-from tdxexplore.errors import BadModel, InternalError
+from tdxexplore.explore.settings import Settings
 from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
@@ -52,13 +50,8 @@ def export(question: Question, to: Language, module: str = "") -> str:
 
 
 def _expected(question: Question) -> Expected | None:
-    compiled, threads = question.compile(), len(os.sched_getaffinity(0))
-    try:
-        found = compiled.native.explore(question.initial(), threads=threads, max_states=_COUNTED, measures=False)
-    except _core.BadModel as error:
-        raise BadModel(str(error)) from None
-    except _core.InternalError as error:
-        raise InternalError(str(error)) from None
+    compiled = question.compile()
+    found = compiled.engine.explore(question.initial(), Settings(max_states=_COUNTED, measures=False))
     if found.interrupted:
         raise KeyboardInterrupt
     return Expected.of(compiled.program, found)

@@ -93,7 +93,7 @@ class _Murphi(Notation):
         elif isinstance(slot.values[0], str):
             kind = f"enum {{ {', '.join(self.constants[slot.name, v] for v in slot.values)} }}"
         else:
-            kind = f"0 .. {slot.values[-1]}"
+            kind = f"{slot.values[0]} .. {slot.values[-1]}"
         return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
 
     def _functions(self) -> list[str]:

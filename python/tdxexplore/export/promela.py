@@ -82,7 +82,8 @@ class _Promela(Notation):
         return self.fields[slot.name]
 
     def value(self, slot: Slot, value: Value) -> str:
-        return self.constants.get((slot.name, value)) or str(int(value))
+        # A variable holds the code of a value: a counter that begins below 0 has no negative numbers here.
+        return self.constants.get((slot.name, value)) or str(slot.codes[value])
 
     def exists(self, scope: Scope, who: str, conditions: Sequence[str]) -> str:
         raise NotImplementedError("Promela has no quantifiers: sets take their place")

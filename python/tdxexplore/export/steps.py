@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tdxexplore.model import Scope
 
 if TYPE_CHECKING:
-    from tdxexplore import _core
+    from tdxexplore.explore.engine import Found
     from tdxexplore.model import Program, State
     from tdxexplore.model.code import Label
     from tdxexplore.model.expr import Value
@@ -142,16 +142,16 @@ class Expected:
     terminal: dict[str, int]
 
     @classmethod
-    def of(cls, program: Program, native: _core.Exploration) -> Expected | None:
+    def of(cls, program: Program, found: Found) -> Expected | None:
         """The concrete figures of an exploration; None when it is not complete."""
-        if not native.complete:
+        if not found.complete:
             return None
         import polars as pl  # noqa: PLC0415 -- only counted exports need tables
 
         names = [p.name for p, _ in program.outcomes]
-        rows = pl.DataFrame(native.outcomes()).select("outcome", "terminal_states").iter_rows()
+        rows = pl.DataFrame(found.outcomes()).select("outcome", "terminal_states").iter_rows()
         terminal = {names[code]: int(count) for code, count in rows}
-        return cls(int(native.states), int(native.transitions), native.depth, terminal)
+        return cls(int(found.states), int(found.transitions), found.depth, terminal)
 
 
 class Form:

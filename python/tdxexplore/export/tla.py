@@ -64,6 +64,7 @@ class _Tla(Notation):
         self._strings: set[tuple[str, str]] = set()
         super().__init__(form)
         self._slots = [s for scope in Scope for s in form.slots(scope)]
+        self._negative = any(isinstance(v, int) and v < 0 for s in self._slots for v in s.values)
         self._module = module
 
     def running(self) -> list[str]:
@@ -113,7 +114,7 @@ class _Tla(Notation):
         lines = [
             f"{dashes} MODULE {self._module} {dashes}",
             *self.header(),
-            "EXTENDS Naturals, TLC",
+            f"EXTENDS {'Integers' if self._negative else 'Naturals'}, TLC",
             "",
             f"Cpus == 0..{self.form.cpus - 1}",
             f"Packages == 0..{self.form.packages - 1}",

@@ -1,6 +1,7 @@
 """The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
 
 from tdxexplore.model.blocks import Frame, block
+from tdxexplore.model.code import Event
 from tdxexplore.model.expr import (
     Expr,
     Field,
@@ -23,6 +24,7 @@ from tdxexplore.model.topology import State, Topology
 
 __all__ = [
     "SEVERITIES",
+    "Event",
     "Expr",
     "Field",
     "Frame",

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 PROGRAM_COUNTER = "pc."
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens in a step and is counted: prices name its kind.
+
+    Attributes:
+        kind: What it counts as, such as ``seamcall``.
+        name: Which of its kind it is, such as ``TDH.SYS.INIT``.
+    """
+
+    kind: str
+    name: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class Label:
     """Start of a step.
@@ -32,6 +45,7 @@ class Label:
         rest: An actor that waits here is not stuck.
         passive: No rule of its own: the actor waits while its CPUs or packages work.
         implied: Further program counters that are known here, with their labels' names.
+        events: They happen whenever the step is taken.
     """
 
     name: str
@@ -43,6 +57,7 @@ class Label:
     rest: bool = False
     passive: bool = False
     implied: dict[str, str] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -101,9 +116,10 @@ class Either:
 
 @dataclass(eq=False, slots=True)
 class Note:
-    """A word for the trace: a call and what it returned."""
+    """A word for the trace: a call and what it returned. Events of this way through the step come with it."""
 
     text: str
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(eq=False, slots=True)

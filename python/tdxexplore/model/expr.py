@@ -22,7 +22,7 @@ from typing import Any as Anything
 from tdxexplore.errors import BadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Value: TypeAlias = "bool | int | str"
 Relation: TypeAlias = Literal["==", "<", "<="]
@@ -238,10 +238,8 @@ class Compare(Expr):
 
     def by_value(self) -> Expr:
         """The same as a disjunction over the values of the left side."""
-        found: Expr = Const(value=False)
-        for value in self.left.values:
-            found = Or(found, And(In(self.left, frozenset([value])), In(self.right, self.right_for(value))))
-        return found
+        cases = [And(In(self.left, frozenset([v])), In(self.right, self.right_for(v))) for v in self.left.values]
+        return any_of(cases)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -343,6 +341,14 @@ def as_expr(value: Operand | bool) -> Expr:
             raise BadModel(f"field `{value.name}` is not a flag; compare it with one of {_shown(value.values)}")
         return In(value, frozenset([True]))
     raise BadModel(f"{value!r} is not an expression")
+
+
+def any_of(parts: Sequence[Expr]) -> Expr:
+    """A disjunction, as deep as the logarithm of its length."""
+    if len(parts) <= 1:
+        return parts[0] if parts else never
+    middle = len(parts) // 2
+    return Or(any_of(parts[:middle]), any_of(parts[middle:]))
 
 
 def variables(expr: Expr) -> Iterator[Variable]:

@@ -5,9 +5,7 @@ How a procedure is recorded is in `tdxexplore.model.procedure`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
@@ -26,12 +24,13 @@ from tdxexplore.model.expr import (
     cpus,
     never,
     packages,
+    variables,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tdxexplore.model.code import Code
+    from tdxexplore.model.code import Code, Event
     from tdxexplore.model.procedure import Procedure
 
 Declared = TypeVar("Declared", "Property", "Response")
@@ -88,26 +87,31 @@ class Price:
     Attributes:
         name: Unique among prices.
         text: What is counted, in a sentence.
-        steps: A step in whose title this regular expression is found costs 1.
-        notes: Each note of a step in which this one is found costs 1.
+        events: Each event of one of these kinds costs 1.
         during: A step from a state in which this holds costs 1 more.
     """
 
     name: str
     text: str
-    steps: str
-    notes: str
+    events: frozenset[str]
     during: Expr
 
-    def of(self, title: str, notes: Sequence[str]) -> int:
-        """What a step with this title and these notes costs, wherever it is taken."""
-        step = self.steps != "" and _found(self.steps, title)
-        return step + sum(_found(self.notes, note) for note in notes if self.notes)
+    def of(self, events: Sequence[Event]) -> int:
+        """What a step in which these events happen costs, wherever it is taken."""
+        return sum(event.kind in self.events for event in events)
 
 
-@lru_cache(maxsize=1 << 14)  # the same few texts in thousands of rules
-def _found(pattern: str, text: str) -> bool:
-    return re.search(pattern, text) is not None
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Fields that have their initial values wherever a condition holds, as nothing reads them there.
+
+    Attributes:
+        fields: What is forgotten, in every CPU or package that has it.
+        when: Where; it looks at other fields.
+    """
+
+    fields: tuple[Field, ...]
+    when: Expr
 
 
 class Model:
@@ -128,6 +132,7 @@ class Model:
         self.prices: list[Price] = []
         self._settled = False
         self._stuck: Expr | None = None
+        self.forgotten: list[Forgotten] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -141,11 +146,13 @@ class Model:
             raise BadModel(f"field `{name}` needs distinct values, not {list(values)}")
         return self._field(name, scope, tuple(values), initial or values[0])
 
-    def counter(self, name: str, largest: int, scope: Scope = Scope.GLOBAL, *, initial: int = 0) -> Field:
-        """A field that counts from 0 to ``largest``; a step that leaves this range is a trap."""
-        if largest < 0:
-            raise BadModel(f"counter `{name}` needs a largest value of at least 0, not {largest}")
-        return self._field(name, scope, tuple(range(largest + 1)), initial)
+    def counter(
+        self, name: str, largest: int, scope: Scope = Scope.GLOBAL, *, smallest: int = 0, initial: int = 0
+    ) -> Field:
+        """A field that counts from ``smallest`` to ``largest``; a step that leaves this range is a trap."""
+        if largest < smallest:
+            raise BadModel(f"counter `{name}` needs a largest value of at least {smallest}, not {largest}")
+        return self._field(name, scope, tuple(range(smallest, largest + 1)), initial)
 
     def assigned(self) -> list[Field]:
         """The fields that some step of the procedures so far assigns, in order of declaration."""
@@ -165,6 +172,25 @@ class Model:
         for field in self.fields.values():
             field.constant = id(field) not in kept
         self._settled = True
+
+    def forget(self, fields: Iterable[Field], when: Operand | bool) -> None:
+        """Declare a normal form of states: wherever ``when`` holds, these fields have their initial values.
+
+        Every step ends in normal form, so that states which differ only in what nothing reads any more are one state. That
+        nothing reads it is for the modeller to know, and for a test that compares with a model that forgets nothing.
+
+        Args:
+            fields: What is forgotten, in every CPU or package that has it.
+            when: Where. It looks at no field that is ever forgotten, so that forgetting does not change where it applies.
+        """
+        new = Forgotten(tuple(fields), as_expr(when))
+        everything = [*self.forgotten, new]
+        lost = {id(field) for each in everything for field in each.fields}
+        for each in everything:
+            for read in variables(each.when):
+                if id(read) in lost:
+                    raise BadModel(f"field `{read.name}` is forgotten, and decides what is forgotten")
+        self.forgotten.append(new)
 
     def __getitem__(self, name: str) -> Field:
         """The field of that name.
@@ -213,13 +239,11 @@ class Model:
         """Something that must stay possible wherever ``when`` holds."""
         self._property(self.responses, Response(name, severity, as_expr(when), as_expr(reach), text))
 
-    def price(
-        self, name: str, text: str = "", *, steps: str = "", notes: str = "", during: Operand | bool = False
-    ) -> None:
-        """Something that runs cost: steps with such titles or notes, and steps taken while ``during`` holds."""
+    def price(self, name: str, text: str = "", *, events: Iterable[str] = (), during: Operand | bool = False) -> None:
+        """Something that runs cost: events of these kinds, and steps taken while ``during`` holds."""
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
-        self.prices.append(Price(name, text, steps, notes, as_expr(during)))
+        self.prices.append(Price(name, text, frozenset(events), as_expr(during)))
 
     def _property(self, known: list[Declared], new: Declared) -> None:
         if new.severity not in SEVERITIES:
@@ -260,6 +284,17 @@ class Model:
             for name in touched:
                 if assigned[name] != {self.fields[name].initial}:
                     raise BadModel(f"`{code.actor}` moves `{name}` of another actor; it may only reset it to its start")
+
+    def code(self, actor: str) -> Code:
+        """The procedure of an actor.
+
+        Raises:
+            BadModel: There is no such actor; the message suggests one.
+        """
+        known = {code.actor: code for code in self.codes}
+        if actor not in known:
+            raise BadModel(f"model `{self.name}` has no actor `{actor}`; {suggest(actor, known)}")
+        return known[actor]
 
     def busy(self, code: Code) -> Expr:
         """The actor of a procedure, in some instance of it, is at a step at which it does not rest."""

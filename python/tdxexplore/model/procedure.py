@@ -18,6 +18,7 @@ from tdxexplore.model.code import (
     Branch,
     Code,
     Either,
+    Event,
     Jump,
     Label,
     Note,
@@ -78,16 +79,19 @@ class Procedure:
 
     # -- one instruction each -----------------------------------------------------------------------------------------
 
-    def step(self, title: str, source: str = "", *, rest: bool = False) -> None:
+    def step(self, title: str, source: str = "", *, rest: bool = False, events: tuple[Event, ...] = ()) -> None:
         """Start a step: what follows, up to the next step that control reaches, is one atomic action.
 
         Args:
             title: What it does, in kernel words.
             source: What it stands for; default: the source of the function it is in.
             rest: An actor that waits here is not stuck.
+            events: They happen whenever the step is taken, and prices count them.
         """
         counter = self._counter(self.acting) if self.region else self._main
-        self.emit(self._label(title, source, self.acting, counter, rest=rest))
+        label = self._label(title, source, self.acting, counter, rest=rest)
+        label.events = events
+        self.emit(label)
 
     def set(self, target: Variable, value: Value | Variable) -> None:
         """Assign a constant, or a copy of a variable with the same domain."""
@@ -116,9 +120,9 @@ class Procedure:
         """The step cannot be taken before ``condition`` holds."""
         self.emit(Await(self._condition(condition)))
 
-    def note(self, text: str) -> None:
-        """A word for the trace: a call and what it returned."""
-        self.emit(Note(text))
+    def note(self, text: str, *events: Event) -> None:
+        """A word for the trace: a call and what it returned. ``events`` happen with it, and prices count them."""
+        self.emit(Note(text, events))
 
     # -- control ------------------------------------------------------------------------------------------------------
 
@@ -206,7 +210,14 @@ class Procedure:
 
     @block
     def on_each_cpu(
-        self, where: Operand | bool, title: str, source: str = "", *, serial: bool = False, rest: bool = False
+        self,
+        where: Operand | bool,
+        title: str,
+        source: str = "",
+        *,
+        serial: bool = False,
+        rest: bool = False,
+        events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         """Every CPU where ``where`` holds runs the body, and the caller waits for all.
 
@@ -220,8 +231,9 @@ class Procedure:
             source: What it stands for; default: the source of the function it is in.
             serial: One CPU after the other.
             rest: A CPU that waits before the first step is not stuck, nor is the actor that waits for it.
+            events: They happen on every CPU that begins, and prices count them.
         """
-        with self._on_each(Scope.CPU, cpus, where, title, source, serial=serial, rest=rest) as region:
+        with self._on_each(Scope.CPU, cpus, where, title, source, serial=serial, rest=rest, events=events) as region:
             yield region
 
     @block
@@ -234,13 +246,23 @@ class Procedure:
 
     @block
     def _on_each(
-        self, scope: Scope, group: Group, where: Operand | bool, title: str, source: str, *, serial: bool, rest: bool
+        self,
+        scope: Scope,
+        group: Group,
+        where: Operand | bool,
+        title: str,
+        source: str,
+        *,
+        serial: bool,
+        rest: bool,
+        events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         self._only_global(f"on_each_{scope.value}")
         pc = self._counter(scope)
         wait = self._label(f"wait for {title}", source, Scope.GLOBAL, self._main, rest=rest, passive=True)
         first = self._label(title, source, scope, pc, rest=rest)
         first.implied = {self._main.name: wait.name}
+        first.events = events
         spawn = self.emit(SetEach(group, as_expr(where), ()))
         empty = self.emit(Branch(Const(value=True)))
         self.emit(wait)

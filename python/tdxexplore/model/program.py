@@ -19,7 +19,7 @@ from tdxexplore.model.expr import Scope
 from tdxexplore.model.model import SEVERITIES, Price, Property, Response
 
 if TYPE_CHECKING:
-    from tdxexplore.model.code import Label
+    from tdxexplore.model.code import Event, Label
     from tdxexplore.model.expr import Value
     from tdxexplore.model.topology import State
 
@@ -154,6 +154,7 @@ class Rule:
         own: Effect on the global, package and CPU word.
         bulk: Effect on others.
         trap: It must never be enabled; what is wrong if it is.
+        events: What happens on this way, for prices.
     """
 
     actor: int
@@ -164,6 +165,7 @@ class Rule:
     own: dict[Scope, Update]
     bulk: tuple[Bulk, ...]
     trap: str | None = None
+    events: tuple[Event, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """As the engine reads it."""
@@ -278,7 +280,7 @@ class Program:
             return SEVERITIES.index(p.severity)
 
         def amounts(price: Price) -> list[Json]:
-            costs = ((number, price.of(rule.label.title, rule.notes)) for number, rule in enumerate(self.rules))
+            costs = ((number, price.of(rule.events)) for number, rule in enumerate(self.rules))
             return [[number, cost] for number, cost in costs if cost]
 
         responses: list[Json] = [

@@ -35,7 +35,7 @@ from tdxexplore.model.schedule import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.model.code import Code
+    from tdxexplore.model.code import Code, Event
     from tdxexplore.model.expr import Value
     from tdxexplore.model.model import Model, Response
     from tdxexplore.model.topology import State, Values
@@ -51,6 +51,7 @@ class Transition:
     choices: tuple[int, ...]
     label: Label
     notes: tuple[str, ...]
+    events: tuple[Event, ...]
     target: State
 
     @property
@@ -135,8 +136,19 @@ def transitions(model: Model, state: State) -> list[Transition]:
                 if read(model.fields[label.pc], state, package, cpu, {}) == label.name:
                     step = _Step(model, code, label, package, cpu)
                     for choices, target, notes in step.run(at + 1, state.copy(), {}, (), ()):
-                        found.append(Transition(actor, package, cpu, choices, label, notes, target))
+                        normalise(model, target)
+                        events = (*label.events, *(event for note in notes for event in note.events))
+                        words = tuple(note.text for note in notes)
+                        found.append(Transition(actor, package, cpu, choices, label, words, events, target))
     return sorted(found, key=lambda t: t.order)
+
+
+def normalise(model: Model, state: State) -> None:
+    """Forget what a model declares as forgotten where a state is (`Model.forget`)."""
+    for forgotten in model.forgotten:
+        if evaluate(forgotten.when, state, -1, -1, {}):
+            for values in (state.globals, *state.packages, *state.cpus):
+                values.update({f.name: f.initial for f in forgotten.fields if f.name in values})
 
 
 def is_over(model: Model, state: State) -> bool:
@@ -163,8 +175,8 @@ class _Step:
     cpu: int
 
     def run(
-        self, at: int, state: State, temps: Temps, choices: tuple[int, ...], notes: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[int, ...], State, tuple[str, ...]]]:
+        self, at: int, state: State, temps: Temps, choices: tuple[int, ...], notes: tuple[Note, ...]
+    ) -> Iterator[tuple[tuple[int, ...], State, tuple[Note, ...]]]:
         while True:
             instruction = self.code.instructions[at]
             at += 1
@@ -209,8 +221,8 @@ class _Step:
                     for i, position in enumerate(targets):
                         yield from self.run(position, state.copy(), dict(temps), (*choices, i), notes)
                     return
-                case Note(text):
-                    notes = (*notes, text)
+                case Note():
+                    notes = (*notes, instruction)
 
 
 @dataclass(slots=True)
@@ -276,21 +288,28 @@ def outcome_of(model: Model, state: State) -> str:
 
 
 def explore(model: Model, initial: State) -> Answer:
-    """Breadth-first over all states, then runs and probabilities over the graph."""
+    """Breadth-first over all states, then runs and probabilities over the graph.
+
+    Raises:
+        BadModel: The initial state is not in normal form (`Model.forget`), or a terminal state has no outcome.
+    """
+    root, normal = initial.key(), initial.copy()
+    normalise(model, normal)
+    if normal.key() != root:
+        raise BadModel(f"the initial state of model `{model.name}` is not in normal form: it holds what is forgotten")
     answer = Answer()
     successors: dict[object, list[object]] = {}
     outcomes: dict[object, str] = {}
     states: dict[object, State] = {}
     depths: dict[object, int] = {}
-    said: dict[object, list[tuple[str, tuple[str, ...]]]] = {}
-    level: dict[object, State] = {initial.key(): initial}
-    root = initial.key()
+    happened: dict[object, list[tuple[Event, ...]]] = {}
+    level: dict[object, State] = {root: initial}
     while level:
         following: dict[object, State] = {}
         for key, state in level.items():
             steps = transitions(model, state)
             successors[key] = [t.target.key() for t in steps]
-            states[key], depths[key], said[key] = state, answer.depth, [(t.label.title, t.notes) for t in steps]
+            states[key], depths[key], happened[key] = state, answer.depth, [t.events for t in steps]
             answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
             if not steps:
                 outcomes[key] = outcome_of(model, state)
@@ -317,7 +336,7 @@ def explore(model: Model, initial: State) -> Answer:
         answer.prices = {}
         for price in model.prices:
             costs = {
-                key: [evaluate(price.during, state, -1, -1, {}) + price.of(*what) for what in said[key]]
+                key: [evaluate(price.during, state, -1, -1, {}) + price.of(events) for events in happened[key]]
                 for key, state in states.items()
             }
             for outcome, cost in _costs(successors, outcomes, order, costs).items():

@@ -75,7 +75,4 @@ def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], Non
 def _point(progress: Progress) -> str:
     assert progress.last is not None
     assert progress.result is not None
-    where, r = f"[{progress.done}/{progress.total}] {progress.last.question.command('check')}", progress.result
-    if "error" in r:
-        return f"{where}: error: {r['error']}"
-    return f"{where}: {r['verdict']}, worst {r['worst']}, {r['explored']:,} states, {r['seconds']:.3f} s"
+    return f"[{progress.done}/{progress.total}] {progress.last.question.command('check')}: {progress.result}"

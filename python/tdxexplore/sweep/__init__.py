@@ -1,6 +1,7 @@
-"""Many checks: a sweep file, its points, and running them into a data set that a killed sweep continues.
+"""Many questions: a grid, its points, and exploring them into a data set or into memory.
 
-The flow: `spec` reads and checks the file, `points` expands it, `run` explores what `tdxexplore.data.dataset` does not hold yet.
+The flow: `spec` reads and checks a sweep file, `points` expands its grid, `plan` compares it with what the data set holds,
+`run` explores the rest into it, and `batch` does so on threads or any executor. `comparison` explores a grid into memory.
 """
 
 from tdxexplore.sweep.points import Point, expand

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from tdxexplore.errors import TdxExploreError
+from tdxexplore.explore.engine import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +47,12 @@ def dask(address: str) -> Iterator[Executor]:
     except ImportError:
         raise TdxExploreError("--dask needs the extra `dask`: pip install 'tdxexplore[dask]'") from None
     if address == LOCAL:
-        cores = len(os.sched_getaffinity(0))
         for noisy in ("distributed", "tornado.application"):  # what they say while a cluster closes helps nobody
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         with ExitStack() as stack:
             with _children_ignore_ctrl_c():
                 quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-                cluster = stack.enter_context(LocalCluster(n_workers=cores, threads_per_worker=1, **quiet))
+                cluster = stack.enter_context(LocalCluster(n_workers=usable_cpus(), threads_per_worker=1, **quiet))
             client = stack.enter_context(Client(cluster))
             yield client.get_executor(pure=False)
         return

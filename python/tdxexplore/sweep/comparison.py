@@ -1,142 +1,176 @@
-"""Policies × module kinds × scenarios × CPU counts: the worst outcome in each cell."""
+"""A comparison: a grid explored into memory, and the worst outcome of each of its points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.explore.exploration import WORST, check
-from tdxexplore.tdx.fields import MODULE_KINDS
-from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS
+from tdxexplore.data import analysis
+from tdxexplore.data.reading import answers
+from tdxexplore.data.schema import polars_types
+from tdxexplore.errors import BadModel, InternalError
+from tdxexplore.explore.settings import Settings
+from tdxexplore.explore.trace import replay
+from tdxexplore.sweep.batch import Answer, Failure, explore_points
+from tdxexplore.sweep.points import expand, grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
-    from tdxexplore.explore.exploration import Exploration, Space
+    from tdxexplore.explore.trace import Trace
+    from tdxexplore.sweep.points import Box, Point
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
+
+TABLES = ("runs", "outcomes", "prices")
+"""The tables of a comparison; their columns are those of a data set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Many explorations.
+    """A grid that was explored.
 
     Attributes:
-        explorations: In the order of policies, module kinds, scenarios, CPU counts.
-        asked: How many there should be; more than there are after an interrupt.
+        points: The cells that were asked for, in the order of policies, module kinds, scenarios, knobs, budgets, packages, CPUs.
+        runs: A row for each cell that was explored: its verdict and figures.
+        outcomes: A row for each outcome that was reached.
+        prices: A row for each outcome and price, if asked for.
+        interrupted: Whether Ctrl-C ended it.
     """
 
-    explorations: tuple[Exploration, ...]
-    asked: int
+    points: tuple[Point, ...]
+    runs: pl.DataFrame
+    outcomes: pl.DataFrame
+    prices: pl.DataFrame
+    interrupted: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether every cell was explored to the end."""
-        return len(self.explorations) == self.asked and all(e.complete for e in self.explorations)
+        return len(self.runs) == len(self.points) and "incomplete" not in self.runs["verdict"]
 
-    def _concat(self, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-        return pl.concat(frames, how="vertical") if self.explorations else pl.DataFrame()
-
-    @property
-    def outcomes(self) -> pl.DataFrame:
-        """The outcome rows of all cells."""
-        return self._concat(e.outcomes for e in self.explorations)
-
-    @property
-    def runs(self) -> pl.DataFrame:
-        """The run rows of all cells."""
-        return self._concat(e.runs for e in self.explorations)
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All tables by name; prices only if there are any."""
+        found = {name: getattr(self, name) for name in TABLES}
+        return {**{name: rows for name, rows in found.items() if name != "prices" or len(rows)}, "matrix": self.matrix}
 
     @property
     def matrix(self) -> pl.DataFrame:
-        """One row a policy, module kind, scenario and CPU count: its worst outcome, with that outcome's figures.
-
-        Columns: policy, module, scenario, packages, cpus, verdict, and `tdxexplore.explore.exploration.WORST` as in the outcomes.
-        """
-        if not self.explorations:
-            return pl.DataFrame()
-        worst = self.outcomes.unique("digest", keep="first", maintain_order=True)
-        verdicts = self.runs.select("digest", "verdict")
-        return worst.join(verdicts, on="digest", maintain_order="left").select(
-            "policy",
-            "module",
-            "scenario",
-            "packages",
-            "cpus",
-            "verdict",
-            *WORST,
-        )
+        """The worst outcome of each cell, in the order of the points; see `tdxexplore.data.analysis.worst`."""
+        worst = analysis.worst(answers(self.runs.lazy(), self.outcomes.lazy())).collect()
+        types = dict(worst.select(analysis.KEY).schema)
+        asked = pl.DataFrame([{n: p.question.key()[n] for n in analysis.KEY} for p in self.points], schema=types)
+        return asked.join(worst, on=analysis.KEY, maintain_order="left")
 
     @property
-    def worst(self) -> Exploration | None:
-        """The exploration whose worst outcome is most severe; among equals the one with the shortest trace."""
-        ranked = [(e.outcomes.row(0, named=True), e) for e in self.explorations if len(e.outcomes)]
-        return min(ranked, key=lambda r: (r[0]["severity"], r[0]["shortest_steps"]), default=(None, None))[1]
+    def worst(self) -> tuple[Point, Trace] | None:
+        """The cell whose worst outcome is most severe, of equals that with the shortest trace, and this trace."""
+        rows = [row for row in self.matrix.iter_rows(named=True) if row["schedule"] is not None]
+        if not rows:
+            return None
+        row = min(rows, key=lambda row: (row["severity"], row["shortest_steps"]))
+        point = next(p for p in self.points if all(p.question.key()[name] == row[name] for name in analysis.KEY))
+        return point, replay(point.question, row["schedule"])
 
 
-def compare(  # noqa: PLR0913 -- the axes and the limits, all by name
+def explore_grid(
+    cells: Box,
+    settings: Settings,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[int, int, str], object] | None = None,
+) -> Comparison:
+    """Explore every point of a grid into memory.
+
+    Args:
+        cells: A box that names every axis.
+        settings: How each point is explored.
+        executor: Where the points are explored; default: threads of this process. Each gets one thread there.
+        progress: Called after each point with how many are done, of how many, and the command line of the last.
+
+    Returns:
+        All points; fewer than asked for after Ctrl-C.
+
+    Raises:
+        BadModel: Something in a question is not allowed.
+    """
+    points = expand(cells, settings).points
+    found: dict[int, Answer] = {}
+    failed: dict[int, Failure] = {}
+
+    def receive(number: int, result: Answer | Failure) -> None:
+        if isinstance(result, Failure):
+            failed[number] = result
+        else:
+            found[number] = result
+        if progress is not None:
+            progress(len(found) + len(failed), len(points), points[number].question.command("check"))
+
+    interrupted = False
+    threads = None if executor is not None else settings.threads
+    try:
+        explore_points(points, receive, tables=TABLES, executor=executor, threads=threads)
+    except KeyboardInterrupt:
+        interrupted = True
+    for number, failure in sorted(failed.items()):
+        kind = InternalError if failure.internal else BadModel
+        raise kind(f"{points[number].question.command('check')}: {failure.error}")
+    runs, outcomes, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)
+    return Comparison(points, runs, outcomes, prices, interrupted)
+
+
+def compare(  # noqa: PLR0913 -- the axes, all by name
     policies: Sequence[str | type[Policy]] = (),
     *,
-    modules: Sequence[ModuleKind] = MODULE_KINDS,
-    scenarios: Sequence[str] = tuple(SCENARIOS),
+    modules: Sequence[ModuleKind] = (),
+    scenarios: Sequence[str] = (),
     cpus: Sequence[int] = (4,),
-    packages: int = 1,
-    threads: int | None = None,
-    max_states: int | None = None,
-    max_memory: int | None = None,
-    timeout: float | None = None,
-    space: Space = "orbit",
-    fail_on: str = "S3",
-    measures: bool = True,
-    progress: Callable[[int, int, str], None] | None = None,
+    packages: Sequence[int] | int = 1,
+    knobs: Mapping[str, Sequence[str]] | None = None,
+    budgets: Mapping[str, Sequence[int]] | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int, int, str], object] | None = None,
+    **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
 ) -> Comparison:
     """Explore every combination.
 
     Args:
         policies: Names, files or classes; default: all built-in ones.
-        modules: TDX-module kinds.
-        scenarios: Scenarios by name.
+        modules: TDX-module kinds; default: all.
+        scenarios: Scenarios by name; default: all.
         cpus: CPU counts.
-        packages: Packages that the CPUs are spread over.
-        threads: Worker threads of each exploration; default: all.
-        max_states: Limit on the stored states of each exploration.
-        max_memory: Limit on the memory of each exploration, in bytes.
-        timeout: Limit on the time of each exploration, in seconds.
-        space: ``orbit``, ``unnamed`` or ``concrete``.
-        fail_on: The least severe severity that counts as a violation.
-        measures: Count interleavings and probabilities.
-        progress: Called after each exploration with how many are done, of how many, and the name of the last.
+        packages: Packages that the CPUs are spread over; one number or several.
+        knobs: Values by knob, for the policies that have it.
+        budgets: Values by budget, where not as in the scenario.
+        executor: See `explore_grid`.
+        progress: See `explore_grid`.
+        settings: How, by name: the fields of `tdxexplore.Settings`.
 
     Returns:
-        All explorations; fewer than asked for after Ctrl-C.
+        All cells; fewer than asked for after Ctrl-C.
 
     Raises:
-        BadModel: Something in a question is not allowed.
+        BadModel: Something in a question or the settings is not allowed.
+
+    Example:
+        >>> import tdxexplore
+        >>> tdxexplore.compare(["v19"], modules=["subset"], scenarios=["late-online"], cpus=[2, 3]).matrix["outcome"].to_list()
+        ['td-error', 'td-error']
     """
-    cells = list(product(policies or tuple(BUILT_IN), modules, scenarios, cpus))
-    done: list[Exploration] = []
-    for policy, module, scenario, count in cells:
-        answer = check(
-            policy,
-            module=module,
-            scenario=scenario,
-            cpus=count,
-            packages=packages,
-            threads=threads,
-            max_states=max_states,
-            max_memory=max_memory,
-            timeout=timeout,
-            space=space,
-            fail_on=fail_on,
-            measures=measures,
-        )
-        done.append(answer)
-        if progress is not None:
-            progress(len(done), len(cells), answer.question.command("check"))
-        if answer.interrupted:
-            break
-    return Comparison(tuple(done), len(cells))
+    cells = grid(
+        policies,
+        modules=modules,
+        scenarios=scenarios,
+        cpus=cpus,
+        packages=(packages,) if isinstance(packages, int) else packages,
+        knobs=knobs,
+        budgets=budgets,
+    )
+    return explore_grid(cells, Settings.of(settings), executor=executor, progress=progress)
+
+
+def _concat(table: str, answers: Sequence[Answer]) -> pl.DataFrame:
+    return pl.concat([pl.DataFrame(schema=polars_types(table)), *(answer.tables[table] for answer in answers)])

@@ -1,36 +1,99 @@
-"""The points of a sweep: what each asks, what it is called for ever, and how large it will be."""
+"""A grid and its points: what each asks, how it is explored, and what it is called for ever."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tdxexplore import _core
 from tdxexplore._version import __version__
+from tdxexplore.errors import BadModel, suggest
 from tdxexplore.explore.question import Question
-from tdxexplore.model import Topology
-from tdxexplore.sweep.spec import LIMITS, Settings
+from tdxexplore.explore.settings import Settings, having
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
+from tdxexplore.tdx.fields import MODULE_KINDS
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tdxexplore.sweep.spec import Box, Spec
+    from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
 
-_PROBE_STEPS = (0, 1, 2, 4, 7)
-_PROBE_STATES = 50_000
-_STEEP = 6.0  # a guess for models whose smallest topology already fills the probe
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Allowed values of each axis; an axis that is not named allows all. A grid is a box that names them all.
+
+    Attributes:
+        axes: Values by axis: policy, module, scenario, cpus, packages.
+        knobs: Values by knob; a knob counts for the policies that have it.
+        budgets: Values by budget.
+    """
+
+    axes: Mapping[str, tuple[Any, ...]]
+    knobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    budgets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __contains__(self, question: Question) -> bool:
+        knobs, budgets = dict(question.knobs), dict(question.budgets)
+        axes = {
+            "policy": question.policy,
+            "module": question.module,
+            "scenario": question.scenario,
+            "cpus": question.topology.cpus,
+            "packages": question.topology.packages,
+        }
+        return (
+            all(axes[axis] in values for axis, values in self.axes.items())
+            and all(knobs.get(name) in values for name, values in self.knobs.items())
+            and all(budgets.get(name) in values for name, values in self.budgets.items())
+        )
+
+
+def grid(
+    policies: Sequence[str | type[Policy]] = (),
+    *,
+    modules: Sequence[ModuleKind] = (),
+    scenarios: Sequence[str] = (),
+    cpus: Sequence[int] = (4,),
+    packages: Sequence[int] = (1,),
+    knobs: Mapping[str, Sequence[str]] | None = None,
+    budgets: Mapping[str, Sequence[int]] | None = None,
+) -> Box:
+    """A box that names every axis; of policies, module kinds and scenarios it has all if none are named.
+
+    Raises:
+        BadModel: No policy has a knob.
+    """
+    chosen = tuple(policies) or tuple(BUILT_IN)
+    axes = {
+        "policy": chosen,
+        "module": tuple(modules) or MODULE_KINDS,
+        "scenario": tuple(scenarios) or tuple(SCENARIOS),
+        "packages": tuple(packages),
+        "cpus": tuple(cpus),
+    }
+    known = {knob.name for policy in chosen for knob in _class(policy).knobs}
+    for name in knobs or {}:
+        if name not in known:
+            raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")
+    return Box(axes, _tuples(knobs), _tuples(budgets))
+
+
+def _tuples(values: Mapping[str, Sequence[T]] | None) -> dict[str, tuple[T, ...]]:
+    return {name: tuple(some) for name, some in (values or {}).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One element of a sweep.
+    """One element of a grid. It travels to another process or machine as it is.
 
     Attributes:
         question: What is asked.
@@ -44,31 +107,10 @@ class Point:
     def id(self) -> str:
         """A stable hash of everything that decides the rows: 32 hex digits of BLAKE2b.
 
-        These are the question with the digest of its model, the version of tdxexplore, and the settings but for the limits,
-        which decide only how far an incomplete search goes.
+        These are the question with the digest of its model, the version of tdxexplore, and the settings that decide an answer.
+        Limits are left out: they decide only how far an incomplete search goes.
         """
         return _id(self.question.policy_class(), self, __version__)  # type: ignore[arg-type] # see Question.compile
-
-    def to_task(self) -> dict[str, Any]:
-        """As plain data, for another process or machine."""
-        q = self.question
-        return {
-            "id": self.id,
-            "policy": q.policy,
-            "module": q.module,
-            "scenario": q.scenario,
-            "cpus": q.topology.cpus,
-            "packages": q.topology.packages,
-            "knobs": dict(q.knobs),
-            "budgets": dict(q.budgets),
-            "settings": asdict(self.settings),
-        }
-
-    @classmethod
-    def from_task(cls, task: dict[str, Any]) -> Point:
-        """The inverse of `to_task`; the identity is computed anew."""
-        names = ("module", "cpus", "packages", "scenario", "knobs", "budgets")
-        return cls(Question.of(task["policy"], **{n: task[n] for n in names}), Settings(**task["settings"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +128,32 @@ class Points:
     impossible: int
 
 
-def expand(spec: Spec) -> Points:
-    """The points of a checked sweep file. Nothing is recorded yet."""
+def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Points:
+    """The points of a grid. Nothing is recorded yet.
+
+    Args:
+        grid: A box that names every axis.
+        settings: How each point is explored.
+        exclude: Boxes that are cut out.
+    """
     points: dict[Point, None] = {}
-    excluded, impossible = [0] * len(spec.exclude), 0
-    for question in _questions(spec.grid):
+    excluded, impossible = [0] * len(exclude), 0
+    for question in _questions(grid):
         if question is None:
             impossible += 1
             continue
-        cut = next((i for i, box in enumerate(spec.exclude) if _inside(question, box)), None)
+        cut = next((number for number, box in enumerate(exclude) if question in box), None)
         if cut is not None:
             excluded[cut] += 1
             continue
-        points[Point(question, spec.settings)] = None
+        points[Point(question, settings)] = None
     return Points(tuple(points), tuple(excluded), impossible)
 
 
 def _questions(grid: Box) -> Iterator[Question | None]:
     axes = grid.axes
     for policy, module, scenario in product(axes["policy"], axes["module"], axes["scenario"]):
-        known = {knob.name for knob in find_policy(policy).knobs}
+        known = {knob.name for knob in _class(policy).knobs}
         knobs = {name: values for name, values in grid.knobs.items() if name in known}
         for setting, budget in product(product(*knobs.values()), product(*grid.budgets.values())):
             for packages, cpus in product(axes["packages"], axes["cpus"]):
@@ -123,76 +171,12 @@ def _questions(grid: Box) -> Iterator[Question | None]:
                 )
 
 
-def _inside(question: Question, box: Box) -> bool:
-    knobs, budgets = dict(question.knobs), dict(question.budgets)
-    axes = {
-        "policy": question.policy,
-        "module": question.module,
-        "scenario": question.scenario,
-        "cpus": question.topology.cpus,
-        "packages": question.topology.packages,
-    }
-    return (
-        all(axes[axis] in values for axis, values in box.axes.items())
-        and all(knobs.get(name) in values for name, values in box.knobs.items())
-        and all(budgets.get(name) in values for name, values in box.budgets.items())
-    )
+def _class(policy: str | type[Policy]) -> type[Policy]:
+    return find_policy(policy) if isinstance(policy, str) else policy
 
 
 @lru_cache(maxsize=1 << 17)
 def _id(_: type[Policy], point: Point, version: str) -> str:
-    how = {name: value for name, value in asdict(point.settings).items() if name not in LIMITS}
+    how = {name: getattr(point.settings, name) for name in having("identity")}
     text = json.dumps([point.question.key(), how, version], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def estimate(point: Point) -> float:
-    """About how many states its search will store: those of smaller topologies of the same model, continued.
-
-    In the orbit space states grow like a power of the CPU count, in the concrete space exponentially.
-    """
-    question, settings = point.question, point.settings
-    packages, cpus = question.topology.packages, question.topology.cpus
-    probed: list[tuple[int, float]] = []
-    least = 0.0
-    for step in _PROBE_STEPS:
-        size = max(packages, find_scenario(question.scenario).offline + 1) + step
-        smaller = Question(
-            question.policy,
-            question.module,
-            question.scenario,
-            Topology.of(min(size, cpus), packages),
-            question.knobs,
-            question.budgets,
-        )
-        stored, complete = _probe(smaller, settings)
-        least = max(least, stored)
-        if complete or not probed:
-            probed.append((min(size, cpus), stored))
-        if size >= cpus or not complete:
-            break
-    expected = max(least, _continued(probed, cpus, exponential=settings.space == "concrete"))
-    return min(expected, settings.max_states or math.inf)
-
-
-def _continued(probed: list[tuple[int, float]], cpus: int, *, exponential: bool) -> float:
-    (before, fewer), (last, stored) = (probed[-2:] * 2)[-2:]
-    if last == cpus:
-        return stored
-    if before == last:
-        return float(stored * (cpus / last) ** _STEEP)
-    if exponential:
-        return float(stored * (stored / fewer) ** ((cpus - last) / (last - before)))
-    return float(stored * (cpus / last) ** (math.log(stored / fewer) / math.log(last / before)))
-
-
-@lru_cache(maxsize=1 << 14)
-def _probe(question: Question, settings: Settings) -> tuple[float, bool]:
-    limit = min(_PROBE_STATES, settings.max_states or _PROBE_STATES)
-    try:
-        found = question.compile().native.explore(
-            question.initial(), space=settings.space, threads=1, max_states=limit, measures=False
-        )
-    except _core.Trap:
-        return 1.0, False  # the sweep itself says what is wrong
-    return float(max(found.explored, 1)), found.complete

@@ -28,69 +28,26 @@ a range::
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from tdxexplore.errors import BadModel, BadSpec, suggest
-from tdxexplore.explore.exploration import Space
-from tdxexplore.model import SEVERITIES
+from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
+from tdxexplore.explore.settings import Settings, having
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
-from tdxexplore.quantities import MEMORY, RANGES, memory, whole_numbers
+from tdxexplore.quantities import RANGES, whole_numbers
+from tdxexplore.sweep.points import Box, Points, expand
 from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import MAX_BUDGET, SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from tdxexplore.tdx.policy import Policy
 
 AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How each point is explored; as the arguments of `tdxexplore.check`.
-
-    Attributes:
-        space: ``orbit``, ``unnamed`` or ``concrete``.
-        measures: Count interleavings and probabilities.
-        prices: Compute what runs cost.
-        fail_on: The least severe severity that counts as a violation.
-        max_states: Limit on stored states.
-        max_depth: Limit on depth.
-        max_memory: Limit on memory, in bytes.
-        timeout: Limit on time, in seconds.
-    """
-
-    space: Space = "orbit"
-    measures: bool = True
-    prices: bool = True
-    fail_on: str = "S3"
-    max_states: int | None = None
-    max_depth: int | None = None
-    max_memory: int | None = None
-    timeout: float | None = None
-
-
-LIMITS = ("max_states", "max_depth", "max_memory", "timeout")
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Allowed values of each axis; an axis that is not named allows all.
-
-    Attributes:
-        axes: Values by axis: policy, module, scenario, cpus, packages.
-        knobs: Values by knob.
-        budgets: Values by budget.
-    """
-
-    axes: Mapping[str, tuple[Any, ...]]
-    knobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    budgets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +70,13 @@ class Spec:
     exclude: tuple[Box, ...]
     settings: Settings
 
+    def points(self) -> Points:
+        """The points of the grid. Nothing is recorded yet."""
+        return expand(self.grid, self.settings, self.exclude)
 
-_MOST = 2**63 - 1
+
+_CHECK = having("identity", "limit")
+_DEFAULTS = {"prices": True}  # where they differ from those of `check`
 
 
 def load(path: Path) -> Spec:
@@ -139,7 +101,7 @@ def load(path: Path) -> Spec:
         note=top.text("note", ""),
         grid=grid,
         exclude=exclude,
-        settings=_settings(_Table(path, "check.", top.table("check"), [f.name for f in fields(Settings)])),
+        settings=_settings(_Table(path, "check.", top.table("check"), _CHECK)),
     )
 
 
@@ -153,8 +115,7 @@ class _Table:
                 raise BadSpec(f"{path}: `{prefix}{key}` is not a key; {suggest(key, allowed)}")
 
     def wrong(self, key: str, value: object, allowed: str) -> BadSpec:
-        shown = f"`{value}`" if isinstance(value, str) else repr(value)
-        return BadSpec(f"{self.path}: `{self.prefix}{key}` is {shown}; {allowed}")
+        return BadSpec(f"{self.path}: `{self.prefix}{key}` is {shown(value)}; {allowed}")
 
     def text(self, key: str, default: str) -> str:
         value = self.values.get(key, default)
@@ -295,47 +256,7 @@ def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
 
 
 def _settings(table: _Table) -> Settings:
-    readers: dict[str, Callable[[str], Any]] = {
-        "space": lambda key: _choice(table, key, get_args(Space)),
-        "fail_on": lambda key: _choice(table, key, SEVERITIES[:-1]),
-        "measures": lambda key: _flag(table, key),
-        "prices": lambda key: _flag(table, key),
-        "max_states": lambda key: _positive(table, key, int),
-        "max_depth": lambda key: _positive(table, key, int),
-        "max_memory": lambda key: _memory(table, key),
-        "timeout": lambda key: _positive(table, key, float),
-    }
-    return Settings(**{key: readers[key](key) for key in table.values})
-
-
-def _choice(table: _Table, key: str, known: tuple[str, ...]) -> str:
-    value = table.values[key]
-    if value not in known:
-        raise table.wrong(key, value, suggest(str(value), known))
-    return str(value)
-
-
-def _flag(table: _Table, key: str) -> bool:
-    value = table.values[key]
-    if not isinstance(value, bool):
-        raise table.wrong(key, value, "allowed: true, false")
-    return value
-
-
-def _positive(table: _Table, key: str, kind: type[int | float]) -> int | float:
-    value = table.values[key]
-    numbers = (int,) if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, numbers) or not 0 < value <= _MOST:
-        raise table.wrong(key, value, f"a positive {'whole ' if kind is int else ''}number is needed")
-    return kind(value)
-
-
-def _memory(table: _Table, key: str) -> int:
-    value = table.values[key]
     try:
-        size = memory(str(value))
-    except ValueError:
-        size = 0
-    if not 0 < size <= _MOST or isinstance(value, bool):
-        raise table.wrong(key, value, f"write {MEMORY}")
-    return size
+        return Settings.of(dict(table.values), **_DEFAULTS)
+    except BadSetting as error:
+        raise table.wrong(error.name, error.value, error.allowed) from None

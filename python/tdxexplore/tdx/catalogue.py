@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
+from tdxexplore.tdx.policy_file import import_file
 from tdxexplore.tdx.scenarios import SCENARIOS, Scenario
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 def find_policy(name: str) -> type[Policy]:
@@ -35,7 +28,7 @@ def find_policy(name: str) -> type[Policy]:
         if name not in BUILT_IN:
             raise BadModel(f"policy `{name}` is not known; {suggest(name, BUILT_IN)}")
         return BUILT_IN[name]
-    module = _load(Path(path))
+    module = import_file(Path(path))
     found = {
         alias: value
         for attribute, value in vars(module).items()
@@ -60,40 +53,3 @@ def find_scenario(name: str) -> Scenario:
     if name not in SCENARIOS:
         raise BadModel(f"scenario `{name}` is not known; {suggest(name, SCENARIOS)}")
     return SCENARIOS[name]
-
-
-def _load(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise BadModel(f"policy file `{path}` does not exist")
-    # The name carries the content, so that an edited file is a new module, and classes of equal name do not mix.
-    content = hashlib.blake2b(path.resolve().as_posix().encode() + path.read_bytes(), digest_size=8).hexdigest()
-    name = f"tdxexplore_policy_{content}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise BadModel(f"policy file `{path}` is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise BadModel(f"policy file `{path}` does not import: {where(error, path)}{describe(error)}") from error
-    return module
-
-
-def where(error: BaseException, path: Path) -> str:
-    """``line N: `` for the last line of a file that an error passed through; empty when it did not."""
-    lines = [
-        f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()
-    ]
-    if isinstance(error, SyntaxError):
-        lines.append(error.lineno)
-    return f"line {lines[-1]}: " if lines else ""
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line."""
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {' '.join(text.split())}"

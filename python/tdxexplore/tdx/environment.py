@@ -6,6 +6,7 @@ which actor acts when is left open: that is what is explored.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope, cpus, package_cpus, packages
@@ -45,7 +46,7 @@ def record(w: World, policy: Policy, *, split_releases: bool = False) -> None:
     if w.has("suspend"):
         w.model.add(suspend(actor("suspend"), policy))
     if w.has("kexec"):
-        w.model.add(kexec(actor("kexec"), policy))
+        w.model.add(kexec(actor("kexec")))
 
 
 def boot(k: Kernel, policy: Policy) -> Kernel:
@@ -77,7 +78,7 @@ def modprobe(k: Kernel, policy: Policy) -> Kernel:
                 policy.kvm_unload(k)
                 k.set(w.kvm_loaded, value=False)
                 if w.td_in_full and w.key_ids == "counter":
-                    k.set(w.nr_configured_hkid, "0")
+                    k.set(w.nr_configured_hkid, 0)
                 k.set(w.enable_tdx, value=True)  # a parameter of KVM, gone with it: nothing is refused any more
                 k.set(w.kvm_unloading, value=False)
     return k
@@ -185,15 +186,10 @@ def _hkid_free(k: Kernel, f: Frame, why: str) -> None:
 
 
 def _count_key_id(k: Kernel, change: int) -> None:
-    """nr_configured_hkid, or what the allocator has given out: an enum, as it goes below 0."""
-    field = k.w.nr_configured_hkid
-    with k.function("nr_configured_hkid") as f:
-        for value in field.values:
-            new = str(int(str(value)) + change)
-            if new in field.values:
-                with k.if_(field == str(value)):
-                    k.set(field, new)
-                    f.returns()
+    """nr_configured_hkid, or what the allocator has given out; the count stops at its upper bound, see `World`."""
+    count = k.w.nr_configured_hkid
+    with k.if_(count != count.values[-1]) if change > 0 else nullcontext():
+        k.add(count, change)
 
 
 def _destroy(k: Kernel, policy: Policy) -> None:
@@ -228,7 +224,7 @@ def _release_hkid(k: Kernel) -> None:
     w = k.w
     with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
         with k.cpus_read_lock():
-            with k.on_each_cpu(w.online & w.vcpu_associated, "IPI tdx_flush_vp()"):
+            with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
                 flushed = module.vp_flush(k)
                 with k.if_(flushed != module.SUCCESS):
                     k.set(w.td_error, value=True)
@@ -352,11 +348,10 @@ def suspend(k: Kernel, policy: Policy) -> Kernel:
     return k
 
 
-def kexec(k: Kernel, policy: Policy) -> Kernel:
+def kexec(k: Kernel) -> Kernel:
     """kernel_kexec(): every actor vanishes where it stands, VMX goes off, and a new kernel boots.
 
-    What the hardware holds stays (TDX module, LP.INIT, key ids); all that software knew starts again, on all CPUs. But
-    TDH.SYS.INIT is refused from now on, so that a kernel which begins with it never asks which LPs have had LP.INIT.
+    What the hardware holds stays (TDX module, LP.INIT, key ids); all that software knew starts again, on all CPUs.
     """
     w = k.w
     old = [f for f in w.model.assigned() if f not in w.survives_kexec]
@@ -372,6 +367,4 @@ def kexec(k: Kernel, policy: Policy) -> Kernel:
             if values:
                 k.set_each(group, where=True, values=values)
         k.set_each(cpus, where=w.smp_init | w.smt_blocked, values={w.online: False, w.active: False})
-        if policy.lp_init_first and not w.has("second_user"):
-            k.forget_lps()
     return k

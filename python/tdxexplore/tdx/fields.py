@@ -141,11 +141,11 @@ class World:
         self.td = model.enum("td", ["none", "running", "refused", "dying"])
         self.td_entered = model.flag("td_entered", Scope.CPU)
         self.tdx_lock = model.flag("tdx_lock")
-        # A failed charge takes one off without having added one, and a leaked key id is never taken off; one is added
-        # for each TD, and there is one TD more than there are ends of TDs. Only a leak can reach the top for ever.
+        # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
+        # one TD more than there are ends of TDs. Leaked key ids are never decremented, so that unloads without end would
+        # pass it; the count then stays there.
         least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + self.largest["kvm_unload"]
-        key_ids = [str(n) for n in range(least, most + 1)]
-        self.nr_configured_hkid = model.enum("nr_configured_hkid", key_ids, initial="0")
+        self.nr_configured_hkid = model.counter("nr_configured_hkid", most, smallest=least)
 
     def _declare_wrong(self, model: Model) -> None:
         """What has gone wrong so far."""
@@ -174,7 +174,7 @@ class World:
     def key_id_in_use(self) -> Operand:
         """What the kernel believes; the hardware's view is ``hkid_live``."""
         if self.td_in_full:
-            return self.nr_configured_hkid != "0"
+            return self.nr_configured_hkid != 0
         # After kexec a key id may be live of which the new kernel knows nothing.
         return self.hkid_live & (self.td == "running") if self.has("kexec") else self.hkid_live
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tdxexplore.model import (
+    Event,
     Field,
     Procedure,
     Scope,
@@ -40,6 +41,11 @@ EIO = "-EIO"
 EBUSY = "-EBUSY"
 EFAULT = "-EFAULT"
 VMXON = (OK, EBUSY, EFAULT)
+
+# What prices count. VMXON that is refused, and VMXOFF that is a BUG, are events of their own: they turn nothing on or off.
+IPI = Event("ipi")
+VMXON_DONE, VMXON_REFUSED = Event("vmxon", "VMXON"), Event("vmxon refused", "VMXON")
+VMXOFF_DONE, VMXOFF_REFUSED = Event("vmxoff", "VMXOFF"), Event("vmxoff refused", "VMXOFF")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -155,15 +161,13 @@ class Kernel(Procedure):
                 with self.if_(packages.none(~done & package_cpus.any(where))):
                     left.leave()
 
-    def forget_lps(self) -> None:
-        """No call asks any more which LPs have had TDH.SYS.LP.INIT: it is forgotten, as it multiplies the states for nothing.
+    # -- IPIs ---------------------------------------------------------------------------------------------------------
 
-        The outcome `sticky-error` asks too, of CPUs that are offline. They have not had it, or have been refused since,
-        which is an outcome before that one; unless one goes offline (budget ``cpu_down``): then nothing is forgotten.
-        """
-        w = self.w
-        if not w.has("cpu_down"):
-            self.set_each(cpus, where=True, values={w.lp_is_init: False, w.tdx_lp_initialized: False})
+    @block
+    def ipi(self, where: Operand | bool, function: str) -> Iterator[None]:
+        """on_each_cpu(function): an IPI to every CPU where ``where`` holds, the sender's own included; it waits for all."""
+        with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)):
+            yield
 
     # -- locks --------------------------------------------------------------------------------------------------------
 
@@ -248,22 +252,22 @@ class Kernel(Procedure):
         """VMXON on the acting CPU; refused when CR4.VMXE is set already (arch/x86/virt/hw.c @0eaed89c)."""
         with self.function("VMXON", returns=VMXON) as f:
             with self.if_(self.w.vmx_on):
-                self.note("VMXON: CR4.VMXE is set already, -EBUSY")
+                self.note("VMXON: CR4.VMXE is set already, -EBUSY", VMXON_REFUSED)
                 f.returns(EBUSY)
             self.may_fail("vmxon_fail", f, EFAULT)
             self.set(self.w.vmx_on, value=True)
-            self.note("VMXON")
+            self.note("VMXON", VMXON_DONE)
             f.returns(OK)
         return f.result
 
     def vmxoff(self) -> None:
         """VMXOFF on the acting CPU; outside VMX operation it is #UD and a BUG."""
         with self.if_(~self.w.vmx_on):
-            self.note("VMXOFF: #UD")
+            self.note("VMXOFF: #UD", VMXOFF_REFUSED)
             self.set(self.w.oops, "vmxoff #UD")
         with self.else_():
             self.set(self.w.vmx_on, value=False)
-            self.note("VMXOFF")
+            self.note("VMXOFF", VMXOFF_DONE)
 
     def get_ref(self) -> Variable:
         """x86_virt_get_ref(VMX), preemption off: VMXON with the first reference; a failure undoes the count."""

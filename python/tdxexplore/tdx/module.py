@@ -19,7 +19,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tdxexplore.model import cpus, package_cpus, packages
+from tdxexplore.model import Event, cpus, package_cpus, packages
 from tdxexplore.model.blocks import block
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ FLUSHVP_NOT_DONE = "TDX_FLUSHVP_NOT_DONE"
 VMFAIL_INVALID = "VMfailInvalid"
 CORRUPT = "runs on an uninitialised LP"
 
+# What prices count.
+SEAMCALL = "seamcall"
+LP_INIT_AGAIN = Event("lp init again")
+
 
 class Seamcall:
     """A SEAMCALL that is being recorded; what it returns is noted in the trace."""
@@ -62,9 +66,9 @@ class Seamcall:
         self._frame = frame
         self.result: Variable = frame.result
 
-    def returns(self, code: str) -> None:
-        """The completion status."""
-        self._k.note(f"{self.name} = {code}")
+    def returns(self, code: str, *events: Event) -> None:
+        """The completion status, and what happens with it."""
+        self._k.note(f"{self.name} = {code}", Event(SEAMCALL, self.name), *events)
         self._frame.returns(code)
 
 
@@ -143,7 +147,7 @@ def sys_lp_init(k: Kernel) -> Variable:
         with k.if_(~w.sys_state.isin(accepted)):
             call.returns(LP_INIT_NOT_PENDING)
         with k.if_(w.lp_is_init):
-            call.returns(LP_INIT_DONE)
+            call.returns(LP_INIT_DONE, LP_INIT_AGAIN)
         k.set(w.lp_is_init, value=True)
         call.returns(SUCCESS)
     return call.result
@@ -232,12 +236,13 @@ def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
         all_lps: Every LP must call it, or every online one (domain 3.7: which of them is not established).
     """
     w = k.w
-    with k.function("SEAMLDR.INSTALL", returns=(SUCCESS, UD)) as f:
+    install = Event(SEAMCALL, "SEAMLDR.INSTALL")
+    with k.function(install.name, returns=(SUCCESS, UD)) as f:
         with k.if_(~w.vmx_on):
             k.set(w.seamcall_outside_vmx, value=True)
-            k.note("SEAMLDR.INSTALL = #UD")
+            k.note("SEAMLDR.INSTALL = #UD", install)
             f.returns(UD)
-        k.note("SEAMLDR.INSTALL")
+        k.note("SEAMLDR.INSTALL", install)
         k.set(w.installed, value=True)
         k.set(w.image_gone, value=True)
         with k.if_(cpus.all(w.installed) if all_lps else cpus.all(~w.online | w.installed)):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus, package_cpus, packages
 from tdxexplore.tdx.fields import UNBOUNDED
-from tdxexplore.tdx.module import enough_lps
+from tdxexplore.tdx.kernel import IPI, VMXOFF_DONE, VMXON_DONE
+from tdxexplore.tdx.module import LP_INIT_AGAIN, SEAMCALL, enough_lps
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr
@@ -100,13 +101,11 @@ def _responses(w: World, up: Expr) -> None:
 
 def _prices(w: World) -> None:
     m = w.model
-    m.price("seamcalls", "calls of the module and of P-SEAMLDR", notes=r"^(TDH|SEAMLDR)\.")
-    m.price(
-        "lp-init-again", "TDH.SYS.LP.INIT on an LP that has had it", notes="^TDH.SYS.LP.INIT = TDX_SYS_LP_INIT_DONE"
-    )
-    m.price("vmxon", "VMXON that succeeded", notes="^VMXON$")
-    m.price("vmxoff", "VMXOFF that succeeded", notes="^VMXOFF$")
-    m.price("ipis", "on_each_cpu(): a function that runs on a CPU, the sender's own included", steps="^IPI ")
+    m.price("seamcalls", "calls of the module and of P-SEAMLDR", events=[SEAMCALL])
+    m.price("lp-init-again", "TDH.SYS.LP.INIT on an LP that has had it", events=[LP_INIT_AGAIN.kind])
+    m.price("vmxon", "VMXON that succeeded", events=[VMXON_DONE.kind])
+    m.price("vmxoff", "VMXOFF that succeeded", events=[VMXOFF_DONE.kind])
+    m.price("ipis", "on_each_cpu(): a function that runs on a CPU, the sender's own included", events=[IPI.kind])
     m.price("steps", "steps of all actors", during=True)
     m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_readers > 0)
     m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tdxexplore.model import Field
-    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import KeyIds, World
 
 
@@ -57,8 +57,9 @@ class Policy:
         key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
         abstracted: What this class leaves out, and why that hides no outcome; for the documentation, which adds what its
             bases and the shared mechanics leave out.
-        lp_init_first: It asks nothing of the module before TDH.SYS.INIT and TDH.SYS.LP.INIT have succeeded, and nothing at
-            all while KVM is not loaded and no callback is registered; what then tells nobody anything may be forgotten.
+        lp_init_first: It makes no SEAMCALL but TDH.SYS.INIT and TDH.SYS.LP.INIT before both have succeeded in this kernel,
+            and none while KVM is not loaded and no callback is registered. The normal form of states reads it
+            (`tdxexplore.tdx.normal_form`).
         has_boot: Whether `boot` runs something before user space.
         has_update: Whether `update` does anything.
         boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
@@ -99,6 +100,10 @@ class Policy:
     @property
     def boots_aps(self) -> bool:
         """Whether `boot` begins with one CPU, and starts the others itself."""
+        return False
+
+    def off_for_good(self, w: World) -> Operand | bool:
+        """Where TDX is off in this kernel and stays so, so that no step reads which LPs have had TDH.SYS.LP.INIT."""
         return False
 
     # -- what a policy may override -----------------------------------------------------------------------------------
@@ -243,18 +248,17 @@ class VirtAtLoad(Policy):
             error = k.cpuhp_setup_state(self.kvm_online)
         with k.if_(error == OK):
             self.tdx_bringup(k)
-        with k.else_():
-            self.without_vmx(k)
 
-    def without_vmx(self, k: Kernel) -> None:
-        """KVM did not get VMX. If this was its last try and no callback is left, nobody asks an LP for LP.INIT."""
-        w = k.w
-        if self.lp_init_first and not w.has("second_user"):
-            unasked = (w.budget["kvm_load"] == 0) & (w.tdx_status != "INITIALIZED")
-            for hook in self.hooks:
-                unasked &= ~hook.registered
-            with k.if_(unasked):
-                k.forget_lps()
+    def off_for_good(self, w: World) -> Operand | bool:
+        """KVM did not get VMX at its last load, which only a fault can do, and no callback is registered."""
+        faults = any(w.has(fault) for fault in ("vmxon_fail", "no_entropy", "sys_busy"))
+        if not faults or not self.lp_init_first or w.has("second_user"):
+            return False
+        loading = w.model.busy(w.model.code("kvm"))
+        off = ~loading & ~w.kvm_loaded & (w.budget["kvm_load"] == 0) & (w.tdx_status != "INITIALIZED")
+        for hook in self.hooks:
+            off &= ~hook.registered
+        return off
 
     def tdx_bringup(self, k: Kernel) -> None:
         """tdx_bringup(): KVM's TDX part of loading; sets ``kvm_loaded``."""

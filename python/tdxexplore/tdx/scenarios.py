@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.model import Model, State, Topology
-from tdxexplore.tdx import environment, outcomes
+from tdxexplore.tdx import environment, normal_form, outcomes
 from tdxexplore.tdx.fields import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
 
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ def build(
     )
     environment.record(world, policy, split_releases=split_releases)
     model.settle(_starts(world, scenario, boots_aps=policy.boots_aps))
+    normal_form.declare(world, policy)
     outcomes.declare(world)
     return model
 

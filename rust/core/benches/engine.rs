@@ -8,7 +8,7 @@ use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tdxexplore_core::bench::{Canonical, Visited, labelled, sample};
-use tdxexplore_core::{LabelledState, Measuring, Monitor, Options, Program, SpaceKind, explore};
+use tdxexplore_core::{LabelledState, Monitor, Options, Program, SpaceKind, explore};
 
 /// Labelled states to canonicalise.
 const STATES: usize = 10_000;
@@ -86,23 +86,23 @@ fn visited_set(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Time to count all concrete states, a bit for each, after the orbits; one element is a transition.
-fn counting(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("counting");
+/// Time for the space of bits, the search of the orbits before it included; one element is a transition.
+fn bits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("bits");
     group.sample_size(10);
     for (name, initial, states, transitions) in
         [("v19", "v19-7", 971_746_u64, 5_822_413_u64), ("two-phase-commit", "two-phase-commit-6", 50_816, 402_305)]
     {
         let (program, start) = load(name, initial);
-        let options = Options { space: SpaceKind::Concrete, measuring: Measuring::Off, ..Options::default() };
-        let count = || explore(&program, &start, &options, &Monitor::default()).unwrap();
-        let found = count();
+        let options = Options { space: SpaceKind::Bits, ..Options::default() };
+        let search = || explore(&program, &start, &options, &Monitor::default()).unwrap();
+        let found = search();
         assert_eq!((found.states, found.transitions), (states.into(), transitions.into()), "{name}");
         group.throughput(Throughput::Elements(transitions));
-        group.bench_function(name, |bencher| bencher.iter(|| black_box(count())));
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(search())));
     }
     group.finish();
 }
 
-criterion_group!(benches, successors, canonical_forms, visited_set, counting);
+criterion_group!(benches, successors, canonical_forms, visited_set, bits);
 criterion_main!(benches);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::labelled::machine::Machine;
 use crate::labelled::state::LabelledState;
 use crate::program::Program;
-use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Concrete, InConcrete, Orbit, Space, SpaceKind, Symmetry, with_concrete};
 use crate::store::states::{NO_OUTCOME, StateId, Store};
 use crate::store::visited::{Digest, Origin, Shard};
 
@@ -75,7 +75,7 @@ impl<S: Space> Sample for Expansion<S> {
     }
 }
 
-/// The first `count` states of a space, or all if there are fewer.
+/// The first `count` states of a space, or all if there are fewer. The bits are bits of concrete states.
 pub fn sample<'p>(
     program: &'p Program,
     initial: &LabelledState,
@@ -83,19 +83,22 @@ pub fn sample<'p>(
     count: usize,
 ) -> Result<Box<dyn Sample + 'p>, Error> {
     match space {
-        SpaceKind::Orbit => return Ok(Box::new(Expansion::new(Orbit::new(program, initial), initial, count))),
-        SpaceKind::Unnamed => {
-            return Ok(Box::new(Expansion::new(Orbit::new(program, &initial.blank()), initial, count)));
-        }
-        SpaceKind::Concrete => {}
+        SpaceKind::Orbit => Ok(Box::new(Expansion::new(Orbit::new(program, initial, Symmetry::Start), initial, count))),
+        SpaceKind::Concrete | SpaceKind::Bits => with_concrete(program, initial, ConcreteSample { initial, count }),
     }
-    let layout = Layout::new(program, initial)?;
-    Ok(match layout.words {
-        1 => Box::new(Expansion::new(Concrete::<1>::new(program, initial, layout), initial, count)),
-        2 => Box::new(Expansion::new(Concrete::<2>::new(program, initial, layout), initial, count)),
-        3..=4 => Box::new(Expansion::new(Concrete::<4>::new(program, initial, layout), initial, count)),
-        _ => Box::new(Expansion::new(Concrete::<8>::new(program, initial, layout), initial, count)),
-    })
+}
+
+struct ConcreteSample<'i> {
+    initial: &'i LabelledState,
+    count: usize,
+}
+
+impl InConcrete for ConcreteSample<'_> {
+    type Answer = Box<dyn Sample>;
+
+    fn run<const W: usize>(self, space: Concrete<W>) -> Box<dyn Sample> {
+        Box::new(Expansion::new(space, self.initial, self.count))
+    }
 }
 
 /// The first `count` labelled states in breadth-first order, or all if there are fewer.
@@ -128,7 +131,7 @@ impl<'p> Canonical<'p> {
     /// For the symmetries of this initial state.
     #[must_use]
     pub fn new(program: &'p Program, initial: &LabelledState) -> Self {
-        Self(Orbit::new(program, initial))
+        Self(Orbit::new(program, initial, Symmetry::Start))
     }
 
     /// Writes the canonical form over `packed`.

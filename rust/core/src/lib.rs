@@ -62,5 +62,5 @@ pub use labelled::state::{LabelledPackage, LabelledState};
 pub use limits::{Limits, Measure, Reason};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
-pub use search::{Measuring, Options, explore, state_bits};
-pub use space::SpaceKind;
+pub use search::{Measuring, Options, explore};
+pub use space::{SpaceKind, Symmetry};

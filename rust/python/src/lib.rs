@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tdxexplore_core::{self as core, LabelledState, Limits, Measuring, Monitor, Options, SpaceKind, UBig};
+use tdxexplore_core::{self as core, LabelledState, Limits, Measuring, Monitor, Options, SpaceKind, Symmetry, UBig};
 
 use crate::detach::{Finished, detach_with_signals, guard_panics};
 use crate::errors::to_python;
@@ -38,7 +38,7 @@ impl Program {
     }
 
     #[pyo3(signature = (
-        initial, *, space = "orbit", threads = 1, max_states = None, max_depth = None, max_memory = None,
+        initial, *, space = "orbit", symmetry = "start", threads = 1, max_states = None, max_depth = None, max_memory = None,
         timeout = None, measures = true, prices = false, progress = None
     ))]
     #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "the Python signature")]
@@ -47,6 +47,7 @@ impl Program {
         py: Python<'_>,
         initial: &str,
         space: &str,
+        symmetry: &str,
         threads: usize,
         max_states: Option<u64>,
         max_depth: Option<u32>,
@@ -58,6 +59,7 @@ impl Program {
     ) -> PyResult<Exploration> {
         let options = Options {
             space: space_kind(space)?,
+            symmetry: symmetry_kind(symmetry)?,
             threads,
             limits: Limits { max_states, max_depth, max_memory, timeout: timeout.map(seconds).transpose()? },
             measuring: if measures { Measuring::On } else { Measuring::Off },
@@ -78,23 +80,22 @@ impl Program {
         })?;
         replay.map(Replay).map_err(|error| to_python(&error))
     }
-
-    fn state_bits(&self, initial: &str, space: &str) -> PyResult<u64> {
-        let space = space_kind(space)?;
-        let bits = guard_panics(|| {
-            let initial = LabelledState::from_json(&self.0, initial)?;
-            core::state_bits(&self.0, &initial, space)
-        })?;
-        bits.map_err(|error| to_python(&error))
-    }
 }
 
 fn space_kind(name: &str) -> PyResult<SpaceKind> {
     match name {
         "orbit" => Ok(SpaceKind::Orbit),
-        "unnamed" => Ok(SpaceKind::Unnamed),
         "concrete" => Ok(SpaceKind::Concrete),
-        _ => Err(PyValueError::new_err(format!("space is `{name}`, `orbit`, `unnamed` and `concrete` are allowed"))),
+        "bits" => Ok(SpaceKind::Bits),
+        _ => Err(PyValueError::new_err(format!("space is `{name}`, `orbit`, `concrete` and `bits` are allowed"))),
+    }
+}
+
+fn symmetry_kind(name: &str) -> PyResult<Symmetry> {
+    match name {
+        "start" => Ok(Symmetry::Start),
+        "all" => Ok(Symmetry::All),
+        _ => Err(PyValueError::new_err(format!("symmetry is `{name}`, `start` and `all` are allowed"))),
     }
 }
 

@@ -41,6 +41,10 @@ def lower(model: Model) -> Program:
     def guards(kind: str, asked: Property | Response | Price, when: Expr) -> tuple[Guard, ...]:
         return Symbolic(model, slots, Scope.GLOBAL, f"{kind} `{asked.name}`").guards(when)
 
+    for forgotten in model.forgotten:
+        names = ", ".join(f"`{f.name}`" for f in forgotten.fields)
+        # Refused here if it asks for an acting CPU.
+        Symbolic(model, slots, Scope.GLOBAL, f"where {names} is forgotten").guards(forgotten.when)
     return Program(
         name=model.name,
         slots=slots,

@@ -53,7 +53,7 @@ def alike(expr: Expr, path: Path) -> bool:
     for variable in variables(expr):
         if isinstance(variable, Field):
             if variable.scope is Scope.PACKAGE:
-                if path.changed(variable) or _history(variable, path.bulk, Members.FAR):
+                if path.changes_own(variable) or _history(variable, path.bulk, Members.FAR):
                     return False
             elif any(not step.together for step in path.bulk if step.assigns(variable) is not None):
                 return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tdxexplore.model.code import Event
     from tdxexplore.model.expr import Expr, Field, Temp, Value, Variable
     from tdxexplore.model.program import Atom
 
@@ -58,6 +59,7 @@ class Path(NamedTuple):
         facts: Quantified matches that were decided.
         bulk: Bulk assignments in order.
         notes: Words for the trace.
+        events: What has happened, for prices.
         choices: The free choices so far: which branch of each.
     """
 
@@ -68,6 +70,7 @@ class Path(NamedTuple):
     facts: Mapping[Atom, bool] = {}
     bulk: tuple[BulkStep, ...] = ()
     notes: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
     choices: tuple[int, ...] = ()
 
     def possible(self, f: Field) -> frozenset[Value]:
@@ -83,9 +86,13 @@ class Path(NamedTuple):
         """Knowing that a field had one of ``values`` before the step."""
         return self._replace(allowed={**self.allowed, f: values})
 
-    def changed(self, f: Field) -> bool:
-        """Whether the step has changed a field of the acting CPU, its package or the globals."""
+    def changes_own(self, f: Field) -> bool:
+        """Whether the step changes a field of the acting CPU, its package or the globals."""
         return f in self.assigned or f in self.added
+
+    def changes(self, f: Field) -> bool:
+        """Whether the step changes a field, here or in others."""
+        return self.changes_own(f) or any(step.assigns(f) is not None for step in self.bulk)
 
     def recall(self, atom: Atom) -> bool | None:
         """Whether some member matches, as far as the path knows."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
+from tdxexplore.model.lowering.normal_form import in_normal_form
 from tdxexplore.model.lowering.path import Path
 from tdxexplore.model.lowering.symbolic import MOST_WAYS, Symbolic
 from tdxexplore.model.lowering.updates import bulk_updates, own_updates
@@ -84,9 +85,10 @@ class _Actor:
             leads_to = [(f.name, str(v)) for f, v in path.assigned.items()]
             leads_to += [(f.name, str(v)) for bulk in path.bulk for f, v in bulk.values]
             own, others = own_updates(path, self._slots), bulk_updates(path, self._slots, step.matches)
-            number = numbers[path.choices]
+            number, events = numbers[path.choices], (*label.events, *path.events)
             found += [
-                (Rule(self._actor, label, number, path.notes, guard, own, others, trap), leads_to) for guard in guards
+                (Rule(self._actor, label, number, path.notes, guard, own, others, trap, events), leads_to)
+                for guard in guards
             ]
         return found
 
@@ -102,9 +104,11 @@ def _run(step: Symbolic, code: Code, at: int, path: Path) -> Iterator[tuple[Path
         forks: list[tuple[int, Path]] = []
         match instruction:
             case Label(name=name, pc=pc):
-                yield path.assign(step.model.fields[pc], name), None
+                for p in in_normal_form(step, path.assign(step.model.fields[pc], name)):
+                    yield p, None
             case Stop():
-                yield path, None
+                for p in in_normal_form(step, path):
+                    yield p, None
             case Set(target, value):
                 forks = [(at + 1, p) for p in step.assign(target, value, path)]
             case Add(target, delta):
@@ -123,6 +127,7 @@ def _run(step: Symbolic, code: Code, at: int, path: Path) -> Iterator[tuple[Path
                 forks = [(at + 1, p) for value, p in step.decide(condition, path) if value]
             case Either(targets):
                 forks = [(t, path._replace(choices=(*path.choices, i))) for i, t in enumerate(targets)]
-            case Note(text):
-                forks = [(at + 1, path._replace(notes=(*path.notes, text)))]
+            case Note(text, events):
+                said = path._replace(notes=(*path.notes, text), events=(*path.events, *events))
+                forks = [(at + 1, said)]
         waiting += [(to, p, length + 1) for to, p in reversed(forks)]

@@ -85,6 +85,28 @@ class Symbolic:
         self._check(expr)
         return self._decide(expr, path)
 
+    def truth(self, expr: Expr, path: Path) -> bool | None:
+        """The truth of an expression as far as the path knows it, without a fork.
+
+        `decide` looks from left to right. This finds a condition to be false whatever comes before the part that says so,
+        which spares rules that could never fire.
+        """
+        match expr:
+            case Const(value):
+                return value
+            case In(variable, values):
+                found = {truth for truth, _ in self._split(variable, values, path)}
+                return found.pop() if len(found) == 1 else None
+            case Not(operand):
+                known = self.truth(operand, path)
+                return None if known is None else not known
+            case And(left, right) | Or(left, right):
+                settles = isinstance(expr, Or)
+                sides = (self.truth(left, path), self.truth(right, path))
+                return settles if settles in sides else None if None in sides else not settles
+            case _:
+                return None
+
     def guards(self, expr: Expr) -> tuple[Guard, ...]:
         """When an expression is true, as disjoint guards."""
         return tuple(g for value, path in self.decide(expr, Path()) if value for g in self.matches.guards_of(path))
@@ -115,6 +137,13 @@ class Symbolic:
         raise self._unsupported(f"expression {expr!r}")
 
     def _decide_value(self, variable: Variable, values: frozenset[Value], path: Path) -> list[tuple[bool, Path]]:
+        found = self._split(variable, values, path)
+        if len(found) > 1:
+            self._fork(_described(self._own(variable)))
+        return found
+
+    def _split(self, variable: Variable, values: frozenset[Value], path: Path) -> list[tuple[bool, Path]]:
+        """The path on which a variable has one of ``values``, and the one on which it has not, where there are such."""
         if (known := self._known(variable, path)) is not None:
             return [(known in values, path)]
         f = self._own(variable)
@@ -122,8 +151,6 @@ class Symbolic:
         wanted = frozenset(v - delta for v in values) if delta else values  # type: ignore[operator]
         possible = path.possible(f)
         yes, no = possible & wanted, possible - wanted
-        if yes and no:
-            self._fork(_described(f))
         return [(truth, path.require(f, part)) for truth, part in ((True, yes), (False, no)) if part]
 
     def _known(self, variable: Variable, path: Path) -> Value | None:

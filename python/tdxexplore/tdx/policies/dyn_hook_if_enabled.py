@@ -48,7 +48,7 @@ class DynHookIfEnabled(Alternative):
         w = k.w
         with k.function("tdx_bringup()", self.source) as f, k.cpus_read_lock():
             if self.setting["pass_in"] == "tdx_bringup":
-                with k.on_each_cpu(w.online, "IPI tdx_cpu_enable()"):
+                with k.ipi(w.online, "tdx_cpu_enable()"):
                     error = tdx_cpu_enable(k)
                     with k.if_(error != OK):
                         k.set(self.pass_error, value=True)

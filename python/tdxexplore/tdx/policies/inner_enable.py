@@ -61,7 +61,7 @@ def pass_then_enable(k: Kernel, result: Variable, *, every_call: bool = True) ->
     w = k.w
     with k.mutex(w.tdx_module_lock):
         due = always if every_call else w.tdx_status != "INITIALIZED"
-        with k.if_(due), k.on_each_cpu(w.online, "IPI __tdx_cpu_enable()"):
+        with k.if_(due), k.ipi(w.online, "__tdx_cpu_enable()"):
             error = _inner_tdx_cpu_enable(k)
             with k.if_(error != OK):
                 k.set(w.tdx_status, "ERROR")

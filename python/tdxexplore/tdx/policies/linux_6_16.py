@@ -13,7 +13,7 @@ from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Kernel
 from tdxexplore.tdx.policy import VirtAtLoad
 
 if TYPE_CHECKING:
-    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
 
@@ -51,19 +51,16 @@ class Linux616(VirtAtLoad):
             with k.else_():
                 super().kvm_unload(k)
 
-    def tdx_failed(self, k: Kernel) -> None:
-        """The load fails. If it was the last one, nobody asks an LP for LP.INIT, but for a second user before TDH.SYS.CONFIG.
+    def off_for_good(self, w: World) -> Operand | bool:
+        """TDX failed, and with it the last load of KVM, which takes the callbacks with it.
 
-        After kexec the state does not say whether it is before it.
+        A second user reads which LPs have had LP.INIT, but not after TDH.SYS.CONFIG, as TDX is then coming up or has failed.
+        After kexec the state of the module does not say whether this kernel has called that.
         """
-        w = k.w
-        super().tdx_failed(k)
-        unasked = w.budget["kvm_load"] == 0
-        if w.has("second_user"):
-            unasked &= (w.budget["second_user"] == 0) & w.sys_state.isin(["CONFIG_DONE", "READY"])
-        if not (w.has("second_user") and w.has("kexec")):
-            with k.if_(unasked):
-                k.forget_lps()
+        off = (w.budget["kvm_load"] == 0) & ~w.enable_tdx & ~w.kvm_loaded
+        if not w.has("second_user"):
+            return super().off_for_good(w) | off
+        return not w.has("kexec") and off & w.sys_state.isin(["CONFIG_DONE", "READY"])
 
     def kvm_unload(self, k: Kernel) -> None:
         """tdx_cleanup(), then kvm_disable_virtualization()."""

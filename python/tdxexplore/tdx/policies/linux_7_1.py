@@ -12,7 +12,7 @@ from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
 
 if TYPE_CHECKING:
-    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
 TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
@@ -69,19 +69,18 @@ class Linux71(VirtAtLoad):
         with k.function("tdx_enable()", TDX) as f:
             unregistered = k.cpuhp_setup_state(self.tdx_dyn)
             with k.if_(unregistered != OK):
-                self._off(k)
+                k.set(w.tdx_status, "ERROR")
                 f.returns()
             error = init_tdx_module(k)
             with k.if_(error == OK):
                 k.set(w.tdx_status, "INITIALIZED")
             with k.else_():
-                self._off(k)
+                k.set(w.tdx_status, "ERROR")
                 k.cpuhp_remove_state(self.tdx_dyn)
 
-    def _off(self, k: Kernel) -> None:
-        """TDX is off until reboot: the callback is gone, and whoever asks for TDX looks at the status only."""
-        k.set(k.w.tdx_status, "ERROR")
-        k.forget_lps()
+    def off_for_good(self, w: World) -> Operand | bool:
+        """TDX is off until reboot: the callback is gone or going, and whoever asks for TDX reads the status only."""
+        return w.tdx_status == "ERROR"
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): a reference, then tdx_cpu_enable(); on an error the reference back, and the CPU is refused."""

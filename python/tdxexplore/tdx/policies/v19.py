@@ -65,7 +65,7 @@ class V19(Policy):
         """cpus_read_lock(); vmx_tdx_on() everywhere; tdx_enable(); vmx_off() where the mask says so; unlock."""
         w = k.w
         with k.cpus_read_lock():
-            with k.on_each_cpu(w.online, "IPI vmx_tdx_on()"):
+            with k.ipi(w.online, "vmx_tdx_on()"):
                 vmx = k.vmxon()
                 with k.if_(vmx == OK):
                     k.set(mask, value=True)
@@ -78,7 +78,7 @@ class V19(Policy):
                 error = tdx_enable(k)
                 with k.if_(error != OK):
                     k.set(failed, value=True)
-            with k.on_each_cpu(mask, "IPI vmx_off()"):
+            with k.ipi(mask, "vmx_off()"):
                 k.set(mask, value=False)
                 k.vmxoff()
 
@@ -117,7 +117,7 @@ class V19(Policy):
         w = k.w
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
             k.set(self.kvm_usage, value=True)
-            with k.on_each_cpu(w.online, "IPI hardware_enable_nolock()"):
+            with k.ipi(w.online, "hardware_enable_nolock()"):
                 error = self.kvm_enable_cpu(k)
                 with k.if_(error != OK):
                     k.set(self.vm_error, value=True)
@@ -135,7 +135,7 @@ class V19(Policy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         k.set(self.kvm_usage, value=False)
-        with k.on_each_cpu(k.w.online, "IPI hardware_disable_nolock()"):
+        with k.ipi(k.w.online, "hardware_disable_nolock()"):
             self.kvm_disable_cpu(k)
 
     def syscore_suspend(self, k: Kernel) -> None:

@@ -99,7 +99,7 @@ class V72022(Policy):
                     k.set(w.tdx_status, "INITIALIZED")
                     f.returns(OK)
                 k.set(w.tdx_status, "ERROR")
-                with k.on_each_cpu(w.online, "IPI TDH.SYS.LP.SHUTDOWN"):
+                with k.ipi(w.online, "TDH.SYS.LP.SHUTDOWN"):
                     module.sys_lp_shutdown(k)
                 f.returns(EFAULT)
         return f.result
@@ -111,7 +111,7 @@ class V72022(Policy):
             with k.on_any_cpu(w.active, "TDH.SYS.INIT"):
                 with k.if_(module.sys_init(k) != module.SUCCESS):
                     f.returns(EFAULT)
-            with k.on_each_cpu(w.online, "IPI tdx_module_init_cpus()"):
+            with k.ipi(w.online, "tdx_module_init_cpus()"):
                 with k.if_(module.sys_lp_init(k) != module.SUCCESS):
                     k.set(self.lp_init_failed, value=True)
             with k.if_(self.lp_init_failed):

@@ -1,8 +1,8 @@
-//! Which rules are enabled in a labelled state: what traces and replays walk on.
+//! Which rules are enabled in a labelled state, and for whom: what traces and replays are made of.
 //!
-//! A quantified condition leaves the acting CPU (or package) out of the count. Therefore only "nothing matches",
-//! "exactly one matches" and "several match" have to be told apart, and only the middle case depends on who acts: see
-//! [`Verdict`]. A count over the whole state is made once for a rule, and only if some CPU or package could fire it.
+//! A quantified condition leaves the acting CPU (or package) out of the count. So it is enough to know whether no CPU, one CPU
+//! or several match it, and only if exactly one matches does the answer depend on who acts: see [`Admission`]. The count over
+//! the whole state is made once for a rule, and only if some CPU or package matches the rule's own cubes.
 //!
 //! The spaces evaluate rules in their own ways and share nothing with this: each is the check of the others.
 //!
@@ -14,76 +14,79 @@ use std::ops::Range;
 use crate::labelled::state::LabelledState;
 use crate::program::{CpuCondition, Cube, Guard, Quantified, Quantifier, Rule, Scope};
 
-/// The words of a state.
+/// Evaluates guards in one labelled state at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Census {
+pub(crate) struct Evaluator {
     global: u128,
     packages: Vec<Package>,
+    /// The words of all CPUs.
     cpus: Vec<u64>,
-    verdicts: Vec<Verdict>,
+    /// Memory for [`Judged::admissions`].
+    admissions: Vec<Admission>,
 }
 
 #[derive(Debug, Clone)]
 struct Package {
     word: u64,
-    /// Its CPUs, in [`Census::cpus`].
+    /// Its CPUs in [`Evaluator::cpus`].
     cpus: Range<usize>,
 }
 
-/// Who acts.
+/// The actor of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Actor {
     /// The state as a whole.
     Global,
     /// The package with this index.
     Package(usize),
-    /// The second, a CPU counted through all packages, in the first, a package.
+    /// In the package with the first index, the CPU with the second, counted through all packages.
     Cpu(usize, usize),
 }
 
-/// A quantified condition, reduced to who may act.
+/// The actors that one quantified condition admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Always,
-    Never,
-    /// Only the one that matches, since it is not counted itself.
+enum Admission {
+    Everyone,
+    Nobody,
+    /// Only the one that matches: the condition is "none", and the acting one is not counted.
     OnlyMatching,
-    /// Anyone but the only one that matches.
+    /// Everyone but the one that matches: the condition is "some", and without that one none is left.
     NotMatching,
 }
 
-/// The verdicts on a rule's quantified conditions, reached only when some CPU or package could fire it.
+/// The actors that each quantified condition of a rule admits.
 struct Judged {
-    verdicts: Vec<Verdict>,
-    /// Whether any verdict leaves a chance; none as long as nobody asked.
+    /// By condition; empty until somebody matches the rule's own cubes.
+    admissions: Vec<Admission>,
+    /// Whether every condition admits somebody; none until it is known.
     possible: Option<bool>,
 }
 
-/// Counting stops here: beyond one, it no longer matters who acts.
+/// A count stops here: beyond one, it does not matter who acts.
 const SEVERAL: u32 = 2;
 
-impl Verdict {
+impl Admission {
     fn new(quantifier: Quantifier, matching: u32) -> Self {
         match (quantifier, matching) {
             (Quantifier::Some, 1) => Self::NotMatching,
             (Quantifier::None, 1) => Self::OnlyMatching,
-            (Quantifier::Some, 0) | (Quantifier::None, SEVERAL..) => Self::Never,
-            (Quantifier::None, 0) | (Quantifier::Some, SEVERAL..) => Self::Always,
+            (Quantifier::Some, 0) | (Quantifier::None, SEVERAL..) => Self::Nobody,
+            (Quantifier::None, 0) | (Quantifier::Some, SEVERAL..) => Self::Everyone,
         }
     }
 
     /// `own_matches` is asked only if the answer depends on it.
     fn admits(self, own_matches: impl FnOnce() -> bool) -> bool {
         match self {
-            Self::Always => true,
-            Self::Never => false,
+            Self::Everyone => true,
+            Self::Nobody => false,
             Self::OnlyMatching => own_matches(),
             Self::NotMatching => !own_matches(),
         }
     }
 }
 
-impl Census {
+impl Evaluator {
     /// Takes the words of a state.
     pub(crate) fn load(&mut self, state: &LabelledState) {
         self.packages.clear();
@@ -115,7 +118,7 @@ impl Census {
     #[inline]
     pub(crate) fn for_each_enabled(&mut self, rule: &Rule, mut found: impl FnMut(Actor)) {
         let guard = &rule.guard;
-        let mut judged = Judged { verdicts: mem::take(&mut self.verdicts), possible: None };
+        let mut judged = Judged { admissions: mem::take(&mut self.admissions), possible: None };
         match rule.scope {
             Scope::Global => {
                 if self.quantified_hold(guard) {
@@ -143,50 +146,52 @@ impl Census {
                 }
             }
         }
-        self.verdicts = judged.verdicts;
+        self.admissions = judged.admissions;
     }
 
     /// Whether all quantified conditions hold for this acting package and, if given, acting CPU.
     fn admits_all(&self, guard: &Guard, judged: &mut Judged, package: &Package, cpu: Option<u64>) -> bool {
-        let Judged { verdicts, possible } = judged;
-        *possible.get_or_insert_with(|| self.judge(guard, verdicts))
+        let Judged { admissions, possible } = judged;
+        *possible.get_or_insert_with(|| self.judge(guard, admissions))
             && guard
                 .quantified
                 .iter()
-                .zip(verdicts)
-                .all(|(quantified, verdict)| self.admits(quantified, *verdict, package, cpu))
+                .zip(admissions)
+                .all(|(quantified, admission)| self.admits(quantified, *admission, package, cpu))
     }
 
-    /// Makes every count that does not depend on the acting package; false if the rule cannot fire at all.
-    fn judge(&self, guard: &Guard, verdicts: &mut Vec<Verdict>) -> bool {
-        verdicts.clear();
+    /// Makes every count that does not depend on the acting package; false if nobody can fire the rule.
+    fn judge(&self, guard: &Guard, admissions: &mut Vec<Admission>) -> bool {
+        admissions.clear();
         for quantified in &guard.quantified {
-            let verdict = if matches!(quantified, Quantified::PackageCpus { .. }) {
-                Verdict::Always
+            let admission = if matches!(quantified, Quantified::PackageCpus { .. }) {
+                Admission::Everyone
             } else {
-                Verdict::new(quantified.quantifier(), self.matching(quantified))
+                Admission::new(quantified.quantifier(), self.matching(quantified))
             };
-            if verdict == Verdict::Never {
+            if admission == Admission::Nobody {
                 return false;
             }
-            verdicts.push(verdict);
+            admissions.push(admission);
         }
         true
     }
 
     /// Whether the condition holds for this acting package and, if given, acting CPU.
-    fn admits(&self, quantified: &Quantified, verdict: Verdict, own: &Package, own_cpu: Option<u64>) -> bool {
+    fn admits(&self, quantified: &Quantified, admission: Admission, own: &Package, own_cpu: Option<u64>) -> bool {
         match quantified {
             Quantified::Cpus { cpu, package, .. } => {
-                verdict.admits(|| own_cpu.is_some_and(|word| cpu.matches(word)) && package.matches(own.word))
+                admission.admits(|| own_cpu.is_some_and(|word| cpu.matches(word)) && package.matches(own.word))
             }
-            Quantified::PackageCpus { quantifier, cpu } => Verdict::new(*quantifier, self.matching_cpus(own, *cpu))
+            Quantified::PackageCpus { quantifier, cpu } => Admission::new(*quantifier, self.matching_cpus(own, *cpu))
                 .admits(|| own_cpu.is_some_and(|word| cpu.matches(word))),
-            Quantified::Packages { package, cpus, .. } => verdict.admits(|| self.package_matches(own, *package, cpus)),
+            Quantified::Packages { package, cpus, .. } => {
+                admission.admits(|| self.package_matches(own, *package, cpus))
+            }
         }
     }
 
-    /// How many CPUs or packages of the whole state match, acting ones included; counts up to [`SEVERAL`].
+    /// The number of CPUs or packages of the whole state that match, acting ones included; counts up to [`SEVERAL`].
     fn matching(&self, quantified: &Quantified) -> u32 {
         let mut matching = 0;
         for own in &self.packages {
@@ -202,6 +207,7 @@ impl Census {
         matching
     }
 
+    /// The number of CPUs of the package that match; counts up to [`SEVERAL`].
     fn matching_cpus(&self, package: &Package, cube: Cube<u64>) -> u32 {
         let mut matching = 0;
         for cpu in &self.cpus[package.cpus.clone()] {

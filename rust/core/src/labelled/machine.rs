@@ -1,14 +1,14 @@
-//! The transitions of a labelled state, one at a time and with names: what traces and replays walk on.
+//! Runs a Program on labelled states, one transition at a time: traces and replays do so.
 //!
-//! Invariant: [`Machine::transitions`] gives the canonical order, by actor, package, CPU, choice and rule, so that an
-//! index into it means the same transition for ever. A schedule is a string of such indices.
+//! Invariant: [`Machine::transitions`] gives the canonical order, by actor, package, CPU, choice and rule. A schedule is a
+//! string of indices into it, and schedules are kept in data sets, so the order must never change.
 
-use crate::labelled::enabled::{Actor, Census};
+use crate::labelled::enabled::{Actor, Evaluator};
 use crate::labelled::state::LabelledState;
 use crate::program::index::RuleIndex;
 use crate::program::{Bulk, Cube, Program, RuleId};
 
-/// A rule and who fires it.
+/// A rule with the package and the CPU that fire it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
     /// The rule.
@@ -19,31 +19,31 @@ pub struct Transition {
     pub cpu: Option<usize>,
 }
 
-/// A Program made ready to run on labelled states.
+/// A Program, prepared to run on labelled states.
 #[derive(Debug)]
 pub(crate) struct Machine<'p> {
     program: &'p Program,
     index: RuleIndex,
-    census: Census,
+    evaluator: Evaluator,
     candidates: Vec<RuleId>,
 }
 
 impl<'p> Machine<'p> {
     pub(crate) fn new(program: &'p Program) -> Self {
-        Self { program, index: RuleIndex::new(program), census: Census::default(), candidates: Vec::new() }
+        Self { program, index: RuleIndex::new(program), evaluator: Evaluator::default(), candidates: Vec::new() }
     }
 
     /// All transitions of a state in canonical order; none if an outcome is fatal.
     pub(crate) fn transitions(&mut self, state: &LabelledState) -> Vec<Transition> {
-        self.census.load(state);
+        self.evaluator.load(state);
         let outcomes = &self.program.outcomes;
-        if outcomes.iter().any(|outcome| outcome.fatal && self.census.any_holds(&outcome.when)) {
+        if outcomes.iter().any(|outcome| outcome.fatal && self.evaluator.any_holds(&outcome.when)) {
             return Vec::new();
         }
         let mut transitions = Vec::new();
         self.index.candidates(state.global, &mut self.candidates);
         for &rule in &self.candidates {
-            self.census.for_each_enabled(self.program.rule(rule), |actor| {
+            self.evaluator.for_each_enabled(self.program.rule(rule), |actor| {
                 let (package, cpu) = match actor {
                     Actor::Global => (None, None),
                     Actor::Package(package) => (Some(package), None),
@@ -61,8 +61,8 @@ impl<'p> Machine<'p> {
 
     /// The first outcome that holds in the state.
     pub(crate) fn outcome(&mut self, state: &LabelledState) -> Option<usize> {
-        self.census.load(state);
-        self.program.outcomes.iter().position(|outcome| self.census.any_holds(&outcome.when))
+        self.evaluator.load(state);
+        self.program.outcomes.iter().position(|outcome| self.evaluator.any_holds(&outcome.when))
     }
 
     /// The state after a transition that is enabled.

@@ -1,4 +1,4 @@
-//! Labelled states: every CPU and package has its number. Traces, schedules and replays are made of these.
+//! Labelled states, in which every CPU and package has its number: initial states, traces, schedules and replays.
 
 pub(crate) mod enabled;
 pub(crate) mod machine;

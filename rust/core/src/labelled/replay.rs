@@ -1,4 +1,6 @@
 //! Runs a schedule step by step on labelled states.
+//!
+//! A schedule that does not fit is answered with the position of the step and the transitions that were enabled there.
 
 use crate::error::Error;
 use crate::labelled::machine::{Machine, Transition};
@@ -6,7 +8,7 @@ use crate::labelled::schedule;
 use crate::labelled::state::LabelledState;
 use crate::program::Program;
 
-/// What a schedule does.
+/// The run that a schedule describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// The transition of each step.
@@ -52,7 +54,7 @@ pub fn replay(program: &Program, initial: &LabelledState, schedule: &str) -> Res
     Ok(Replay { steps, states, enabled, outcome })
 }
 
-/// How many transitions are enabled and which.
+/// The enabled transitions, for a message.
 fn describe(program: &Program, enabled: &[Transition]) -> String {
     if enabled.is_empty() {
         return "none is enabled there: the state is terminal".to_owned();

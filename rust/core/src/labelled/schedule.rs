@@ -2,7 +2,7 @@
 //!
 //! Each step is an index into the canonical order of the transitions enabled there: one digit in base 36, or a
 //! decimal number in parentheses from 36 on. `"0a(40)"` means transition 0, then 10, then 40. The empty string is the
-//! initial state.
+//! empty run, which stays in the initial state.
 //!
 //! Source: the action indices of stateright's `Path` and the schedule strings of shuttle.
 

@@ -1,20 +1,19 @@
-//! A state with names on everything: package 1 is package 1 and CPU 2 is CPU 2.
+//! A state in which every package and every CPU has a number.
 //!
-//! This is the form in which states enter (the initial state) and leave (traces and replays); the search works on
-//! packed states. The initial state also carries the topology: how many packages there are, and how many CPUs in
-//! each.
+//! Initial states come in this form, and traces and replays go out in it; the search works on packed states. The initial state
+//! also carries the topology: the number of packages, and the number of CPUs in each.
 
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::program::{Program, Scope, hex, low_bits, read_json};
 
-/// Packages in one state; the class of a package is kept in a byte.
+/// Packages in one state at most. The orbit space keeps the class of a package in a byte.
 pub(crate) const MOST_PACKAGES: usize = 64;
-/// CPUs in one package; a run length of CPUs is a byte.
+/// CPUs in one package at most. The orbit space keeps the number of equal CPUs, less one, in a byte.
 pub(crate) const MOST_CPUS_IN_PACKAGE: usize = 256;
 
-/// The words of a state, each in its place.
+/// The words of a state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelledState {
@@ -49,13 +48,6 @@ impl LabelledState {
     #[must_use]
     pub fn cpu_count(&self) -> usize {
         self.packages.iter().map(|package| package.cpus.len()).sum()
-    }
-
-    /// Packages of these sizes, with words that are all equal.
-    pub(crate) fn blank(&self) -> Self {
-        let packages = self.packages.iter();
-        let blank = packages.map(|package| LabelledPackage { word: 0, cpus: vec![0; package.cpus.len()] });
-        Self { global: 0, packages: blank.collect() }
     }
 
     fn check(&self, program: &Program) -> Result<(), Error> {

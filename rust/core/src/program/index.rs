@@ -1,23 +1,76 @@
 //! Which rules a state has to try at all.
 //!
-//! Each actor has a program counter, a global field, and nearly every rule tests one of them. The index keeps, for
-//! each value of each counter, the rules that can match it; a state looks up one short list for each counter.
+//! Each actor has a program counter, a field, and nearly every rule tests one of them. [`ByCounter`] keeps, for each value of
+//! each global counter, the rules that can match it; a state looks up one short list for each counter. Both ways to expand a
+//! state use it: on words ([`RuleIndex`], for labelled states and for the orbit space) and on bit planes.
 //!
-//! Invariant: the candidates contain every rule whose global cube matches, in the order of declaration: the order in
-//! which successors are generated breaks ties between shortest traces.
+//! Invariant: every rule is in the lists of exactly one counter, that is, in one list for each value of that counter that
+//! its guard allows. So a state meets a rule at most once, and meets every rule whose global cube matches.
 //!
 //! Rejected: one table over the combinations of all counters; it filters no rule that a single AND would not, and
 //! its size is the product of the counters.
 
-use crate::program::{Cube, Field, Program, RuleId, Scope, low_bits};
+use crate::program::{Cube, Field, Program, Rule, RuleId, Scope, low_bits};
 
-/// Rules by the program-counter values that they test.
+/// Rules by the values of global program counters that they test; `T` is what is kept of the rules of one value.
 #[derive(Debug)]
-pub(crate) struct RuleIndex {
-    counters: Vec<Counter>,
-    /// Rules that test no counter.
-    always: Vec<Entry>,
+pub(crate) struct ByCounter<T> {
+    /// The last one has no bits and one value: its rules test no counter.
+    counters: Vec<Counter<T>>,
 }
+
+#[derive(Debug)]
+struct Counter<T> {
+    offset: u32,
+    mask: u128,
+    by_value: Vec<T>,
+}
+
+impl<T: Default> ByCounter<T> {
+    /// Calls `put` for every rule, in the order of declaration, with each value's rules that it joins.
+    pub(crate) fn new(program: &Program, mut put: impl FnMut(&mut T, RuleId, &Rule)) -> Self {
+        let fields = program.index.iter().map(|id| &program.fields[id.index()]);
+        let global = fields.filter(|field| field.scope == Scope::Global);
+        let mut counters: Vec<Counter<T>> =
+            global.map(|Field { offset, width, .. }| Counter::new(*offset, *width)).collect();
+        counters.push(Counter::new(0, 0));
+        for (at, rule) in program.rules.iter().enumerate() {
+            let cube = rule.guard.global;
+            // The counter of which the rule tests the most bits leaves it in the fewest lists; of several, the first one.
+            let last = counters.len() - 1;
+            let best = (0..last).rev().max_by_key(|at| counters[*at].bits_tested(cube));
+            let best = best.filter(|at| counters[*at].bits_tested(cube) > 0).unwrap_or(last);
+            let Counter { offset, mask, by_value } = &mut counters[best];
+            for (value, rules) in by_value.iter_mut().enumerate() {
+                let word = (value as u128) << *offset;
+                if (word ^ cube.value) & cube.care & (*mask << *offset) == 0 {
+                    put(rules, RuleId(at as u32), rule);
+                }
+            }
+        }
+        Self { counters }
+    }
+
+    /// For each counter what is kept of the rules of its value in this global word.
+    #[inline]
+    pub(crate) fn at(&self, global: u128) -> impl Iterator<Item = &T> {
+        self.counters.iter().map(move |counter| &counter.by_value[((global >> counter.offset) & counter.mask) as usize])
+    }
+}
+
+impl<T: Default> Counter<T> {
+    fn new(offset: u32, width: u32) -> Self {
+        Self { offset, mask: low_bits(width), by_value: (0..1_usize << width).map(|_| T::default()).collect() }
+    }
+
+    fn bits_tested(&self, cube: Cube<u128>) -> u32 {
+        ((cube.care >> self.offset) & self.mask).count_ones()
+    }
+}
+
+/// The rules of a Program, found by global word.
+#[derive(Debug)]
+pub(crate) struct RuleIndex(ByCounter<Vec<Entry>>);
 
 /// A rule and its global cube, side by side: most candidates end at this test, and never load their rule.
 #[derive(Debug, Clone, Copy)]
@@ -26,57 +79,21 @@ struct Entry {
     rule: RuleId,
 }
 
-#[derive(Debug)]
-struct Counter {
-    offset: u32,
-    mask: u128,
-    rules_by_value: Vec<Vec<Entry>>,
-}
-
 impl RuleIndex {
     pub(crate) fn new(program: &Program) -> Self {
-        let mut counters: Vec<Counter> = Vec::new();
-        let global = |field: &&Field| field.scope == Scope::Global;
-        for field in program.index.iter().map(|id| &program.fields[id.index()]).filter(global) {
-            counters.push(Counter {
-                offset: field.offset,
-                mask: low_bits(field.width),
-                rules_by_value: vec![Vec::new(); 1 << field.width],
-            });
-        }
-        let mut always = Vec::new();
-        for (at, rule) in program.rules.iter().enumerate() {
-            let cube = rule.guard.global;
-            let entry = Entry { global: cube, rule: RuleId(at as u32) };
-            // The counter of which the rule tests the most bits leaves it in the fewest lists.
-            let tested = |counter: &Counter| ((cube.care >> counter.offset) & counter.mask).count_ones();
-            let best = counters.iter_mut().rev().max_by_key(|counter| tested(counter));
-            let Some(counter) = best.filter(|counter| tested(counter) > 0) else {
-                always.push(entry);
-                continue;
-            };
-            for (value, rules) in counter.rules_by_value.iter_mut().enumerate() {
-                let word = (value as u128) << counter.offset;
-                if (word ^ cube.value) & cube.care & (counter.mask << counter.offset) == 0 {
-                    rules.push(entry);
-                }
-            }
-        }
-        Self { counters, always }
+        let entry = |rule: RuleId, global: Cube<u128>| Entry { global, rule };
+        Self(ByCounter::new(program, |entries: &mut Vec<Entry>, id, rule| entries.push(entry(id, rule.guard.global))))
     }
 
-    /// Collects the rules whose global cube matches, in the order of declaration.
+    /// Collects the rules whose global cube matches, in the order of declaration, which breaks ties between shortest
+    /// traces.
     #[inline]
     pub(crate) fn candidates(&self, global: u128, candidates: &mut Vec<RuleId>) {
         candidates.clear();
-        let mut try_each = |entries: &[Entry]| {
+        for entries in self.0.at(global) {
             let matching = entries.iter().filter(|entry| entry.global.matches(global));
             candidates.extend(matching.map(|entry| entry.rule));
-        };
-        for counter in &self.counters {
-            try_each(&counter.rules_by_value[((global >> counter.offset) & counter.mask) as usize]);
         }
-        try_each(&self.always);
         candidates.sort_unstable();
     }
 }
@@ -111,7 +128,8 @@ mod tests {
             rules.join(",")
         );
         let index = RuleIndex::new(&Program::from_json(&text).unwrap());
-        assert!(index.always.len() < cubes.len() / 20);
+        let [.., always] = &*index.0.counters else { unreachable!() };
+        assert!(always.by_value[0].len() < cubes.len() / 20);
         let mut candidates = Vec::new();
         for global in 0..32 {
             index.candidates(global, &mut candidates);

@@ -1,6 +1,8 @@
-//! Checks a Program once, so that the engine never has to.
+//! Checks a Program once, when it is read. After that the engine relies on it and never checks a mask again.
 //!
-//! Every message names the place (a rule by index and label), the value and what is allowed.
+//! A Program that passes has masks within their words, cubes that can match, additions that touch no bit twice, and no guard or
+//! effect on an acting package or CPU that its scope does not have. Every message names the place (a rule by index and label),
+//! the value and what is allowed.
 
 use super::low_bits;
 use super::{
@@ -8,11 +10,11 @@ use super::{
 };
 use crate::error::Error;
 
-/// What the packed forms of a state can hold.
+/// The widest words that every packed form can hold: a run of the orbit space has 48 bits for a CPU's word.
 const WIDEST: Widths = Widths { global: 128, package: 64, cpu: 48 };
-/// A program counter selects one of 2^width lists of rules.
+/// Bits of a program counter at most: it selects one of 2^width lists of rules.
 const WIDEST_INDEX: u32 = 16;
-/// The outcome of a state is kept in a byte.
+/// The outcome of a state is kept in a byte, of which one value means none.
 const MOST_OUTCOMES: usize = 254;
 const WORST_SEVERITY: u8 = 5;
 

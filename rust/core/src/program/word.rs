@@ -8,7 +8,7 @@ use std::ops::{BitAnd, BitOr, Not};
 
 use serde::{Deserialize, Deserializer};
 
-/// What a scope's bits are kept in: `u128` or `u64`.
+/// The type that holds the bits of a scope: `u128` or `u64`.
 pub trait Word:
     Copy + Debug + Default + PartialEq + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> + Into<u128>
 {
@@ -39,10 +39,10 @@ impl Word for u64 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, bound = "W: Word")]
 pub struct Cube<W> {
-    /// The bits that are looked at.
+    /// The bits that are tested.
     #[serde(with = "hex")]
     pub care: W,
-    /// What they must be; zero outside `care`.
+    /// The values that these bits must have; zero outside `care`.
     #[serde(with = "hex")]
     pub value: W,
 }
@@ -63,17 +63,17 @@ impl<W: Word> Cube<W> {
     }
 }
 
-/// `((word & !clear) | set)`, then the additions. The default changes nothing.
+/// Rewrites a word: `(word & !clear) | set`, then the additions. The default changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, bound = "W: Word")]
 pub struct Update<W> {
     /// Bits to clear.
     #[serde(default, with = "hex")]
     pub clear: W,
-    /// Bits to set afterwards.
+    /// Bits to set after that.
     #[serde(default, with = "hex")]
     pub set: W,
-    /// Counters to change afterwards.
+    /// Counters to change after that.
     #[serde(default)]
     pub add: Vec<Addition>,
 }
@@ -86,7 +86,7 @@ pub struct Addition {
     pub offset: u32,
     /// Its number of bits.
     pub width: u32,
-    /// What is added; guards see to it that the sum stays within the counter.
+    /// The summand. Guards must make sure that the sum stays within the counter.
     pub delta: i64,
 }
 

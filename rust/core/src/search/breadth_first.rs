@@ -21,7 +21,6 @@ use rayon::prelude::*;
 use super::chunk::{Chunk, Failure, Ids, Merge, Setting, observe};
 use super::predicates::Predicates;
 use super::tally::{LevelTally, Tally};
-use crate::error::Error;
 use crate::graph::Graph;
 use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
@@ -103,8 +102,8 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
     }
 
     /// Explores from `initial` until nothing new is found, a limit is hit or the Program turns out to be wrong.
-    pub(crate) fn run(mut self, initial: &LabelledState) -> Result<Found, Error> {
-        self.store_initial(initial)?;
+    pub(crate) fn run(mut self, initial: &LabelledState) -> Found {
+        self.store_initial(initial);
         while !self.frontier.is_empty() {
             let next_level = self.found.store.len() as u32;
             while !self.frontier.is_empty() && self.may_go_on() {
@@ -121,13 +120,10 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             self.found.tally.merge(&chunk.tally);
         }
         self.report();
-        Ok(self.found)
+        self.found
     }
 
-    fn store_initial(&mut self, initial: &LabelledState) -> Result<(), Error> {
-        if self.limits.max_states == Some(0) {
-            return Err(Error::options("max_states is 0, at least the initial state must be stored"));
-        }
+    fn store_initial(&mut self, initial: &LabelledState) {
         let mut packed = Vec::new();
         self.setting.space.encode(initial, &mut packed);
         let tally = &mut self.found.tally;
@@ -141,7 +137,6 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         shard.find_or_insert(&packed, digest, origin, &self.found.store, 0, |_| &[]);
         shard.settle(0, &[Some(StateId(0))]);
         self.found.store.push(&packed, StateId(0), outcome);
-        Ok(())
     }
 
     /// The current level's depth.
@@ -273,7 +268,7 @@ fn shares(batch: &Range<u32>, count: usize) -> Vec<Range<u32>> {
 mod tests {
     use super::*;
     use crate::progress::Monitor;
-    use crate::space::Orbit;
+    use crate::space::{Orbit, Symmetry};
 
     /// CPUs count to 3 and back, so that states are found again on earlier levels.
     const PROGRAM: &str = r#"{
@@ -294,7 +289,7 @@ mod tests {
             {"word": "0x0", "cpus": ["0x0", "0x0", "0x1", "0x1", "0x1"]}, {"word": "0x0", "cpus": ["0x0", "0x0", "0x0"]}
         ]}"#;
         let initial = LabelledState::from_json(&program, initial).unwrap();
-        let space = Orbit::new(&program, &initial);
+        let space = Orbit::new(&program, &initial, Symmetry::Start);
         let (limits, monitor) = (Limits::default(), Monitor::default());
         let watch = Watch::start(&monitor, &limits);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -302,7 +297,7 @@ mod tests {
             let predicates = Predicates::new(&program, &space);
             let mut search = BreadthFirst::new(&program, &space, &predicates, true, limits, &watch);
             search.frontier = Frontier::with_batches_up_to(largest_batch);
-            let found = search.run(&initial).unwrap();
+            let found = search.run(&initial);
             let mut workspace = space.workspace();
             let labelled = found.store.states().map(|packed| {
                 space.load(packed, &mut workspace);

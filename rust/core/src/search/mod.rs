@@ -1,12 +1,15 @@
 //! Explores all states that a Program can reach.
 //!
-//! This is the entry: it chooses the space, runs the search on threads of its own, and turns what was found into an
+//! This is the entry. It chooses the space, searches on threads of its own, and turns what was found into an
 //! [`Exploration`]: measures, tables and schedules.
+//!
+//! There are two searches. The one of this folder ([`breadth_first`]) stores each state with the state that it was first
+//! reached from, in the orbit space or in the concrete one. The other, in [`bits`], stores a bit for each concrete state.
 
 mod answer;
+mod bits;
 mod breadth_first;
 mod chunk;
-mod counting;
 pub(crate) mod frontier;
 mod predicates;
 mod tally;
@@ -15,17 +18,16 @@ pub(crate) mod trace;
 use self::answer::Answer;
 use self::breadth_first::{BreadthFirst, Found};
 use self::chunk::Failure;
-use self::counting::{Counting, Patterns, grouped};
 use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::labelled::state::LabelledState;
-use crate::limits::{Limits, Reason, Watch};
+use crate::limits::{Limits, Watch};
 use crate::measure::{self, Measures, Subject};
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
 use crate::search::trace::Tracer;
-use crate::space::{Concrete, Layout, Orbit, Space, SpaceKind};
+use crate::space::{Concrete, InConcrete, Orbit, Space, SpaceKind, Symmetry, with_concrete};
 use crate::store::memory;
 use crate::store::states::Store;
 use crate::store::visited::Shard;
@@ -33,19 +35,21 @@ use crate::store::visited::Shard;
 /// How to explore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// The representation of states.
+    /// How states are represented.
     pub space: SpaceKind,
+    /// Which CPUs and packages are interchangeable; [`Symmetry::All`] needs the orbit space.
+    pub symmetry: Symmetry,
     /// Threads of the search, at least 1.
     pub threads: usize,
     /// Resources.
     pub limits: Limits,
-    /// Whether to compute interleavings and probabilities, which needs the transitions in memory.
+    /// Whether to compute interleavings, probabilities and responses, which needs the transitions in memory.
     pub measuring: Measuring,
     /// Whether to compute what runs cost, if measures are on.
     pub prices: bool,
 }
 
-/// Whether interleavings and probabilities are computed.
+/// Whether measures are computed. In [`SpaceKind::Bits`] there are none, whatever is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measuring {
     /// They are, if the search is complete.
@@ -57,7 +61,31 @@ pub enum Measuring {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { space: SpaceKind::Orbit, threads: 1, limits: Limits::default(), measuring: Measuring::On, prices: false }
+        Self {
+            space: SpaceKind::Orbit,
+            symmetry: Symmetry::Start,
+            threads: 1,
+            limits: Limits::default(),
+            measuring: Measuring::On,
+            prices: false,
+        }
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), Error> {
+        if self.threads == 0 {
+            return Err(Error::options("threads is 0, at least 1 is needed"));
+        }
+        if self.limits.max_states == Some(0) {
+            return Err(Error::options("max_states is 0, at least the initial state must be stored"));
+        }
+        if self.symmetry == Symmetry::All && self.space != SpaceKind::Orbit {
+            return Err(Error::options(
+                "symmetry is `all`, which needs the orbit space; elsewhere only `start` is allowed",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -68,108 +96,49 @@ pub fn explore(
     options: &Options,
     monitor: &Monitor,
 ) -> Result<Exploration, Error> {
-    if options.threads == 0 {
-        return Err(Error::options("threads is 0, at least 1 is needed"));
-    }
+    options.check()?;
     memory::give_large_pieces_back();
-    with_space(program, initial, options.space, Explore { program, initial, options, monitor })?
-}
-
-/// Bits of a state as it is stored.
-pub fn state_bits(program: &Program, initial: &LabelledState, space: SpaceKind) -> Result<u64, Error> {
-    with_space(program, initial, space, StateBits)
-}
-
-/// Something to do in a space whose type is not known yet.
-trait InSpace {
-    type Answer;
-    fn run<S: Space>(self, space: &S) -> Self::Answer;
-
-    /// The same where more is known of the space.
-    fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer
-    where
-        Self: Sized,
-    {
-        self.run(space)
-    }
-}
-
-/// Chooses the type of the space: the one place that lists them.
-fn with_space<T: InSpace>(
-    program: &Program,
-    initial: &LabelledState,
-    kind: SpaceKind,
-    task: T,
-) -> Result<T::Answer, Error> {
-    match kind {
-        SpaceKind::Orbit => return Ok(task.run(&Orbit::new(program, initial))),
-        SpaceKind::Unnamed => return Ok(task.run(&Orbit::new(program, &initial.blank()))),
-        SpaceKind::Concrete => {}
-    }
-    let layout = Layout::new(program, initial)?;
-    Ok(match layout.words {
-        1 => task.run_concrete(&Concrete::<1>::new(program, initial, layout)),
-        2 => task.run_concrete(&Concrete::<2>::new(program, initial, layout)),
-        3..=4 => task.run_concrete(&Concrete::<4>::new(program, initial, layout)),
-        5..=8 => task.run_concrete(&Concrete::<8>::new(program, initial, layout)),
-        words => {
-            return Err(Error::initial(format!(
-                "concrete space: a state takes {words} words of 64 bits, at most 8 are possible; use the orbit space"
-            )));
-        }
+    let watch = Watch::start(monitor, &options.limits);
+    let search = Search { program, initial, options: *options, watch: &watch };
+    // A pool of its own: a search never competes for, nor waits on, the threads of anyone else in the process.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+    let pool = pool.map_err(|error| Error::options(format!("threads: {error}")))?;
+    pool.install(|| match options.space {
+        SpaceKind::Orbit => search.explore(&Orbit::new(program, initial, options.symmetry)),
+        SpaceKind::Concrete => with_concrete(program, initial, search)?,
+        SpaceKind::Bits => bits::explore(search),
     })
 }
 
-struct StateBits;
-
-impl InSpace for StateBits {
-    type Answer = u64;
-
-    fn run<S: Space>(self, space: &S) -> u64 {
-        space.stride() as u64 * u64::from(u64::BITS)
-    }
-}
-
-struct Explore<'a> {
+/// A search that stores every state with its parent.
+#[derive(Debug, Clone, Copy)]
+struct Search<'a> {
     program: &'a Program,
     initial: &'a LabelledState,
-    options: &'a Options,
-    monitor: &'a Monitor,
+    options: Options,
+    watch: &'a Watch<'a>,
 }
 
-impl InSpace for Explore<'_> {
+impl InConcrete for Search<'_> {
     type Answer = Result<Exploration, Error>;
 
-    fn run<S: Space>(self, space: &S) -> Self::Answer {
-        self.in_pool(|| self.explore(space))
-    }
-
-    fn run_concrete<const W: usize>(self, space: &Concrete<W>) -> Self::Answer {
-        self.in_pool(|| match self.options.measuring {
-            Measuring::On => self.explore(space),
-            Measuring::Off => self.count::<W>(),
-        })
+    fn run<const W: usize>(self, space: Concrete<W>) -> Self::Answer {
+        self.explore(&space)
     }
 }
 
-impl Explore<'_> {
-    /// Runs on a pool of its own: a search never competes for, nor waits on, the threads of anyone else in the process.
-    fn in_pool(&self, search: impl FnOnce() -> Result<Exploration, Error> + Send) -> Result<Exploration, Error> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
-        pool.map_err(|error| Error::options(format!("threads: {error}")))?.install(search)
-    }
-
+impl Search<'_> {
+    /// Searches, measures what was found and writes it up.
     fn explore<S: Space>(&self, space: &S) -> Result<Exploration, Error> {
-        let watch = Watch::start(self.monitor, &self.options.limits);
-        let keeps_graph = self.options.measuring == Measuring::On;
-        let mut found = self.search(space, keeps_graph, &watch)?;
+        let Self { program, options, watch, .. } = *self;
+        let keeps_graph = options.measuring == Measuring::On;
+        let mut found = self.search(space, keeps_graph)?;
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
             let (graph, store) = (&found.graph, &found.store);
-            let Options { prices, limits, .. } = *self.options;
-            let max_memory = limits.max_memory;
-            let subject = Subject { program: self.program, space, graph, store, prices, max_memory };
-            match measure::measure(&subject, &watch) {
+            let (prices, max_memory) = (options.prices, options.limits.max_memory);
+            let subject = Subject { program, space, graph, store, prices, max_memory };
+            match measure::measure(&subject, watch) {
                 Ok(all) => {
                     found.reason = all.left_out;
                     measures = Some(all);
@@ -181,36 +150,13 @@ impl Explore<'_> {
         Ok(Exploration { elapsed: watch.elapsed(), ..exploration })
     }
 
-    /// Counts concrete states, without links between them, after a look at the orbit space: see [`counting`].
-    fn count<const W: usize>(&self) -> Result<Exploration, Error> {
-        let Self { program, initial, options, monitor } = *self;
-        let watch = Watch::start(monitor, &options.limits);
-        let orbit = Orbit::new(program, initial);
-        let guide = self.answer(&orbit, &self.search(&orbit, false, &watch)?, None);
-        drop(orbit);
-        if matches!(guide.incomplete, Some(Reason::Timeout(_) | Reason::Interrupted | Reason::MaxMemory(_))) {
-            return Ok(guide);
-        }
-        let initial = grouped(initial);
-        let space = Concrete::<W>::new(program, &initial, Layout::new(program, &initial)?);
-        monitor.plan(counting::plan(&space, &guide));
-        let patterns = Patterns::new(&space, &initial);
-        let search = Counting::new(program, &space, patterns, options.limits, &watch);
-        let counted = search.run(space.pack(&initial), &guide);
-        let counted = counted.map_err(|error| Error::options(format!("memory for a level: {error}")))?;
-        let state_bits = StateBits.run(&space);
-        let (threads, elapsed) = (options.threads, watch.elapsed());
-        Ok(Exploration { state_bits, elapsed, threads, ..counted.exploration(&guide) })
-    }
-
-    /// Everything that can be reached, or why the Program is wrong.
-    fn search<S: Space>(&self, space: &S, keeps_graph: bool, watch: &Watch<'_>) -> Result<Found, Error> {
-        let Self { program, initial, options, .. } = *self;
+    /// Finds everything that can be reached, or why the Program is wrong.
+    fn search<S: Space>(&self, space: &S, keeps_graph: bool) -> Result<Found, Error> {
+        let Self { program, initial, options, watch } = *self;
         let predicates = Predicates::new(program, space);
-        let state_bits = StateBits.run(space);
         let bytes_per_state = Store::bytes_per_state(space.stride()) + Shard::BYTES_PER_STATE;
-        watch.monitor.plan(Plan { state_bits, bytes_per_state, expected_states: None });
-        let found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial)?;
+        watch.monitor.plan(Plan { state_bits: space.state_bits(), bytes_per_state, expected_states: None });
+        let found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial);
         if let Some((state, failure)) = found.failure {
             let tracer = Tracer { program, initial, space, store: &found.store };
             return Err(self.failure(failure, tracer.schedule(state)));
@@ -223,8 +169,7 @@ impl Explore<'_> {
         let Self { program, initial, options, .. } = *self;
         let tracer = Tracer { program, initial, space, store: &found.store };
         let exploration = Answer { found, measures, tracer }.exploration();
-        let state_bits = StateBits.run(space);
-        Exploration { state_bits, threads: options.threads, ..exploration }
+        Exploration { state_bits: space.state_bits(), threads: options.threads, ..exploration }
     }
 
     fn failure(&self, failure: Failure, schedule: String) -> Error {

@@ -1,10 +1,10 @@
-//! How states are represented: two answers behind one trait.
+//! How states are represented: two spaces behind one trait.
 //!
 //! [`Concrete`] keeps the identity of every CPU; [`Orbit`] counts CPUs and packages of each kind. The search, the
-//! visited set and the measures are written once, for any [`Space`]; a state is a slice of `u64` to them, equal
-//! exactly if the states are equal.
+//! visited set and the measures are written once, for any [`Space`]. To them a state is a slice of `u64`; two slices are
+//! equal exactly if the states are.
 //!
-//! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled for each
+//! Rejected: a trait object. Generating a successor takes tens of nanoseconds, so the search is compiled once for each
 //! space.
 
 mod concrete;
@@ -12,27 +12,42 @@ mod orbit;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
 pub(crate) use concrete::Layout;
-pub(crate) use concrete::{Concrete, Workspace as ConcreteWorkspace};
+pub(crate) use concrete::{Concrete, InConcrete, Workspace as ConcreteWorkspace, with_concrete};
 pub(crate) use orbit::Orbit;
 
 use crate::labelled::state::LabelledState;
 use crate::number::count::Weight;
 use crate::program::{Guard, RuleId};
 
-/// Which representation a search uses; the verdict is the same, and so are all concrete totals but those of
-/// [`Unnamed`](Self::Unnamed).
+/// How a search represents states. Verdict and concrete totals are the same in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SpaceKind {
-    /// CPUs are counted by kind, and those that start out different are told apart: the default.
+    /// CPUs and packages are counted by kind: one stored state stands for all that the [`Symmetry`] exchanges.
     #[default]
     Orbit,
-    /// CPUs are counted by kind, also those that start out different, and so are packages of one size: fewer states. Runs from
-    /// the initial state are the same, and so are outcomes, interleavings, probabilities and schedules; but states and
-    /// transitions are those that can be reached from any naming of the initial state.
-    Unnamed,
-    /// CPUs keep their identity.
+    /// CPUs keep their identity, and every state is stored with its words.
     Concrete,
+    /// CPUs keep their identity, and every state is one bit. The answer has totals and levels only and no measures, even if
+    /// they are asked for. Depth, outcomes and traces come from a search of the orbit space, and every bit must be set by
+    /// a step from a state of the level before.
+    Bits,
+}
+
+/// Which CPUs and packages the orbit space treats as interchangeable.
+///
+/// Runs from the initial state are the same for both, and so are outcomes, interleavings, probabilities and the length of
+/// the shortest traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Symmetry {
+    /// CPUs of a package that start out equal, and packages that start out equal.
+    #[default]
+    Start,
+    /// All CPUs of a package and all packages of one size, whatever their initial state: fewer states are stored. States
+    /// and transitions are then those that can be reached from any renaming of the initial state, and a state that some
+    /// renaming reaches earlier has that smaller depth.
+    All,
 }
 
 /// A packed representation of states.
@@ -49,17 +64,23 @@ pub(crate) trait Space: Sync {
     /// Words of a packed state, at least 1.
     fn stride(&self) -> usize;
 
-    /// Bytes that the space has come to hold.
+    /// Bits of a packed state.
+    fn state_bits(&self) -> u64 {
+        self.stride() as u64 * u64::from(u64::BITS)
+    }
+
+    /// Bytes that the space itself has come to hold.
     fn bytes(&self) -> usize {
         0
     }
 
-    /// For a guard of the Program.
+    /// Prepares a guard of the Program.
     fn predicate(&self, guard: &Guard) -> Self::Predicate;
 
+    /// An empty workspace.
     fn workspace(&self) -> Self::Workspace;
 
-    /// Packs a labelled state: two states that a symmetry exchanges become equal, if the space has symmetries.
+    /// Packs a labelled state. If the space has symmetries, two states that one of them exchanges become equal.
     fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>);
 
     /// Unpacks a state.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tdxexplore_core::program::Program;
 use tdxexplore_core::{
-    Exploration, LabelledState, Measuring, Monitor, Options, PredicateRow, SpaceKind, UBig, explore, replay,
+    Exploration, LabelledState, Monitor, Options, PredicateRow, SpaceKind, Symmetry, UBig, explore, replay,
 };
 
 use crate::random::{Shape, question};
@@ -35,62 +35,64 @@ fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(),
     }
     let diverging = |answer: &Exploration| answer.measured.unwrap().diverging.unwrap();
     prop_assert!((diverging(&answers[0]) - diverging(&answers[1])).abs() < 1e-12);
-    compare_unnamed(program, initial, &answers[0])?;
+    compare_symmetries(program, initial, &answers[0])?;
     prop_assert_eq!(UBig::from(answers[1].explored), answers[1].states.clone());
     prop_assert_eq!(UBig::from(answers[1].generated), answers[1].transitions.clone());
     for threads in [1, 2] {
-        let options = Options { space: SpaceKind::Concrete, measuring: Measuring::Off, threads, ..Options::default() };
-        compare_counted(&answers[1], &explore(program, initial, &options, &Monitor::default()).unwrap())?;
+        let options = Options { space: SpaceKind::Bits, threads, ..Options::default() };
+        compare_bits(&answers[1], &explore(program, initial, &options, &Monitor::default()).unwrap())?;
     }
     Ok(())
 }
 
-/// The search that only counts treats states together that differ in the names of CPUs, and every figure is as if it did not.
-fn compare_counted(linked: &Exploration, counted: &Exploration) -> Result<(), TestCaseError> {
-    prop_assert_eq!(counted.incomplete, None);
-    prop_assert_eq!((&counted.states, &counted.transitions), (&linked.states, &linked.transitions));
-    prop_assert_eq!((&counted.levels, &counted.rules), (&linked.levels, &linked.rules));
+/// The space of bits treats states together that differ in the names of CPUs, and every figure is as if it did not.
+fn compare_bits(stored: &Exploration, bits: &Exploration) -> Result<(), TestCaseError> {
+    prop_assert_eq!((bits.incomplete, bits.measured), (None, None));
+    prop_assert_eq!((&bits.states, &bits.transitions), (&stored.states, &stored.transitions));
+    prop_assert_eq!((&bits.levels, &bits.rules), (&stored.levels, &stored.rules));
     let predicates =
         |rows: &[PredicateRow]| -> Vec<_> { rows.iter().map(|row| (row.states.clone(), row.shortest_steps)).collect() };
-    prop_assert_eq!(predicates(&counted.invariants), predicates(&linked.invariants));
-    prop_assert_eq!(predicates(&counted.expectations), predicates(&linked.expectations));
+    prop_assert_eq!(predicates(&bits.invariants), predicates(&stored.invariants));
+    prop_assert_eq!(predicates(&bits.expectations), predicates(&stored.expectations));
     let outcomes = |answer: &Exploration| -> Vec<_> {
         let rows = answer.outcomes.iter();
         rows.map(|row| (row.outcome, row.terminal_states.clone(), row.shortest_steps)).collect()
     };
-    prop_assert_eq!(outcomes(counted), outcomes(linked));
+    prop_assert_eq!(outcomes(bits), outcomes(stored));
     Ok(())
 }
 
-/// Without names the runs are the same, in fewer orbits; states are those that the witness reaches from all namings.
-fn compare_unnamed(program: &Program, initial: &LabelledState, named: &Exploration) -> Result<(), TestCaseError> {
-    let options = Options { space: SpaceKind::Unnamed, ..Options::default() };
-    let answer = explore(program, initial, &options, &Monitor::default()).unwrap();
-    prop_assert!(answer.incomplete.is_none() && answer.explored <= named.explored && answer.states >= named.states);
-    prop_assert_eq!(answer.outcomes.len(), named.outcomes.len());
-    for (row, named) in answer.outcomes.iter().zip(&named.outcomes) {
-        prop_assert_eq!((row.outcome, &row.interleavings), (named.outcome, &named.interleavings));
-        prop_assert_eq!(row.shortest_steps, named.shortest_steps);
-        prop_assert!((row.probability.unwrap() - named.probability.unwrap()).abs() < 1e-12);
+/// With all CPUs interchangeable the runs are the same, in fewer orbits; states are those that the witness reaches from all
+/// renamings of the initial state.
+fn compare_symmetries(program: &Program, initial: &LabelledState, start: &Exploration) -> Result<(), TestCaseError> {
+    let options = Options { symmetry: Symmetry::All, ..Options::default() };
+    let all = explore(program, initial, &options, &Monitor::default()).unwrap();
+    prop_assert!(all.incomplete.is_none() && all.explored <= start.explored && all.states >= start.states);
+    prop_assert!(all.depth <= start.depth);
+    prop_assert_eq!(all.outcomes.len(), start.outcomes.len());
+    for (row, start) in all.outcomes.iter().zip(&start.outcomes) {
+        prop_assert_eq!((row.outcome, &row.interleavings), (start.outcome, &start.interleavings));
+        prop_assert_eq!(row.shortest_steps, start.shortest_steps);
+        prop_assert!((row.probability.unwrap() - start.probability.unwrap()).abs() < 1e-12);
         let schedule = row.schedule.as_ref().unwrap();
         prop_assert_eq!(replay(program, initial, schedule).unwrap().outcome, Some(row.outcome));
     }
     let steps = |rows: &[PredicateRow]| -> Vec<_> { rows.iter().map(|row| row.shortest_steps).collect() };
-    prop_assert_eq!(steps(&answer.invariants), steps(&named.invariants));
-    prop_assert_eq!(steps(&answer.expectations), steps(&named.expectations));
+    prop_assert_eq!(steps(&all.invariants), steps(&start.invariants));
+    prop_assert_eq!(steps(&all.expectations), steps(&start.expectations));
     let mut reached = BTreeSet::new();
-    for naming in namings(initial) {
-        let Some(witness) = Witness::explore(program, &naming, LARGE) else {
+    for renamed in renamings(initial) {
+        let Some(witness) = Witness::explore(program, &renamed, LARGE) else {
             return Ok(());
         };
         reached.extend(witness.states.iter().map(|state| format!("{state:?}")));
     }
-    prop_assert_eq!(&answer.states, &UBig::from(reached.len()));
+    prop_assert_eq!(&all.states, &UBig::from(reached.len()));
     Ok(())
 }
 
 /// All states that are this one with CPUs of each package, and packages of a size, in some order.
-fn namings(state: &LabelledState) -> Vec<LabelledState> {
+fn renamings(state: &LabelledState) -> Vec<LabelledState> {
     let mut all = vec![state.clone()];
     let mut at = 0;
     while at < all.len() {
@@ -248,7 +250,7 @@ fn steps_that_take_from_each_other_what_they_need_have_one_order() {
 
 /// Several classes of several CPUs: a step of one CPU makes kinds of CPUs one, and others change places.
 #[test]
-fn counting_arrangements_agrees_with_every_state_on_its_own() {
+fn bits_by_arrangement_agree_with_every_state_on_its_own() {
     let ends = json!([{"over": "cpus", "some": false, "cpu": cube(3, 1)}]);
     let up = json!({
         "actor": 0, "label": "up", "scope": "cpu", "guard": {"cpu": cube(2, 0)},
@@ -285,11 +287,11 @@ fn counting_arrangements_agrees_with_every_state_on_its_own() {
     ] {
         let initial = initial(&program, &packages);
         let options = Options { space: SpaceKind::Concrete, ..Options::default() };
-        let linked = explore(&program, &initial, &options, &Monitor::default()).unwrap();
-        assert!(linked.explored > least, "{}", linked.explored);
+        let stored = explore(&program, &initial, &options, &Monitor::default()).unwrap();
+        assert!(stored.explored > least, "{}", stored.explored);
         for threads in [1, 3] {
-            let options = Options { measuring: Measuring::Off, threads, ..options };
-            compare_counted(&linked, &explore(&program, &initial, &options, &Monitor::default()).unwrap()).unwrap();
+            let options = Options { space: SpaceKind::Bits, threads, ..options };
+            compare_bits(&stored, &explore(&program, &initial, &options, &Monitor::default()).unwrap()).unwrap();
         }
     }
 }

@@ -76,13 +76,31 @@ fn a_cancelled_search_returns_what_it_has() {
 fn without_measures_everything_else_is_the_same() {
     let program = program(&counting_cpus(3));
     let initial = initial(&program, &[&[0; 6]]);
-    let full = explored(&program, &initial, SpaceKind::Orbit);
-    let bare = explored_with(&program, &initial, &Options { measuring: Measuring::Off, ..Options::default() });
-    assert_eq!((bare.measured, bare.incomplete), (None, None));
-    assert_eq!((bare.states, bare.levels, bare.rules), (full.states, full.levels, full.rules));
-    assert_eq!(bare.outcomes[0].schedule, full.outcomes[0].schedule);
-    assert_eq!((&bare.outcomes[0].interleavings, bare.outcomes[0].probability), (&None, None));
-    assert!(full.outcomes[0].interleavings.is_some());
+    for space in [SpaceKind::Orbit, SpaceKind::Concrete] {
+        let full = explored(&program, &initial, space);
+        let options = Options { space, measuring: Measuring::Off, ..Options::default() };
+        let bare = explored_with(&program, &initial, &options);
+        assert_eq!((bare.measured, bare.incomplete), (None, None));
+        assert_eq!((bare.explored, bare.generated, bare.state_bits), (full.explored, full.generated, full.state_bits));
+        assert_eq!((bare.states, bare.levels, bare.rules), (full.states, full.levels, full.rules));
+        assert_eq!(bare.outcomes[0].schedule, full.outcomes[0].schedule);
+        assert_eq!((&bare.outcomes[0].interleavings, bare.outcomes[0].probability), (&None, None));
+        assert!(full.outcomes[0].interleavings.is_some());
+    }
+}
+
+#[test]
+fn bits_have_no_measures_even_if_they_are_asked_for() {
+    let program = program(&counting_cpus(3));
+    let initial = initial(&program, &[&[0; 6]]);
+    let answer = |measuring| {
+        let options = Options { space: SpaceKind::Bits, measuring, prices: true, ..Options::default() };
+        explored_with(&program, &initial, &options)
+    };
+    let asked = answer(Measuring::On);
+    assert_eq!((asked.measured, asked.responses.len(), asked.prices.len()), (None, 0, 0));
+    assert_eq!((&asked.outcomes[0].interleavings, asked.outcomes[0].probability), (&None, None));
+    assert_eq!(asked.outcomes, answer(Measuring::Off).outcomes);
 }
 
 #[test]
@@ -108,54 +126,54 @@ fn two_thousand_cpus_fit_the_orbit_space() {
     assert_eq!(answer.states, (0..=6).map(choose).sum::<UBig>());
 }
 
-/// The search that only counts.
-fn counted(limits: Limits, threads: usize) -> (tdxexplore_core::Exploration, tdxexplore_core::Plan) {
+/// In the space of bits.
+fn in_bits(limits: Limits, threads: usize) -> (tdxexplore_core::Exploration, tdxexplore_core::Plan) {
     let program = program(&counting_cpus(3));
     let initial = initial(&program, &[&[0; 6]]);
-    let options = Options { space: SpaceKind::Concrete, limits, threads, measuring: Measuring::Off, prices: false };
+    let options = Options { space: SpaceKind::Bits, limits, threads, ..Options::default() };
     let monitor = Monitor::default();
     let answer = explore(&program, &initial, &options, &monitor).unwrap();
     (answer, monitor.progress().plan)
 }
 
 #[test]
-fn counting_stops_at_whole_levels() {
-    let (full, plan) = counted(Limits::default(), 1);
+fn bits_stop_at_whole_levels() {
+    let (full, plan) = in_bits(Limits::default(), 1);
     assert_eq!((full.incomplete, full.explored, plan.expected_states), (None, 4096, Some(4096)));
     let mut stops = 0;
     for limit in (1..4096).step_by(17) {
         let limits = Limits { max_states: Some(limit), ..Limits::default() };
-        let (answer, _) = counted(limits, 1);
+        let (answer, _) = in_bits(limits, 1);
         assert_eq!(answer.incomplete, Some(Reason::MaxStates(limit)));
         assert_eq!(answer.levels, full.levels[..answer.levels.len()]);
         assert!(answer.explored <= limit);
-        assert_eq!(answer.levels, counted(limits, 3).0.levels);
+        assert_eq!(answer.levels, in_bits(limits, 3).0.levels);
         stops += 1;
     }
     assert!(stops > 200);
-    let (answer, _) = counted(Limits { max_states: Some(4096), ..Limits::default() }, 2);
+    let (answer, _) = in_bits(Limits { max_states: Some(4096), ..Limits::default() }, 2);
     assert_eq!((answer.incomplete, answer.explored), (None, 4096));
 }
 
 #[test]
-fn counting_to_a_depth_finds_what_the_search_with_links_finds() {
+fn bits_to_a_depth_are_the_states_that_are_stored_to_it() {
     for depth in 0..=18 {
         let limits = Limits { max_depth: Some(depth), ..Limits::default() };
-        let (answer, linked) = (counted(limits, 2).0, limited(limits));
+        let (answer, stored) = (in_bits(limits, 2).0, limited(limits));
         assert_eq!(answer.incomplete, (depth < 18).then_some(Reason::MaxDepth(depth)));
-        assert_eq!((&answer.incomplete, &answer.levels), (&linked.incomplete, &linked.levels));
-        assert_eq!((&answer.rules, &answer.transitions), (&linked.rules, &linked.transitions));
+        assert_eq!((&answer.incomplete, &answer.levels), (&stored.incomplete, &stored.levels));
+        assert_eq!((&answer.rules, &answer.transitions), (&stored.rules, &stored.transitions));
     }
 }
 
 #[test]
-fn counting_needs_the_memory_that_was_planned() {
-    let (full, plan) = counted(Limits::default(), 1);
+fn bits_need_the_memory_that_was_planned() {
+    let (full, plan) = in_bits(Limits::default(), 1);
     // Blocks and the shares of threads weigh more in a small search than the states.
     let needed = plan.bytes_per_state * full.explored;
     assert!(full.memory_bytes >= needed / 2, "{} {needed}", full.memory_bytes);
     let limit = Some(needed / 3);
-    let (answer, small) = counted(Limits { max_memory: limit, ..Limits::default() }, 1);
+    let (answer, small) = in_bits(Limits { max_memory: limit, ..Limits::default() }, 1);
     assert_eq!(answer.incomplete, limit.map(Reason::MaxMemory));
     assert!(small.expected_states < plan.expected_states);
     assert!(answer.explored < 4096);

@@ -1,7 +1,9 @@
 //! Every error says what, where, the value and what is allowed.
 
 use serde_json::{Value, json};
-use tdxexplore_core::{ErrorKind, LabelledState, Limits, Monitor, Options, Program, SpaceKind, explore, replay};
+use tdxexplore_core::{
+    ErrorKind, LabelledState, Limits, Monitor, Options, Program, SpaceKind, Symmetry, explore, replay,
+};
 
 use crate::{counting_cpus, cube, initial, program};
 
@@ -108,24 +110,33 @@ fn values_that_a_field_does_not_have_are_refused() {
 #[test]
 fn the_concrete_space_names_its_limits() {
     let program = program(&counting_cpus(1));
-    let options = Options { space: SpaceKind::Concrete, ..Options::default() };
-    let error = explore(&program, &initial(&program, &[&[0; 65]]), &options, &Monitor::default()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Initial);
-    assert!(error.to_string().contains("65 CPUs, at most 64"), "{error}");
-    let mut document = counting_cpus(1);
-    document["widths"]["cpu"] = json!(48);
-    let program = crate::program(&document);
-    let error = explore(&program, &initial(&program, &[&[0; 64]]), &options, &Monitor::default()).unwrap_err();
-    assert!(error.to_string().contains("48 words of 64 bits, at most 8"), "{error}");
+    let mut wide = counting_cpus(1);
+    wide["widths"]["cpu"] = json!(48);
+    let wide = crate::program(&wide);
+    for space in [SpaceKind::Concrete, SpaceKind::Bits] {
+        let options = Options { space, ..Options::default() };
+        let error = explore(&program, &initial(&program, &[&[0; 65]]), &options, &Monitor::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Initial);
+        assert!(error.to_string().contains("65 CPUs, at most 64"), "{error}");
+        let error = explore(&wide, &initial(&wide, &[&[0; 64]]), &options, &Monitor::default()).unwrap_err();
+        assert!(error.to_string().contains("48 words of 64 bits, at most 8"), "{error}");
+    }
 }
 
 #[test]
 fn options_out_of_range_are_refused() {
     let program = program(&counting_cpus(1));
     let limits = Limits { max_states: Some(0), ..Limits::default() };
-    for options in [Options { threads: 0, ..Options::default() }, Options { limits, ..Options::default() }] {
+    let all = Options { symmetry: Symmetry::All, ..Options::default() };
+    for (options, word) in [
+        (Options { threads: 0, ..Options::default() }, "threads is 0"),
+        (Options { limits, ..Options::default() }, "max_states is 0"),
+        (Options { space: SpaceKind::Concrete, ..all }, "orbit space"),
+        (Options { space: SpaceKind::Bits, ..all }, "orbit space"),
+    ] {
         let error = explore(&program, &initial(&program, &[&[0]]), &options, &Monitor::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Options);
+        assert!(error.to_string().contains(word), "{error}");
     }
 }
 
@@ -138,7 +149,7 @@ fn an_enabled_trap_is_reported_with_a_shortest_schedule() {
     document["rules"].as_array_mut().unwrap().push(trap);
     let program = program(&document);
     let initial = initial(&program, &[&[0, 1]]);
-    for space in [SpaceKind::Orbit, SpaceKind::Concrete] {
+    for space in [SpaceKind::Orbit, SpaceKind::Concrete, SpaceKind::Bits] {
         for threads in [1, 3] {
             let options = Options { space, threads, ..Options::default() };
             let error = explore(&program, &initial, &options, &Monitor::default()).unwrap_err();

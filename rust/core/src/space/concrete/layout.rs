@@ -1,8 +1,11 @@
-//! Where each bit of a labelled state lies in the words of the concrete space.
+//! Where each bit of a labelled state lies in the words of a concrete state.
 //!
-//! The global word comes first. Each bit of the CPU word is a *plane*, one bit for each CPU; each bit of the package word a plane
-//! of one bit for each package. A plane never crosses a word, so a cube is evaluated for all CPUs with
-//! one AND for each bit that it cares for.
+//! The global word comes first, from bit 0 of the state on, so it fills at most the first two words. Each bit of the CPU word
+//! has a *plane*, one bit for each CPU; each bit of the package word has a plane of one bit for each package.
+//!
+//! Invariants: planes do not overlap, and a plane lies within one word, so that it is taken out with one shift and one AND.
+//!
+//! Rejected: planes of a whole word each, which need no shifts and waste most of the state for a few CPUs.
 
 use crate::error::Error;
 use crate::labelled::state::LabelledState;
@@ -11,22 +14,28 @@ use crate::program::{Program, low_bits};
 /// The place of one plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plane {
+    /// The word of the state in which it lies.
     pub(crate) word: usize,
+    /// The bit of CPU (or package) 0.
     pub(crate) shift: u32,
 }
 
 /// The places of all planes.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    /// How many words a state takes.
+    /// The number of words of a state.
     pub(crate) words: usize,
+    /// By bit of the CPU word.
     pub(crate) cpu_planes: Vec<Plane>,
+    /// By bit of the package word.
     pub(crate) package_planes: Vec<Plane>,
+    /// Bits of the global word.
     global: u32,
 }
 
 impl Layout {
-    /// Widest states first-fit: CPU planes are the widest, and package planes fill the gaps.
+    /// Places the planes first-fit, the widest first: package planes fill the gaps that CPU planes leave. Fails if there are
+    /// more CPUs than a word has bits.
     pub(crate) fn new(program: &Program, initial: &LabelledState) -> Result<Self, Error> {
         let count = initial.cpu_count();
         if count > u64::BITS as usize {
@@ -37,6 +46,7 @@ impl Layout {
         }
         let (cpus, packages) = (count as u32, initial.packages.len() as u32);
         let global = program.widths.global;
+        // Bits taken of each word.
         let mut used = Vec::new();
         let mut left = global;
         while left > 0 {
@@ -57,15 +67,15 @@ impl Layout {
         Ok(Self { words: used.len().max(1), cpu_planes, package_planes, global })
     }
 
-    /// The global word, or a mask on it, spread over the first two words of a state.
-    pub(crate) fn spread(&self, global: u128) -> [u64; 2] {
+    /// The words that the global word, or a mask on it, fills.
+    pub(crate) fn words_of_global(&self, global: u128) -> [u64; 2] {
         let global = global & low_bits(self.global);
         [global as u64, (global >> u64::BITS) as u64]
     }
 
-    /// The inverse of [`spread`](Self::spread); other bits of the words are ignored.
+    /// The global word of a state.
     #[inline]
-    pub(crate) fn gather(&self, words: &[u64]) -> u128 {
+    pub(crate) fn global_of(&self, words: &[u64]) -> u128 {
         let high = if self.global > u64::BITS { u128::from(words[1]) << u64::BITS } else { 0 };
         (high | u128::from(words[0])) & low_bits(self.global)
     }

@@ -1,20 +1,24 @@
 //! The concrete space: every CPU keeps its identity, and guards are evaluated for all CPUs at once on bit planes.
 //!
 //! A state is `[u64; W]` in the [`Layout`]; `W` is fixed at compile time, so that copying and comparing states are a few
-//! instructions. A set of CPUs (or packages) is a `u64`, one bit each: where the orbit space counts, this one takes
-//! ANDs ([`super::planes`]), and the two share no code. That makes each the check of the other.
-//!
-//! Where nothing but counts is wanted, states that differ only in the order of equal CPUs are treated together
-//! ([`super::pattern`]).
+//! instructions. A set of CPUs (or packages) is a `u64`, one bit each ([`planes`]): where the orbit space counts, this
+//! one takes ANDs ([`guard`]). The two share no code but the selection of rules by global program counters, so each is the
+//! check of the other.
 //!
 //! Rejected: one word for each CPU. It needs a loop over CPUs in every guard, and four times the memory.
 
-pub(crate) mod layout;
-pub(crate) mod planes;
+mod effect;
+mod guard;
+mod layout;
+mod planes;
+mod rules;
 
+use self::guard::PlaneGuard;
 pub(crate) use self::layout::Layout;
 use self::layout::Plane;
-use self::planes::{Moves, Planes, Requirement, Topology, bits};
+use self::planes::{Planes, Topology, bits};
+use self::rules::PlaneRules;
+use crate::error::Error;
 use crate::labelled::state::LabelledState;
 use crate::number::count::Weight;
 use crate::program::{Guard, Program, RuleId};
@@ -25,7 +29,34 @@ use crate::space::Space;
 pub(crate) struct Concrete<const W: usize> {
     layout: Layout,
     topology: Topology,
-    moves: Moves<W>,
+    rules: PlaneRules<W>,
+}
+
+/// Work in a concrete space whose number of words is known at run time only.
+pub(crate) trait InConcrete {
+    type Answer;
+
+    fn run<const W: usize>(self, space: Concrete<W>) -> Self::Answer;
+}
+
+/// Makes the concrete space for an initial state and works in it. Fails if its states are too large.
+pub(crate) fn with_concrete<T: InConcrete>(
+    program: &Program,
+    initial: &LabelledState,
+    work: T,
+) -> Result<T::Answer, Error> {
+    let layout = Layout::new(program, initial)?;
+    Ok(match layout.words {
+        1 => work.run(Concrete::<1>::new(program, initial, layout)),
+        2 => work.run(Concrete::<2>::new(program, initial, layout)),
+        3..=4 => work.run(Concrete::<4>::new(program, initial, layout)),
+        5..=8 => work.run(Concrete::<8>::new(program, initial, layout)),
+        words => {
+            return Err(Error::initial(format!(
+                "concrete space: a state takes {words} words of 64 bits, at most 8 are possible; use the orbit space"
+            )));
+        }
+    })
 }
 
 /// One state with its planes taken apart.
@@ -39,14 +70,14 @@ impl<const W: usize> Concrete<W> {
     /// `layout` must fit in `W` words.
     pub(crate) fn new(program: &Program, initial: &LabelledState, layout: Layout) -> Self {
         let topology = Topology::new(initial.packages.iter().map(|package| package.cpus.len()));
-        let moves = Moves::new(program, &layout, &topology);
-        Self { layout, topology, moves }
+        let rules = PlaneRules::new(program, &layout, &topology);
+        Self { layout, topology, rules }
     }
 
-    /// A labelled state on planes.
+    /// Packs a labelled state.
     pub(crate) fn pack(&self, state: &LabelledState) -> [u64; W] {
         let mut words = [0; W];
-        words.iter_mut().zip(self.layout.spread(state.global)).for_each(|(word, part)| *word |= part);
+        words.iter_mut().zip(self.layout.words_of_global(state.global)).for_each(|(word, part)| *word |= part);
         let mut cpu = 0;
         for (at, package) in state.packages.iter().enumerate() {
             write(&self.layout.package_planes, package.word, at, &mut words);
@@ -63,7 +94,7 @@ impl<const W: usize> Concrete<W> {
         self.topology.cpus
     }
 
-    /// A state with other words for its CPUs.
+    /// A state with other words for its CPUs; those of `cpus` beyond the last CPU are ignored.
     pub(crate) fn with_cpu_words(&self, state: &[u64; W], cpus: &[u64]) -> [u64; W] {
         let mut words = *state;
         for plane in &self.layout.cpu_planes {
@@ -79,7 +110,7 @@ impl<const W: usize> Concrete<W> {
     #[inline]
     pub(crate) fn steps(&self, workspace: &Workspace<W>, emit: impl FnMut(&[u64; W], RuleId, Option<u32>)) {
         let Workspace { words, planes } = workspace;
-        self.moves.successors(words, planes, &self.layout, &self.topology, emit);
+        self.rules.successors(words, planes, &self.layout, &self.topology, emit);
     }
 }
 
@@ -96,7 +127,7 @@ impl<const W: usize> Concrete<W> {
     }
 }
 
-/// Sets the bits of one target's word.
+/// Sets the bits of the word of one CPU or package, which must be clear.
 fn write<const W: usize>(planes: &[Plane], value: u64, target: usize, words: &mut [u64; W]) {
     for bit in bits(value) {
         let Plane { word, shift } = planes[bit as usize];
@@ -107,7 +138,7 @@ fn write<const W: usize>(planes: &[Plane], value: u64, target: usize, words: &mu
 impl<const W: usize> Space for Concrete<W> {
     type Workspace = Workspace<W>;
 
-    type Predicate = Requirement;
+    type Predicate = PlaneGuard;
 
     fn stride(&self) -> usize {
         W
@@ -117,8 +148,8 @@ impl<const W: usize> Space for Concrete<W> {
         Workspace { words: [0; W], planes: Planes::default() }
     }
 
-    fn predicate(&self, guard: &Guard) -> Requirement {
-        Requirement::of_all(guard)
+    fn predicate(&self, guard: &Guard) -> PlaneGuard {
+        PlaneGuard::new(guard)
     }
 
     fn encode(&self, state: &LabelledState, packed: &mut Vec<u64>) {
@@ -133,7 +164,7 @@ impl<const W: usize> Space for Concrete<W> {
     }
 
     #[inline]
-    fn holds(&self, predicate: &Requirement, workspace: &Workspace<W>) -> bool {
+    fn holds(&self, predicate: &PlaneGuard, workspace: &Workspace<W>) -> bool {
         predicate.holds(&workspace.planes, &self.topology)
     }
 

@@ -3,48 +3,54 @@
 //! The symmetries are the permutations of CPUs within a package and of packages that leave the *initial* state fixed.
 //! They are symmetries of every Program, since a Program cannot name a CPU. Packages (and CPUs of a package) that
 //! start out different are never exchanged: they belong to different *classes*, and the class travels beside the
-//! word. Where all namings of the initial state are as good as that one, the symmetries are those of a state whose words are
-//! all equal ([`LabelledState::blank`]): classes go, and what is left of them is the size of packages.
+//! word. With [`Symmetry::All`] the symmetries are those of a state whose words are all equal: CPUs of a package are all of one
+//! class, and so are packages of one size.
 //!
-//! Global words and the contents of packages ([`super::package`]) are interned. A packed state is ids of 32 bits, two to
-//! a `u64`, the first in the low half:
+//! Global words and package states ([`package`]) are interned: equal ones get equal ids of 32 bits. A packed state is ids, two
+//! to a `u64`, the first in the low half:
 //!
 //! ```text
 //! global word, then each package, in ascending order of ids; zero fills the last u64
 //! ```
 //!
-//! Invariant: a content has one form and one id, and ids ascend, so two labelled states have the same packed form exactly
-//! if a symmetry exchanges them. Nothing is searched for: canonicalising is sorting a few numbers. Ids differ from run to
-//! run if there are several threads; so a state that is loaded has its packages sorted by what they contain, and the order
-//! of its successors is the same in every run.
+//! Invariant: a package state has one form ([`format`]) and one id, and ids ascend, so two labelled states have the same packed
+//! form exactly if a symmetry exchanges them. Ids differ from run to run if there are several threads; so a state that is
+//! loaded has its packages sorted by their words, and the order of its successors is the same in every run.
 //!
-//! A rule fires once for each kind of CPU, with the number of CPUs of that kind as multiplicity. All of them lead to
-//! the same orbit, and every labelled state of the orbit has the same number of such transitions; hence sums over
-//! orbits weighted by orbit size are exact concrete totals.
+//! A rule fires once for each kind of CPU, and stands for as many labelled transitions as there are CPUs of that kind: its
+//! *multiplicity*. All of them lead to the same orbit, and every labelled state of the orbit has the same number of such
+//! transitions; hence sums over orbits weighted by orbit size are exact concrete totals.
 //!
-//! What rules ask of the whole state are numbered conditions. Each content knows those that it meets, once or several
-//! times, as bit sets; added up over the packages, and without what the actor meets itself, they answer all questions of
-//! a rule at once. What rules do is kept by global word and by content. A successor is a few look-ups and a sort.
+//! What rules ask of the whole state are numbered [`conditions`]: each package knows those that it meets, and added up over the
+//! packages they answer all questions of a rule at once. What rules do is remembered by global word and by package state. A
+//! successor is a few look-ups and a sort of its ids.
 //!
 //! Rejected: the words of all packages in every state, which takes a hundred bytes for two packages, and evaluates
 //! the same packages again in state after state. Sorting labelled states (as stateright does), which is canonical only
 //! if the sort sees the whole state, costs N log N for each successor and still fires a rule once for each CPU. Sharing
-//! the evaluation of conditions with [`super::planes`]: the two would no longer check each other.
+//! the evaluation of conditions with the concrete space: the two would no longer check each other.
 //!
 //! Source: Ip and Dill, "Better verification through symmetry" (1996), scalarsets; counter abstraction without a
 //! cut-off; interned components as in SPIN's COLLAPSE mode, Holzmann, "State compression in SPIN" (1997).
 
+mod conditions;
+mod format;
 mod package;
+mod rules;
+mod shape;
 
 use std::{iter, mem};
 
-use self::package::{Packages, Set, Shape};
+use self::conditions::{Conditions, Met, Needs};
+use self::package::Packages;
+use self::rules::{OrbitRule, rules_of};
+use self::shape::{Shape, Shapes};
 use crate::labelled::state::LabelledState;
 use crate::number::binomial::Binomials;
 use crate::number::count::Weight;
 use crate::program::index::RuleIndex;
-use crate::program::{Cube, Guard, Program, Quantified, Quantifier, RuleId};
-use crate::space::Space;
+use crate::program::{Cube, Guard, Program, RuleId};
+use crate::space::{Space, Symmetry};
 use crate::store::interner::{Interner, Keyed, Lazy};
 
 /// The orbit space of a Program and an initial state.
@@ -55,39 +61,17 @@ pub(crate) struct Orbit<'p> {
     /// Class of each package, and of each CPU in it.
     classes: Vec<(u64, Vec<u64>)>,
     binomials: Binomials,
-    rules: Vec<Plan>,
+    rules: Vec<OrbitRule>,
     globals: Interner<Global>,
     packages: Packages,
-}
-
-/// A rule in terms of packages.
-#[derive(Debug)]
-struct Plan {
-    /// What the acting package does, if there is one,
-    action: Option<usize>,
-    /// and what the others go through.
-    spread: Option<usize>,
-    needs: Needs,
 }
 
 /// A global word that has occurred.
 #[derive(Debug)]
 struct Global {
     word: u128,
-    /// The rules whose global cube matches, in the order of declaration, each with the global word after it.
+    /// The rules whose global cube matches, in the order of declaration, each with the id of the global word after it.
     moves: Box<[(RuleId, Lazy)]>,
-}
-
-/// Quantified conditions over the whole state, by the word of the set in which they are.
-#[derive(Debug)]
-struct Needs(Box<[Need]>);
-
-/// Conditions that something must meet, and those that nothing may.
-#[derive(Debug, Clone, Copy)]
-struct Need {
-    at: usize,
-    some: u64,
-    none: u64,
 }
 
 /// A guard without acting package or CPU.
@@ -97,18 +81,17 @@ pub(crate) struct Predicate {
     needs: Needs,
 }
 
-/// One state.
+/// One state, with memory to expand it.
 #[derive(Debug)]
 pub(crate) struct Workspace {
+    /// The global word, by id and as it is.
     global: u32,
     word: u128,
+    /// The packages, by class and in ascending order of their words.
     kinds: Vec<Kind>,
-    /// The conditions that something meets, and those that several do.
-    once: Vec<u64>,
-    more: Vec<u64>,
-    /// The packages of a successor,
+    met: Met,
+    /// Memory for the package ids of a successor, and for its packed form.
     ids: Vec<u32>,
-    /// and all of it.
     successor: Vec<u64>,
 }
 
@@ -118,43 +101,6 @@ struct Kind {
     id: u32,
     shape: u32,
     copies: u32,
-}
-
-impl<'p> Orbit<'p> {
-    pub(crate) fn new(program: &'p Program, initial: &LabelledState) -> Self {
-        let mut packages = Packages::new(program, initial);
-        let rules = program.rules.iter().map(|rule| Plan {
-            action: packages.action(rule),
-            spread: packages.spread(rule),
-            needs: Needs::new(&rule.guard.quantified, &packages),
-        });
-        Self {
-            program,
-            index: RuleIndex::new(program),
-            classes: classes(initial),
-            binomials: Binomials::new(initial.packages.len()),
-            rules: rules.collect(),
-            globals: Interner::new(),
-            packages,
-        }
-    }
-
-    fn global_id(&self, word: u128) -> u32 {
-        self.globals.intern(&word, || {
-            let mut candidates = Vec::new();
-            self.index.candidates(word, &mut candidates);
-            Global { word, moves: candidates.into_iter().map(|rule| (rule, Lazy::new())).collect() }
-        })
-    }
-}
-
-/// Writes a global id and package ids as a packed state.
-#[inline]
-fn pack(global: u32, ids: &[u32], packed: &mut Vec<u64>) {
-    packed.clear();
-    let (first, rest) = ids.split_first().unwrap_or((&0, &[]));
-    packed.push(u64::from(global) | u64::from(*first) << u32::BITS);
-    packed.extend(rest.chunks(2).map(|pair| pair.iter().rev().fold(0, |word, id| word << u32::BITS | u64::from(*id))));
 }
 
 impl Keyed for Global {
@@ -169,60 +115,62 @@ impl Keyed for Global {
     }
 }
 
-impl Needs {
-    fn new(quantified: &[Quantified], packages: &Packages) -> Self {
-        let mut needs: Vec<Need> = Vec::new();
-        for (condition, quantifier) in
-            quantified.iter().filter_map(|it| Some((packages.condition(it)?, it.quantifier())))
-        {
-            let (at, bit) = (condition / u64::BITS as usize, 1 << (condition as u32 % u64::BITS));
-            let known = needs.iter().position(|need| need.at == at);
-            let known = known.unwrap_or_else(|| {
-                needs.push(Need { at, some: 0, none: 0 });
-                needs.len() - 1
-            });
-            match quantifier {
-                Quantifier::Some => needs[known].some |= bit,
-                Quantifier::None => needs[known].none |= bit,
-            }
+impl<'p> Orbit<'p> {
+    pub(crate) fn new(program: &'p Program, initial: &LabelledState, symmetry: Symmetry) -> Self {
+        let conditions = Conditions::new(program);
+        let (rules, actions) = rules_of(program, &conditions);
+        let most_cpus = initial.packages.iter().map(|package| package.cpus.len()).max().unwrap_or(0);
+        let shapes = Shapes::new(program, conditions, actions);
+        Self {
+            program,
+            index: RuleIndex::new(program),
+            classes: classes(initial, symmetry),
+            binomials: Binomials::new(initial.packages.len()),
+            rules,
+            globals: Interner::new(),
+            packages: Packages::new(shapes, initial.packages.len(), most_cpus),
         }
-        Self(needs.into())
     }
 
-    /// Whether all hold if nobody acts.
-    #[inline]
-    fn hold(&self, state: &Workspace) -> bool {
-        self.0.iter().all(|need| need.holds(state.once[need.at]))
+    fn global_id(&self, word: u128) -> u32 {
+        self.globals.intern(&word, || {
+            let mut candidates = Vec::new();
+            self.index.candidates(word, &mut candidates);
+            Global { word, moves: candidates.into_iter().map(|rule| (rule, Lazy::new())).collect() }
+        })
     }
 
-    /// Whether all hold for any actor at all: it takes away at most one from what meets a condition.
+    /// Packs the successor by a rule into `packed`: `actor` is the kind of the acting package and that package afterwards.
     #[inline]
-    fn may_hold(&self, state: &Workspace) -> bool {
-        self.0.iter().all(|Need { at, some, none }| state.once[*at] & some == *some && state.more[*at] & none == 0)
-    }
-
-    /// Whether all hold for an actor that itself meets the conditions of a set.
-    #[inline]
-    fn hold_for(&self, own: &Set, state: &Workspace) -> bool {
-        self.0.iter().all(|need| need.holds(state.more[need.at] | (state.once[need.at] & !own[need.at])))
+    fn pack_successor(
+        &self,
+        state: &Workspace,
+        (global, bystander): (u32, Option<usize>),
+        actor: Option<(usize, u32)>,
+        (ids, packed): (&mut Vec<u32>, &mut Vec<u64>),
+    ) {
+        ids.clear();
+        for (at, kind) in state.kinds.iter().enumerate() {
+            let acting = actor.filter(|(acting, _)| *acting == at);
+            let others = kind.copies - u32::from(acting.is_some());
+            if others > 0 {
+                let package = |it| self.packages.after_bystanding(self.packages.get(kind.id), it);
+                ids.extend(iter::repeat_n(bystander.map_or(kind.id, package), others as usize));
+            }
+            ids.extend(acting.map(|(_, after)| after));
+        }
+        ids.sort_unstable();
+        pack(global, ids, packed);
     }
 }
 
-impl Need {
-    #[inline]
-    fn holds(&self, met: u64) -> bool {
-        met & self.some == self.some && met & self.none == 0
-    }
-}
-
-/// Adds to the conditions met once and several times.
+/// Writes a global id and package ids as a packed state.
 #[inline]
-fn add(shape: &Shape, copies: u32, once: &mut [u64], more: &mut [u64]) {
-    let sets = once.iter_mut().zip(more).zip(shape.once().iter().zip(shape.more()));
-    for ((once, more), (own_once, own_more)) in sets {
-        *more |= own_more | (*once & own_once) | if copies > 1 { *own_once } else { 0 };
-        *once |= own_once;
-    }
+fn pack(global: u32, ids: &[u32], packed: &mut Vec<u64>) {
+    packed.clear();
+    let (first, rest) = ids.split_first().unwrap_or((&0, &[]));
+    packed.push(u64::from(global) | u64::from(*first) << u32::BITS);
+    packed.extend(rest.chunks(2).map(|pair| pair.iter().rev().fold(0, |word, id| word << u32::BITS | u64::from(*id))));
 }
 
 impl Space for Orbit<'_> {
@@ -239,7 +187,8 @@ impl Space for Orbit<'_> {
     }
 
     fn predicate(&self, guard: &Guard) -> Predicate {
-        Predicate { global: guard.global, needs: Needs::new(&guard.quantified, &self.packages) }
+        let conditions = self.packages.shapes().conditions();
+        Predicate { global: guard.global, needs: Needs::new(&guard.quantified, conditions) }
     }
 
     fn workspace(&self) -> Workspace {
@@ -247,8 +196,7 @@ impl Space for Orbit<'_> {
             global: 0,
             word: 0,
             kinds: Vec::new(),
-            once: vec![0; self.packages.set_words()],
-            more: vec![0; self.packages.set_words()],
+            met: Met::new(self.packages.shapes().conditions()),
             ids: Vec::new(),
             successor: Vec::new(),
         }
@@ -266,7 +214,7 @@ impl Space for Orbit<'_> {
 
     #[inline]
     fn load(&self, packed: &[u64], workspace: &mut Workspace) {
-        let Workspace { kinds, once, more, .. } = workspace;
+        let Workspace { kinds, met, .. } = workspace;
         let ids = packed.iter().flat_map(|pair| [*pair as u32, (*pair >> u32::BITS) as u32]);
         kinds.clear();
         for id in ids.skip(1).take(self.classes.len()) {
@@ -276,10 +224,10 @@ impl Space for Orbit<'_> {
             }
         }
         kinds.sort_unstable_by(|a, b| self.packages.get(a.id).words().cmp(self.packages.get(b.id).words()));
-        once.fill(0);
-        more.fill(0);
+        met.clear();
         for kind in &*kinds {
-            add(self.packages.shape(kind.shape), kind.copies, once, more);
+            let shape = self.packages.shape(kind.shape);
+            met.add(shape.met(), shape.met_by_several(), kind.copies);
         }
         workspace.global = packed[0] as u32;
         workspace.word = self.globals.get(workspace.global).word;
@@ -287,7 +235,7 @@ impl Space for Orbit<'_> {
 
     #[inline]
     fn holds(&self, predicate: &Predicate, workspace: &Workspace) -> bool {
-        predicate.global.matches(workspace.word) && predicate.needs.hold(workspace)
+        predicate.global.matches(workspace.word) && predicate.needs.hold(&workspace.met)
     }
 
     /// The ways to deal out the packages of each class, times, in each package, the CPUs of each class.
@@ -295,11 +243,11 @@ impl Space for Orbit<'_> {
         let mut size = Weight::Small(1);
         let (mut class, mut dealt) = (u64::MAX, 0);
         for kind in &workspace.kinds {
-            let content = self.packages.get(kind.id);
+            let package = self.packages.get(kind.id);
             let own_class = self.packages.shape(kind.shape).class;
             dealt = if own_class == class { dealt } else { 0 } + kind.copies;
             class = own_class;
-            let weight = self.packages.weight(content);
+            let weight = self.packages.weight(package);
             for _ in 0..kind.copies {
                 size = size.times(&weight);
             }
@@ -313,43 +261,30 @@ impl Space for Orbit<'_> {
     #[inline]
     fn successors(&self, workspace: &mut Workspace, mut emit: impl FnMut(&[u64], RuleId, u32)) {
         let (mut ids, mut successor) = (mem::take(&mut workspace.ids), mem::take(&mut workspace.successor));
-        let shapes: Vec<&Shape> = workspace.kinds.iter().map(|kind| self.packages.shape(kind.shape)).collect();
-        for (id, next) in &self.globals.get(workspace.global).moves {
-            let Plan { action, spread, needs } = &self.rules[id.index()];
-            // A state is its global word and its packages: how many of each kind go through the rule, and what the actor
-            // becomes, is all there is to a successor.
-            let mut found = |actor: Option<(usize, u32)>, multiplicity: u32| {
-                let global = next.get_or(|| self.global_id(self.program.rule(*id).effect.global.apply(workspace.word)));
-                ids.clear();
-                for (at, kind) in workspace.kinds.iter().enumerate() {
-                    let acting = actor.filter(|(acting, _)| *acting == at);
-                    let others = kind.copies - u32::from(acting.is_some());
-                    if others > 0 {
-                        let after =
-                            spread.map_or(kind.id, |it| self.packages.after_spread(self.packages.get(kind.id), it));
-                        ids.extend(iter::repeat_n(after, others as usize));
-                    }
-                    ids.extend(acting.map(|(_, after)| after));
-                }
-                ids.sort_unstable();
-                pack(global, &ids, &mut successor);
+        let state = &*workspace;
+        let shapes: Vec<&Shape> = state.kinds.iter().map(|kind| self.packages.shape(kind.shape)).collect();
+        for (id, next) in &self.globals.get(state.global).moves {
+            let OrbitRule { action, bystander, needs } = &self.rules[id.index()];
+            let mut fire = |actor: Option<(usize, u32)>, multiplicity: u32| {
+                let global = next.get_or(|| self.global_id(self.program.rule(*id).effect.global.apply(state.word)));
+                self.pack_successor(state, (global, *bystander), actor, (&mut ids, &mut successor));
                 emit(&successor, *id, multiplicity);
             };
             let Some(action) = *action else {
-                if needs.hold(workspace) {
-                    found(None, 1);
+                if needs.hold(&state.met) {
+                    fire(None, 1);
                 }
                 continue;
             };
-            if !needs.may_hold(workspace) {
+            if !needs.may_hold(&state.met) {
                 continue;
             }
-            for (at, (kind, shape)) in workspace.kinds.iter().zip(&shapes).enumerate() {
+            for (at, (kind, shape)) in state.kinds.iter().zip(&shapes).enumerate() {
                 for step in shape.moves(action) {
-                    if needs.hold_for(shape.own(step), workspace) {
-                        let content = self.packages.get(kind.id);
-                        let after = self.packages.after_move(content, step);
-                        found(Some((at, after)), kind.copies * self.packages.count(content, step));
+                    if needs.hold_for(shape.met_by_actor(step), &state.met) {
+                        let package = self.packages.get(kind.id);
+                        let after = self.packages.after_move(package, step);
+                        fire(Some((at, after)), kind.copies * self.packages.multiplicity(package, step));
                     }
                 }
             }
@@ -374,21 +309,25 @@ impl Orbit<'_> {
     }
 }
 
-/// Classes of the packages and of their CPUs: equal exactly if a symmetry of the initial state may exchange them.
-fn classes(initial: &LabelledState) -> Vec<(u64, Vec<u64>)> {
+/// The class of each package, and of each CPU in it: equal exactly if a symmetry may exchange them.
+fn classes(initial: &LabelledState, symmetry: Symmetry) -> Vec<(u64, Vec<u64>)> {
     let mut kinds: Vec<(u64, Vec<u64>)> = Vec::new();
     let mut classes = Vec::new();
     for package in &initial.packages {
-        let mut sorted = package.cpus.clone();
+        let (word, cpus) = match symmetry {
+            Symmetry::Start => (package.word, package.cpus.clone()),
+            Symmetry::All => (0, vec![0; package.cpus.len()]),
+        };
+        let mut sorted = cpus.clone();
         sorted.sort_unstable();
-        let kind = (package.word, sorted.clone());
+        let kind = (word, sorted.clone());
         let class = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
             kinds.len() - 1
         });
         sorted.dedup();
         let cpu_class = |word: &u64| sorted.partition_point(|known| known < word) as u64;
-        classes.push((class as u64, package.cpus.iter().map(cpu_class).collect()));
+        classes.push((class as u64, cpus.iter().map(cpu_class).collect()));
     }
     classes
 }

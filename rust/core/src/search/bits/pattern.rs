@@ -13,12 +13,11 @@ use crate::labelled::state::LabelledState;
 use crate::number::binomial::Binomials;
 use crate::number::count::Weight;
 use crate::program::RuleId;
-use crate::space::Space;
-use crate::space::{Concrete, ConcreteWorkspace as Workspace};
+use crate::space::{Concrete, ConcreteWorkspace as Workspace, Space};
 
 /// The patterns of a concrete space, whose packages list equal CPUs next to each other.
 #[derive(Debug)]
-pub(crate) struct Patterns<'c, const W: usize> {
+pub(super) struct Patterns<'c, const W: usize> {
     space: &'c Concrete<W>,
     classes: Vec<Class>,
     binomials: Binomials,
@@ -42,14 +41,14 @@ struct Run {
 
 /// A step of a representative to a state of another pattern.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<const W: usize> {
+pub(super) struct Step<const W: usize> {
     /// The successor, and the representative of its pattern.
     next: [u64; W],
-    pub(crate) pattern: [u64; W],
+    pub(super) pattern: [u64; W],
     /// The first CPU of its kind, if a CPU acts,
     who: Option<u32>,
     /// and how many can take the step; 1 if none acts.
-    pub(crate) cpus: u32,
+    pub(super) cpus: u32,
 }
 
 /// A pattern taken apart: the words of its CPUs, and for each class its runs and arrangements.
@@ -59,16 +58,18 @@ struct Parts {
     sizes: Vec<u64>,
 }
 
-/// The initial state with equal CPUs next to each other, as [`Patterns`] need it.
-pub(crate) fn grouped(initial: &LabelledState) -> LabelledState {
-    let mut grouped = initial.clone();
-    grouped.packages.iter_mut().for_each(|package| package.cpus.sort_unstable());
-    grouped
+/// The initial state with the CPUs of each package sorted by word, so that the CPUs of a class are neighbours.
+///
+/// It is a renaming of the initial state, so all totals are the same.
+pub(super) fn with_equal_cpus_adjacent(initial: &LabelledState) -> LabelledState {
+    let mut sorted = initial.clone();
+    sorted.packages.iter_mut().for_each(|package| package.cpus.sort_unstable());
+    sorted
 }
 
 impl<'c, const W: usize> Patterns<'c, W> {
-    /// `initial` is [`grouped`], and `space` made for it.
-    pub(crate) fn new(space: &'c Concrete<W>, initial: &LabelledState) -> Self {
+    /// `initial` is one [`with_equal_cpus_adjacent`], and `space` was made for it.
+    pub(super) fn new(space: &'c Concrete<W>, initial: &LabelledState) -> Self {
         let mut classes = Vec::new();
         let mut first = 0;
         for package in &initial.packages {
@@ -85,7 +86,7 @@ impl<'c, const W: usize> Patterns<'c, W> {
     /// Calls `fired` with the rule of each step of the loaded representative, as often as there are CPUs that can take it,
     /// and `next` with one step for all equal CPUs.
     #[inline]
-    pub(crate) fn steps(
+    pub(super) fn steps(
         &self,
         workspace: &mut Workspace<W>,
         scratch: &mut Workspace<W>,
@@ -157,7 +158,7 @@ impl<'c, const W: usize> Patterns<'c, W> {
     }
 
     /// The number of states of a pattern; none if it is too large to count one by one.
-    pub(crate) fn size(&self, pattern: &[u64; W], scratch: &mut Workspace<W>) -> Option<u64> {
+    pub(super) fn size(&self, pattern: &[u64; W], scratch: &mut Workspace<W>) -> Option<u64> {
         /// A walk multiplies by a number of CPUs.
         const MOST: u64 = u64::MAX >> 8;
         let size = self.parts(pattern, scratch).sizes.iter().try_fold(1_u64, |all, size| all.checked_mul(*size));
@@ -166,7 +167,7 @@ impl<'c, const W: usize> Patterns<'c, W> {
 
     /// Takes a step of `source` in all its arrangements and marks the states that are reached; returns the number of steps,
     /// which is not that of all if `is_over` says to leave off.
-    pub(crate) fn mark(
+    pub(super) fn mark(
         &self,
         source: &[u64; W],
         step: &Step<W>,

@@ -28,19 +28,19 @@ type Counts = [u8; MOST];
 
 /// The states of one pattern, a bit each: the arrangements of all classes, the last class fastest.
 #[derive(Debug)]
-pub(crate) struct Bits<'l> {
-    pub(crate) words: &'l [AtomicU64],
-    pub(crate) len: u64,
+pub(super) struct Bits<'l> {
+    pub(super) words: &'l [AtomicU64],
+    pub(super) len: u64,
 }
 
 /// Bits by the rank of one class: what the other classes are stays free.
 #[derive(Debug)]
-pub(crate) struct Slice<'l> {
-    pub(crate) bits: Bits<'l>,
+pub(super) struct Slice<'l> {
+    pub(super) bits: Bits<'l>,
     /// Arrangements of the class,
-    pub(crate) ranks: u64,
+    pub(super) ranks: u64,
     /// and of the classes after it.
-    pub(crate) inner: u64,
+    pub(super) inner: u64,
 }
 
 impl Bits<'_> {
@@ -67,12 +67,12 @@ impl Bits<'_> {
     }
 
     /// Sets all.
-    pub(crate) fn set_all(&self) {
+    pub(super) fn set_all(&self) {
         self.set(0, self.len);
     }
 
     /// How many are set.
-    pub(crate) fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum()
     }
 }
@@ -126,7 +126,7 @@ impl Divisor {
 
 /// One step in all arrangements of the class in which it is made.
 #[derive(Debug)]
-pub(crate) struct Walk<'l> {
+pub(super) struct Walk<'l> {
     /// Kinds of CPUs, and the kind of the successor that each becomes if it does not act, in ascending order of the latter;
     becomes: Vec<(u8, u8)>,
     /// the kind that acts,
@@ -157,7 +157,7 @@ struct Beginning {
 
 impl<'l> Walk<'l> {
     /// `becomes` says what each kind becomes if it does not act, `after` what the `acting` one does.
-    pub(crate) fn new(becomes: &[usize], acting: usize, after: usize, slice: Slice<'l>) -> Self {
+    pub(super) fn new(becomes: &[usize], acting: usize, after: usize, slice: Slice<'l>) -> Self {
         let mut becomes: Vec<(u8, u8)> = becomes.iter().zip(0..).map(|(to, kind)| (kind, *to as u8)).collect();
         becomes.sort_unstable_by_key(|(kind, to)| (*to, *kind));
         Self { becomes, acting: acting as u8, after: after as u8, slice }
@@ -167,7 +167,7 @@ impl<'l> Walk<'l> {
     /// one. `before` and `after` are the numbers of CPUs of each kind, `arrangements` those of `before`.
     ///
     /// `is_over` is asked now and then whether to leave off.
-    pub(crate) fn mark(
+    pub(super) fn mark(
         &self,
         before: &[u32],
         after: &[u32],

@@ -1,0 +1,50 @@
+"""``tdxexplore compare``: a grid of questions, and the worst outcome of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.options import Axes, How, say_if_capped
+from tdxexplore.cli.output import Flag, Json, print_json, progress, writable
+from tdxexplore.data.single import write_table
+from tdxexplore.explore.settings import Settings
+from tdxexplore.render.trace import print_trace
+from tdxexplore.render.worst import print_worst
+from tdxexplore.sweep.comparison import explore_grid
+
+
+def compare(
+    *names: str,
+    axes: Axes = Axes(),
+    settings: How = Settings(),
+    out: Path | None = None,
+    as_json: Json = False,
+    quiet: Flag = False,
+) -> int:
+    """Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.
+
+    Args:
+        names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
+        out: Write the tables there as Parquet: outcomes, runs, matrix and, with --prices, prices.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    grid = axes.grid(names)
+    if out is not None:
+        writable(out)
+    say_if_capped(settings.threads, quiet=quiet or as_json)
+    with progress("compare", quiet=quiet or as_json) as show:
+        told = None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last})
+        comparison = explore_grid(grid, settings, progress=told)
+    if out is not None:
+        for name, table in comparison.tables().items():
+            write_table(out / f"{name}.parquet", name, table)
+    if as_json:
+        print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
+    else:
+        print_worst(comparison.matrix)
+        if (worst := comparison.worst) is not None:
+            point, trace = worst
+            print_trace(trace, point.question, f"the worst cell: shortest trace to {trace.outcome}")
+    return exits.of(comparison.runs["verdict"], interrupted=comparison.interrupted)

@@ -1,0 +1,65 @@
+"""``tdxexplore replay``: one interleaving, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.options import Asked
+from tdxexplore.cli.output import Flag, Json, print_json, say
+from tdxexplore.explore.trace import replay as run
+
+if TYPE_CHECKING:
+    from tdxexplore.explore.trace import Trace
+
+
+def replay(
+    policy: str,
+    schedule: str,
+    *,
+    asked: Asked = Asked(),
+    changes: Flag = False,
+    sources: Flag = False,
+    as_json: Json = False,
+) -> int:
+    """Run one interleaving, step by step.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        schedule: As printed under a trace, or its beginning.
+        changes: Show what each step changed.
+        sources: Show what each step stands for.
+        as_json: Print one JSON document.
+    """
+    trace = run(asked.question(policy), schedule)
+    if as_json:
+        print_json(document(trace))
+        return exits.HOLDS
+    say(trace.to_text(changes=changes, sources=sources))
+    if trace.outcome is not None:
+        say(f"outcome: {trace.outcome}")
+    else:
+        options = "; ".join(
+            f"{i}: {a} {t}{'' if c is None else f' (CPU {c})'}" for i, (a, t, c) in enumerate(trace.enabled)
+        )
+        say(f"next: {options}")
+    return exits.HOLDS
+
+
+def document(trace: Trace) -> dict[str, object]:
+    """The ``--json`` document of a replay."""
+    steps = [
+        {
+            "number": s.number,
+            "actor": s.actor,
+            "package": s.package,
+            "cpu": s.cpu,
+            "functions": list(s.functions),
+            "step": s.title,
+            "notes": list(s.notes),
+            "source": s.source,
+            "changes": [{"field": n, "old": a, "new": b} for n, a, b in s.changes],
+        }
+        for s in trace
+    ]
+    return {"outcome": trace.outcome, "steps": steps}

@@ -1,0 +1,109 @@
+"""``tdxexplore sweep``: the points of a sweep file, into a data set."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.options import say_if_capped
+from tdxexplore.cli.output import Flag, Json, print_json, warn, watched
+from tdxexplore.data.reading import in_one_line
+from tdxexplore.explore.settings import Settings
+from tdxexplore.render.progress import sweeping
+from tdxexplore.render.sweep import print_plan, print_summary
+from tdxexplore.sweep.cluster import dask as connect
+from tdxexplore.sweep.plan import plan
+from tdxexplore.sweep.run import sweep as explore
+from tdxexplore.sweep.spec import load
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
+    from tdxexplore.sweep.plan import Plan
+    from tdxexplore.sweep.run import Summary
+
+
+def sweep(
+    spec: Path,
+    *,
+    out: Path,
+    dry_run: Flag = False,
+    dask: str | None = None,
+    threads: int | None = None,
+    verbose: Flag = False,
+    as_json: Json = False,
+    quiet: Flag = False,
+) -> int:
+    """Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.
+
+    Args:
+        spec: The sweep file, TOML; `tdxexplore.sweep.spec` describes it.
+        out: The data set: a folder.
+        dry_run: Say how many points there are, the largest, and what is done; explore nothing.
+        dask: Run on a Dask scheduler, as tcp://host:8786, or on a cluster of local processes: local.
+        threads: Threads in all, default all; with --dask threads of each point, default 1.
+        verbose: A line for each point.
+        as_json: Print one JSON document.
+        quiet: No progress.
+    """
+    Settings(threads=threads)  # which checks it
+    checked = load(spec)
+    if dry_run:
+        planned = plan(checked, out)
+        if planned.skipped:
+            warn(in_one_line(planned.skipped))
+        if as_json:
+            print_json(_of_plan(planned))
+        else:
+            print_plan(checked, planned, out)
+        return exits.HOLDS
+    say_if_capped(threads, quiet=quiet or as_json)
+    bar = watched() and not quiet and not as_json
+    with sweeping(quiet=not bar, verbose=verbose) as report, _executor(dask) as executor:
+        summary = explore(
+            checked,
+            out,
+            executor=executor,
+            threads=threads,
+            report=report,
+            warn=lambda skipped: warn(in_one_line(skipped)),
+        )
+    if as_json:
+        print_json(_of_summary(summary))
+    else:
+        print_summary(summary, out)
+    for point, error in summary.failed:
+        exits.complain(f"{point.question.command('check')}: {error}", exits.USAGE)
+    if summary.interrupted:
+        return exits.INTERRUPTED
+    if summary.failed:
+        return exits.INTERNAL if summary.internal else exits.USAGE
+    return exits.INCOMPLETE if summary.incomplete else exits.HOLDS
+
+
+def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
+    return nullcontext() if dask is None else connect(dask)
+
+
+def _of_plan(plan: Plan) -> dict[str, object]:
+    largest = None
+    if (found := plan.largest()) is not None:
+        point, size = found
+        largest = {"command": point.question.command("check"), "expected_states": round(size)}
+    return {
+        "total": len(plan.points),
+        "done": len(plan.points) - len(plan.pending),
+        "pending": len(plan.pending),
+        "excluded": list(plan.excluded),
+        "impossible": plan.impossible,
+        "largest": largest,
+    }
+
+
+def _of_summary(summary: Summary) -> dict[str, object]:
+    figures = ("total", "before", "finished", "incomplete", "verdicts", "explored", "seconds", "interrupted")
+    failed = [{"command": point.question.command("check"), "error": error} for point, error in summary.failed]
+    return {**{name: getattr(summary, name) for name in figures}, "failed": failed}

@@ -1,0 +1,102 @@
+"""The door to the engine: the only module that imports `_core`. It passes settings on and maps errors, once for all callers."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tdxexplore import _core
+from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from tdxexplore.explore.settings import Settings
+
+    Found: TypeAlias = _core.Exploration
+    Progress: TypeAlias = _core.Progress
+    Replay: TypeAlias = _core.Replay
+    Table: TypeAlias = _core.Table
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def worker_threads(asked: int | None) -> int:
+    """How many threads are started: all that this process may use, or fewer if asked for. More would only take turns."""
+    return min(asked or usable_cpus(), usable_cpus())
+
+
+@contextmanager
+def _errors_of_the_engine() -> Iterator[None]:
+    try:
+        yield
+    except _core.Trap as error:
+        raise Trap(str(error), error.schedule) from None
+    except _core.BadModel as error:
+        raise BadModel(str(error)) from None
+    except _core.BadSchedule as error:
+        raise BadSchedule(str(error)) from None
+    except _core.InternalError as error:
+        raise InternalError(str(error)) from None
+
+
+class Engine:
+    """A Program as the engine holds it.
+
+    Args:
+        program: The Program as text.
+
+    Raises:
+        BadModel: The engine cannot run it.
+    """
+
+    def __init__(self, program: str) -> None:
+        with _errors_of_the_engine():
+            self._program = _core.Program(program)
+
+    def explore(self, initial: str, settings: Settings, progress: Callable[[Progress], object] | None = None) -> Found:
+        """Visit every state that can be reached, as far as the limits allow.
+
+        Args:
+            initial: The labelled initial state, packed.
+            settings: How.
+            progress: Called about twice a second and once at the end. An exception stops the search and is raised.
+
+        Raises:
+            BadModel: The initial state does not fit the Program or is too large for the space.
+            Trap: The Program is wrong about itself in a reachable state.
+            InternalError: The engine has a defect.
+        """
+        with _errors_of_the_engine():
+            return self._program.explore(
+                initial,
+                space=settings.space,
+                symmetry=settings.symmetry,
+                threads=worker_threads(settings.threads),
+                max_states=settings.max_states,
+                max_depth=settings.max_depth,
+                max_memory=settings.memory_limit,
+                timeout=settings.timeout,
+                measures=settings.measures,
+                prices=settings.prices,
+                progress=progress,
+            )
+
+    def replay(self, initial: str, schedule: str) -> Replay:
+        """Run one interleaving on labelled states.
+
+        Args:
+            initial: The labelled initial state, packed.
+            schedule: A token for each step.
+
+        Raises:
+            BadSchedule: A step of it has no transition; the message says which and what was possible.
+            InternalError: The engine has a defect.
+        """
+        with _errors_of_the_engine():
+            return self._program.replay(initial, schedule)

@@ -1,0 +1,73 @@
+"""What one design changes against another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from tdxexplore.render.figures import fraction, integer, packages
+from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
+from tdxexplore.render.trace import print_trace
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tdxexplore.explore.difference import Difference
+
+_WORDS = {"violated": "B adds violations", "holds": "B adds no violation", "incomplete": "incomplete"}
+
+
+def print_difference(difference: Difference) -> None:
+    """Outcomes side by side, the share of interleavings that moves, and the schedule that B does not survive."""
+    out, key = console(), difference.before.question.key()
+    name_a, name_b = _two_names(difference)
+    out.print(
+        f"A: {name_a}, B: {name_b}; module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
+        f"scenario {key['scenario']}"
+    )
+    out.print(Text(_WORDS[difference.verdict], VERDICTS[difference.verdict]))
+    out.print()
+    out.print(_outcomes(difference))
+    if difference.moved is not None:
+        out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
+    if (trace := difference.trace) is not None:
+        title = f"shortest schedule that A survives and B does not: {difference.worse}"
+        print_trace(trace, difference.after.question, title)
+
+
+def _outcomes(difference: Difference) -> Table:
+    shown = table()
+    for name in ("outcome", "sev", "change"):
+        shown.add_column(name)
+    for name in ("A interleavings", "A share", "B interleavings", "B share", "moved", "A shortest", "B shortest"):
+        shown.add_column(name, justify="right")
+    for row in difference.outcomes.iter_rows(named=True):
+        counts = [
+            cell
+            for side in "ab"
+            for cell in (
+                integer(row[f"interleavings_{side}"], row[f"log10_interleavings_{side}"]),
+                fraction(row[f"interleaving_share_{side}"]),
+            )
+        ]
+        steps = [row[f"shortest_steps_{side}"] for side in "ab"]
+        shortest = ["-" if count is None else f"{count} steps" for count in steps]
+        moved = "-" if row["moved"] is None else f"{row['moved']:+.4f}"
+        outcome = Text(row["outcome"], SEVERITIES[row["severity"]])
+        shown.add_row(outcome, row["severity"], row["change"], *counts, moved, *shortest)
+    return shown
+
+
+def _two_names(difference: Difference) -> tuple[str, str]:
+    """The policies with the knobs that were set for either."""
+    questions = (difference.before.question, difference.after.question)
+    keys = [question.key() for question in questions]
+    knobs = [dict(knob.split("=", 1) for knob in str(key["knobs"]).split()) for key in keys]
+    asked = {name for question in questions for name, _ in question.knobs}
+    shown = ([f"{name}={value}" for name, value in some.items() if name in asked] for some in knobs)
+    names = (
+        f"{key['policy']} ({', '.join(some)})" if some else str(key["policy"])
+        for key, some in zip(keys, shown, strict=True)
+    )
+    return next(names), next(names)

@@ -1,0 +1,94 @@
+"""Where text goes, how wide it may be, and its colours.
+
+Every printer of this package writes to `console` and lays its tables out with `table` or `Sheet`. Nothing is ever cut: text that
+is wider than the terminal is folded, or goes into a further block. The width is that of the terminal, or `COLUMNS` if that is
+set; a pipe or a file without `COLUMNS` gets lines as long as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SEVERITIES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
+"""The colour of each severity."""
+
+VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow"}
+"""The colour of each verdict."""
+
+_UNLIMITED = 1 << 16
+_GAP = 2  # between columns
+
+
+def width() -> int:
+    """The columns that a line may have."""
+    return shutil.get_terminal_size((_UNLIMITED, 24)).columns
+
+
+def console() -> Console:
+    """Standard output."""
+    return Console(file=sys.stdout, width=width(), highlight=False, soft_wrap=True)
+
+
+def table() -> Table:
+    """A table without lines."""
+    return Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)
+
+
+class Sheet:
+    """A table with many columns of figures: those that do not fit beside the names go into further blocks.
+
+    Args:
+        title: Its title.
+        names: The heads of the columns that name a row; every block repeats them.
+        columns: The heads of the columns of figures.
+    """
+
+    def __init__(self, title: str, names: Sequence[str], columns: Sequence[str]) -> None:
+        self.title, self.names, self.columns = title, names, columns
+        self.rows: list[tuple[Sequence[str], Sequence[Text]]] = []
+
+    def add(self, names: Sequence[str], cells: Sequence[Text]) -> None:
+        """A row: its names, and a cell for each column."""
+        self.rows.append((names, cells))
+
+    def print(self) -> None:
+        """As few blocks as the width allows."""
+        out = console()
+        for number, block in enumerate(self._blocks()):
+            out.print(Text(self.title if number == 0 else f"{self.title} (continued)", "bold"), soft_wrap=False)
+            shown = table()
+            for name in self.names:
+                shown.add_column(name, overflow="fold")
+            for column in block:
+                shown.add_column(self.columns[column], justify="right", overflow="fold")
+            for names, cells in self.rows:
+                shown.add_row(*map(Text, names), *(cells[column] for column in block))
+            out.print(shown)
+            out.print()
+
+    def _blocks(self) -> Iterator[list[int]]:
+        """The columns of each block."""
+        beside = sum(
+            _GAP + max(map(cell_len, (name, *(names[i] for names, _ in self.rows))))
+            for i, name in enumerate(self.names)
+        )
+        block: list[int] = []
+        used = 0
+        for number, head in enumerate(self.columns):
+            wide = _GAP + max(map(cell_len, (head, *(cells[number].plain for _, cells in self.rows))))
+            if block and beside + used + wide - _GAP > width():
+                yield block
+                block, used = [], 0
+            block.append(number)
+            used += wide
+        yield block

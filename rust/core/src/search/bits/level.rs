@@ -1,0 +1,94 @@
+//! The patterns of one level, and the bits of their states.
+//!
+//! Invariant: a level is only ever marked while it is the next one. When it becomes the current level, every bit is set
+//! ([`Level::check_all_reached`]), and nothing reads the bits any more.
+
+use std::collections::TryReserveError;
+use std::sync::atomic::AtomicU64;
+
+use rayon::prelude::*;
+
+use super::arrangement::Bits;
+
+/// A pattern of a level.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pattern<const W: usize> {
+    pub(super) representative: [u64; W],
+    /// How many states it has.
+    pub(super) size: u64,
+    /// Where its bits begin in [`Level::bits`].
+    first_word: usize,
+}
+
+/// A level, as far as it has been found.
+#[derive(Debug)]
+pub(super) struct Level<const W: usize> {
+    pub(super) patterns: Vec<Pattern<W>>,
+    /// A row of bits for each pattern, each from a word of its own on.
+    bits: Vec<AtomicU64>,
+    pub(super) states: u64,
+}
+
+impl<const W: usize> Level<W> {
+    pub(super) fn new() -> Self {
+        Self { patterns: Vec::new(), bits: Vec::new(), states: 0 }
+    }
+
+    /// The bits of one of the patterns.
+    pub(super) fn bits_of(&self, pattern: &Pattern<W>) -> Bits<'_> {
+        let words = pattern.first_word..pattern.first_word + words_for(pattern.size);
+        Bits { words: &self.bits[words], len: pattern.size }
+    }
+
+    /// Adds a pattern none of whose states has been reached. Fails if the system has no memory.
+    pub(super) fn open(&mut self, representative: [u64; W], size: u64) -> Result<(), TryReserveError> {
+        let first_word = self.bits.len();
+        self.bits.try_reserve(words_for(size))?;
+        self.bits.resize_with(first_word + words_for(size), || AtomicU64::new(0));
+        self.patterns.push(Pattern { representative, size, first_word });
+        self.states += size;
+        Ok(())
+    }
+
+    /// Panics unless every state of every pattern has been reached.
+    pub(super) fn check_all_reached(&self) {
+        self.patterns.par_iter().for_each(|pattern| {
+            let reached = self.bits_of(pattern).count();
+            assert_eq!(reached, pattern.size, "states that differ in the names of CPUs only differ in their depth");
+        });
+    }
+
+    /// Forgets all patterns and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.patterns.clear();
+        self.bits.clear();
+        self.states = 0;
+    }
+
+    /// Bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.patterns.capacity() * size_of::<Pattern<W>>() + self.bits.capacity() * size_of::<AtomicU64>()
+    }
+}
+
+fn words_for(size: u64) -> usize {
+    size.div_ceil(u64::from(u64::BITS)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_not_reached_is_noticed() {
+        let mut level = Level::<1>::new();
+        level.open([0], 70).unwrap();
+        level.open([1], 3).unwrap();
+        level.bits_of(&level.patterns[0]).set_all();
+        let unreached = std::panic::catch_unwind(|| level.check_all_reached());
+        assert!(unreached.is_err());
+        level.bits_of(&level.patterns[1]).set_all();
+        level.check_all_reached();
+        assert_eq!((level.states, level.bits.len()), (73, 3));
+    }
+}
