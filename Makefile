@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: demo docs test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
@@ -16,9 +16,18 @@ demo: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
 
+# The binding has no Rust tests, and left out its dependencies need no second build.
 test: lint
-	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q -n auto
+	cargo test --package tdxexplore-core --quiet
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+# All cases of which `make test` takes a slice.
+test-long: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
+
+# Seeded faults: do the tests notice? About an hour and a half on two cores; `make mutants ONLY=store` tries some.
+mutants: $(VENV)/installed
+	$(BIN)/python tools/mutants.py $(ONLY)
 
 lint: $(VENV)/installed
 	cargo fmt --all --check

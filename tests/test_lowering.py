@@ -30,8 +30,9 @@ from tdxexplore.model import (
     reference,
 )
 from tdxexplore.model.lowering.symbolic import MOST_WAYS
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build
+from tdxexplore.tdx.scenarios import SCENARIOS
 from witnesses import compare_all
 
 if TYPE_CHECKING:

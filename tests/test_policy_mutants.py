@@ -18,8 +18,8 @@ from tdxexplore import _core
 from tdxexplore.errors import BadModel, Trap
 from tdxexplore.explore.question import Question
 from tdxexplore.model import reference
+from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import initial_state
 from test_structure import POLICIES
 from witnesses import compare_all
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.code import Jump, SetEach
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from tdxexplore.model.code import Either, Label
+    from tdxexplore.model.code import Either, Instruction, Label
     from tdxexplore.model.expr import Field, Group, Value, Variable
-    from tdxexplore.model.procedure import Procedure
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Recorded = TypeVar("Recorded", bound="Instruction")
 
 # Values of program counters that no step has, as no title begins like that: outside a loop over CPUs, and behind the
 # last step.
@@ -85,7 +85,7 @@ class _Block(AbstractContextManager[T]):
 def block(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextManager[T]]:
     """A context manager, as by ``contextlib.contextmanager``, that is an error when it is made and not entered.
 
-    One of its arguments is the `Procedure` that is recorded, or something of its.
+    One of its arguments is the procedure that is recorded, or something of its.
     """
     managed = contextmanager(function)
 
@@ -101,10 +101,39 @@ def block(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextMana
     return make
 
 
+class Recording(Protocol):
+    """What blocks need of the procedure that is recorded.
+
+    Attributes:
+        actor: Who acts.
+        held: Releases of what is held here, in the order of taking it.
+        region: The loop over CPUs or packages that is being recorded.
+        unentered: Blocks that were made and not entered yet.
+    """
+
+    actor: str
+    held: list[Callable[[], None]]
+    region: Region | None
+    unentered: Unentered
+
+    @property
+    def position(self) -> int:
+        """Where the next instruction goes."""
+
+    def emit(self, instruction: Recorded) -> Recorded:
+        """Append an instruction."""
+
+    def set(self, target: Variable, value: Value | Variable) -> None:
+        """Assign."""
+
+    def nested(self) -> AbstractContextManager[None]:
+        """A deeper level of control."""
+
+
 class WayOut:
     """Something that is being recorded and can be left from inside: what was taken since it began is released."""
 
-    def __init__(self, procedure: Procedure, what: str) -> None:
+    def __init__(self, procedure: Recording, what: str) -> None:
         self._procedure = procedure
         self._what = what
         self._outside = len(procedure.held)
@@ -142,7 +171,7 @@ class WayOut:
 class Frame(WayOut):
     """A function that is being recorded: its result and its way out."""
 
-    def __init__(self, procedure: Procedure, name: str, result: Variable | None) -> None:
+    def __init__(self, procedure: Recording, name: str, result: Variable | None) -> None:
         super().__init__(procedure, name)
         self._result = result
 
@@ -163,7 +192,7 @@ class Frame(WayOut):
 class Loop(WayOut):
     """A loop that is being recorded."""
 
-    def __init__(self, procedure: Procedure) -> None:
+    def __init__(self, procedure: Recording) -> None:
         super().__init__(procedure, "loop")
 
     def leave(self) -> None:
@@ -179,7 +208,7 @@ class Region(WayOut):
         implied: Program counters that are known inside, with their labels' names.
     """
 
-    def __init__(self, procedure: Procedure, pc: Field, group: Group, first: Label, *, serial: bool) -> None:
+    def __init__(self, procedure: Recording, pc: Field, group: Group, first: Label, *, serial: bool) -> None:
         super().__init__(procedure, "pass")
         self.scope = first.scope
         self.implied = first.implied
@@ -210,7 +239,7 @@ class Region(WayOut):
 class Choice:
     """A free choice that is being recorded."""
 
-    def __init__(self, procedure: Procedure, instruction: Either) -> None:
+    def __init__(self, procedure: Recording, instruction: Either) -> None:
         self.unentered = procedure.unentered
         self._procedure = procedure
         self._instruction = instruction

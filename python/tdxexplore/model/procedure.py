@@ -7,10 +7,10 @@ source that it stands for. Python's own ``if`` and ``for`` decide what is record
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from tdxexplore.errors import BadModel
-from tdxexplore.model.blocks import DONE, IDLE, RESERVED, Choice, Frame, Loop, Region, Unentered, block
+from tdxexplore.model.blocks import DONE, IDLE, RESERVED, Choice, Frame, Loop, Recorded, Region, Unentered, block
 from tdxexplore.model.code import (
     PROGRAM_COUNTER,
     Add,
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from tdxexplore.model.code import Instruction
 
 __all__ = ["Frame", "Procedure", "Recorded"]
-
-Recorded = TypeVar("Recorded", bound="Instruction")
 
 
 class Procedure:

@@ -251,9 +251,9 @@ class Answer:
         probability: By outcome, each transition of a state being equally likely; None as above.
         violating_states: By invariant.
         expected_states: By expectation.
-        trapped_states: By response, the states in which it is due and can no longer come, but for those that lead to a fatal
-            outcome for sure.
-        trap_depths: Distance of the nearest of them, or None.
+        lost_states: By response, the states in which it is lost: due, with its goal out of reach, and a fair run can avoid every
+            fatal outcome.
+        lost_depths: By response, the distance of the nearest of them, or None.
         prices: By outcome and price; None as above.
         labels: Times each (actor, label) was taken.
         depth: Distance of the furthest state.
@@ -267,8 +267,8 @@ class Answer:
     probability: dict[str, Fraction] | None = None
     violating_states: Counter[str] = field(default_factory=Counter)
     expected_states: Counter[str] = field(default_factory=Counter)
-    trapped_states: dict[str, int] = field(default_factory=dict)
-    trap_depths: dict[str, int | None] = field(default_factory=dict)
+    lost_states: dict[str, int] = field(default_factory=dict)
+    lost_depths: dict[str, int | None] = field(default_factory=dict)
     prices: dict[str, dict[str, Cost]] | None = None
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
@@ -325,11 +325,11 @@ def explore(model: Model, initial: State) -> Answer:
     answer.states = len(successors)
     answer.transitions = sum(map(len, successors.values()))
     fatal = {key for key, state in states.items() if is_over(model, state)}
-    spared = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
+    avoids_fatal = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
     for response in model.responses:
-        trapped = _trapped(response, states, successors) & spared
-        answer.trapped_states[response.name] = len(trapped)
-        answer.trap_depths[response.name] = min((depths[key] for key in trapped), default=None)
+        lost = _out_of_reach(response, states, successors) & avoids_fatal
+        answer.lost_states[response.name] = len(lost)
+        answer.lost_depths[response.name] = min((depths[key] for key in lost), default=None)
     order = _topological(successors, root)
     if order is not None:
         _measure(answer, successors, outcomes, order)
@@ -344,11 +344,13 @@ def explore(model: Model, initial: State) -> Answer:
     return answer
 
 
-def _trapped(response: Response, states: dict[object, State], successors: dict[object, list[object]]) -> set[object]:
-    """Where the response is due and no path leads to where it has come."""
-    come = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
+def _out_of_reach(
+    response: Response, states: dict[object, State], successors: dict[object, list[object]]
+) -> set[object]:
+    """The states in which the response is due and from which no path leads to its goal."""
+    goals = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
     due = {key for key, state in states.items() if evaluate(response.when, state, -1, -1, {})}
-    return due - _leading_to(come, successors)
+    return due - _leading_to(goals, successors)
 
 
 def _leading_to(marked: set[object], successors: dict[object, list[object]]) -> set[object]:

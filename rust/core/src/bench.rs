@@ -1,6 +1,6 @@
-//! The inside of the engine as far as the benches reach it: states, successors, canonical forms, the visited set.
+//! Parts of the engine for the benches: states, successors, canonical forms, the visited set.
 //!
-//! Only with the feature `bench`; no part of the interface.
+//! It exists only with the feature `bench`, and is no part of the interface.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,10 +18,11 @@ const BATCH: usize = 64;
 
 /// The first states of a space in breadth-first order, to be expanded again and again.
 pub trait Sample: fmt::Debug {
-    /// How many states there are.
+    /// The number of states.
     fn states(&self) -> usize;
 
-    /// Generates all successors of all states; returns how many, and a sum over their words.
+    /// Generates all successors of all states. Returns their number, and a sum over their words that keeps the compiler from
+    /// leaving anything out.
     fn expand(&mut self) -> (u64, u64);
 }
 
@@ -128,7 +129,7 @@ pub fn labelled(program: &Program, initial: &LabelledState, count: usize) -> Vec
 pub struct Canonical<'p>(Orbit<'p>);
 
 impl<'p> Canonical<'p> {
-    /// For the symmetries of this initial state.
+    /// Uses the symmetries of this initial state.
     #[must_use]
     pub fn new(program: &'p Program, initial: &LabelledState) -> Self {
         Self(Orbit::new(program, initial, Symmetry::Start))
@@ -154,7 +155,8 @@ impl Default for Visited {
 }
 
 impl Visited {
-    /// Inserts what is absent, batch by batch as the search does, prefetch and settling included; returns how many were.
+    /// Inserts the states that are absent, batch by batch as the search does, prefetch and settling included. Returns their
+    /// number.
     #[must_use]
     pub fn insert(&mut self, states: &[[u64; 2]]) -> usize {
         let before = self.store.len();

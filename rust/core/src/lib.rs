@@ -1,8 +1,8 @@
 //! Explicit-state exploration of guarded commands over packages of interchangeable CPUs.
 //!
-//! A [`Program`] says what may happen, a [`LabelledState`] where it starts, and [`explore`] visits every state
-//! that can be reached, in the [orbit space](SpaceKind::Orbit) or with the identity of every CPU. The answer, an
-//! [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
+//! A [`Program`] is a list of guarded commands, and a [`LabelledState`] says where it starts. [`explore`] visits every state that
+//! can be reached, in the [orbit space](SpaceKind::Orbit) or with the [identity of every CPU](SpaceKind::Concrete). The answer,
+//! an [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
 //! there, and for each outcome a shortest schedule, which [`replay()`] runs step by step.
 //!
 //! ```
@@ -34,11 +34,13 @@
 //! # Ok::<(), tdxexplore_core::Error>(())
 //! ```
 //!
-//! The crate prints nothing, reads no files and knows nothing of what its Programs mean.
+//! The crate prints nothing, reads no files and knows nothing of the meaning of its Programs. `docs/engine.md` explains how its
+//! parts fit together.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod columns;
 mod error;
 mod exploration;
 mod graph;
@@ -46,6 +48,7 @@ mod labelled;
 mod limits;
 mod measure;
 mod number;
+mod options;
 pub mod program;
 mod progress;
 mod search;
@@ -54,13 +57,16 @@ mod store;
 
 pub use dashu_int::UBig;
 
+pub use columns::{Column, Values};
 pub use error::{Error, ErrorKind};
-pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
+pub use exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
 pub use labelled::machine::Transition;
 pub use labelled::replay::{Replay, replay};
 pub use labelled::state::{LabelledPackage, LabelledState};
-pub use limits::{Limits, Measure, Reason};
+pub use limits::{Limits, Reason};
+pub use measure::{Measured, PriceRow, ResponseRow};
+pub use options::{Measuring, Options};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
-pub use search::{Measuring, Options, explore};
+pub use search::explore;
 pub use space::{SpaceKind, Symmetry};

@@ -1,10 +1,13 @@
 //! Level-synchronous breadth-first search, parallel, with the same result for any number of threads.
 //!
-//! A level is cut into batches, a batch into one chunk for each thread or a few more. A batch goes through five stages:
+//! A level is cut into batches, and a batch into chunks: one if there is a single thread, else a few for each. A batch goes
+//! through five stages:
 //!
 //! 1. *expand*, parallel over chunks: generate the successors and hash them;
-//! 2. *merge*, parallel over shards of the visited set: look up each successor, in order;
-//! 3. *number*, parallel over chunks: give the new states their ids, in the order of generation, and look at them;
+//! 2. *merge*, parallel over shards of the visited set: look up each successor, in the order of chunks and within a chunk in
+//!    the order of generation; a state that is new to the shard gets a provisional id;
+//! 3. *number*, parallel over chunks: give the new states their ids, in the order of generation, and look at them: outcomes,
+//!    invariants, expectations;
 //! 4. *settle*, parallel over shards: write those ids into the visited set;
 //! 5. *append*, sequential: copy the new states and the transitions to where they stay.
 //!
@@ -12,7 +15,7 @@
 //! order of rules and kinds. How a level is cut into batches and chunks cannot be seen in the result.
 //!
 //! Rejected: threads that take states from a shared queue and insert them into a shared table. It needs no stages,
-//! but ids, parents and traces depend on who comes first, and depths are not shortest.
+//! but ids, parents and traces depend on which thread comes first, and depths are not shortest.
 
 use std::ops::Range;
 
@@ -24,26 +27,49 @@ use super::tally::{LevelTally, Tally};
 use crate::graph::Graph;
 use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
+use crate::measure::ShortestTrace;
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::search::frontier::Frontier;
+use crate::search::trace::Tracer;
 use crate::space::Space;
 use crate::store::states::{MOST_STATES, StateId, Store};
 use crate::store::visited::{Digest, Origin};
 
-/// Chunks for each thread: threads that are done early take another one.
+/// Chunks for each thread, so that a thread whose chunk was small takes another one.
 const CHUNKS_PER_THREAD: usize = 4;
 
 /// All that a search has found.
 pub(crate) struct Found {
     pub(crate) store: Store,
+    /// The transitions, if they are kept.
     pub(crate) graph: Graph,
     pub(crate) tally: Tally,
+    /// Levels by depth; the last one may be incomplete.
     pub(crate) levels: Vec<LevelTally>,
+    /// The limit that ended the search, if one did.
     pub(crate) reason: Option<Reason>,
+    /// The first state that shows that the Program is wrong.
     pub(crate) failure: Option<(StateId, Failure)>,
     /// The most bytes held at any time.
     pub(crate) peak_bytes: usize,
+}
+
+impl Found {
+    /// A shortest trace to a state.
+    pub(crate) fn trace<S: Space>(&self, tracer: &Tracer<'_, S>, state: StateId) -> ShortestTrace {
+        ShortestTrace { steps: self.depth(state), schedule: tracer.schedule(state) }
+    }
+
+    /// The level of a state: ids are given level by level.
+    fn depth(&self, state: StateId) -> u32 {
+        let mut end = 0;
+        let starts_later = |explored: u64| {
+            end += explored;
+            end > u64::from(state.0)
+        };
+        self.levels.iter().map(|level| level.explored).position(starts_later).unwrap_or(0) as u32
+    }
 }
 
 /// A search under way.
@@ -55,9 +81,9 @@ pub(crate) struct BreadthFirst<'s, S: Space> {
     merges: Vec<Merge>,
     frontier: Frontier,
     found: Found,
-    /// Transitions generated on the levels before this one.
+    /// Transitions generated from the levels before this one.
     generated: u64,
-    /// States were dropped on a level that the limit on depth closes.
+    /// Whether the limit on depth kept new states from being stored.
     cut: bool,
 }
 
@@ -139,12 +165,12 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         self.found.store.push(&packed, StateId(0), outcome);
     }
 
-    /// The current level's depth.
+    /// The depth of the level that is being expanded.
     fn depth(&self) -> u32 {
         self.found.levels.len() as u32 - 1
     }
 
-    /// New states get ids below this.
+    /// New states get ids below this; those that would get another one are dropped.
     fn id_limit(&self) -> u32 {
         if self.limits.max_depth == Some(self.depth()) {
             return self.found.store.len() as u32;
@@ -152,7 +178,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         self.limits.max_states.map_or(MOST_STATES, |limit| limit.min(MOST_STATES)) as u32
     }
 
-    /// Looks at the limits.
+    /// Looks at the clock and at what ended the search, if anything did.
     fn may_go_on(&mut self) -> bool {
         if self.found.reason.is_none() {
             self.found.reason = self.watch.interruption();
@@ -168,7 +194,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
                 chunk.expand(setting, &found.store, share);
             }
         });
-        // A batch that was interrupted is dropped: some of its chunks may not have been expanded.
+        // A batch that was interrupted is dropped, as some of its chunks may not have been expanded.
         if !self.may_go_on() {
             return;
         }
@@ -213,7 +239,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
         }
     }
 
-    /// Collects the figures of the level from the chunks.
+    /// Collects the figures of the level from the chunks: of its transitions, and of the states of the next level.
     fn end_level(&mut self) {
         let mut level = LevelTally::default();
         for chunk in &mut self.chunks {

@@ -1,8 +1,8 @@
 //! The share of a batch that one thread works on, with all the memory for it.
 //!
-//! A chunk goes through four stages, each parallel over chunks or over shards, see [`super::breadth_first`]. Its
-//! successors stay in the order of generation throughout; that order is what makes ids, and thus traces, independent
-//! of the number of threads.
+//! [`super::breadth_first`] describes the stages. A chunk's successors stay in the order of generation throughout, and
+//! each shard visits the chunks in their order. So the successors of a batch have one order, that of generation, whatever
+//! the number of chunks; ids, and thus traces, depend on it alone.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::space::Space;
 use crate::store::states::{NO_OUTCOME, StateId, Store};
 use crate::store::visited::{Digest, Origin, Shard};
 
-/// Successors that are asked for together: their cache misses overlap.
+/// Successors whose places in the visited set are prefetched together, so that their cache misses overlap.
 const LOOK_AHEAD: usize = 32;
 
 /// A generated successor.
@@ -34,11 +34,12 @@ pub(crate) enum Failure {
     NoOutcome,
 }
 
-/// What is the same for all chunks.
+/// The question and its options, the same for all chunks.
 pub(crate) struct Setting<'s, S: Space> {
     pub(crate) program: &'s Program,
     pub(crate) space: &'s S,
     pub(crate) predicates: &'s Predicates<S>,
+    /// Whether any rule has a trap: if none has, they need not be looked for.
     pub(crate) has_traps: bool,
     /// Whether transitions are kept for the measures.
     pub(crate) keeps_graph: bool,
@@ -49,9 +50,9 @@ pub(crate) struct Setting<'s, S: Space> {
 pub(crate) struct Ids {
     /// The first id that was free before the batch: provisional ids start here.
     pub(crate) first_free: u32,
-    /// The id of the chunk's first new state,
+    /// The id of the chunk's first new state.
     pub(crate) first: u32,
-    /// and where ids end: beyond, states are dropped.
+    /// States that would get this id or a higher one are dropped.
     pub(crate) limit: u32,
 }
 
@@ -59,21 +60,22 @@ pub(crate) struct Ids {
 pub(crate) struct Chunk<S: Space> {
     workspace: S::Workspace,
     pub(crate) tally: Tally,
-    /// The sources, and for each where its successors end.
+    /// The states to expand.
     sources: Range<u32>,
+    /// For each source the index after its last successor.
     row_ends: Vec<u32>,
     stride: usize,
-    /// `stride` for each successor.
+    /// The words of all successors, `stride` for each.
     words: Vec<u64>,
     successors: Vec<Successor>,
-    /// For each shard the successors that belong to it.
+    /// For each shard the indices of the successors that belong to it.
     by_shard: Vec<Vec<u32>>,
     /// Outcomes of sources that turned out to be terminal.
     pub(crate) terminals: Vec<(StateId, u8)>,
     pub(crate) failure: Option<(StateId, Failure)>,
-    /// Ids of the successors, provisional ones included.
+    /// The id of each successor; a provisional one, as the shard gave it, if the state is new in this batch.
     targets: Vec<u32>,
-    /// The successors that are new: their index, their source and, if known already, their outcome.
+    /// The successors that are new: the index, the source, and the outcome if it is fatal.
     new: Vec<(u32, StateId, u8)>,
     /// For each shard the ids of the new states, in the order of their ordinals.
     settled: Vec<Vec<Option<StateId>>>,
@@ -83,11 +85,11 @@ pub(crate) struct Chunk<S: Space> {
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
     pub(crate) shard: Shard,
-    /// The ids, provisional ones included, of each chunk's successors.
+    /// For each chunk the ids of the shard's successors, provisional ones included.
     ids: Vec<Vec<u32>>,
-    /// The ordinal of the first state that is new in each chunk, and of the one after the last.
+    /// For each chunk the ordinal of the first state that is new in it, and at the end the number of new states.
     first_new: Vec<u32>,
-    /// The ids of the new states by ordinal.
+    /// The ids of the new states by ordinal; none for a state that was dropped.
     settled: Vec<Option<StateId>>,
 }
 
@@ -110,7 +112,7 @@ impl<S: Space> Chunk<S> {
         }
     }
 
-    /// Words of all successors.
+    /// The number of words of all successors.
     pub(crate) fn words_generated(&self) -> usize {
         self.words.len()
     }
@@ -184,12 +186,13 @@ impl<S: Space> Chunk<S> {
         &self.words[span(self.stride, successor)]
     }
 
-    /// Stage 3: gives ids to the new states of this chunk, the one `at` this place, and looks at each of them once.
+    /// Stage 3: gives ids to the new states of this chunk, which is number `at`, and looks at each of them once.
     pub(crate) fn number(&mut self, setting: &Setting<'_, S>, at: usize, merges: &[Merge], ids: Ids) {
         self.targets.clear();
         self.new.clear();
         self.settled.iter_mut().for_each(Vec::clear);
         let shards = merges.len();
+        // The successors of this chunk that have been taken from each shard.
         let mut taken = vec![0_usize; shards];
         let mut next_id = ids.first;
         let mut rows = frontier::ids(self.sources.clone()).zip(&self.row_ends);
@@ -245,7 +248,7 @@ impl<S: Space> Chunk<S> {
                     None => Some(StateId(self.targets[at])),
                     Some(ordinal) => merges[successor.digest.shard(merges.len())].settled[ordinal as usize],
                 };
-                // Without id, a limit was hit, and the graph is of no use any more.
+                // A state without id was dropped at a limit, and nobody looks at the graph any more.
                 graph.push(target.unwrap_or(StateId(0)), successor.multiplicity);
             }
             start = *end as usize;
@@ -328,7 +331,7 @@ impl Merge {
         self.shard.bytes() + self.ids.iter().map(held).sum::<usize>() + held(&self.settled)
     }
 
-    /// How many states are new in a chunk.
+    /// The number of states that are new in a chunk.
     pub(crate) fn new_states(&self, chunk: usize) -> u32 {
         self.first_new[chunk + 1] - self.first_new[chunk]
     }

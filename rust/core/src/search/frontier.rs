@@ -1,24 +1,30 @@
 //! The states of one level that are still to be expanded, cut into batches.
 //!
-//! A level is a range of ids. A batch is as large as its successors fit a cache: large enough to keep all threads
-//! busy, small enough to look at limits often. Its size depends on what earlier batches generated and never on the
-//! number of threads, so that a search that hits a limit stops at the same state everywhere.
+//! A level is a range of ids. A batch is so large that its successors fit a cache: large enough to keep all threads
+//! busy, small enough to look at limits often.
+//!
+//! Invariant: the size of a batch depends on what earlier batches generated, and never on time or on the number of threads.
+//! So a search that hits a limit on states or depth stops at the same state everywhere.
+//!
+//! Rejected: batches of a fixed size. States of some models have hundreds of successors, and these would not fit a cache.
 
 use std::ops::Range;
 
 use crate::store::states::StateId;
 
-/// States in a batch at most,
+/// The most states of a batch.
 const LARGEST_BATCH: usize = 1 << 14;
-/// and at least, however many successors they have, or there is nothing to share among threads.
+/// The fewest states of a batch if the level has as many, however many successors they have: with fewer there is nothing to
+/// share among threads.
 const SMALLEST_BATCH: usize = 16;
 /// Words that the successors of a batch should take together: about 4 MiB.
 const WORDS_PER_BATCH: usize = 1 << 19;
 
-/// What is left of a level.
+/// The states of a level that are not yet in a batch.
 #[derive(Debug)]
 pub(crate) struct Frontier {
     level: Range<u32>,
+    /// The size of the next batch.
     batch: usize,
     largest_batch: usize,
 }
@@ -29,12 +35,12 @@ impl Frontier {
         Self::with_batches_up_to(LARGEST_BATCH)
     }
 
-    /// The same, with a bound of one's own on the size of batches.
+    /// The same with another bound on the size of batches, for tests.
     pub(crate) fn with_batches_up_to(largest_batch: usize) -> Self {
         Self { level: 0..1, batch: 1, largest_batch }
     }
 
-    /// Goes on to the next level.
+    /// Starts the next level.
     pub(crate) fn advance(&mut self, level: Range<u32>) {
         self.level = level;
     }
@@ -55,10 +61,10 @@ impl Frontier {
         batch
     }
 
-    /// Learns from the last batch how large the next may be.
+    /// Chooses the size of the next batch, given that the last one had so many states and its successors so many words.
     pub(crate) fn adapt(&mut self, states: usize, words: usize) {
         let fitting = (WORDS_PER_BATCH * states / words.max(1)).max(SMALLEST_BATCH);
-        // Growing by steps: the states to come may have more successors than the last ones.
+        // It grows by steps, as the next states may have more successors than the last ones.
         self.batch = fitting.min(self.batch.saturating_mul(4)).min(self.largest_batch);
     }
 }

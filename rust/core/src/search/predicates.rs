@@ -1,14 +1,19 @@
 //! The outcomes, invariants and expectations of a Program, prepared for one space.
+//!
+//! Each is a disjunction of guards. An outcome that is *fatal* is looked for in every state, since it ends the run there; the
+//! others only in states without transitions. Either way a state gets the *first* outcome of the Program that holds.
 
 use crate::program::{Guard, Program};
 use crate::space::Space;
 
-/// Disjunctions, as the space evaluates them.
+/// Disjunctions, as the space evaluates them; by number in the Program.
 pub(crate) struct Predicates<S: Space> {
     outcomes: Vec<Vec<S::Predicate>>,
+    /// Whether each outcome is fatal.
     fatal: Vec<bool>,
-    /// Where each invariant is violated.
+    /// They hold where the invariant is violated.
     pub(crate) invariants: Vec<Vec<S::Predicate>>,
+    /// They hold where the expectation is met.
     pub(crate) expectations: Vec<Vec<S::Predicate>>,
 }
 
@@ -34,7 +39,7 @@ impl<S: Space> Predicates<S> {
         self.outcomes.iter().position(|when| Self::any_holds(space, when, workspace))
     }
 
-    /// The same, if an outcome that ends the run holds.
+    /// The first outcome that holds in the loaded state, if any fatal outcome holds there.
     #[inline]
     pub(crate) fn fatal_outcome(&self, space: &S, workspace: &S::Workspace) -> Option<usize> {
         let mut fatal = self.outcomes.iter().zip(&self.fatal).filter(|(_, fatal)| **fatal);

@@ -1,4 +1,7 @@
-//! Figures that a search adds up on the way. Each chunk has its own; sums and minima do not depend on who adds first.
+//! Figures that a search adds up on the way.
+//!
+//! Each chunk has a tally of its own, and they are merged. Sums are exact integers and firsts are minima over ids, so the
+//! result depends neither on the order of merging nor on the number of threads.
 
 use crate::number::count::{Total, Weight};
 use crate::program::Program;
@@ -11,23 +14,24 @@ pub(crate) struct Tally {
     pub(crate) outcomes: Vec<StateTally>,
     pub(crate) invariants: Vec<StateTally>,
     pub(crate) expectations: Vec<StateTally>,
-    /// Figures of the current level, taken away at its end.
+    /// Figures of the current level; they are taken out when it ends.
     pub(crate) level: LevelTally,
 }
 
-/// How often a rule fired.
+/// The transitions of one rule.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RuleTally {
+    /// Transitions between stored states.
     pub(crate) fired: u64,
+    /// Labelled transitions.
     pub(crate) transitions: Total,
 }
 
-/// States of some kind.
+/// The states with one outcome, or in which one property holds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StateTally {
-    pub(crate) explored: u64,
     pub(crate) states: Total,
-    /// The first one in the order of ids.
+    /// The lowest id, so one with the least depth.
     pub(crate) first: Option<StateId>,
 }
 
@@ -36,9 +40,9 @@ pub(crate) struct StateTally {
 pub(crate) struct LevelTally {
     /// States stored.
     pub(crate) explored: u64,
-    /// Labelled states that they stand for.
+    /// Labelled states.
     pub(crate) states: Total,
-    /// Transitions generated from them.
+    /// Transitions generated from the stored states.
     pub(crate) generated: u64,
 }
 
@@ -53,6 +57,7 @@ impl Tally {
         }
     }
 
+    /// Adds another tally, but for its level.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (rule, other) in self.rules.iter_mut().zip(&other.rules) {
             rule.fired += other.fired;
@@ -67,14 +72,13 @@ impl Tally {
 }
 
 impl StateTally {
+    /// Adds a stored state that stands for `weight` labelled ones.
     pub(crate) fn add(&mut self, id: StateId, weight: &Weight) {
-        self.explored += 1;
         self.states.add(weight, 1);
         self.first = Some(self.first.map_or(id, |first| first.min(id)));
     }
 
     fn merge(&mut self, other: &Self) {
-        self.explored += other.explored;
         self.states.merge(&other.states);
         self.first = self.first.into_iter().chain(other.first).min();
     }

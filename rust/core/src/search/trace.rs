@@ -1,9 +1,10 @@
 //! A shortest path to a state, as a schedule of labelled transitions.
 //!
-//! The search keeps the parent of each state and nothing else. The rule of each step is found again by expanding the
-//! parent, and the CPU by trying: the trace starts from the labelled initial state and takes, at each step, the first
-//! labelled transition in canonical order that fires this rule and leads into the orbit of the next state. So CPU 2
-//! is CPU 2 for the whole trace; nothing is permuted and has to be permuted back.
+//! The search keeps the parent of each state, and neither the rule nor the actor of the step between them. The rule is found
+//! again by expanding the parent. The actor is found by trying: the trace starts from the labelled initial state and takes, at
+//! each step, the first labelled transition in canonical order that fires this rule and leads into the orbit of the next
+//! state. There is one, since the labelled state reached so far is in the orbit of the parent, and all states of an orbit
+//! have transitions into the same orbits. So CPU 2 is CPU 2 for the whole trace, and no permutation has to be undone.
 //!
 //! Rejected: keeping the permutation of each step. It costs memory for each state, and a reader needs it for one path
 //! only.

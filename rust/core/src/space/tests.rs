@@ -213,23 +213,22 @@ fn packed_states_are_equal_exactly_on_orbits_and_orbit_sizes_are_exact() {
     }
 }
 
-/// Two orbit spaces hold as many packages, of 2 and of 34 CPUs that are all different. They differ by the words of 32 more CPUs
-/// in each package state and in its shape, as far as the account can tell, and by what is worked out for these CPUs.
+/// Two orbit spaces hold as many packages, of 2 and of 34 CPUs that are all different. The accounts differ by the words of 32
+/// more CPUs in each package state and in its shape.
 #[test]
 fn bytes_of_the_orbit_space_include_the_words_of_packages() {
-    const PACKAGES: usize = 1000;
-    let program = program(0, 0, 48);
-    let bytes = |cpus: usize| {
-        let of = |at: usize| (0..cpus).map(|cpu| (at * cpus + cpu) as u64).collect::<Vec<u64>>();
-        let space = Orbit::new(&program, &state(0, &[(0, &of(0))]), Symmetry::All);
-        for at in 0..PACKAGES {
-            encoded(&space, &state(0, &[(0, &of(at))]));
+    const PACKAGES: u64 = 1000;
+    let program = program(0, 48, 48);
+    let bytes = |cpus: u64| {
+        let words: Vec<u64> = (0..cpus).collect();
+        let space = Orbit::new(&program, &state(0, &[(0, &words)]), Symmetry::All);
+        for word in 0..PACKAGES {
+            encoded(&space, &state(0, &[(word, &words)]));
         }
         space.bytes()
     };
     let difference = bytes(34) - bytes(2);
-    let words = 2 * 32 * size_of::<u64>();
-    assert!(difference >= PACKAGES * words, "{difference}");
+    assert!(difference >= PACKAGES as usize * 2 * 32 * size_of::<u64>(), "{difference}");
 }
 
 #[test]

@@ -1,10 +1,16 @@
-//! Numbers for values that occur again and again: equal values get equal ids, and a value is computed once.
+//! Interning: equal values get equal ids, and a value is computed once.
 //!
-//! Threads read without locks, since a value never moves: values lie in segments that grow with their number.
-//! Whoever looks for a value takes one of several locks, by the hash of the value.
+//! Values lie in segments that are never moved or freed, each a quarter larger than all before it, so a value is read by id
+//! without a lock. To find the id of a value, a thread takes one of several locks, chosen by the hash of the value, and looks
+//! into the table below it.
 //!
-//! Which id a value gets depends on which thread comes first. Nothing that is visible may depend on ids, other than
-//! on whether two are equal.
+//! Invariants: an id is given out after its value is in place. A value, once in place, never changes.
+//!
+//! Which id a value gets depends on which thread comes first. Nothing visible may depend on ids, other than on whether two
+//! are equal.
+//!
+//! Rejected: a `Vec` behind a lock for readers and writers, as a read is on the path of every successor; a concurrent map
+//! from a library, which does not say how many bytes it holds.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::AtomicU32;
@@ -15,37 +21,42 @@ use foldhash::fast::FixedState;
 
 use crate::store::table::Table;
 
-/// Each segment adds a quarter to all before it, or a little less.
+/// Four segments of one size double the number of places: each adds a quarter to all before it, or a little less. So at most
+/// a fifth of the places are vacant.
 const STEP_BITS: u32 = 2;
-/// Values in the first segments, as a power of two.
+/// Places in the first segments, as a power of two.
 const FIRST_BITS: u32 = 4;
 const SEGMENTS: usize = ((u32::BITS - FIRST_BITS - STEP_BITS) as usize) << STEP_BITS;
 
-/// Locks: enough that threads seldom meet.
+/// Locks: so many that two threads seldom want the same one.
 const INDICES: usize = 64;
 
-/// A value with what it is found by.
+/// A value that is found by a part of it.
 pub(crate) trait Keyed {
     type Key: ?Sized + Hash + Eq;
 
+    /// The part. Values with equal keys are equal.
     fn key(&self) -> &Self::Key;
 
-    /// Bytes outside the value itself.
+    /// Bytes that the value owns outside itself. They never change.
     fn heap_bytes(&self) -> usize;
 }
 
-/// Values by id.
+/// Values by id, and ids by key.
 #[derive(Debug)]
 pub(crate) struct Interner<T> {
     segments: [OnceLock<Box<[OnceLock<T>]>>; SEGMENTS],
+    /// Ids given out.
     len: AtomicU32,
     indices: [Mutex<Index>; INDICES],
 }
 
-/// Ids of some values, by hash.
+/// The values whose keys have some hashes.
 #[derive(Debug, Default)]
 struct Index {
+    /// Their ids, by hash.
     ids: Table,
+    /// The sum of their [`Keyed::heap_bytes`].
     heap_bytes: usize,
 }
 
@@ -75,7 +86,8 @@ impl<T: Keyed> Interner<T> {
         value.expect("an id is given out after its value is in place")
     }
 
-    /// The id of the value with this key. `make` must not look for values here: it runs under a lock.
+    /// The id of the value with this key; `make` makes it if there is none yet. `make` runs under a lock and must not look for
+    /// values in the same interner.
     pub(crate) fn intern(&self, key: &T::Key, make: impl FnOnce() -> T) -> u32 {
         let hash = FixedState::default().hash_one(key);
         let (part, tag) = ((hash >> u32::BITS) as usize % INDICES, hash as u32);
@@ -95,7 +107,7 @@ impl<T: Keyed> Interner<T> {
         id
     }
 
-    /// Bytes allocated.
+    /// Bytes allocated: the segments, the heap of the values in them, and the tables of ids.
     pub(crate) fn bytes(&self) -> usize {
         let segments = self.segments.iter().filter_map(OnceLock::get);
         let inline: usize = segments.map(|values| size_of_val(&**values)).sum();
@@ -104,17 +116,17 @@ impl<T: Keyed> Interner<T> {
     }
 }
 
-/// A table is whole at any time, also after a thread that held its lock has panicked.
+/// Locks an index, also after a thread that held the lock has panicked: the table is consistent at any time.
 fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const UNKNOWN: u32 = u32::MAX;
 
-/// Values that have a place in the segments.
+/// The most values: these have a place in the segments.
 const MOST: u32 = UNKNOWN - (1 << (FIRST_BITS + STEP_BITS));
 
-/// An id that is worked out when it is first needed.
+/// An id that is computed when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Lazy(AtomicU32);
 
@@ -123,7 +135,7 @@ impl Lazy {
         Self(AtomicU32::new(UNKNOWN))
     }
 
-    /// Threads that ask at the same time all work it out, and find the same.
+    /// The id; `find` computes it if it is not known. Threads that ask at the same time all compute it, with the same result.
     #[inline]
     pub(crate) fn get_or(&self, find: impl FnOnce() -> u32) -> u32 {
         let known = self.0.load(Acquire);
@@ -140,8 +152,9 @@ impl Lazy {
 mod tests {
     use super::*;
 
+    /// A number that owns so many bytes.
     #[derive(Debug)]
-    struct Number(u64);
+    struct Number(u64, usize);
 
     impl Keyed for Number {
         type Key = u64;
@@ -151,7 +164,7 @@ mod tests {
         }
 
         fn heap_bytes(&self) -> usize {
-            1
+            self.1
         }
     }
 
@@ -161,7 +174,7 @@ mod tests {
         let interner = Interner::new();
         let all = |offset: u64| {
             let values = (0..VALUES).map(|at| (at + offset) % VALUES);
-            let mut ids: Vec<_> = values.map(|at| (at, interner.intern(&(at * 7), || Number(at * 7)))).collect();
+            let mut ids: Vec<_> = values.map(|at| (at, interner.intern(&(at * 7), || Number(at * 7, 0)))).collect();
             ids.sort_unstable();
             ids
         };
@@ -174,7 +187,49 @@ mod tests {
         let mut distinct: Vec<u32> = ids[0].iter().map(|(_, id)| *id).collect();
         distinct.sort_unstable();
         assert!(distinct.into_iter().eq(0..VALUES as u32));
-        assert!(interner.bytes() > 1000 * size_of::<Number>() + 1000);
+    }
+
+    #[test]
+    fn bytes_are_those_of_places_tables_and_heaps_each_value_once() {
+        let bytes = |values: u64, heap_bytes: usize| {
+            let interner = Interner::new();
+            for at in (0..values).chain(0..values) {
+                interner.intern(&at, || Number(at, heap_bytes));
+            }
+            interner.bytes()
+        };
+        let (few, many) = (bytes(0, 0), bytes(1000, 0));
+        assert!(
+            many - few >= 1000 * size_of::<OnceLock<Number>>() && many - few <= 2000 * size_of::<OnceLock<Number>>()
+        );
+        assert_eq!(bytes(1000, 13), many + 1000 * 13);
+    }
+
+    /// Every key has the same hash.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Colliding(u64);
+
+    impl Hash for Colliding {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+
+    impl Keyed for Colliding {
+        type Key = Self;
+
+        fn key(&self) -> &Self {
+            self
+        }
+
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn keys_with_equal_hashes_are_kept_apart() {
+        let interner = Interner::new();
+        let ids = [1, 2, 1, 3, 2].map(|key| interner.intern(&Colliding(key), || Colliding(key)));
+        assert_eq!(ids, [0, 1, 0, 2, 1]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Memory for a large table: zeroed, untouched until it is used, on huge pages where the system has them; and prefetch.
 //!
-//! The one module with unsafe code, small enough to be checked by eye. A random access to gigabytes misses the cache
-//! and, on small pages, the table of pages as well; prefetch and huge pages are there against the two.
+//! This is the only module with unsafe code, small enough to be checked by eye. A random access to gigabytes misses the cache
+//! and, with small pages, the cache of address translations as well. Prefetching hides the first miss, and huge pages avoid
+//! the second.
 //!
 //! Rejected: `Vec<AtomicU32>`, every cell of which is written once before it is used.
 
@@ -16,7 +17,7 @@ use memmap2::{MmapMut, MmapRaw};
 /// A number that threads share.
 ///
 /// # Safety
-/// Every bit pattern must be a value, and no value may need more than the alignment of a page.
+/// Every bit pattern must be a value, and the type's alignment must divide the size of a page.
 pub(crate) unsafe trait Cell: Sync {}
 
 // SAFETY: any 32 bits are a number.
@@ -46,9 +47,9 @@ impl<C: Cell> Cells<C> {
     /// All cells.
     #[inline]
     pub(crate) fn as_slice(&self) -> &[C] {
-        // SAFETY: the map is private, anonymous and at least `len` cells long, since `zeroed` made it so; it starts at a page, so it is aligned;
-        // every bit pattern is a cell; it lives as long as `self`, and nobody ever gets another kind of reference
-        // to it, so all accesses are atomic.
+        // SAFETY: `zeroed` made the map private, anonymous and at least `len` cells long. It starts at a page, so it is
+        // aligned, and every bit pattern is a cell. It lives as long as `self`, and nobody ever gets another kind of
+        // reference to it, so all accesses are atomic.
         #[allow(clippy::cast_ptr_alignment)]
         unsafe {
             std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<C>(), self.len)
@@ -56,7 +57,7 @@ impl<C: Cell> Cells<C> {
     }
 }
 
-/// Asks for the cache line of an item ahead of its use; an item that does not exist is not asked for.
+/// Asks for the cache line of an item ahead of its use. Does nothing if there is no such item.
 #[inline]
 pub(crate) fn prefetch<T>(items: &[T], at: usize) {
     if let Some(item) = items.get(at) {
@@ -71,11 +72,12 @@ pub(crate) fn prefetch<T>(items: &[T], at: usize) {
     }
 }
 
-/// Makes the allocator give large pieces back to the system, and grow them without a copy, from now on.
+/// Makes the allocator give large blocks back to the system when they are freed, and grow them without a copy, from now on.
 ///
-/// So glibc begins, but it stops doing so for pieces up to 32 MiB once a piece of that size has been freed: then what growing
-/// vectors have left behind stays with the process, and no account of what is held says what is resident. The setting is
-/// the default of glibc, for the whole process; setting it is what makes it stay. Elsewhere nothing changes.
+/// glibc does so for blocks above a threshold, which is 128 KiB at first. When a larger block is freed, glibc raises the
+/// threshold to its size, up to 32 MiB; later buffers then stay in the heap when they are freed, and the resident size exceeds our
+/// accounting. Setting the threshold explicitly, to the same 128 KiB, disables that. It holds for the whole process. With
+/// other C libraries nothing changes.
 pub(crate) fn give_large_pieces_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: this changes where memory comes from and nothing else; glibc takes its own lock.

@@ -1,7 +1,7 @@
 //! All states found, by id: their words, their parents and, for terminal ones, their outcomes.
 //!
 //! Ids are given in the order of first generation, so a level of the search is a range of ids and the states of a
-//! level are read in the order in which they lie in memory. States are appended and never change.
+//! level are read in the order in which they lie in memory. States are appended, and their words and parents never change.
 //!
 //! Rejected: a box for each state (an allocation and 16 bytes more for each), and states inside the table of the
 //! visited set (growing it would move them all).
@@ -21,7 +21,7 @@ impl StateId {
 /// Outcome of a state that is not (yet) known to be terminal.
 pub(crate) const NO_OUTCOME: u8 = u8::MAX;
 
-/// Ids are below this; what is left of 32 bits is for the provisional ids of a batch.
+/// Ids are below this. The rest of 32 bits is for the provisional ids of a batch, which may be as many as its successors.
 pub(crate) const MOST_STATES: u64 = u32::MAX as u64 - (1 << 28);
 
 /// States by id.
@@ -30,8 +30,9 @@ pub(crate) struct Store {
     /// Words of each state.
     stride: usize,
     words: Vec<u64>,
-    /// The first generator of each state; the initial state is its own.
+    /// For each state the state that it was first generated from; the initial state has itself.
     parents: Vec<StateId>,
+    /// For each state its outcome, or [`NO_OUTCOME`].
     outcomes: Vec<u8>,
 }
 
@@ -40,11 +41,12 @@ impl Store {
         Self { stride, words: Vec::new(), parents: Vec::new(), outcomes: Vec::new() }
     }
 
-    /// Bytes for a state of so many words.
+    /// Bytes that a state of so many words takes here.
     pub(crate) fn bytes_per_state(stride: usize) -> u64 {
         (stride * size_of::<u64>() + size_of::<StateId>() + size_of::<u8>()) as u64
     }
 
+    /// The number of states.
     pub(crate) fn len(&self) -> usize {
         self.parents.len()
     }
@@ -64,8 +66,8 @@ impl Store {
         &self.words[id.index() * self.stride..(id.index() + 1) * self.stride]
     }
 
-    #[cfg(test)]
     /// The words of all states by id.
+    #[cfg(test)]
     pub(crate) fn states(&self) -> impl Iterator<Item = &[u64]> {
         self.words.chunks_exact(self.stride)
     }
@@ -76,6 +78,7 @@ impl Store {
         memory::prefetch(&self.words, id.index() * self.stride);
     }
 
+    /// The state that a state was first generated from.
     pub(crate) fn parent(&self, id: StateId) -> StateId {
         self.parents[id.index()]
     }
@@ -110,7 +113,7 @@ impl Store {
         self.outcomes[id.index()] = outcome;
     }
 
-    /// Bytes in use.
+    /// Bytes in use. The unused capacity of a vector is not counted, as it has never been touched.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.words.as_slice()) + size_of_val(self.parents.as_slice()) + self.outcomes.len()
     }

@@ -1,19 +1,23 @@
-//! A hash table of ids: 8 bytes for each, 32 bits of the hash as a tag and the id. What the ids stand for lies elsewhere.
+//! A hash table of ids. A slot takes 8 bytes: 32 bits of the hash as a *tag*, and the id. The values that ids stand for lie
+//! elsewhere, and the caller compares them.
 //!
-//! Slots are probed one after the other, and the place where that starts grows with the tag: a table that grows is read
-//! and written from one end to the other, and nothing is hashed again.
+//! Probing is linear, from a *home* that grows with the tag. When the table grows, slots are therefore read and written in
+//! ascending order, and nothing is hashed again.
 //!
-//! Rejected: a table of `hashbrown`. It has the marks of slots elsewhere, so that a look-up misses the cache once more,
-//! and nobody can ask for them ahead of it.
+//! Invariant: between the home of a slot's tag and the slot there is no empty slot, so a look-up may stop at the first empty
+//! one. At least one slot is empty.
+//!
+//! Rejected: a table of `hashbrown`. It keeps its control bytes apart from the slots, so that a look-up misses the cache once
+//! more, and they cannot be prefetched from outside.
 
 use crate::store::memory;
 
-/// A tag above an id.
+/// A tag in the high half, an id in the low half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot(u64);
 
 impl Slot {
-    /// Nothing has the highest id.
+    /// No value has the highest id.
     const EMPTY: Self = Self(u64::MAX);
 
     fn new(tag: u32, id: u32) -> Self {
@@ -46,13 +50,14 @@ impl Default for Table {
 impl Table {
     pub(crate) const SLOT_BYTES: usize = size_of::<Slot>();
 
-    /// Percent of the slots that may be taken: beyond, probing takes many steps.
+    /// Percent of the slots that may be taken. With more, probing takes many steps.
     const FULLEST: usize = 80;
+    /// Slots of an empty table.
     const SMALLEST: usize = 16;
-    /// Slots that share a cache line.
+    /// Slots of a cache line.
     const NEAR: usize = 8;
 
-    /// Where probing starts. It grows with the tag.
+    /// The slot where probing for a tag starts. It grows with the tag.
     #[inline]
     fn home(&self, tag: u32) -> usize {
         ((u64::from(tag) * self.slots.len() as u64) >> u32::BITS) as usize
@@ -63,7 +68,7 @@ impl Table {
         if at + 1 == self.slots.len() { 0 } else { at + 1 }
     }
 
-    /// The place of the first id with this tag that is `wanted`, or else the vacant place where it would be.
+    /// The place of the first id with this tag that is `wanted`, or else, as an error, the vacant place where it would be.
     #[inline]
     pub(crate) fn find(&self, tag: u32, mut wanted: impl FnMut(u32) -> bool) -> Result<usize, usize> {
         let mut at = self.home(tag);
@@ -85,6 +90,7 @@ impl Table {
         self.slots[at].id()
     }
 
+    /// Replaces the id at a place that is taken.
     #[inline]
     pub(crate) fn set_id(&mut self, at: usize, id: u32) {
         self.slots[at] = Slot::new(self.slots[at].tag(), id);
@@ -118,7 +124,7 @@ impl Table {
         }
     }
 
-    /// Empties a place and closes the gap.
+    /// Empties a place. Slots after it move up, so that none is cut off from its home by the gap.
     pub(crate) fn remove(&mut self, mut gap: usize) {
         self.taken -= 1;
         let len = self.slots.len();
@@ -129,7 +135,7 @@ impl Table {
             if slot == Slot::EMPTY {
                 break;
             }
-            // A slot may move to the gap if that is not before its home.
+            // A slot may move into the gap unless its home lies after the gap.
             let from_home = |place: usize| (place + len - self.home(slot.tag())) % len;
             if from_home(gap) < from_home(at) {
                 self.slots[gap] = slot;
@@ -139,19 +145,20 @@ impl Table {
         self.slots[gap] = Slot::EMPTY;
     }
 
-    /// Asks for the place of a tag ahead of a look-up.
+    /// Asks for the home of a tag ahead of a look-up.
     #[inline]
     pub(crate) fn prefetch(&self, tag: u32) {
         memory::prefetch(&self.slots, self.home(tag));
     }
 
-    /// An id that a look-up will probably ask about; looks no further than what [`prefetch`](Self::prefetch) asked for.
+    /// The id that a look-up will probably ask about first. Looks only at slots that [`prefetch`](Self::prefetch) has brought.
     #[inline]
     pub(crate) fn guess(&self, tag: u32) -> Option<u32> {
         let near = self.slots[self.home(tag)..].iter().take(Self::NEAR);
         near.copied().find(|slot| slot.tag() == tag && *slot != Slot::EMPTY).map(Slot::id)
     }
 
+    /// Bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.slots.as_slice())
     }

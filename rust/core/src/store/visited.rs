@@ -2,14 +2,14 @@
 //!
 //! It is split into shards by hash, and during a merge each shard is owned by one thread: no locks, and the result
 //! does not depend on the number of threads. A slot is 8 bytes, 32 bits of the hash and the id; the states themselves lie
-//! in the [`Store`]. A match of hashes is always followed by a comparison of the states: the search is
-//! exact, never probable.
+//! in the [`Store`]. Where the 32 bits are equal, all words of the two states are compared, so two states are never
+//! mistaken for one: the search is exact.
 //!
 //! Ids follow the order of first generation over the whole batch, which a shard alone cannot know. A state that is
 //! new to a shard therefore gets a *provisional* id, `first_free + ordinal`, where `ordinal` counts the new states of
 //! the shard in this batch; [`Shard::settle`] replaces it once the batch is numbered.
 //!
-//! Slot and state are asked for ahead of a look-up, or it would wait twice for the memory.
+//! A look-up waits for memory twice, for the slot and for the words of the stored state. Both are prefetched.
 //!
 //! Rejected: hash compaction (a few bits for each state, and an answer that is wrong with some probability), and one
 //! concurrent table (ids, parents and thus traces would depend on the schedule of the threads).
@@ -21,18 +21,20 @@ use foldhash::fast::FixedState;
 use crate::store::states::{StateId, Store};
 use crate::store::table::Table;
 
-/// How far ahead of their use slots are asked for.
+/// Slots are prefetched so many look-ups ahead when ids are settled.
 const AHEAD: usize = 16;
 
-/// Bits of a state's hash: those that choose the shard, and those that the shard works with.
+/// The hash of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest {
+    /// Bits that choose the shard.
     shard: u32,
+    /// Bits that the shard's table works with.
     tag: u32,
 }
 
 impl Digest {
-    /// Nothing visible may depend on the value: foldhash promises nothing across versions.
+    /// Hashes a state. Nothing visible may depend on the value: foldhash promises nothing across versions.
     #[inline]
     pub(crate) fn of(state: &[u64]) -> Self {
         let mut hasher = FixedState::default().build_hasher();
@@ -54,10 +56,12 @@ impl Digest {
     }
 }
 
-/// Where the words of a successor are in the current batch.
+/// A successor of the current batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
+    /// The chunk that generated it.
     pub(crate) chunk: u32,
+    /// Its index among the chunk's successors.
     pub(crate) successor: u32,
 }
 
@@ -65,12 +69,12 @@ pub(crate) struct Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     table: Table,
-    /// The states that are new in this batch, by ordinal: their hashes and first occurrences.
+    /// The states that are new in this batch, by ordinal: the tag and the first occurrence.
     new: Vec<(u32, Origin)>,
 }
 
 impl Shard {
-    /// A slot of a table that is two thirds full, as it is on average.
+    /// Bytes of a state's slot and of its share of the empty ones: a table is two thirds full on average.
     pub(crate) const BYTES_PER_STATE: u64 = Table::SLOT_BYTES as u64 * 3 / 2;
 
     /// The number of states that are new in this batch.
@@ -104,13 +108,13 @@ impl Shard {
         id
     }
 
-    /// Asks for the slot of a state ahead of its look-up,
+    /// Asks for the slot of a state ahead of its look-up.
     #[inline]
     pub(crate) fn prefetch(&self, digest: Digest) {
         self.table.prefetch(digest.tag);
     }
 
-    /// and then, when the slot has come, for the words of the stored state that it will be compared with.
+    /// Asks for the words of the stored state that a look-up will compare with. To be called when the slot has come.
     #[inline]
     pub(crate) fn prefetch_state(&self, digest: Digest, store: &Store) {
         if let Some(id) = self.table.guess(digest.tag) {
@@ -118,15 +122,15 @@ impl Shard {
         }
     }
 
-    /// Gives the new states their ids, in the order of their ordinals; without one, a state is forgotten.
+    /// Gives the new states their ids, by ordinal. A state that gets none is forgotten.
     pub(crate) fn settle(&mut self, first_free: u32, ids: &[Option<StateId>]) {
         debug_assert_eq!(ids.len(), self.new.len());
         for (ordinal, ((tag, _), id)) in self.new.iter().zip(ids).enumerate() {
             if let Some((tag, _)) = self.new.get(ordinal + AHEAD) {
                 self.table.prefetch(*tag);
             }
-            // This may find the slot of another state that was settled to just this number. Slots of equal content are
-            // interchangeable: what counts is that one of them changes.
+            // This may find the slot of another state, with the same tag, that was settled to just this number. The two slots
+            // are equal bit by bit, so it does not matter which of them changes.
             let provisional = first_free + ordinal as u32;
             let Ok(at) = self.table.find(*tag, |id| id == provisional) else {
                 unreachable!("a new state stays in its table until it is settled")
@@ -153,27 +157,37 @@ mod tests {
     /// Every state has the same hash.
     const COLLIDING: Digest = Digest { shard: 0, tag: 7 };
 
+    /// Words of a state.
+    const STRIDE: usize = 3;
+
+    /// States that differ in one word only: the first, the second or the last.
+    const STATES: [[u64; STRIDE]; 4] = [[1, 2, 3], [9, 2, 3], [1, 9, 3], [1, 2, 9]];
+
     struct Batches {
         shard: Shard,
         store: Store,
-        batch: Vec<[u64; 1]>,
+        batch: Vec<[u64; STRIDE]>,
     }
 
     impl Batches {
-        fn find(&mut self, state: u64) -> u32 {
-            self.batch.push([state]);
+        fn new() -> Self {
+            Self { shard: Shard::default(), store: Store::new(STRIDE), batch: Vec::new() }
+        }
+
+        fn find(&mut self, state: [u64; STRIDE]) -> u32 {
+            self.batch.push(state);
             let Self { shard, store, batch } = self;
             let origin = Origin { chunk: 0, successor: batch.len() as u32 - 1 };
             let words = |origin: Origin| &batch[origin.successor as usize][..];
-            shard.find_or_insert(&[state], COLLIDING, origin, store, store.len() as u32, words)
+            shard.find_or_insert(&state, COLLIDING, origin, store, store.len() as u32, words)
         }
 
         /// Ends the batch; its new states got these ids, and are stored in the order of ids.
-        fn settle(&mut self, ids: &[Option<u32>], stored: &[u64]) {
+        fn settle(&mut self, ids: &[Option<u32>], stored: &[[u64; STRIDE]]) {
             let ids: Vec<_> = ids.iter().map(|id| id.map(StateId)).collect();
             self.shard.settle(self.store.len() as u32, &ids);
             for state in stored {
-                self.store.push(&[*state], StateId(0), NO_OUTCOME);
+                self.store.push(state, StateId(0), NO_OUTCOME);
             }
             self.batch.clear();
         }
@@ -181,21 +195,23 @@ mod tests {
 
     #[test]
     fn states_with_equal_hashes_are_kept_apart_within_and_between_batches() {
-        let mut batches = Batches { shard: Shard::default(), store: Store::new(1), batch: Vec::new() };
-        let found: Vec<u32> = [10, 20, 10, 30, 20].into_iter().map(|state| batches.find(state)).collect();
+        let [a, b, c, d] = STATES;
+        let mut batches = Batches::new();
+        let found: Vec<u32> = [a, b, a, c, b].into_iter().map(|state| batches.find(state)).collect();
         assert_eq!(found, [0, 1, 0, 2, 1]);
         // Another shard's states lie between: the ids given equal provisional ids of others.
-        batches.settle(&[Some(1), Some(2), Some(4)], &[0, 10, 20, 0, 30]);
-        let found: Vec<u32> = [30, 40, 20, 10, 40].into_iter().map(|state| batches.find(state)).collect();
+        batches.settle(&[Some(1), Some(2), Some(4)], &[[0; STRIDE], a, b, [0; STRIDE], c]);
+        let found: Vec<u32> = [c, d, b, a, d].into_iter().map(|state| batches.find(state)).collect();
         assert_eq!(found, [4, 5, 2, 1, 5]);
     }
 
     #[test]
     fn a_state_that_gets_no_id_is_forgotten() {
-        let mut batches = Batches { shard: Shard::default(), store: Store::new(1), batch: Vec::new() };
-        assert_eq!([batches.find(10), batches.find(20)], [0, 1]);
-        batches.settle(&[Some(0), None], &[10]);
-        assert_eq!([batches.find(20), batches.find(10)], [1, 0]);
+        let [a, b, ..] = STATES;
+        let mut batches = Batches::new();
+        assert_eq!([batches.find(a), batches.find(b)], [0, 1]);
+        batches.settle(&[Some(0), None], &[a]);
+        assert_eq!([batches.find(b), batches.find(a)], [1, 0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Programs with known answers, in `tests/corpus` at the top of the repository.
 //!
-//! Each file gives one Program and any number of checks. What a check leaves out is not compared.
+//! Each file gives one Program and any number of checks. Figures that a check leaves out are not compared.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::explored_with;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Where the numbers come from.
+    /// The source of the numbers.
     description: String,
     /// The Program, in JSON.
     program: String,
@@ -69,8 +69,8 @@ fn verify(place: &str, program: &Program, initial: &LabelledState, check: &Check
     agree(place, check.states.as_ref(), &answer.states.to_string());
     agree(place, check.transitions.as_ref(), &answer.transitions.to_string());
     agree(place, check.depth.as_ref(), &answer.depth);
-    agree(place, check.cyclic.as_ref(), &answer.measured.unwrap().cyclic);
-    close(place, check.diverging, answer.measured.unwrap().diverging);
+    agree(place, check.cyclic.as_ref(), &answer.measured.as_ref().unwrap().cyclic);
+    close(place, check.diverging, answer.measured.as_ref().unwrap().diverging);
     let violating: Vec<String> = answer.invariants.iter().map(|row| row.states.to_string()).collect();
     agree(place, check.violating_states.as_ref(), &violating);
     if !check.outcome.is_empty() {

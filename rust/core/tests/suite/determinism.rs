@@ -6,7 +6,7 @@ use tdxexplore_core::{Exploration, Monitor, Options, Program, SpaceKind, explore
 use crate::random::{Shape, question};
 use crate::{counting_cpus, explored_with, initial, program};
 
-/// What may depend on the run.
+/// An answer without the figures that may differ from run to run.
 fn timeless(mut answer: Exploration) -> Exploration {
     answer.elapsed = std::time::Duration::ZERO;
     answer.threads = 0;

@@ -1,4 +1,4 @@
-//! A third explorer, kept so plain that it is obviously right: labelled words in a hash map, one CPU after the other.
+//! A third explorer, kept so plain that it is obviously right: labelled states in a hash map, one CPU after the other.
 //!
 //! It shares the types of a Program with the engine and no line of evaluation. Never optimise it.
 
@@ -9,10 +9,10 @@ use tdxexplore_core::program::{
 };
 use tdxexplore_core::{LabelledState, UBig};
 
-/// Who acts: a package, and perhaps a CPU of it.
+/// The actor: a package, and perhaps a CPU of it; none for a rule of global scope.
 type Actor = Option<(usize, Option<usize>)>;
 
-/// Everything there is to know about a small Program.
+/// All states and transitions of a small Program.
 pub(crate) struct Witness {
     pub(crate) states: Vec<LabelledState>,
     /// For each state: rule and successor of each transition.
@@ -23,7 +23,7 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// Explores everything; none above `limit` states.
+    /// Explores everything; none if there are more than `limit` states.
     pub(crate) fn explore(program: &Program, initial: &LabelledState, limit: usize) -> Option<Self> {
         let mut witness =
             Self { states: vec![initial.clone()], transitions: Vec::new(), outcomes: Vec::new(), depths: vec![0] };

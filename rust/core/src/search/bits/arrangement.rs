@@ -1,13 +1,17 @@
-//! Arrangements: which of the CPUs that could change places has which word.
+//! Ranks of arrangements: a state of a pattern as a number, and a step taken from all states of a pattern at once.
 //!
-//! The arrangements of a multiset are numbered in lexicographic order, from 0 on: the rank of an arrangement is the number
-//! of those before it. So a set of states that differ in their arrangement only is a row of bits, and a
-//! state is looked up without hashing and without being stored.
+//! A class of `n` CPUs with `c[k]` CPUs of kind `k` has `n! / (c[0]! c[1]! ...)` *arrangements*, which are the permutations of
+//! the multiset of kinds. They are numbered in lexicographic order: the rank of an arrangement is the number of those before
+//! it. So a set of states that differ in their arrangement only is a row of bits.
 //!
-//! Let one CPU of kind `a` make a step after which it is of kind `b`, and let the CPUs before it in the order be given. Then what
-//! they and it have become is the beginning of the successor, and whatever the CPUs after it are, each order of them
-//! occurs. All these successors follow one another in rank, and a run of bits is set at once. A [`Walk`] goes through
-//! all beginnings, and counts the steps that it takes.
+//! A step of one CPU is taken from all arrangements of its source as follows. Let the acting CPU be of kind `a` and become
+//! kind `b'`; every other CPU of kind `k` becomes kind `becomes[k]`. Fix the kinds of the CPUs *before* the acting one in the
+//! order of CPUs. They and the acting CPU, after the step, form a prefix of the successor. The CPUs after it stand in any
+//! order before the step, hence in any order after it. So the successors are all arrangements with this prefix: their
+//! ranks are consecutive, and they are marked as one run of bits. A [`Walk`] goes through all prefixes.
+//!
+//! Ranks need no factorials. Of the arrangements with a given prefix and `left` CPUs to come, the share `after[k] / left` goes
+//! on with kind `k`, as each of the CPUs to come is equally often the next one. This division leaves no remainder ([`Divisor`]).
 //!
 //! Rejected: computing the rank of each successor from its words, which takes ten times as long.
 //!
@@ -20,26 +24,27 @@ use rayon::prelude::*;
 
 /// CPUs of one class at most.
 const MOST: usize = 64;
-/// Steps below which a walk is not worth sharing with another thread.
+/// A prefix with fewer arrangements is not shared with other threads: handing it over would take longer.
 const SHARED: u64 = 1 << 15;
 
-/// How many CPUs are of each kind.
+/// The number of CPUs of each kind.
 type Counts = [u8; MOST];
 
-/// The states of one pattern, a bit each: the arrangements of all classes, the last class fastest.
+/// The states of one pattern, a bit each. A state's number combines the ranks of all classes; that of the last class varies
+/// fastest.
 #[derive(Debug)]
 pub(super) struct Bits<'l> {
     pub(super) words: &'l [AtomicU64],
     pub(super) len: u64,
 }
 
-/// Bits by the rank of one class: what the other classes are stays free.
+/// The bits of one pattern, addressed by the rank of one class, for all arrangements of the other classes.
 #[derive(Debug)]
 pub(super) struct Slice<'l> {
     pub(super) bits: Bits<'l>,
-    /// Arrangements of the class,
+    /// Arrangements of the class.
     pub(super) ranks: u64,
-    /// and of the classes after it.
+    /// Arrangements of all classes after it.
     pub(super) inner: u64,
 }
 
@@ -51,7 +56,7 @@ impl Bits<'_> {
         let end = first + count - 1;
         let (from, to) = ((first / 64) as usize, (end / 64) as usize);
         let (head, tail) = (u64::MAX << (first & LAST), u64::MAX >> (LAST - (end & LAST)));
-        // Most bits are set already; only a change needs the cache line for itself.
+        // Most bits are set already. A load leaves the cache line shared; only a change takes it from other threads.
         let put = |at: usize, bits: u64| {
             if self.words[at].load(Relaxed) & bits != bits {
                 self.words[at].fetch_or(bits, Relaxed);
@@ -66,18 +71,19 @@ impl Bits<'_> {
         }
     }
 
-    /// Sets all.
+    /// Sets all bits.
     pub(super) fn set_all(&self) {
         self.set(0, self.len);
     }
 
-    /// How many are set.
+    /// The number of bits that are set.
     pub(super) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum()
     }
 }
 
 impl Slice<'_> {
+    /// Sets the bits of `count` ranks from `first` on.
     #[inline]
     fn set(&self, first: u64, count: u64) {
         let stride = self.ranks * self.inner;
@@ -89,7 +95,8 @@ impl Slice<'_> {
     }
 }
 
-/// Divides numbers that leave no remainder: the powers of two in the divisor, and the inverse of the rest modulo 2^64.
+/// Divides where there is no remainder: by the powers of two in the divisor with a shift, and by the odd rest with a
+/// multiplication by its inverse modulo 2^64. A walk divides for each prefix, and a division takes ten times as long.
 #[derive(Debug, Clone, Copy)]
 struct Divisor {
     twos: u32,
@@ -97,7 +104,7 @@ struct Divisor {
 }
 
 impl Divisor {
-    /// By number of CPUs; the first is never used.
+    /// By divisor; the first is never used.
     const ALL: [Self; MOST + 1] = {
         let mut all = [Self { twos: 0, inverse: 0 }; MOST + 1];
         let mut at = 1;
@@ -105,7 +112,7 @@ impl Divisor {
             let twos = at.trailing_zeros();
             let odd = (at >> twos) as u64;
             let mut inverse = odd;
-            // Each round doubles the bits that are right, of which there are three at first.
+            // Newton's iteration: an odd number is its own inverse modulo 8, and each round doubles the right bits.
             let mut round = 0;
             while round < 5 {
                 inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
@@ -117,56 +124,59 @@ impl Divisor {
         all
     };
 
-    /// `factor * part` divided.
+    /// `factor * part` divided. Both the product and the quotient fit 64 bits: sizes of patterns are below 2^56.
     #[inline]
     fn share(self, factor: u64, part: u8) -> u64 {
         ((factor * u64::from(part)) >> self.twos).wrapping_mul(self.inverse)
     }
 }
 
-/// One step in all arrangements of the class in which it is made.
+/// One step, to be taken from all arrangements of the acting CPU's class.
 #[derive(Debug)]
 pub(super) struct Walk<'l> {
-    /// Kinds of CPUs, and the kind of the successor that each becomes if it does not act, in ascending order of the latter;
+    /// Kinds before the step, each with the kind that it becomes if it does not act; in ascending order of the latter, since
+    /// ranks go by the kinds of the successor.
     becomes: Vec<(u8, u8)>,
-    /// the kind that acts,
+    /// The kind that acts.
     acting: u8,
-    /// and what it becomes.
+    /// The kind that the acting CPU becomes.
     after: u8,
     slice: Slice<'l>,
 }
 
-/// CPUs that are not yet given, by kind: before the step and after it.
+/// The CPUs that are not in the prefix, by kind: before the step, and in the successor.
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Remaining {
     before: Counts,
     after: Counts,
 }
 
-/// The first CPUs are given, and the acting one is not among them.
+/// The kinds of the first CPUs, none of which acts.
 #[derive(Debug, Clone, Copy)]
-struct Beginning {
-    /// How many CPUs are left,
+struct Prefix {
+    /// CPUs that are not in it.
     left: u32,
-    /// how many arrangements of them,
+    /// Arrangements of the source that begin with it.
     arrangements: u64,
-    /// and the ranks of the successors that begin so: the first, and how many.
+    /// The lowest rank of a successor that begins with it.
     first: u64,
+    /// The number of arrangements, after the step, that begin with it.
     ranks: u64,
 }
 
 impl<'l> Walk<'l> {
-    /// `becomes` says what each kind becomes if it does not act, `after` what the `acting` one does.
+    /// `becomes[k]` is the kind that kind `k` becomes if it does not act; the CPU of kind `acting` becomes `after`.
     pub(super) fn new(becomes: &[usize], acting: usize, after: usize, slice: Slice<'l>) -> Self {
         let mut becomes: Vec<(u8, u8)> = becomes.iter().zip(0..).map(|(to, kind)| (kind, *to as u8)).collect();
         becomes.sort_unstable_by_key(|(kind, to)| (*to, *kind));
         Self { becomes, acting: acting as u8, after: after as u8, slice }
     }
 
-    /// Marks the successors of all arrangements; returns the number of steps, each arrangement and each acting CPU being
-    /// one. `before` and `after` are the numbers of CPUs of each kind, `arrangements` those of `before`.
+    /// Marks the successors of all arrangements. Returns the number of steps taken, one for each arrangement and each CPU of
+    /// the acting kind in it. `before` and `after` are the numbers of CPUs of each kind, `arrangements` the number of
+    /// arrangements of `before`.
     ///
-    /// `is_over` is asked now and then whether to leave off.
+    /// `is_over` is asked now and then whether to stop early.
     pub(super) fn mark(
         &self,
         before: &[u32],
@@ -180,44 +190,49 @@ impl<'l> Walk<'l> {
             counts
         };
         let left = before.iter().sum();
-        let mut rest = Rest { before: counts(before), after: counts(after) };
-        let all = Beginning { left, arrangements, first: 0, ranks: self.slice.ranks };
-        self.walk(&mut rest, all, is_over)
+        let mut remaining = Remaining { before: counts(before), after: counts(after) };
+        let empty = Prefix { left, arrangements, first: 0, ranks: self.slice.ranks };
+        self.walk(&mut remaining, empty, is_over)
     }
 
-    /// Shares large beginnings with other threads.
-    fn walk(&self, rest: &mut Rest, at: Beginning, is_over: &(dyn Fn() -> bool + Sync)) -> u64 {
+    /// Walks through everything that begins with a prefix; shares large prefixes with other threads.
+    fn walk(&self, remaining: &mut Remaining, at: Prefix, is_over: &(dyn Fn() -> bool + Sync)) -> u64 {
         if at.arrangements < SHARED {
-            return self.walk_alone(rest, at);
+            return self.walk_alone(remaining, at);
         }
         if is_over() {
             return 0;
         }
         let mut longer = Vec::new();
-        let steps = self.next(rest, at, |rest, next| {
-            longer.push((*rest, next));
+        let steps = self.extend(remaining, at, |remaining, next| {
+            longer.push((*remaining, next));
             0
         });
-        steps + longer.par_iter_mut().map(|(rest, next)| self.walk(rest, *next, is_over)).sum::<u64>()
+        steps + longer.par_iter_mut().map(|(remaining, next)| self.walk(remaining, *next, is_over)).sum::<u64>()
     }
 
-    fn walk_alone(&self, rest: &mut Rest, at: Beginning) -> u64 {
-        self.next(rest, at, |rest, next| self.walk_alone(rest, next))
+    fn walk_alone(&self, remaining: &mut Remaining, at: Prefix) -> u64 {
+        self.extend(remaining, at, |remaining, next| self.walk_alone(remaining, next))
     }
 
-    /// Marks what comes of a beginning if the next CPU is the one that acts, and calls `longer` with the beginnings in which
-    /// it is not; returns the steps of all. `rest` is in the end as it was.
+    /// Marks the successors in which the CPU after the prefix acts, and calls `longer` with each prefix that is longer by one
+    /// CPU that does not. Returns the steps of all of these. `remaining` is in the end as it was.
     #[inline]
-    fn next(&self, rest: &mut Rest, at: Beginning, mut longer: impl FnMut(&mut Rest, Beginning) -> u64) -> u64 {
-        let Beginning { left, arrangements, first, ranks } = at;
-        let acting = rest.before[usize::from(self.acting) % MOST];
+    fn extend(
+        &self,
+        remaining: &mut Remaining,
+        at: Prefix,
+        mut longer: impl FnMut(&mut Remaining, Prefix) -> u64,
+    ) -> u64 {
+        let Prefix { left, arrangements, first, ranks } = at;
+        let acting = remaining.before[usize::from(self.acting) % MOST];
         if u32::from(acting) == left {
-            // Each of them may be the one, and nothing else is open.
+            // All CPUs to come are of the acting kind: there is one arrangement, and each of them may be the one that acts.
             self.slice.set(first, ranks);
             return u64::from(left);
         }
         let divisor = Divisor::ALL[left as usize % Divisor::ALL.len()];
-        // Ranks go by kinds: those of smaller ones come before.
+        // The lowest rank that goes on with this kind: arrangements that go on with a smaller one come before.
         let (mut smaller, mut reached) = (0, 0);
         let mut up_to = |after: &Counts, kind: u8| {
             while reached < kind {
@@ -229,25 +244,26 @@ impl<'l> Walk<'l> {
         let mut steps = 0;
         for (kind, becomes) in &self.becomes {
             let (from, to) = (usize::from(*kind) % MOST, usize::from(*becomes) % MOST);
-            let count = rest.before[from];
+            let count = remaining.before[from];
+            // One CPU of the acting kind must stay, to act later.
             if count <= u8::from(*kind == self.acting) {
                 continue;
             }
-            let next = Beginning {
+            let next = Prefix {
                 left: left - 1,
                 arrangements: divisor.share(arrangements, count),
-                first: up_to(&rest.after, *becomes),
-                ranks: divisor.share(ranks, rest.after[to]),
+                first: up_to(&remaining.after, *becomes),
+                ranks: divisor.share(ranks, remaining.after[to]),
             };
-            rest.before[from] -= 1;
-            rest.after[to] -= 1;
-            steps += longer(rest, next);
-            rest.before[from] += 1;
-            rest.after[to] += 1;
+            remaining.before[from] -= 1;
+            remaining.after[to] -= 1;
+            steps += longer(remaining, next);
+            remaining.before[from] += 1;
+            remaining.after[to] += 1;
         }
         let after = usize::from(self.after) % MOST;
-        let smaller: u8 = rest.after[..after].iter().sum();
-        self.slice.set(first + divisor.share(ranks, smaller), divisor.share(ranks, rest.after[after]));
+        let smaller: u8 = remaining.after[..after].iter().sum();
+        self.slice.set(first + divisor.share(ranks, smaller), divisor.share(ranks, remaining.after[after]));
         steps + divisor.share(arrangements, acting)
     }
 }

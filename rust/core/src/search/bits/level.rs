@@ -14,7 +14,7 @@ use super::arrangement::Bits;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pattern<const W: usize> {
     pub(super) representative: [u64; W],
-    /// How many states it has.
+    /// The number of its states.
     pub(super) size: u64,
     /// Where its bits begin in [`Level::bits`].
     first_word: usize,

@@ -55,11 +55,12 @@ mod totals;
 
 use self::pattern::{Patterns, with_equal_cpus_adjacent};
 use self::search::BitSearch;
-use super::{Measuring, Options, Search};
+use super::Search;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::labelled::state::LabelledState;
 use crate::limits::Reason;
+use crate::options::{Measuring, Options};
 use crate::progress::Plan;
 use crate::space::{Concrete, InConcrete, Orbit, Space, Symmetry, with_concrete};
 
@@ -91,8 +92,8 @@ impl InConcrete for Bits<'_> {
         let bits = BitSearch::new(program, &space, patterns, options.limits, watch);
         let totals = bits.run(space.pack(initial), &orbits);
         let totals = totals.map_err(|error| Error::options(format!("memory for a level: {error}")))?;
-        let (state_bits, threads, elapsed) = (space.state_bits(), options.threads, watch.elapsed());
-        Ok(Exploration { state_bits, threads, elapsed, ..totals.exploration(&orbits) })
+        let (state_bits, elapsed, threads) = (space.state_bits(), watch.elapsed(), options.threads);
+        Ok(Exploration { state_bits, elapsed, threads, ..totals.exploration(&orbits) })
     }
 }
 

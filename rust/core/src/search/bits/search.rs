@@ -22,7 +22,7 @@ const BATCH: usize = 1 << 14;
 /// Patterns that a thread takes at a time.
 const CHUNK: usize = 64;
 
-/// What a thread finds out about some patterns.
+/// The figures and steps of some patterns.
 struct Expanded<const W: usize> {
     figures: Figures,
     /// Steps by source, counted from the first of the batch.
