@@ -31,7 +31,7 @@ mutants: $(VENV)/installed
 
 lint: $(VENV)/installed
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features tdxexplore-core/bench --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -73,7 +73,7 @@ bench-sweep: $(VENV)/installed
 	$(BIN)/python benches/sweep.py
 
 bench-engine:
-	cargo bench --locked --package tdxexplore-core --features bench --bench engine
+	cargo bench --locked --package tdxexplore-bench
 
 # Instructions for a transition, against the committed figures; `make callgrind UPDATE=--update` commits new ones.
 callgrind:

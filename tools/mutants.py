@@ -21,17 +21,30 @@ import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tools" / "faults.toml"
 PAGE = ROOT / "docs" / "mutants.md"
 KEYS = {"name", "area", "file", "find", "replace", "tests"}
 AREAS = ("engine", "lowering", "mechanics", "data", "analysis")
+# The test binaries of the core.
+CORE_TESTS = ("cargo lib", "cargo suite", "cargo resident")
 # A fault may keep a test busy for ever. Then it is seen, too.
 SECONDS = 900
+LOAD = """
+import pkgutil, tdxexplore
+for module in pkgutil.walk_packages(tdxexplore.__path__, "tdxexplore."):
+    if not module.name.endswith("__main__"):
+        __import__(module.name)
+"""
 
 HEAD = """# Seeded faults and the tests that kill them
 
@@ -55,7 +68,7 @@ class Fault:
         file: Path below the root.
         find: A text that occurs once in the file.
         replace: What stands there instead.
-        tests: Who should notice: node ids of pytest, or ``cargo FILTER`` for tests of the Rust core.
+        tests: Who should notice: node ids of pytest, or ``cargo BINARY FILTER`` for tests of the core.
     """
 
     name: str
@@ -114,6 +127,7 @@ class Tree:
 
     def __init__(self, target: Path) -> None:
         self.root, self.target = target / "mutants" / "tree", target
+        self.built = False
         self.log = (target / "mutants" / "log.txt").open("w")
         self.environment = os.environ | {
             "CARGO_TARGET_DIR": str(self.target),
@@ -138,76 +152,73 @@ class Tree:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
 
-    def build(self) -> bool:
-        """Build the tests of the core and the extension, with one profile so that they share the core."""
-        built = self._run("cargo", "test", "--quiet", "--no-run", "--package", "tdxexplore-core") == 0
-        built = built and self._run("cargo", "build", "--quiet", "--package", "tdxexplore-python") == 0
-        if built:
+    @contextmanager
+    def faulty(self, fault: Fault) -> Iterator[None]:
+        """Put a fault into the copy, and take it out again."""
+        path = self.root / fault.file
+        text = path.read_text()
+        path.write_text(fault.applied(self.root))
+        self.built = self.built and not fault.in_rust
+        try:
+            yield
+        finally:
+            path.write_text(text)
+            self.built = self.built and not fault.in_rust
+
+    def _build_extension(self) -> None:
+        """Build the extension if that of the copy is not of its source: with the profile of the tests, for they share it."""
+        if not self.built:
+            self._must_run("cargo", "build", "--quiet", "--package", "tdxexplore-python")
             shutil.copyfile(
                 self.target / "debug" / "lib_core.so", self.root / "python" / "tdxexplore" / "_core.abi3.so"
             )
-        return built
+            self.built = True
+        # All of the command line can be loaded, or a test would fail for that reason.
+        self._must_run(sys.executable, "-c", LOAD)
 
-    def imports(self) -> bool:
-        """Whether the command line can be loaded, all of it."""
-        return self._run(sys.executable, "-c", "import pkgutil, tdxexplore as t\n"
-            "for m in pkgutil.walk_packages(t.__path__, 'tdxexplore.'):\n"
-            "    m.name.endswith('__main__') or __import__(m.name)") == 0  # fmt: skip
-
-    def first_failure(self, tests: tuple[str, ...]) -> str | None:
+    def first_failure(self, tests: Iterable[str]) -> str | None:
         """The first of these tests that fails, or none.
 
         Raises:
-            BadTable: There are no such tests.
+            BadTable: There are no such tests, or the copy does not build or import.
         """
         for test in tests:
-            kind, _, names = test.partition(" ")
-            failed = self._cargo(names) if kind == "cargo" else self._pytest(test)
+            failed = self._cargo(*test.split()[1:]) if test.startswith("cargo ") else self._pytest(test)
             if failed:
                 return failed
         return None
 
-    def _cargo(self, names: str) -> str | None:
-        code, output = self._output(
-            "cargo", "test", "--package", "tdxexplore-core", "--lib", "--tests", "--", *names.split()
-        )
+    def _cargo(self, target: str, *names: str) -> str | None:
+        which = ["--package", "tdxexplore-core", *(["--lib"] if target == "lib" else ["--test", target])]
+        self._must_run("cargo", "test", "--quiet", "--no-run", *which)
+        code, output = self._output("cargo", "test", *which, "--", *names)
         if code is None:
-            return "a test of the core that does not end"
+            return f"core, {target}: does not end"
         if found := re.search(r"^test (\S+) (?:- should panic )?\.\.\. FAILED$", output, re.MULTILINE):
-            return f"core: {found[1]}"
+            return f"core, {target}: {found[1]}"
         if code == 0 and re.search(r"^test result: ok\. [1-9]", output, re.MULTILINE):
             return None
         if "SIGABRT" in output or "SIGSEGV" in output:
-            return "a test of the core that aborts"
-        raise BadTable(f"`cargo {names}` names no test of the core that runs; see {self.log.name}")
+            return f"core, {target}: aborts"
+        raise BadTable(f"`cargo {target} {' '.join(names)}` names no test of the core; see {self.log.name}")
 
-    def _pytest(self, *names: str) -> str | None:
-        words = [
-            "-q",
-            "-x",
-            "-n",
-            "0",
-            "-m",
-            "",
-            "-p",
-            "no:cacheprovider",
-            "--no-header",
-            "-rfE",
-            f"--timeout={SECONDS}",
-        ]
-        # Its faults are in this tree.
+    def _pytest(self, names: str) -> str | None:
+        self._build_extension()
+        words = ["-q", "-x", "-n", "0", "-m", "", "-p", "no:cacheprovider", "-rfE", f"--timeout={SECONDS}"]
+        # The faults of the table are in this tree.
         words += ["--ignore", "tests/test_mutants.py"]
-        code, output = self._output(sys.executable, "-m", "pytest", *words, *names)
+        code, output = self._output(sys.executable, "-m", "pytest", *words, names)
         if code is None:
-            return f"{' '.join(names)} does not end"
+            return f"{names} does not end"
         if found := re.search(r"^(?:FAILED|ERROR) (?:tests/|python/)?(\S+?\.py(?:::\S+)?)", output, re.MULTILINE):
             return found[1]
         if code == 0:
             return None
-        raise BadTable(f"`pytest {' '.join(names)}` runs no test, exit code {code}; see {self.log.name}")
+        raise BadTable(f"`pytest {names}` runs no test, exit code {code}; see {self.log.name}")
 
-    def _run(self, *command: str) -> int | None:
-        return self._output(*command)[0]
+    def _must_run(self, *command: str) -> None:
+        if self._output(*command)[0] != 0:
+            raise BadTable(f"the tree does not build or import, `{command[0]} {command[1]}` fails; see {self.log.name}")
 
     def _output(self, *command: str) -> tuple[int | None, str]:
         """Exit code, none if it did not end in time, and what was printed."""
@@ -240,34 +251,16 @@ def campaign(tree: Tree, faults: list[Fault]) -> dict[Fault, str | None]:
     for fault in faults:
         fault.applied(ROOT)
     tree.copy()
-    if not tree.build():
-        raise BadTable(f"the tree does not build without a fault; see {tree.log.name}")
-    clean = (tree.root / "python" / "tdxexplore" / "_core.abi3.so").read_bytes()
-    named = tuple(dict.fromkeys(test for fault in faults for test in fault.tests))
-    if failed := tree.first_failure(named):
+    if failed := tree.first_failure(dict.fromkeys(test for fault in faults for test in fault.tests)):
         raise BadTable(f"{failed} fails without a fault; see {tree.log.name}")
     killers = {}
     for fault in faults:
-        path = tree.root / fault.file
-        text = path.read_text()
-        path.write_text(fault.applied(tree.root))
-        try:
-            killers[fault] = _killer(tree, fault)
-        finally:
-            path.write_text(text)
-            (tree.root / "python" / "tdxexplore" / "_core.abi3.so").write_bytes(clean)
-        killer = killers[fault]
+        with tree.faulty(fault):
+            everything = CORE_TESTS if fault.in_rust else ()
+            killer = tree.first_failure((*fault.tests, *everything, "tests"))
         print(f"killed {fault.name}: {killer}" if killer else f"LIVES  {fault.name}", flush=True)
+        killers[fault] = killer
     return killers
-
-
-def _killer(tree: Tree, fault: Fault) -> str | None:
-    if fault.in_rust and not tree.build():
-        raise BadTable(f"fault `{fault.name}` does not build; see {tree.log.name}")
-    if not tree.imports():
-        raise BadTable(f"fault `{fault.name}` does not import; see {tree.log.name}")
-    everything = ("cargo", "tests") if fault.in_rust else ("tests",)
-    return tree.first_failure(fault.tests) or tree.first_failure(everything)
 
 
 def page(killers: dict[Fault, str | None]) -> str:
