@@ -17,7 +17,7 @@ from tdxexplore.linux.kexec import kexec
 from tdxexplore.linux.state import Linux
 from tdxexplore.linux.suspend import suspend
 from tdxexplore.model import Model, Scope, State, Topology, cpus, lower
-from tdxexplore.model.expr import Const
+from tdxexplore.model.expr import never
 from witnesses import compare_all
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def protocol(limits: dict[str, int], *, vetoes: bool = False) -> tuple[Model, Wa
     if w.has("cpu_up") or w.has("cpu_down"):
         model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (hook,), w.booted))
     if w.has("suspend"):
-        model.add(suspend(Kernel(w, "suspend"), (hook,), lambda k: k.note("asleep"), excuse=Const(value=False)))
+        model.add(suspend(Kernel(w, "suspend"), (hook,), lambda k: k.note("asleep"), excuse=never))
     if w.has("kexec"):
         model.add(kexec(Kernel(w, "kexec")))
     model.settle()
