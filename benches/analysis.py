@@ -31,9 +31,10 @@ MODULES = ("strict", "subset", "subset-nocheck")
 CPUS = tuple(range(2, 65))
 PACKAGES = (1, 2)
 RUNS = 5
-WRITTEN = ("runs", "outcomes", "prices")
+WRITTEN = ("runs", "outcomes", "properties", "prices")
 LIMIT = 2.0
 PRICES = ("seamcalls", "lp-init-again", "vmxon", "vmxoff", "ipis", "steps", "steps-under-cpus-lock", "steps-with-vmx")
+INVARIANTS = ("I1", "I2", "I3", "I4", "I5", "I7", "kvm-tried", "hotplug-ran")
 OUTCOMES = (("corrupt", "S0"), ("deadlock", "S1"), ("td-error", "S2"), ("sticky-error", "S3"), ("tdx-up", "ok"))
 
 
@@ -68,6 +69,7 @@ def synthesise(root: Path) -> None:
     assert len(key) == POINTS
     count = pl.Series(seed.integers(1, 4, POINTS))
     runs = key.with_columns(
+        complete=pl.Series(seed.random(POINTS) < 0.99),
         verdict=pl.Series(seed.choice(["holds", "violated", "incomplete"], POINTS, p=[0.5, 0.49, 0.01])),
         states=pl.lit("9" * 40),
         explored=pl.col("cpus") ** 3 + 7,
@@ -94,6 +96,17 @@ def synthesise(root: Path) -> None:
         schedule=pl.lit("0" * 60),
     ).unique(["point", "outcome"], maintain_order=True)
     write(root, "outcomes", outcomes)
+    invariants = key.join(pl.DataFrame({"property": INVARIANTS}), how="cross")
+    properties = invariants.with_columns(
+        kind=pl.lit("invariant"),
+        severity=pl.lit("S0"),
+        fails=pl.Series(seed.random(len(invariants)) < 0.1),
+        states=pl.lit("12"),
+        shortest_steps=pl.col("cpus") + 10,
+        schedule=pl.lit("0" * 40),
+        text=pl.lit("what must hold, in a sentence of some length"),
+    )
+    write(root, "properties", properties)
     named = outcomes.select(*(c.name for c in POINT), "rank", "outcome", "severity").join(
         pl.DataFrame({"price": PRICES}), how="cross"
     )
@@ -120,9 +133,9 @@ def main() -> None:
             "worst": lambda data: analysis.worst(data.answers),
             "domination": lambda data: analysis.domination(data.answers, data.prices),
             "growth": lambda data: analysis.growth(data.runs),
-            "smallest": lambda data: analysis.smallest(data.answers),
+            "smallest": lambda data: analysis.smallest(data.findings),
             "differences": lambda data: analysis.differences(
-                data.answers, data.answers.with_columns(pl.col("probability") / 2)
+                data.findings, data.findings.with_columns(pl.col("probability") / 2)
             ),
             "ranking": lambda data: analysis.ranking(data.answers),
             "prices": lambda data: analysis.prices(data.prices),

@@ -18,7 +18,7 @@ from tdxexplore import _core
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.scenarios import initial_state
+from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

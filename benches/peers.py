@@ -42,7 +42,7 @@ from checkers import (
 )
 from models import increment_lock, two_phase_commit
 from tdxexplore.explore.question import Question
-from tdxexplore.tdx.scenarios import initial_state
+from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

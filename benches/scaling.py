@@ -25,7 +25,7 @@ from checkers import HERE, THREADS, Engine, Limits, Stopped
 from peers import aligned, machine
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
-from tdxexplore.tdx.scenarios import initial_state
+from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

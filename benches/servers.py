@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from checkers import HERE, THREADS, Engine, Limits, Stopped
 from peers import aligned, machine
 from tdxexplore.explore.question import Question
+from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, initial_state
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from pathlib import Path
 from tdxexplore.sweep import load, sweep
 
 SPEC = Path(__file__).parent.parent / "sweeps" / "built_in.toml"
-LEAST_POINTS = 12_000
+LEAST_POINTS = 10_900
 LIMIT = 300.0
 THREADS = 2
 

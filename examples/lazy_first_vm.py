@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore import Policy
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
+from tdxexplore import KvmPolicy
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Hook, Kernel
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
 
 
-class LazyFirstVm(Policy):
+class LazyFirstVm(KvmPolicy):
     """The first VM enables VMX and TDX on every CPU; while a VM exists, KVM's callback does so for each new CPU."""
 
     name = "lazy-first-vm"

@@ -10,8 +10,9 @@ import polars as pl
 import tdxexplore
 from tdxexplore import _core
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model

@@ -46,6 +46,11 @@ def answers(root: Path) -> pl.LazyFrame:
 
 
 @pytest.fixture(scope="module")
+def findings(root: Path) -> pl.LazyFrame:
+    return Dataset(root).findings
+
+
+@pytest.fixture(scope="module")
 def prices(root: Path) -> pl.LazyFrame:
     return Dataset(root).prices
 
@@ -69,12 +74,17 @@ def mean_price(answers: pl.LazyFrame, prices: pl.LazyFrame, price: str) -> dict[
     return {key: totals[key] / runs[key] for key in runs}
 
 
-def incomplete(answers: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:
-    """The answers with some searches cut short before any outcome."""
-    figures = ("rank", "outcome", "severity", "interleavings", "interleaving_share", "probability", "schedule")
-    cut = answers.filter(which).unique("point").with_columns(pl.lit(None).alias(name) for name in figures)
-    cut = cut.with_columns(verdict=pl.lit("incomplete"))
-    return pl.concat([answers.filter(~which), cut.cast(dict(answers.collect_schema().items()))])
+def incomplete(rows: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:
+    """The answers or findings with some searches cut short before anything was found."""
+    kept = (*analysis.KEY, "point", "digest", "verdict", "complete", "reason", "broken", "lost")
+    types = rows.collect_schema()
+    cut = (
+        rows.filter(which).unique("point").with_columns(pl.lit(None).alias(name) for name in types if name not in kept)
+    )
+    cut = cut.with_columns(verdict=pl.lit("incomplete"), complete=pl.lit(value=False))
+    if "broken" in types:
+        cut = cut.with_columns(broken=pl.lit(""), lost=pl.lit(""))
+    return pl.concat([rows.filter(~which), cut.cast(types)])
 
 
 def test_the_worst_outcomes_are_those_that_compare_finds(answers: pl.LazyFrame) -> None:
@@ -107,6 +117,7 @@ def test_a_policy_dominates_another_that_is_nowhere_better(
     for key, rows in points(answers).items():
         vector = (
             len(SEVERITIES) - SEVERITIES.index(rows[0]["severity"]),
+            int(rows[0]["broken"] != ""),
             bad(rows, "interleaving_share"),
             bad(rows, "probability"),
             *(mean[key] for mean in means),
@@ -172,11 +183,7 @@ def test_the_benchmark_is_the_mean_over_questions_of_what_check_says(outcome: st
 
 
 def test_incomplete_searches_have_no_price(prices: pl.LazyFrame) -> None:
-    cut = prices.with_columns(
-        verdict=pl.when((pl.col("cpus") == 5) & (pl.col("policy") == "v19"))
-        .then(pl.lit("incomplete"))
-        .otherwise("verdict")
-    )
+    cut = prices.with_columns(complete=(pl.col("cpus") != 5) | (pl.col("policy") != "v19"))
     assert set(analysis.prices(prices.filter(SUBSET)).collect()["questions"]) == {3 * 4}
     assert set(analysis.prices(cut.filter(SUBSET)).collect()["questions"]) == {3 * 3}
 
@@ -208,22 +215,24 @@ def test_the_growth_is_the_exponent_of_a_power_law(root: Path) -> None:
         assert rows["growth"].to_list() == pytest.approx([slope] * 4), key
     alone = analysis.growth(runs.filter(pl.col("cpus") == 3)).collect()
     assert alone["growth"].null_count() == alone["r_squared"].null_count() == len(alone) == 4 * 2 * 3
-    none = analysis.growth(runs.with_columns(verdict=pl.lit("incomplete"))).collect()
+    none = analysis.growth(runs.with_columns(complete=pl.lit(value=False))).collect()
     assert none.is_empty()
 
 
-def test_the_smallest_cpu_count_of_each_outcome(answers: pl.LazyFrame) -> None:
-    late = answers.filter((pl.col("cpus") > 3) | (pl.col("outcome") != "deadlock"))
+def test_the_smallest_cpu_count_of_each_outcome_and_invariant(findings: pl.LazyFrame) -> None:
+    late = findings.filter((pl.col("cpus") > 3) | (pl.col("finding") != "deadlock"))
     found = analysis.smallest(late).collect()
     expected: dict[tuple[object, ...], int] = {}
-    for key, rows in points(late).items():
-        for row in rows:
-            series = (*key[:-1], row["outcome"])
-            expected[series] = min(expected.get(series, 99), row["cpus"])
-    got = {row[:-1]: row[-1] for row in found.select(*analysis.SERIES, "outcome", "cpus").iter_rows()}
+    for row in late.collect().to_dicts():
+        series = (*(row[name] for name in analysis.SERIES), row["kind"], row["finding"])
+        expected[series] = min(expected.get(series, 99), row["cpus"])
+    got = {row[:-1]: row[-1] for row in found.select(*analysis.SERIES, "kind", "finding", "cpus").iter_rows()}
     assert got == expected
+    assert set(found["kind"]) == {"outcome", "invariant"}
+    broken = found.filter(pl.col("finding") == "I5", pl.col("policy") == "v19", SUBSET)
+    assert set(broken["cpus"]) == {2}
     deadlock = analysis.smallest(late, "deadlock").collect()
-    assert set(deadlock["outcome"]) == {"deadlock"}
+    assert set(deadlock["finding"]) == {"deadlock"}
     assert set(deadlock["cpus"]) == {4}
     assert set(deadlock["unsure"]) == {0}
     cut = incomplete(late, pl.col("cpus") == 2)
@@ -231,32 +240,36 @@ def test_the_smallest_cpu_count_of_each_outcome(answers: pl.LazyFrame) -> None:
     assert set(analysis.smallest(cut, "deadlock").collect()["tried"]) == {2}
 
 
-def test_nothing_differs_from_itself(answers: pl.LazyFrame) -> None:
-    assert analysis.differences(answers, answers).collect().is_empty()
-    cut = incomplete(answers, pl.col("cpus") == 5)
+def test_nothing_differs_from_itself(findings: pl.LazyFrame) -> None:
+    assert analysis.differences(findings, findings).collect().is_empty()
+    cut = incomplete(findings, pl.col("cpus") == 5)
     assert analysis.differences(cut, cut).collect().is_empty()
 
 
 CHANGES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
     "only old": lambda a: a.filter(pl.col("cpus") < 5),
-    "gone": lambda a: a.filter(pl.col("outcome") != "deadlock"),
+    "gone": lambda a: a.filter(~pl.col("finding").is_in(["deadlock", "I5"])),
     "severity": lambda a: a.with_columns(
-        severity=pl.when(pl.col("outcome") == "deadlock").then(pl.lit("S0")).otherwise("severity")
+        severity=pl.when(pl.col("finding") == "deadlock").then(pl.lit("S0")).otherwise("severity")
     ),
-    "figures": lambda a: a.with_columns(probability=pl.col("probability") * 0.5),
+    "figures": lambda a: a.with_columns(
+        probability=pl.col("probability") * 0.5,
+        states=pl.when(pl.col("kind") == "invariant").then(pl.lit("0")).otherwise("states"),
+    ),
     "verdict": lambda a: a.with_columns(verdict=pl.lit("incomplete")),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_every_kind_of_difference_is_found(change: str, answers: pl.LazyFrame) -> None:
-    other = CHANGES[change](answers)
-    found = analysis.differences(answers, other).collect()
+def test_every_kind_of_difference_is_found(change: str, findings: pl.LazyFrame) -> None:
+    other = CHANGES[change](findings)
+    found = analysis.differences(findings, other).collect()
     assert set(found["change"]) == {change}
-    touched = answers.collect().join(other.collect(), on=answers.collect_schema().names(), how="anti", nulls_equal=True)
+    every = findings.collect_schema().names()
+    touched = findings.collect().join(other.collect(), on=every, how="anti", nulls_equal=True)
     assert len(found) == len(touched) > 0
     back = {"only old": "only new", "gone": "appears"}.get(change, change)
-    assert set(analysis.differences(other, answers).collect()["change"]) == {back}
+    assert set(analysis.differences(other, findings).collect()["change"]) == {back}
 
 
 def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
@@ -264,27 +277,36 @@ def test_the_ranking_counts_the_worst_outcomes(answers: pl.LazyFrame) -> None:
     expected: dict[str, list[Any]] = {}
     for key, rows in points(answers).items():
         if key[2] == "subset":
-            row = expected.setdefault(str(key[0]), [0] * len(SEVERITIES) + [0.0])
+            row = expected.setdefault(str(key[0]), [0] * len(SEVERITIES) + [0, 0.0])
             row[SEVERITIES.index(rows[0]["severity"])] += 1
+            row[-2] += rows[0]["broken"] != ""
             row[-1] += bad(rows, "interleaving_share") / 12
     for got in found.to_dicts():
-        assert [got[s] for s in SEVERITIES] == expected[got["policy"]][:-1]
+        assert [*(got[s] for s in SEVERITIES), got["invariants"]] == expected[got["policy"]][:-1]
         assert got["bad_share"] == pytest.approx(expected[got["policy"]][-1], rel=1e-8)
         assert got["questions"] == 12
-    order = sorted(expected.items(), key=lambda item: (*item[1][:-2], float(f"{item[1][-1]:.8e}")))
+
+    def place(item: tuple[str, list[Any]]) -> tuple[float, ...]:
+        s0, s1, s2, s3, s4, _, invariants, share = item[1]
+        return (s0, s1, s2, s3, invariants, s4, float(f"{share:.8e}"))
+
+    order = sorted(expected.items(), key=place)
+    assert sum(row[-2] for row in expected.values()) > 0
     assert found["policy"].to_list() == [policy for policy, _ in order]
     assert found["place"].to_list() == sorted(found["place"])
-    tie = analysis.ranking(answers.with_columns(severity=pl.lit("ok"))).collect()
+    tie = analysis.ranking(answers.with_columns(severity=pl.lit("ok"), broken=pl.lit(""))).collect()
     assert tie["place"].to_list() == [1] * 4 * 2
 
 
-def test_every_question_is_lazy(answers: pl.LazyFrame, prices: pl.LazyFrame, root: Path) -> None:
+def test_every_question_is_lazy(
+    answers: pl.LazyFrame, findings: pl.LazyFrame, prices: pl.LazyFrame, root: Path
+) -> None:
     questions = [
         analysis.worst(answers),
         analysis.domination(answers, prices),
         analysis.growth(Dataset(root).runs),
-        analysis.smallest(answers),
-        analysis.differences(answers, answers),
+        analysis.smallest(findings),
+        analysis.differences(findings, findings),
         analysis.ranking(answers),
         analysis.prices(prices),
     ]
@@ -304,3 +326,22 @@ def test_a_module_kind_is_compared_by_itself(answers: pl.LazyFrame, prices: pl.L
         for module in ("strict", "subset"):
             only = pl.col("module") == module
             assert whole.filter(only).equals(question(rows.filter(only)).collect())
+
+
+def test_a_vacuous_answer_is_not_compared(answers: pl.LazyFrame, prices: pl.LazyFrame) -> None:
+    which = (pl.col("cpus") == 5) & (pl.col("policy") == "v19")
+    verdict = pl.when(which).then(pl.lit("vacuous")).otherwise("verdict")
+    vacuous = answers.with_columns(verdict=verdict)
+    assert set(analysis.domination(vacuous, prices).filter(pl.col("policy") == "v19").collect()["questions"]) == {9}
+    ranked = analysis.ranking(vacuous.filter(SUBSET)).collect()
+    assert ranked["questions"].to_list() == [9] * 4
+    assert dict(ranked.select("policy", "vacuous").iter_rows()) == dict.fromkeys(ranked["policy"], 0) | {"v19": 3}
+
+
+def test_a_lost_response_counts_by_its_severity(answers: pl.LazyFrame) -> None:
+    here = SUBSET & (pl.col("policy") == "linux-6.16")
+    severity = pl.when(here).then(pl.lit("S1")).otherwise("lost_severity")
+    ranked = analysis.ranking(answers.with_columns(lost_severity=severity)).collect()
+    row = ranked.filter(here).row(0, named=True)
+    assert (row["S1"], row["ok"]) == (12, 0)
+    assert analysis.ranking(answers).collect().filter(here)["S1"].to_list() == [0]

@@ -104,7 +104,7 @@ def test_a_data_set_in_many_files_is_answered_with_a_hint(
     monkeypatch.setattr("tdxexplore.cli.analyze.MANY_FILES", 100)
     assert cli.run(["analyze", "worst", str(root)]) == 0
     captured = capsys.readouterr()
-    files = 2 * 4 * 2 * 3 * 4  # two tables
+    files = 3 * 4 * 2 * 3 * 4  # three tables
     assert captured.err == (
         f"tdxexplore: {root}: {files} files were read; after `tdxexplore compact {root}` it is a file for each partition "
         "of a table, and quicker\n"

@@ -22,6 +22,8 @@ from tdxexplore.explore.exploration import KEY, log10
 from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tdxexplore.tdx.fields import ModuleKind
 
 ROOT = Path(__file__).parent.parent
@@ -251,3 +253,81 @@ def test_with_all_cpus_interchangeable_the_runs_are_the_same_and_fewer_states_ar
         fewer += start.runs["explored"][0] - every.runs["explored"][0]
         assert int(every.runs["states"][0]) >= int(start.runs["states"][0])
     assert fewer > 100
+
+
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
+    "CPUs as a text": (
+        lambda: tdxexplore.check("v19", cpus=cast("Any", "4")),
+        "--cpus is `4`; a whole number is needed",
+    ),
+    "CPUs as a truth value": (lambda: tdxexplore.check("v19", cpus=True), "--cpus is True; a whole number"),
+    "half a CPU": (lambda: tdxexplore.check("v19", cpus=cast("Any", 2.5)), "--cpus is 2.5; a whole number"),
+    "packages as a list": (
+        lambda: tdxexplore.check("v19", packages=cast("Any", [1])),
+        "--packages is [1]; a whole number",
+    ),
+    "no policy": (lambda: tdxexplore.check(cast("Any", None)), "policy is None; allowed: the name of a built-in one"),
+    "another class": (lambda: tdxexplore.check(cast("Any", dict)), "policy is <class 'dict'>; allowed: the name of"),
+    "a module kind as a number": (lambda: tdxexplore.check("v19", module=cast("Any", 3)), "module kind 3 is not known"),
+    "a scenario as a list": (
+        lambda: tdxexplore.check("v19", scenario=cast("Any", ["no-kvm"])),
+        "--scenario is ['no-kvm']; a name is needed",
+    ),
+    "knobs as a text": (
+        lambda: tdxexplore.check("v19", knobs=cast("Any", "offline_veto=on")),
+        "knobs is `offline_veto=on`; a mapping",
+    ),
+    "a knob that is a truth value": (
+        lambda: tdxexplore.check("v19", knobs={"offline_veto": cast("Any", True)}),
+        "knobs: `offline_veto` is True; a name is needed",
+    ),
+    "a budget as a text": (
+        lambda: tdxexplore.check("v19", budgets={"cpu_up": cast("Any", "1")}),
+        "budgets: `cpu_up` is `1`; a whole number is needed",
+    ),
+    "a setting that is none": (
+        lambda: tdxexplore.check("v19", max_stats=3),
+        "--max-stats is 3; there is no such setting",
+    ),
+    "a replay of a name": (
+        lambda: tdxexplore.replay(cast("Any", "v19"), "000"),
+        "question is `v19`; a `tdxexplore.Question` is needed",
+    ),
+    "a schedule that is a number": (
+        lambda: tdxexplore.replay(tdxexplore.Question.of("v19"), cast("Any", 0)),
+        "schedule is 0; a text is needed",
+    ),
+    "policies as a name": (lambda: tdxexplore.compare("v19"), "policies is `v19`; a list is needed"),
+    "scenarios as a name": (
+        lambda: tdxexplore.compare(["v19"], scenarios="no-kvm"),
+        "scenarios is `no-kvm`; a list is needed",
+    ),
+    "a policy of several that is none": (
+        lambda: tdxexplore.compare([cast("Any", 3)]),
+        "policy is 3; allowed: the name",
+    ),
+    "values of a knob as a text": (
+        lambda: tdxexplore.compare(["v19"], knobs={"offline_veto": "on"}),
+        "knobs: `offline_veto` is `on`; a list is needed",
+    ),
+    "no CPU counts": (lambda: tdxexplore.compare(["v19"], cpus=[]), "cpus is an empty list"),
+    "CPU counts as a range in words": (
+        lambda: tdxexplore.compare(["v19"], cpus=cast("Any", "2-4")),
+        "cpus is `2-4`; a list",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_value_of_a_wrong_kind_is_refused_with_the_kind_that_is_allowed(mistake: str) -> None:
+    call, expected = WRONG[mistake]
+    with pytest.raises(tdxexplore.BadModel) as caught:
+        call()
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_reads_as_it_is_meant_simply_works() -> None:
+    answer = tdxexplore.check("v19", cpus=2, max_memory="2G", timeout=60)
+    assert answer.settings.max_memory == 2 * 2**30
+    assert answer.verdict == "holds"

@@ -13,9 +13,10 @@ import tdxexplore
 from asking import broken, explore
 from tdxexplore.model import cpus
 from tdxexplore.tdx import module as tdx_module
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Policy
-from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, build
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr, Model

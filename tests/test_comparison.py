@@ -23,9 +23,15 @@ from tdxexplore.sweep import batch, comparison, load, sweep
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tdxexplore.sweep import Point
+
 POLICIES = ["v19", "linux-6.16"]
 AXES: dict[str, Any] = {"modules": ["strict", "subset"], "scenarios": ["late-online", "no-kvm"], "cpus": [2, 3]}
 CELLS = 2 * 2 * 2 * 2
+
+
+def _points(found: tdxexplore.Comparison) -> list[Point]:
+    return [cell.point for cell in found.cells if cell.point is not None]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def test_its_tables_are_those_of_a_sweep(small: tdxexplore.Comparison, tmp_path:
 
 def test_cells_are_in_the_order_in_which_they_were_asked(small: tdxexplore.Comparison) -> None:
     backwards = compare(POLICIES[::-1], modules=["subset", "strict"], scenarios=["no-kvm"], cpus=[3, 2])
-    asked = [(p.question.policy, p.question.module, p.question.topology.cpus) for p in backwards.points]
+    asked = [(p.question.policy, p.question.module, p.question.topology.cpus) for p in _points(backwards)]
     assert asked == [(p, m, n) for p in POLICIES[::-1] for m in ("subset", "strict") for n in (3, 2)]
     assert backwards.matrix.select("policy", "module", "cpus").rows() == asked
     cells = small.matrix.filter(pl.col("scenario") == "no-kvm").sort(analysis.KEY)
@@ -59,9 +65,9 @@ def test_cells_are_in_the_order_in_which_they_were_asked(small: tdxexplore.Compa
 
 def test_the_worst_cell_is_the_most_severe_and_of_equals_the_nearest(small: tdxexplore.Comparison) -> None:
     assert small.worst is not None
-    point, trace = small.worst
+    point, name, trace = small.worst
     rows = small.matrix.sort("severity", "shortest_steps").row(0, named=True)
-    assert (point.question.key()["policy"], trace.outcome, len(trace)) == (
+    assert (point.question.key()["policy"], name, len(trace)) == (
         rows["policy"],
         rows["outcome"],
         rows["shortest_steps"],
@@ -94,12 +100,12 @@ def test_knobs_budgets_and_packages_are_axes_too() -> None:
     )
     asked = {
         (q.policy, q.topology.packages, dict(q.knobs).get("offline_veto"), dict(q.budgets)["cpu_down"])
-        for q in (point.question for point in found.points)
+        for q in (point.question for point in _points(found))
     }
-    known = {p.policy: {k.name for k in p.policy_class().knobs} for p in (point.question for point in found.points)}
+    known = {p.policy: {k.name for k in p.policy_class().knobs} for p in (point.question for point in _points(found))}
     knobs = {policy: ("on", "off") if "offline_veto" in names else (None,) for policy, names in known.items()}
     assert asked == {(p, n, v, d) for p in known for n in (1, 2) for v in knobs[p] for d in (0, 1)}
-    assert len(found.matrix) == len(asked) == len(found.points)
+    assert len(found.matrix) == len(asked) == len(found.cells)
     assert found.complete
 
 
@@ -134,7 +140,7 @@ def test_its_files_have_the_columns_units_and_meanings_of_a_data_set(
     cells = json.loads(out[out.index("\n{") :])["matrix"]
     assert len(cells) >= 2 * 2 * 2
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        f"{n}.parquet" for n in ("matrix", "outcomes", "prices", "runs")
+        f"{n}.parquet" for n in ("matrix", "outcomes", "prices", "properties", "runs")
     ]
     for name in (*comparison.TABLES, "matrix"):
         schema = pq.read_schema(tmp_path / f"{name}.parquet")

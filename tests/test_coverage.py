@@ -10,9 +10,10 @@ import pytest
 import tdxexplore
 from asking import Asked, explore
 from tdxexplore.model import Topology, cpus, reference
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build, initial_state
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 ABSTRACTIONS = (Path(__file__).parent.parent / "docs" / "abstractions.md").read_text()
 

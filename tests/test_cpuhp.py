@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tdxexplore
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.host import tdx_enable
 from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.policy import Knob, Policy
-from tdxexplore.tdx.scenarios import SCENARIOS, build
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +191,7 @@ def test_locks_nest_as_in_the_kernel_and_callbacks_take_none(policy: str, monkey
     nested: set[tuple[str, str]] = set()
     taken = 0
     held: list[str] = []
-    read_lock, mutex, holding = Kernel.cpus_read_lock, Kernel.mutex, Kernel._holding_cpus  # noqa: SLF001
+    read_lock, mutex, holding = Kernel.cpus_read_lock, Kernel.mutex, Kernel.holding_cpus
 
     @contextmanager
     def inside(name: str) -> Iterator[None]:
@@ -225,7 +226,7 @@ def test_locks_nest_as_in_the_kernel_and_callbacks_take_none(policy: str, monkey
 
     monkeypatch.setattr(Kernel, "cpus_read_lock", spied_read_lock)
     monkeypatch.setattr(Kernel, "mutex", spied_mutex)
-    monkeypatch.setattr(Kernel, "_holding_cpus", spied_hotplug)
+    monkeypatch.setattr(Kernel, "holding_cpus", spied_hotplug)
     for scenario in SCENARIOS.values():
         build(BUILT_IN[policy](), "subset", scenario)
     assert taken >= 5 * len(SCENARIOS)

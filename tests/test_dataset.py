@@ -25,7 +25,7 @@ from tdxexplore.data.files import MERGED, writing
 from tdxexplore.data.reading import Dataset
 from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
 from tdxexplore.sweep import load, sweep
 from tdxexplore.sweep.origin import origin
 
@@ -62,7 +62,7 @@ def test_there_is_one_file_a_point_and_table_under_its_partition(whole: Path) ->
 
 def test_every_column_of_an_exploration_is_stored_with_a_unit_and_a_meaning(whole: Path) -> None:
     answer = check("v19", cpus=2)
-    assert len(TABLES) == 5
+    assert len(TABLES) == 6
     for table, columns in TABLES.items():
         stored = [c.name for c in columns]
         assert set(getattr(answer, table).columns) <= set(stored)
@@ -379,7 +379,7 @@ def test_the_schema_version_changes_with_the_columns() -> None:
     columns = [(table, c.name, str(c.type)) for table, columns in TABLES.items() for c in columns]
     assert len(columns) > 80
     found = hashlib.blake2b(json.dumps(columns).encode(), digest_size=8).hexdigest()
-    assert (SCHEMA_VERSION, found) == (3, "f2af10bf20f2cecf")
+    assert (SCHEMA_VERSION, found) == (4, "5a6f998525970887")
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,11 +407,11 @@ def test_compacting_keeps_every_row_and_is_found_again(
 ) -> None:
     expected = bytes_of(copy)
     assert cli.run(["compact", str(copy)]) == 0
-    assert f"{POINTS * 5} files became {4 * 5}" in capsys.readouterr().out
+    assert f"{POINTS * 6} files became {4 * 6}" in capsys.readouterr().out
     assert bytes_of(copy) == expected
     wider = spec_file(tmp_path, spec_file(tmp_path).read_text().replace("2-4", "2-5"))
     assert sweep(load(wider), copy).before == POINTS
-    assert compact(copy) == (4 * 5 + POINTS // 3 * 5, 4 * 5)
+    assert compact(copy) == (4 * 6 + POINTS // 3 * 6, 4 * 6)
     file = first(copy, "runs")
     origins = json.loads(pq.read_schema(file).metadata[b"tdxexplore.origins"])
     assert [o["spec"] for o in origins] == ["small", "small"]

@@ -9,21 +9,22 @@ from asking import explore, outcomes
 from tdxexplore import check, replay
 from tdxexplore.cli import run
 from tdxexplore.model import Model, Procedure, State, Topology, lower
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS, build
+from tdxexplore.tdx.scenarios import SCENARIOS
 from witnesses import compare_all
 
 ENDLESS = dict.fromkeys(("kvm_load", "kvm_unload", "cpu_up", "cpu_down"), UNBOUNDED)
 
 
-def test_the_sticky_error_of_linux_6_16_is_a_trap_and_the_error_keeps_it_shut() -> None:
+def test_the_sticky_error_of_linux_6_16_loses_tdx_and_is_the_cause() -> None:
     """Hazard B3: loaded while an LP is offline, TDX stays off although all LPs are online later."""
     answer = check("linux-6.16", module="strict", cpus=2, scenario="late-online", budgets=ENDLESS)
     rows = {row["response"]: row for row in answer.responses.iter_rows(named=True)}
     assert answer.verdict == "violated"
-    assert int(rows["I8"]["trapped_states"]) > 0
-    assert "tdx_status = ERROR" in rows["I8"]["shut"]
+    assert int(rows["I8"]["lost_states"]) > 0
+    assert "tdx_status = ERROR" in rows["I8"]["cause"]
     last = answer.traces["I8"].steps[-1]
     assert "_cpu_up()" in str(last)
     assert replay(answer.question, rows["I8"]["schedule"]).schedule == rows["I8"]["schedule"]
@@ -39,51 +40,53 @@ def test_with_all_cpus_online_and_a_module_that_takes_a_subset_enabling_stays_po
     assert answer.verdict == "holds"
 
 
-def test_a_deadlock_is_a_trap_of_both_who_wait_and_the_answer_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_deadlock_loses_the_end_of_both_who_wait_and_the_answer_says_where(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     answer = check("dyn-hook-if-enabled", module="subset", cpus=2, scenario="late-online", budgets=ENDLESS)
-    traps = {row["response"]: row["shut"] for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)}
-    assert set(traps) == {"kvm-finishes", "hotplug-finishes"}
+    causes = {row["response"]: row["cause"] for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)}
+    assert set(causes) == {"kvm-finishes", "hotplug-finishes"}
     loader, hotplug = "cpuhp_setup_state(CPUHP_AP_ONLINE_DYN): cpus_read_lock()", "_cpu_up(): cpus_write_lock()"
-    assert set(traps.values()) == {f"cpu_hotplug_lock.writer = waiting; kvm in {loader}"}
+    assert set(causes.values()) == {f"cpu_hotplug_lock.writer = waiting; kvm in {loader}"}
     assert answer.traces["deadlock"].waiting == (("kvm", loader, None), ("hotplug", hotplug, 1))
     assert answer.outcomes["probability"].sum() == pytest.approx(1, abs=1e-9)
     budgets = [word for name in ENDLESS for word in ("--budget", f"{name}=unbounded")]
     asked = ["check", "dyn-hook-if-enabled", "--module", "subset", "--cpus", "2", "--scenario", "late-online", *budgets]
     assert run(asked) == 1
     text = capsys.readouterr().out
-    assert "shortest way into the trap of kvm-finishes, hotplug-finishes (25 steps)" in text
+    assert "shortest trace that loses kvm-finishes, hotplug-finishes (25 steps)" in text
     assert f"waiting for ever: kvm in {loader}; hotplug on CPU 1 in {hotplug}" in text
 
 
-def test_what_decides_may_be_written_after_the_trap_has_shut() -> None:
+def test_the_cause_may_be_written_after_the_goal_went_out_of_reach() -> None:
     budgets = {**ENDLESS, "second_user": UNBOUNDED}
     second = check("linux-6.16", module="subset", cpus=2, scenario="second-user", budgets=budgets)
     row = second.responses.row(0, named=True)
-    assert (row["response"], row["shut"]) == ("I8", "tdx_status = ERROR")
+    assert (row["response"], row["cause"]) == ("I8", "tdx_status = ERROR")
     assert all(after != "ERROR" for step in second.traces["I8"].steps for _, _, after in step.changes)
 
 
-def test_two_values_may_keep_it_shut_only_together() -> None:
+def test_two_values_may_be_a_cause_only_together() -> None:
     """After kexec TDH.SYS.INIT is refused, as the module is READY; when TDX is up it is READY, too."""
     answer = check("linux-7.1", cpus=2, scenario="kexec", budgets={**ENDLESS, "kexec": UNBOUNDED})
     row = answer.responses.row(0, named=True)
-    assert (row["response"], row["shut"]) == ("I8", "sys_state = READY; sysinit_ret = not called or -EIO")
+    assert (row["response"], row["cause"]) == ("I8", "sys_state = READY; sysinit_ret = not called or -EIO")
 
 
-def test_what_an_oops_cuts_off_is_no_trap() -> None:
+def test_what_an_oops_cuts_off_is_not_lost() -> None:
     model = build(BUILT_IN["v19"](), "subset-nocheck", SCENARIOS["late-online"], ENDLESS)
     (kvm,) = (code for code in model.codes if code.actor == "kvm")
     model.expect("rmmod has begun when the TD oopses", model.busy(kvm) & (model["oops"] == "corrupt"))
     found = explore(model, "late-online", (2,))
     assert int(pl.DataFrame(found.expectations())["states"][-1]) > 0
     assert outcomes(model, found) == {"corrupt"}
-    trapped = pl.DataFrame(found.responses())["trapped_states"].to_list()
-    assert trapped == ["0"] * len(model.responses)
-    assert len(trapped) >= 4
+    lost = pl.DataFrame(found.responses())["lost_states"].to_list()
+    assert lost == ["0"] * len(model.responses)
+    assert len(lost) >= 4
 
 
-@pytest.mark.parametrize(("escapes", "trapped", "steps"), [(False, 0, None), (True, 3, 0)])
-def test_nothing_is_due_only_where_an_oops_is_certain(escapes: bool, trapped: int, steps: int | None) -> None:
+@pytest.mark.parametrize(("escapes", "lost", "steps"), [(False, 0, None), (True, 3, 0)])
+def test_nothing_is_due_only_where_an_oops_is_certain(escapes: bool, lost: int, steps: int | None) -> None:
     """An oops that other runs escape excuses nothing: they go on without an end of what was begun."""
     model = Model("certain")
     at = model.enum("at", ["start", "worse", "oops", "lost"])
@@ -104,7 +107,7 @@ def test_nothing_is_due_only_where_an_oops_is_certain(escapes: bool, trapped: in
     row = pl.DataFrame(program.explore(lower(model).pack(State.initial(model, Topology.of(1)))).responses()).row(
         0, named=True
     )
-    assert (int(row["trapped_states"]), row["shortest_steps"]) == (trapped, steps)
+    assert (int(row["lost_states"]), row["shortest_steps"]) == (lost, steps)
 
 
 def test_a_run_that_goes_on_for_ever_is_absorbed_with_the_probability_of_each_end() -> None:

@@ -13,8 +13,8 @@ from tdxexplore.model import SEVERITIES
 
 MISTAKES: dict[tuple[str, Any], str] = {
     ("space", "quotient"): "--space is `quotient`; ",
-    ("space", 3): "--space is 3; Allowed: concrete, orbit",
-    ("space", None): "--space is None; Allowed: concrete, orbit",
+    ("space", 3): "--space is 3; Allowed: bits, concrete, orbit",
+    ("space", None): "--space is None; Allowed: bits, concrete, orbit",
     ("symmetry", "some"): "--symmetry is `some`; ",
     ("fail_on", "ok"): "--fail-on is `ok`; Allowed: S0, S1, S2, S3, S4",
     ("measures", "yes"): "--measures is `yes`; allowed: true, false",
@@ -77,7 +77,7 @@ def test_names_are_checked_and_defaults_may_differ() -> None:
 
 def test_symmetry_over_all_cpus_is_one_of_the_orbit_space() -> None:
     assert Settings(symmetry="all").space == "orbit"
-    with pytest.raises(BadSetting, match="--symmetry is `all`; with --space concrete only `start` is allowed"):
+    with pytest.raises(BadSetting, match="--symmetry is `all`; with --space `concrete` only `start` is allowed"):
         Settings(symmetry="all", space="concrete")
 
 

@@ -1,4 +1,4 @@
-"""No policy file repeats a mechanism; no mechanism names a policy."""
+"""No policy file repeats a mechanism; no mechanism names a policy; what knows the kernel knows no TDX."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tdxexplore.tdx.policies import BUILT_IN
 
 PACKAGE = Path(tdxexplore.__file__).parent
 POLICIES = sorted((PACKAGE / "tdx" / "policies").glob("[!_]*.py"))
-MECHANISMS = [path for part in ("tdx", "model") for path in sorted((PACKAGE / part).glob("[!_]*.py"))]
+LINUX = sorted((PACKAGE / "linux").glob("*.py"))
+MECHANISMS = [path for part in ("tdx", "linux", "model") for path in sorted((PACKAGE / part).rglob("[!_]*.py"))]
+MECHANISMS = [path for path in MECHANISMS if path not in POLICIES]
 
 # What policies say themselves: what the kernel believes, and what became of KVM. Hardware, locks, hotplug and budgets
 # change in shared mechanics only.
@@ -52,7 +54,7 @@ def test_no_function_is_written_twice() -> None:
             if len(statements) >= SMALLEST:
                 places["\n".join(map(ast.dump, body))].append(name)
                 looked_at += 1
-    assert looked_at > 150
+    assert looked_at > 180
     assert [names for names in places.values() if len(names) > 1] == []
 
 
@@ -84,4 +86,50 @@ def test_no_mechanism_names_a_policy() -> None:
     for path in MECHANISMS:
         assert word.findall(path.read_text()) == [], path
         looked_at += 1
-    assert looked_at >= 15
+    assert looked_at >= 30
+
+
+# What belongs to TDX, to VMX or to KVM: names of the kernel and the module, and words of this project for them.
+NOT_OF_LINUX = frozenset(
+    [
+        "td",
+        "tds",
+        "tdx",
+        "tdh",
+        "seam",
+        "seamcall",
+        "seamldr",
+        "vmx",
+        "vmxon",
+        "vmxoff",
+        "lp",
+        "lps",
+        "hkid",
+        "kvm",
+        "vm",
+        "vms",
+        "vcpu",
+        "vcpus",
+        "module",
+    ]
+)
+
+
+def test_linux_names_nothing_of_tdx() -> None:
+    looked_at = 0
+    for path in LINUX:
+        words = re.findall(r"[a-z]+", path.read_text().lower())
+        assert NOT_OF_LINUX.isdisjoint(words), (path.name, NOT_OF_LINUX & set(words))
+        looked_at += len(words)
+    assert len(LINUX) >= 9
+    assert looked_at > 2_000
+
+
+def test_a_policy_does_not_reach_for_the_inside_of_a_mechanism() -> None:
+    looked_at = 0
+    for path in (*POLICIES, *MECHANISMS):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "k":
+                assert not node.attr.startswith("_"), (path, node.lineno, node.attr)
+                looked_at += 1
+    assert looked_at > 400

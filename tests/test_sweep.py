@@ -19,19 +19,25 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from slices import every
 from sweeps import POINTS, SMALL, bytes_of, rows, spec_file
 from tdxexplore import cli
 from tdxexplore.data.compacting import compact
 from tdxexplore.data.reading import Dataset
 from tdxexplore.data.schema import TABLES, TIMING
 from tdxexplore.errors import BadDataset, InternalError
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
+from tdxexplore.explore.question import Question
 from tdxexplore.sweep import Progress, batch, load, sweep
 from tdxexplore.sweep.batch import Answer
+from tdxexplore.sweep.plan import plan
+from tdxexplore.tdx.policies.v19 import V19
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tdxexplore.tdx.policy import Policy
 
 COMMAND = [sys.executable, "-m", "tdxexplore", "sweep"]
 
@@ -123,6 +129,82 @@ def test_planning_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert summary.finished == POINTS
 
 
+def test_planning_records_nothing(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_recording(*_: object) -> None:
+        raise AssertionError("a model was recorded")
+
+    monkeypatch.setattr("tdxexplore.explore.question._compile", no_recording)
+    monkeypatch.setattr("tdxexplore.explore.question._digest", no_recording)
+    empty = plan(load(spec_file(tmp_path)), tmp_path / "out")
+    assert (len(empty.points), len(empty.pending)) == (POINTS, POINTS)
+    full = plan(load(spec_file(tmp_path)), small)
+    assert (len(full.points), len(full.pending)) == (POINTS, 0)
+    wider = plan(load(spec_file(tmp_path, SMALL.replace('"2-4"', '"2-5"'))), small)
+    assert len(wider.pending) == POINTS // 3
+
+
+def test_a_comment_in_a_policy_changes_no_answer(tmp_path: Path) -> None:
+    text = "[grid]\npolicy = 'mine.py:Mine'\nmodule = 'strict'\nscenario = 'late-online'\ncpus = '2-3'\n"
+    body = "from tdxexplore.tdx.policies.v19 import V19\n\nclass Mine(V19):\n    name = 'mine'\n"
+    (tmp_path / "mine.py").write_text(body)
+    assert sweep(load(spec_file(tmp_path, text)), tmp_path / "out").finished == 2
+    sources = set(Dataset(tmp_path / "out").runs.collect()["source"])
+    assert len(sources) == 2
+    (tmp_path / "mine.py").write_text(body + "# nothing new\n")
+    points = load(spec_file(tmp_path, text)).cells().points
+    assert not sources & {point.question.source() for point in points}
+    summary = sweep(load(spec_file(tmp_path, text)), tmp_path / "out")
+    assert (summary.before, summary.finished) == (2, 0)
+
+
+def test_the_source_of_a_question_changes_with_all_that_decides_its_model(tmp_path: Path) -> None:
+    def source(policy: str | type[Policy] = "v19", **changed: Any) -> str:
+        asked: dict[str, Any] = {"module": "subset", "scenario": "late-online", "cpus": 3, **changed}
+        return Question.of(policy, **asked).source()
+
+    (tmp_path / "mine.py").write_text("from tdxexplore.tdx.policies.v19 import V19\n\nclass Mine(V19):\n    pass\n")
+    mine = f"{tmp_path}/mine.py:Mine"
+    others: list[dict[str, Any]] = [
+        {"cpus": 4},
+        {"packages": 3},
+        {"module": "strict"},
+        {"scenario": "no-kvm"},
+        {"budgets": {"cpu_up": 2}},
+        {"knobs": {"offline_veto": "off"}},
+        {"policy": "linux-6.16"},
+        {"policy": mine},
+    ]
+    found = {source(**other) for other in others}
+    (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "# changed\n")
+    assert len(found | {source(), source(mine)}) == len(others) + 2
+    assert source(knobs={"offline_veto": "on"}) == source()
+    typed_in: dict[str, Any] = {"V19": V19, "__name__": "__console__"}
+    exec("class TypedIn(V19):\n    name = 'typed-in'\n", typed_in)
+    assert source(typed_in["TypedIn"]) == ""
+
+
+def test_ctrl_c_while_planning_says_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Question] = []
+    original = Question.asked
+
+    def interrupted(question: Question) -> dict[str, str | int]:
+        asked.append(question)
+        if len(asked) == POINTS + 4:  # once for each cell of the grid, then once for each point
+            raise KeyboardInterrupt
+        return original(question)
+
+    monkeypatch.setattr(Question, "asked", interrupted)
+    spec = spec_file(tmp_path)
+    for more in ([], ["--dry-run"]):
+        asked.clear()
+        assert cli.run(["sweep", str(spec), "--out", str(tmp_path / "out"), *more]) == 130
+        message = capsys.readouterr().err
+        assert f"interrupted while planning, at point 4 of {POINTS}: tdxexplore check v19" in message
+        assert message.count("\n") == 1
+
+
 def test_a_point_that_lost_one_of_its_files_is_explored_again(small: Path, tmp_path: Path) -> None:
     for table in TABLES:
         out = tmp_path / table
@@ -165,6 +247,7 @@ def test_answers_of_another_model_version_or_setting_are_never_mixed(
     with pytest.raises(BadDataset, match="fail_on=S3"):
         sweep(load(spec_file(tmp_path, SMALL + "[check]\nfail_on = 'S2'\n")), small)
     monkeypatch.setattr("tdxexplore.sweep.points.__version__", "99.0.0")
+    monkeypatch.setattr("tdxexplore.explore.source._of_the_package", lambda: "of another version")
     with pytest.raises(BadDataset, match="holds another answer"):
         sweep(load(spec_file(tmp_path)), small)
 
@@ -173,7 +256,7 @@ def test_a_worker_with_another_model_is_told_apart(tmp_path: Path) -> None:
     class Stale(Executor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             future: Future[Any] = Future()
-            future.set_result(fn(replace(args[0], id="0" * 32)))
+            future.set_result(fn(replace(args[0], stamp="0" * 32)))
             return future
 
     summary = sweep(load(spec_file(tmp_path)), tmp_path / "out", executor=Stale())
@@ -252,14 +335,15 @@ def _visible(out: Path) -> list[Path]:
     return [path for table in TABLES for path in (out / table).rglob("*") if path.is_file()]
 
 
-def test_killed_at_20_random_moments_and_resumed_it_has_the_same_rows(longer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moments", every(2, (4, 16)))
+def test_killed_at_random_moments_and_resumed_it_has_the_same_rows(moments: int, longer: Path, tmp_path: Path) -> None:
     expected = bytes_of(longer.parent / "out")
-    seed, out = random.Random(5), tmp_path / "out"
+    seed, out = random.Random(moments), tmp_path / "out"
     kills, looked_at = 0, 0
     ready = _ready(longer, out)
-    while kills < 20:
+    while kills < moments:
         process, ready = ready, _ready(longer, out)
-        wanted = len(_visible(out)) + seed.randrange(2 * len(TABLES) * MANY // 20)
+        wanted = len(_visible(out)) + seed.randrange(2 * len(TABLES) * MANY // moments)
         with process:
             assert process.stdin is not None
             print(file=process.stdin, flush=True)
@@ -279,7 +363,7 @@ def test_killed_at_20_random_moments_and_resumed_it_has_the_same_rows(longer: Pa
     ready.communicate()
     assert cli.run(["sweep", str(longer), "--out", str(out)]) == 0
     assert bytes_of(out) == expected
-    assert looked_at > 1000
+    assert looked_at > 50 * moments
     assert not (out / ".tmp").exists() or not list((out / ".tmp").iterdir())
 
 
@@ -314,7 +398,10 @@ def test_ctrl_c_ends_a_large_point_within_a_second(tmp_path: Path) -> None:
     budget = { cpu_up = 8, cpu_down = 8 }
     """
     with _running(spec_file(tmp_path, text), tmp_path / "out") as process:
-        time.sleep(4)
+        while not (tmp_path / "out" / ".lock").exists():  # it has loaded what it needs
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(3)
         assert process.poll() is None, "the search is too short for this test"
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ import pytest
 
 from sweeps import POINTS, SMALL, spec_file
 from tdxexplore import cli
-from tdxexplore.explore.exploration import check
+from tdxexplore.explore.check import check
 from tdxexplore.explore.settings import Settings
 from tdxexplore.sweep import Point, load
 from tdxexplore.sweep.plan import estimate
@@ -125,7 +125,7 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
     [[exclude]]
     cpus = 4
     """
-    found = load(spec_file(tmp_path, text)).points()
+    found = load(spec_file(tmp_path, text)).cells()
     asked = {
         (q.policy, q.topology.cpus, q.topology.packages, dict(q.knobs)["offline_veto"], dict(q.budgets)["cpu_up"])
         for q in (point.question for point in found.points)
@@ -141,21 +141,21 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
     }
     assert asked == expected
     assert len(found.points) == len(expected)
-    assert found.impossible == 2 * 2 * 2 * 2  # one CPU in one package, or in two
+    assert found.not_applicable == 2 * 2 * 2 * 2  # one CPU in one package, or in two
     assert found.excluded == (2 * 2, 2 * 7)
     assert all(("pass" in dict(p.question.knobs)) == (p.question.policy == "inner-enable") for p in found.points)
 
 
 def test_points_that_are_the_same_question_are_one_point(tmp_path: Path) -> None:
     text = GRID + "policy = ['v19', 'v19']\nscenario = 'all-online'\nmodule = ['strict', 'strict']"
-    assert len(load(spec_file(tmp_path, text)).points().points) == 1
+    assert len(load(spec_file(tmp_path, text)).cells().points) == 1
 
 
 def test_policies_of_ones_own_are_found_beside_the_sweep_file_and_need_names_of_their_own(tmp_path: Path) -> None:
     body = "from tdxexplore.tdx.policies.v19 import V19\nclass A(V19):\n    name = '{0}'\nclass B(V19):\n    name = '{1}'\n"
     (tmp_path / "mine.py").write_text(body.format("a", "b"))
     text = GRID + "policy = ['mine.py:A', 'mine.py:b']\nmodule = 'strict'\nscenario = 'all-online'"
-    points = load(spec_file(tmp_path, text)).points().points
+    points = load(spec_file(tmp_path, text)).cells().points
     assert [point.question.key()["policy"] for point in points] == ["a", "b"]
     (tmp_path / "mine.py").write_text(body.format("a", "a"))
     with pytest.raises(ValueError, match="its name `a` is also that of"):
@@ -163,7 +163,7 @@ def test_policies_of_ones_own_are_found_beside_the_sweep_file_and_need_names_of_
 
 
 def test_a_point_travels_as_it_is_and_comes_back_the_same(tmp_path: Path) -> None:
-    points = load(spec_file(tmp_path)).points().points
+    points = load(spec_file(tmp_path)).cells().points
     assert len(points) == POINTS
     for point in points:
         travelled = pickle.loads(pickle.dumps(point))
@@ -184,7 +184,7 @@ def test_settings_that_decide_the_rows_change_the_identity_and_limits_do_not() -
 def test_expected_sizes_are_about_right(tmp_path: Path) -> None:
     policies = ["dyn-hook-if-enabled", "inner-enable", "kvm-hook-lp-init", "linux-6.16", "v19"]
     text = f"[grid]\npolicy = {policies}\ncpus = [2, 16]\nmodule = 'subset'\nscenario = 'kvm-reload'"
-    points = load(spec_file(tmp_path, text)).points().points
+    points = load(spec_file(tmp_path, text)).cells().points
     assert len(points) == 2 * len(policies)
     for point in points:
         q = point.question

@@ -39,13 +39,13 @@ PYTHON = (
 RUST = (
     ("bench",),
     ("search",),
+    ("exploration", "options"),
     ("measure",),
-    ("exploration",),
     ("graph", "space"),
     ("labelled",),
     ("program",),
     ("store",),
-    ("number", "limits"),
+    ("number", "limits", "columns"),
     ("progress", "error"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Value
 
 TOLERANCE = 1e-12
-# As many fields as the engine looks for (rust/core/src/measure/shut.rs).
+# As many fields as the engine looks for (rust/core/src/measure/cause.rs).
 MOST_FIELDS = 4
 LARGEST_EXPLAINED = 100
 
@@ -34,11 +35,18 @@ class Compared:
     program: _core.Program
 
 
+@lru_cache(maxsize=4)
+def lowered(model: Model) -> tuple[Program, _core.Program]:
+    """A model's Program, as text and in the engine; kept for the next topology, so that a model must not change."""
+    program = lower(model)
+    return program, _core.Program(program.text)
+
+
 def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool = True) -> Compared:
     """Reference, concrete space and orbit space agree exactly; so do 1 and several threads, schedules included."""
     answer = reference.explore(model, initial)
-    program = lower(model)
-    native, packed = _core.Program(program.text), program.pack(initial)
+    program, native = lowered(model)
+    packed = program.pack(initial)
     traces = explained = 0
     for space in ("orbit", "concrete"):
         single = native.explore(packed, space=space, threads=1, prices=True)
@@ -47,7 +55,7 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
             one, many = (pl.DataFrame(getattr(e, table)()) for e in (single, several))
             assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
         matches_reference(model, answer, several, space)
-        explained += explains_traps(model, initial, program, answer, several)
+        explained += explains_lost(model, initial, program, answer, several)
         if replay:
             traces += replays(model, initial, native, packed, several)
     bits_agree(native, packed, threads)
@@ -107,8 +115,8 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     responses = pl.DataFrame(found.responses())
     assert len(responses) == len(model.responses)
     for response, row in zip(model.responses, responses.iter_rows(named=True), strict=True):
-        assert int(row["trapped_states"]) == answer.trapped_states[response.name], (space, response.name)
-        assert row["shortest_steps"] == answer.trap_depths[response.name]
+        assert int(row["lost_states"]) == answer.lost_states[response.name], (space, response.name)
+        assert row["shortest_steps"] == answer.lost_depths[response.name]
     costs: dict[str, dict[str, reference.Cost]] = {}
     for row in pl.DataFrame(found.prices()).iter_rows(named=True):
         outcome, price = model.outcomes[row["outcome"]].name, model.prices[row["price"]].name
@@ -118,12 +126,12 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     assert costs == (answer.prices or {}), space
 
 
-def explains_traps(
+def explains_lost(
     model: Model, initial: State, program: Program, answer: reference.Answer, found: _core.Exploration
 ) -> int:
-    """What keeps a trap shut holds in the end, and where the response can come it does not; returns how often that was seen.
+    """A cause holds in the end, and in no state that leads to the goal; returns how often that was seen.
 
-    No fewer fields say it. Traps with much behind them are left out: this takes the square of it.
+    No smaller set of fields is a cause. Where many states follow, nothing is compared, as this takes the square of their number.
     """
     seen = 0
     slots = list(program.slots.values())
@@ -141,7 +149,7 @@ def explains_traps(
         ends = [state for state in ends if not reference.is_over(model, state)]
         stays = {name: {state.globals[name] for state in ends} for name in readable}
         kept: dict[str, set[Value]] = {}
-        for fact in row["shut"].split():
+        for fact in row["cause"].split():
             at, value = map(int, fact.split("="))
             kept.setdefault(slots[at].name, set()).add(slots[at].values[value])
         assert all(stays[name] == values for name, values in kept.items())

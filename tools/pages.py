@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import dataset_page
+from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
-from tdxexplore.explore.exploration import check
 from tdxexplore.model import Topology, lower
 from tdxexplore.render.figures import fraction
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario, build
+from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,15 +72,15 @@ all CPUs are online, can TDX still be enabled (`I8`, in CTL: AG (all online -> E
 come to an end (`kvm-finishes`: a load or unload of KVM; `hotplug-finishes`: a CPU that comes or goes), if every actor that
 can go on again and again does so (strong fairness)?
 
-A cell says what can be lost for good, after how many steps at the soonest, and what keeps it shut from there: where actors and
-which values stay in the end, whatever happens, such that no state that has all of that ever leads to where it can come. It is
-the smallest such set of global fields; where nothing could come from the very start, it is every field that has changed for
-good. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on, the
-probability of each end follows (absorption, when every step that is possible is as likely as any other). An oops is such an end,
-and says more than that something does not come to an end: where every fair run comes to one, nothing else counts as lost.
+A cell says what can be lost for good, after how many steps at the soonest, and the cause: the smallest set of values of global
+fields that every run keeps from there on and that rules the goal out, as no state with all of them leads to the goal. The steps
+at which actors stay are such values too. Where the goal cannot be reached from any state, the cause is every field that has
+changed for good. `lost: nothing` says that all of it stays possible for ever. Where runs end although their environment goes on,
+the probability of each end follows (absorption, when every step that is possible is as likely as any other). An oops is such an
+end, and says more than that something does not come to an end: where every fair run comes to one, nothing else counts as lost.
 
-`tdxexplore check POLICY --cpus 2 --scenario SCENARIO --budget NAME=unbounded ...` prints the same with the shortest way into
-the trap.
+`tdxexplore check POLICY --cpus 2 --scenario SCENARIO --budget NAME=unbounded ...` prints the same with the shortest trace to a
+state in which it is lost.
 
 `make docs` writes this page.
 """
@@ -172,11 +173,8 @@ def outcomes_head() -> str:
 
 def outcomes_section(policy: type[Policy]) -> str:
     """The table of one policy."""
-    rows = []
-    for scenario in SCENARIOS.values():
-        if "update" in scenario.budgets and not policy().has_update:
-            continue
-        rows.append((scenario.name, *(_worst(policy, module, scenario) for module in MODULE_KINDS)))
+    possible = [scenario for scenario in SCENARIOS.values() if scenario.applies_to(policy())]
+    rows = [(s.name, *(_worst(policy, module, s) for module in MODULE_KINDS)) for s in possible]
     heads = ("scenario", *MODULE_KINDS)
     return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])
 
@@ -251,15 +249,15 @@ def _worst(policy: type[Policy], module: ModuleKind, scenario: Scenario) -> str:
 def _lost(policy: type[Policy], module: ModuleKind, scenario: str) -> str:
     budgets = dict.fromkeys(ENDLESS[scenario], UNBOUNDED)
     answer = check(policy, module=module, cpus=2, scenario=scenario, budgets=budgets)
-    traps = [
-        f"{row['response']} after {row['shortest_steps']} steps ({row['shut']})"
+    lost = [
+        f"{row['response']} after {row['shortest_steps']} steps ({row['cause']})"
         for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)
     ]
     ends = [
         f"ends in {row['severity']} {row['outcome']} with probability {fraction(row['probability'])}"
         for row in answer.outcomes.iter_rows(named=True)
     ]
-    return "; ".join(["lost: " + (", ".join(traps) or "nothing"), *ends])
+    return "; ".join(["lost: " + (", ".join(lost) or "nothing"), *ends])
 
 
 def _change(before: str, after: str, module: ModuleKind, scenario: str) -> str:

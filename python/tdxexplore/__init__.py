@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
     from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
-    from tdxexplore.explore.exploration import Exploration, check
+    from tdxexplore.explore.check import check
+    from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace, TraceStep, replay
     from tdxexplore.sweep.comparison import Comparison, compare
-    from tdxexplore.tdx.policy import Knob, Policy, VirtAtLoad
+    from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
+    from tdxexplore.tdx.policy import Knob, Policy
 
 __all__ = [
     "BadModel",
@@ -30,6 +32,7 @@ __all__ = [
     "Exploration",
     "InternalError",
     "Knob",
+    "KvmPolicy",
     "Policy",
     "Question",
     "Settings",
@@ -48,10 +51,12 @@ _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
     "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
-    "explore.exploration": ("Exploration", "check"),
+    "explore.check": ("check",),
+    "explore.exploration": ("Exploration",),
     "explore.question": ("Question",),
     "explore.settings": ("Settings",),
-    "tdx.policy": ("Knob", "Policy", "VirtAtLoad"),
+    "tdx.kvm": ("KvmPolicy", "VirtAtLoad"),
+    "tdx.policy": ("Knob", "Policy"),
     "explore.trace": ("Trace", "TraceStep", "replay"),
 }
 

@@ -1,11 +1,11 @@
 """The engine: explores a Program, replays schedules.
 
-Native module; the classes are immutable and hold no open resources. `Program.explore` releases the interpreter, reacts
-to Ctrl-C, and may run in several threads at once.
+Native module; its classes are immutable and hold no open resources. `Program.explore` releases the interpreter, reacts to
+Ctrl-C, and may run in several threads at once.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypedDict, final, type_check_only
+from typing import Literal, TypedDict, Unpack, final, type_check_only
 
 __all__ = [
     "BadModel",
@@ -26,7 +26,7 @@ class BadSchedule(ValueError):
     """A schedule that cannot be read or does not fit the Program; the message lists what was enabled."""
 
 class Trap(BadModel):
-    """A Program that is wrong about itself in a reachable state.
+    """A Program that contradicts itself in a reachable state.
 
     Either a rule with a trap is enabled there, or the state is terminal and matches no outcome.
 
@@ -40,6 +40,34 @@ class InternalError(RuntimeError):
     """A defect of the engine itself."""
 
 __version__: str
+
+@type_check_only
+class Options(TypedDict, total=False):
+    """How to explore; each has a default."""
+
+    space: Literal["orbit", "concrete", "bits"]
+    """Whether CPUs are counted by kind (``orbit``, the default) or keep their identity (``concrete``, at most 64 CPUs). In the
+    space of ``bits`` each concrete state is one bit: the answer has totals and levels and no measures, even if they are asked
+    for. Depth, outcomes and traces come from the orbit space, and each bit must be set by a step from the level before."""
+    symmetry: Literal["start", "all"]
+    """In the orbit space, whether CPUs that start out equal are interchangeable (``start``, the default), or all CPUs. With
+    ``all`` the runs are the same and fewer states are stored; states and transitions are those that can be reached from any
+    renaming of the initial state, and a state has the depth at which the first renaming reaches it."""
+    threads: int
+    """Threads of the search, at least 1, the default."""
+    max_states: int | None
+    """The most states stored; by default there is no limit."""
+    max_depth: int | None
+    """The depth at which states are still expanded, but no successor is stored; by default there is no limit."""
+    max_memory: int | None
+    """The most bytes held, compared once for each batch of states; by default there is no limit."""
+    timeout: float | None
+    """Seconds for search and measures, compared once for each batch of states; by default there is no limit."""
+    measures: bool
+    """Whether to compute figures that need all transitions in memory, such as interleavings and probabilities; the default is
+    True."""
+    prices: bool
+    """Whether to compute what runs cost, which needs measures; the default is False."""
 
 @type_check_only
 class Progress(TypedDict):
@@ -58,11 +86,11 @@ class Progress(TypedDict):
     seconds: float
     """Time since the search began."""
     state_bits: int
-    """Bits of a state; in the orbit space of the initial one, since sizes differ."""
+    """Bits of a stored state; in the orbit space those of the initial state, since states differ in size."""
     bytes_per_state: int
-    """Bytes that a stored state takes, known before the search; the transitions for measures need 6 more each."""
+    """Bytes for each stored state, known before the search; measures need 6 bytes more for each transition."""
     expected_states: int | None
-    """How many states there will be, where that is known before the search."""
+    """The number of states, if it is known before the search."""
 
 @final
 class Program:
@@ -76,28 +104,12 @@ class Program:
     """
 
     def __new__(cls, json: str) -> Program: ...
-    @property
-    def name(self) -> str:
-        """The name that the Program gives itself."""
-
-    @property
-    def rule_count(self) -> int:
-        """The number of its rules."""
-
     def explore(
         self,
         initial: str,
         *,
-        space: Literal["orbit", "concrete", "bits"] = "orbit",
-        symmetry: Literal["start", "all"] = "start",
-        threads: int = 1,
-        max_states: int | None = None,
-        max_depth: int | None = None,
-        max_memory: int | None = None,
-        timeout: float | None = None,
-        measures: bool = True,
-        prices: bool = False,
         progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[Options],
     ) -> Exploration:
         """Visits every state that can be reached from the initial one.
 
@@ -106,29 +118,16 @@ class Program:
 
         Args:
             initial: The initial state in its JSON form; it carries the topology.
-            space: Whether CPUs are counted by kind (orbit) or keep their identity (concrete, at most 64 CPUs). In the space of
-                bits each concrete state is one bit: the answer has totals and levels and no measures, even if they are asked
-                for; depth, outcomes and traces come from the orbit space, and each bit must be set by a step from the level
-                before.
-            symmetry: In the orbit space, whether CPUs that start out equal are interchangeable, or all CPUs. With all, the runs
-                are the same and fewer states are stored; states and transitions are those that can be reached from any
-                renaming of the initial state, and a state has the depth at which the first renaming reaches it.
-            threads: Threads of the search, at least 1.
-            max_states: States stored at most.
-            max_depth: States at this depth are still expanded, but no deeper ones are stored.
-            max_memory: Bytes held; looked at once for each batch of states.
-            timeout: Seconds for search and measures; looked at once for each batch of states.
-            measures: Whether to compute interleavings and probabilities, which needs all transitions in memory.
-            prices: Whether to compute what runs cost, which needs measures.
             progress: Called about twice a second and once at the end. An exception stops the search and is raised.
+            options: How to explore.
 
         Returns:
-            What was found; complete unless a limit was hit or the search was interrupted.
+            All that was found; complete unless a limit was hit or the search was interrupted.
 
         Raises:
             BadModel: The initial state does not fit the Program or is too large for the space.
-            Trap: The Program is wrong about itself in a reachable state.
-            ValueError: An option is out of range.
+            Trap: The Program contradicts itself in a reachable state.
+            ValueError: An option is not known or its value is not allowed.
             InternalError: The engine has a defect.
         """
 
@@ -141,7 +140,7 @@ class Program:
                 `0-9a-z`, or a decimal number in parentheses. The empty schedule stays in the initial state.
 
         Returns:
-            The steps, the states between them, and what is enabled at the end.
+            The steps, the states between them, and the transitions that are enabled at the end.
 
         Raises:
             BadModel: The initial state does not fit the Program.
@@ -151,10 +150,11 @@ class Program:
 
 @final
 class Exploration:
-    """What a search found.
+    """The answer of a search.
 
-    *States* and *transitions* are labelled ones, exact, as decimal strings, in either space; *explored* and *generated*
-    count what the search stored and made. Tables are sorted by their first column and can be read any number of times.
+    *States* and *transitions* are labelled ones, exact, as decimal strings, in every space; *explored* and *generated*
+    count the states that the search stored and the transitions that it made. Tables are sorted by their first column and can
+    be read any number of times.
     """
 
     @property
@@ -220,10 +220,9 @@ class Exploration:
     def outcomes(self) -> Table:
         """The outcomes that were reached.
 
-        Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string), `explored_terminals` (u64),
-        `interleavings` (decimal string or null), `log10_interleavings`, `interleaving_share`, `probability` (f64 or
-        null), `shortest_steps` (u32), `schedule` (string, or null if a limit
-        kept it from being found).
+        Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string), `interleavings` (decimal string or
+        null), `log10_interleavings`, `interleaving_share`, `probability` (f64 or null), `shortest_steps` (u32), `schedule`
+        (string, or null if a limit kept it from being found).
         """
 
     def invariants(self) -> Table:
@@ -234,16 +233,16 @@ class Exploration:
         """
 
     def responses(self) -> Table:
-        """All responses, or none without measures.
+        """All responses; empty without measures.
 
-        Columns: `response` (u32, index in the Program), `trapped_states` (decimal string) in which it is due and can no
-        longer come, but for those that lead to a fatal outcome for sure, `shortest_steps` (u32 or null), `schedule` (string or
-        null) to the first of them, `shut` (string): what keeps it from coming, as `field=value` indices separated by spaces:
-        the values that a smallest set of global fields keeps in the end.
+        Columns: `response` (u32, index in the Program), `lost_states` (decimal string) in which it is due, its goal is out of
+        reach, and a fair run can avoid every fatal outcome, `shortest_steps` (u32 or null) and `schedule` (string or null) to
+        the first of them, `cause` (string): the values that a smallest set of global fields keeps in the end and that rule the
+        goal out, as `field=value` indices separated by spaces.
         """
 
     def prices(self) -> Table:
-        """What runs cost, if asked for: a row for each outcome that was reached and each price.
+        """The costs of runs, if asked for: a row for each outcome that was reached and each price.
 
         Columns: `outcome`, `price` (u32, indices in the Program), `total` (decimal string, over all interleavings, or null
         where it is too large for an exact integer), `mean` (f64), `least`, `most` (u64) of one interleaving. Empty for a
@@ -273,7 +272,7 @@ class Exploration:
 
 @final
 class Replay:
-    """What a schedule does."""
+    """The run of a schedule."""
 
     @property
     def steps(self) -> list[tuple[int, int, int]]:

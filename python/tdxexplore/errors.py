@@ -62,6 +62,10 @@ class Trap(BadModel):
         self.schedule = schedule
 
 
+class TimeUp(TdxExploreError):
+    """A limit on time ended something before there was anything to answer."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 

@@ -15,7 +15,7 @@ from cyclopts import App
 
 from tdxexplore._version import __version__
 from tdxexplore.cli import exits
-from tdxexplore.errors import InternalError, TdxExploreError
+from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ app = App(
     help="Which TDX bring-up policy survives CPU hotplug? Explores every interleaving and answers exactly.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `run` says where it stopped
 )
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
@@ -60,7 +61,9 @@ def _explained(error: BaseException) -> tuple[str, int]:
     """What to say about an error, and the exit code. A defect prints its traceback besides."""
     match error:
         case KeyboardInterrupt():
-            said = "interrupted", exits.INTERRUPTED
+            said = " ".join(["interrupted", *map(str, error.args)]), exits.INTERRUPTED
+        case TimeUp():
+            said = str(error), exits.INCOMPLETE
         case cyclopts.CycloptsError():
             said = " ".join(str(error).split()), exits.USAGE
         case InternalError():

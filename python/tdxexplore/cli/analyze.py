@@ -94,14 +94,15 @@ def growth(data: Path, *, form: Form = Form()) -> int:
 
 @analyze.command
 def smallest(data: Path, *, outcome: str | None = None, form: Form = Form()) -> int:
-    """What is the smallest CPU count at which each outcome appears?
+    """What is the smallest CPU count at which each outcome appears, and each invariant fails?
 
     Args:
         data: The data set.
-        outcome: Look for this outcome only.
+        outcome: Look only for this outcome, invariant or response.
     """
     opened = Dataset(data)
-    return _answer([opened], analysis.smallest(opened.answers, _outcome(outcome, opened)), print_smallest, form)
+    found = analysis.smallest(opened.findings, _finding(outcome, opened))
+    return _answer([opened], found, print_smallest, form)
 
 
 @analyze.command
@@ -113,12 +114,12 @@ def diff(old: Path, new: Path, *, form: Form = Form()) -> int:
         new: The data set to compare with it.
     """
     opened = [Dataset(old), Dataset(new)]
-    answers = [each.answers for each in opened]
+    findings = [each.findings for each in opened]
 
     def show(differences: pl.DataFrame) -> None:
-        print_differences(differences, opened[0].collect(analysis.compared(*answers)))
+        print_differences(differences, opened[0].collect(analysis.compared(*findings)))
 
-    return _answer(opened, analysis.differences(*answers), show, form)
+    return _answer(opened, analysis.differences(*findings), show, form)
 
 
 @analyze.command
@@ -183,6 +184,11 @@ def _of(modules: Sequence[str], rows: pl.LazyFrame, data: Dataset) -> pl.LazyFra
 
 def _outcome(name: str | None, data: Dataset) -> str | None:
     return None if name is None else _known("--outcome", name, _values(data, "outcomes", "outcome"))
+
+
+def _finding(name: str | None, data: Dataset) -> str | None:
+    known = [*_values(data, "outcomes", "outcome"), *_values(data, "properties", "property")] if name else []
+    return None if name is None else _known("--outcome", name, known)
 
 
 def _prices(names: Sequence[str], data: Dataset) -> tuple[str, ...]:

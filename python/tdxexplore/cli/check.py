@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tdxexplore.cli import exits
 from tdxexplore.cli.options import Asked, How, say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, progress
-from tdxexplore.explore.exploration import explore
+from tdxexplore.explore.check import explore
 from tdxexplore.explore.settings import Settings
 from tdxexplore.render.exploration import print_exploration
 
@@ -47,6 +47,7 @@ def document(answer: Exploration) -> dict[str, object]:
         "run": answer.runs.row(0, named=True),
         "outcomes": answer.outcomes.to_dicts(),
         "invariants": answer.invariants.drop("digest").to_dicts(),
+        "expectations": answer.expectations.drop("digest").to_dicts(),
         "responses": answer.responses.drop("digest").to_dicts(),
         "prices": answer.prices.drop("digest").to_dicts(),
     }

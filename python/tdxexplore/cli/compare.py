@@ -45,6 +45,6 @@ def compare(
     else:
         print_worst(comparison.matrix)
         if (worst := comparison.worst) is not None:
-            point, trace = worst
-            print_trace(trace, point.question, f"the worst cell: shortest trace to {trace.outcome}")
-    return exits.of(comparison.runs["verdict"], interrupted=comparison.interrupted)
+            point, name, trace = worst
+            print_trace(trace, point.question, f"the worst cell: shortest trace to {name}")
+    return exits.of(comparison.verdicts, interrupted=comparison.interrupted)

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from tdxexplore.cli import exits
 from tdxexplore.cli.options import Asked, How, say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, progress
+from tdxexplore.explore.check import explore
 from tdxexplore.explore.difference import Difference
-from tdxexplore.explore.exploration import explore
 from tdxexplore.explore.settings import Settings
 from tdxexplore.render.difference import print_difference
 
@@ -54,6 +54,7 @@ def diff(
             "moved": difference.moved,
             "worse": difference.worse,
             "outcomes": difference.outcomes.to_dicts(),
+            "properties": difference.properties.to_dicts(),
         }
         print_json(found)
     else:

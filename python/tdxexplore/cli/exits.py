@@ -1,6 +1,6 @@
 """The exit codes of the command line, and the one line on stderr that goes with an error.
 
-0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 130 interrupted.
+0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 5 vacuous, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,18 +11,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 130
-OF_VERDICT = {"holds": HOLDS, "violated": VIOLATED, "incomplete": INCOMPLETE}
+    from tdxexplore.sweep.batch import Cause
+
+HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, VACUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+OF_VERDICT = {"violated": VIOLATED, "incomplete": INCOMPLETE, "vacuous": VACUOUS, "holds": HOLDS}
 
 
-def of(verdicts: Iterable[str], *, interrupted: bool) -> int:
-    """The exit code of explorations together."""
+def of(verdicts: Iterable[str], *, interrupted: bool = False) -> int:
+    """The exit code of explorations together: that of the first verdict in `OF_VERDICT` that one of them has.
+
+    Without any verdict, as where no scenario can happen, the answer says nothing.
+    """
     if interrupted:
         return INTERRUPTED
-    verdicts = set(verdicts)
-    if "incomplete" in verdicts:
-        return INCOMPLETE
-    return VIOLATED if "violated" in verdicts else HOLDS
+    found = set(verdicts)
+    return next((code for verdict, code in OF_VERDICT.items() if verdict in found), VACUOUS)
+
+
+def of_failures(causes: Iterable[Cause]) -> int:
+    """The exit code of explorations that failed."""
+    found = set(causes)
+    if "internal" in found:
+        return INTERNAL
+    return USAGE if "model" in found else INCOMPLETE
 
 
 def complain(message: str, code: int) -> int:

@@ -80,7 +80,7 @@ def sweep(
     if summary.interrupted:
         return exits.INTERRUPTED
     if summary.failed:
-        return exits.INTERNAL if summary.internal else exits.USAGE
+        return exits.of_failures(summary.causes)
     return exits.INCOMPLETE if summary.incomplete else exits.HOLDS
 
 
@@ -98,7 +98,7 @@ def _of_plan(plan: Plan) -> dict[str, object]:
         "done": len(plan.points) - len(plan.pending),
         "pending": len(plan.pending),
         "excluded": list(plan.excluded),
-        "impossible": plan.impossible,
+        "not_applicable": plan.not_applicable,
         "largest": largest,
     }
 

@@ -48,7 +48,7 @@ def compact(root: Path) -> tuple[int, int]:
         before = sum(len(data.parts(table)) for table in TABLES)
         if data.skipped:
             raise BadDataset(f"{in_one_line(data.skipped)}; remove what is named, or sweep again, then compact")
-        incomplete = data.runs.filter(pl.col("verdict") == "incomplete").select("point")
+        incomplete = data.runs.filter(~pl.col("complete")).select("point")
         single = set(data.collect(incomplete)["point"])
         done = data.done
         work = root / COMPACTING

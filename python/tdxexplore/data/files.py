@@ -4,6 +4,7 @@
 
     DIR/runs/policy=v19/module=strict/<point>.parquet     a row for the point: verdict and figures
     DIR/outcomes/...                                      a row for each outcome that was reached
+    DIR/properties/...                                    a row for each invariant, expectation and response
     DIR/prices/...                                        a row for each outcome and price
     DIR/levels/...                                        a row for each depth
     DIR/rules/...                                         a row for each way through each step

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.files import MERGED, OWN, partition_of
-from tdxexplore.data.schema import ANSWERS, PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
+from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
@@ -196,24 +196,32 @@ class Dataset:
 
     @cached_property
     def answers(self) -> pl.LazyFrame:
-        """A row for each point and outcome, with verdict, reason and all interleavings of the point's run.
-
-        A point whose search ended before any outcome has one row without an outcome.
+        """A row for each point and outcome, with the verdict of the point's run and what else fails: see `answers`.
 
         Raises:
             BadDataset: The data set holds two answers to the same question.
         """
         self._refuse_two_answers(self.runs)
-        return answers(self.runs, self.scan("outcomes"))
+        return answers(self.runs, self.scan("outcomes"), self.scan("properties"))
 
     @property
-    def prices(self) -> pl.LazyFrame:
-        """A row for each point, outcome and price, with verdict of the run and the outcome's share of the interleavings.
+    def findings(self) -> pl.LazyFrame:
+        """A row for each point and outcome that is reached or property that fails: see `findings`.
 
         Raises:
             BadDataset: The data set holds two answers to the same question.
         """
-        shares = self.answers.select("point", "rank", "verdict", "interleaving_share")
+        self._refuse_two_answers(self.runs)
+        return findings(self.runs, self.scan("outcomes"), self.scan("properties"))
+
+    @property
+    def prices(self) -> pl.LazyFrame:
+        """A row for each point, outcome and price, with the verdict of the run and the outcome's share of the interleavings.
+
+        Raises:
+            BadDataset: The data set holds two answers to the same question.
+        """
+        shares = self.answers.select("point", "rank", "verdict", "complete", "interleaving_share")
         return self.scan("prices").join(shares, on=["point", "rank"])
 
     def _refuse_two_answers(self, runs: pl.LazyFrame) -> None:
@@ -229,11 +237,52 @@ class Dataset:
             )
 
 
-def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame) -> pl.LazyFrame:
-    """The outcomes of a data set or a comparison, with what the run of each says; see `Dataset.answers`."""
-    key = [c.name for c in POINT]
-    of_run = [pl.col(column.name.replace("all_", "")).alias(column.name) for column in ANSWERS]
-    return runs.select(*key, "verdict", "reason", *of_run).join(outcomes.drop(key[1:]), on="point", how="left")
+_POINT = tuple(c.name for c in POINT)
+_RUN = ("verdict", "complete", "reason")
+_ALL = {"all_interleavings": "interleavings", "log10_all_interleavings": "log10_interleavings"}
+
+
+def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame) -> pl.LazyFrame:
+    """The runs and outcomes of a data set, or of a comparison, joined: what most questions read.
+
+    Returns:
+        A row for each point and outcome, with the point's ``verdict``, ``complete`` and ``reason``; its interleavings of all
+        outcomes (``all_interleavings``); the names of the invariants that fail (``broken``) and of the responses that can be
+        lost (``lost``), separated by spaces; and the worst severity of these responses (``lost_severity``). A point that
+        reached no outcome has one row without an outcome.
+    """
+    failing = properties.filter("fails").sort("property")
+
+    def names(kind: str) -> pl.Expr:
+        return pl.col("property").filter(pl.col("kind") == kind).str.join(" ")
+
+    lost_severity = pl.col("severity").filter(pl.col("kind") == "response").min()
+    failed = failing.group_by("point").agg(
+        broken=names("invariant"), lost=names("response"), lost_severity=lost_severity
+    )
+    return (
+        runs.select(*_POINT, *_RUN, *(pl.col(name).alias(whole) for whole, name in _ALL.items()))
+        .join(failed, on="point", how="left")
+        .with_columns(pl.col("broken", "lost").fill_null(""))
+        .join(outcomes.drop(_POINT[1:]), on="point", how="left")
+    )
+
+
+def findings(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame) -> pl.LazyFrame:
+    """What was found at each point.
+
+    Returns:
+        A row for each point and outcome that is reached, invariant that fails, response that can be lost, or expectation that is
+        never met, with the point's ``verdict``, ``complete`` and ``reason``, and ``kind``, ``finding``
+        (its name), ``severity``, ``states`` (terminal ones of an outcome), ``interleavings``, ``interleaving_share``,
+        ``probability``, ``shortest_steps`` and ``schedule``. A point without a finding has one row of nulls.
+    """
+    reached = outcomes.rename({"outcome": "finding", "terminal_states": "states"}).with_columns(kind=pl.lit("outcome"))
+    failing = properties.filter("fails").rename({"property": "finding"})
+    columns = ("point", "kind", "finding", "severity", "states", "shortest_steps", "schedule")
+    measured = ("interleavings", "interleaving_share", "probability")
+    rows = pl.concat([reached.select(*columns, *measured), failing.select(columns)], how="diagonal")
+    return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left")
 
 
 def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:

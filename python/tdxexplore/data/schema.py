@@ -18,7 +18,7 @@ from tdxexplore.explore.settings import DESCRIBED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PARTITION = ("policy", "module")
 
 
@@ -31,7 +31,7 @@ class Column:
         type: Its Arrow type.
         unit: Its unit; 1 for counts and shares, empty for texts.
         text: What it says.
-        timing: Whether it depends on the machine or the moment.
+        timing: Whether it depends on the machine, the moment or the text of the sources, and not on the answer alone.
         digits: Whether it is an exact integer of any size, written as decimal digits.
     """
 
@@ -76,18 +76,29 @@ POINT = (
     _count("cpus", "CPUs in all"),
 )
 
+
+def _as_others(doc: str) -> str:
+    """A sentence as the meanings of other columns are written: a small letter first, no full stop."""
+    return doc[0].lower() + doc[1:].removesuffix(".")
+
+
 _ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 SETTINGS = tuple(
-    Column(each.name, _ARROW[each.kind], each.unit, each.doc) for each in DESCRIBED if each.role != "resource"
+    Column(each.name, _ARROW[each.kind], each.unit, _as_others(each.doc))
+    for each in DESCRIBED
+    if each.role != "resource"
 )
 """How a point was explored: the settings that decide the answer, and the limits."""
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "runs": (
         *POINT,
-        _text("verdict", "holds, violated or incomplete"),
-        _text("reason", "why it is incomplete"),
+        _text("verdict", "violated, incomplete, vacuous or holds"),
+        Column(
+            "complete", pa.bool_(), "", "whether everything was explored; a violation is one also where this is not so"
+        ),
+        _text("reason", "why not everything was explored"),
         _integer("states", "concrete states, exact"),
         _real("log10_states", "base-10 logarithm of states"),
         _integer("transitions", "concrete transitions, exact"),
@@ -107,6 +118,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("states_per_second", "explored over seconds", "1/s", timing=True),
         _count("peak_memory_bytes", "memory of the search", "B", timing=True),
         _text("version", "of tdxexplore"),
+        Column("source", pa.string(), "", "hash of the sources that the model was recorded from", timing=True),
         *SETTINGS,
     ),
     "outcomes": (
@@ -121,6 +133,21 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("probability", "of ending there, if each enabled step is equally likely"),
         _count("shortest_steps", "length of the shortest trace", "steps"),
         _text("schedule", "of the shortest trace"),
+    ),
+    "properties": (
+        *POINT,
+        _text("kind", "invariant, expectation or response"),
+        _text("property", "its name"),
+        _text("severity", "how bad it is if it fails"),
+        Column(
+            "fails", pa.bool_(), "", "an invariant in some state; a response that can be lost; an expectation never met"
+        ),
+        _integer(
+            "states", "concrete states that violate the invariant, have lost the response, or meet the expectation"
+        ),
+        _count("shortest_steps", "length of the shortest trace to one of them", "steps"),
+        _text("schedule", "of the shortest trace"),
+        _text("text", "what it says, in a sentence"),
     ),
     "prices": (
         *POINT,
@@ -156,8 +183,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
 ANSWERS = (
     _integer("all_interleavings", "interleavings of the run, which the outcome's are a part of"),
     _real("log10_all_interleavings", "base-10 logarithm of all_interleavings"),
+    _text("broken", "the invariants that fail, by name"),
+    _text("lost", "the responses that can be lost, by name"),
 )
-"""What the analysis joins to the outcomes of a point, beside the verdict of its run."""
+"""What `tdxexplore.data.reading.answers` joins to the outcomes of a point, beside the verdict of its run."""
 
 QUESTION = tuple(c.name for c in POINT if c.name not in ("point", "digest"))
 """The columns that say what was asked."""

@@ -1,4 +1,4 @@
-"""What keeps it shut, in words: why something that must stay possible no longer is."""
+"""The cause of a lost response, in words: which field values rule its goal out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from tdxexplore.explore.question import Compiled
 
 
-def keeps_shut(compiled: Compiled, facts: str) -> str:
-    """What keeps a trap shut.
+def cause_in_words(compiled: Compiled, facts: str) -> str:
+    """The cause of a lost response.
 
     Args:
         compiled: What was explored.
-        facts: Fields and the values that they keep, as ``field=value`` by index (`tdxexplore._core.Exploration.responses`).
+        facts: Fields and the values that they keep in the end, as ``field=value`` by index
+            (`tdxexplore._core.Exploration.responses`).
 
     Returns:
-        Where actors stay and what values stay, such as ``tdx_status = ERROR``; of several values those that stay, or those
-        that are gone if these are fewer. Empty if no few fields say it.
+        Where actors stay and which values fields keep, such as ``tdx_status = ERROR``; of several values those that are kept,
+        or those that are lost if these are fewer. Empty if no small set of fields is a cause.
     """
     pairs = (fact.split("=") for fact in facts.split())
     kept = groupby(((int(field), int(value)) for field, value in pairs), key=lambda pair: pair[0])

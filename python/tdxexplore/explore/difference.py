@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.model.model import SEVERITIES
+from tdxexplore.explore.question import policy_name, policy_place
+from tdxexplore.explore.verdict import violates
+from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
     from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.trace import Trace
+    from tdxexplore.explore.verdict import Finding, Verdict
 
 _FIGURES = ("interleavings", "log10_interleavings", "interleaving_share", "probability", "shortest_steps", "schedule")
 
@@ -28,6 +31,14 @@ class Difference:
 
     before: Exploration
     after: Exploration
+
+    @property
+    def policies(self) -> tuple[str, str]:
+        """The names of the designs; two designs of one name are told apart by their places."""
+        a, b = (side.question.policy_class() for side in (self.before, self.after))
+        if a is not b and policy_name(a) == policy_name(b):
+            return f"{a.name} ({policy_place(a)})", f"{b.name} ({policy_place(b)})"
+        return policy_name(a), policy_name(b)
 
     @property
     def complete(self) -> bool:
@@ -76,15 +87,45 @@ class Difference:
         column = self.outcomes["moved"]
         return None if column.null_count() else float(column.abs().sum()) / 2
 
+    @cached_property
+    def properties(self) -> pl.DataFrame:
+        """A row for each invariant that fails, response that can be lost and expectation that is never met, in either.
+
+        Columns: ``kind``, ``property``, ``severity``, ``change`` as in `outcomes`, ``text``, then for A (``_a``) and B
+        (``_b``): ``states`` (concrete, decimal string), shortest_steps, schedule; null where it does not fail.
+        """
+        figures, key = ("states", "shortest_steps", "schedule"), ["kind", "property", "severity"]
+        a, b = (
+            side.properties.filter("fails")
+            .select(*key, pl.lit(value=True).alias(letter), "text", *figures)
+            .rename({name: f"{name}_{letter}" for name in ("text", *figures)})
+            for side, letter in ((self.before, "a"), (self.after, "b"))
+        )
+        both = a.join(b, on=key, how="full", coalesce=True, maintain_order="left_right")
+        added, removed = pl.lit("added"), pl.lit("removed")
+        change = pl.when(pl.col("a").is_null()).then(added).when(pl.col("b").is_null()).then(removed)
+        return both.select(
+            *key,
+            change.otherwise(pl.lit("kept")).alias("change"),
+            pl.coalesce("text_b", "text_a").alias("text"),
+            *(f"{name}_{side}" for side in "ab" for name in figures),
+        )
+
+    @cached_property
+    def added(self) -> tuple[Finding, ...]:
+        """What B adds that is a violation: outcomes first, most severe first; then invariants, then responses."""
+        fail_on = self.after.settings.fail_on
+        known = {(finding.kind, finding.name) for finding in self.before.findings if violates(finding, fail_on)}
+        bad = (finding for finding in self.after.findings if violates(finding, fail_on))
+        return tuple(finding for finding in bad if (finding.kind, finding.name) not in known)
+
     @property
     def worse(self) -> str | None:
-        """The most severe outcome that counts as a violation and that B reaches and A does not.
+        """The name of the first of `added`.
 
-        None does not mean that B is better: only that it adds no such outcome.
+        None does not mean that B is better: only that it adds no violation.
         """
-        bad = SEVERITIES[: SEVERITIES.index(self.after.settings.fail_on) + 1]
-        added = self.outcomes.filter((pl.col("change") == "added") & pl.col("severity").is_in(bad))
-        return added["outcome"][0] if len(added) else None
+        return self.added[0].name if self.added else None
 
     @property
     def trace(self) -> Trace | None:
@@ -92,8 +133,13 @@ class Difference:
         return None if self.worse is None else self.after.traces[self.worse]
 
     @property
-    def verdict(self) -> str:
-        """``violated`` if B adds a violation, ``incomplete`` if a limit may have hidden one, else ``holds``."""
-        if self.worse is not None and self.before.complete:
+    def verdict(self) -> Verdict:
+        """``violated`` if B adds a violation, ``incomplete`` if a limit may have hidden one, ``vacuous`` if B is, else ``holds``.
+
+        What a search that was cut short saw of A does not say what A cannot do, so that then nothing counts as added.
+        """
+        if self.added and self.before.complete:
             return "violated"
-        return "holds" if self.complete else "incomplete"
+        if not self.complete:
+            return "incomplete"
+        return "vacuous" if self.after.verdict == "vacuous" else "holds"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tdxexplore.explore.settings import Settings
 
     Found: TypeAlias = _core.Exploration
-    Progress: TypeAlias = _core.Progress
+    Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
     Table: TypeAlias = _core.Table
 
@@ -59,7 +59,7 @@ class Engine:
         with _errors_of_the_engine():
             self._program = _core.Program(program)
 
-    def explore(self, initial: str, settings: Settings, progress: Callable[[Progress], object] | None = None) -> Found:
+    def explore(self, initial: str, settings: Settings, progress: Callable[[Counters], object] | None = None) -> Found:
         """Visit every state that can be reached, as far as the limits allow.
 
         Args:

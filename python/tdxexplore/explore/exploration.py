@@ -6,25 +6,23 @@ import math
 from decimal import Decimal, localcontext
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tdxexplore._version import __version__
-from tdxexplore.explore.causes import keeps_shut
-from tdxexplore.explore.question import Question
+from tdxexplore.explore import verdict
+from tdxexplore.explore.causes import cause_in_words
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
-from tdxexplore.model import SEVERITIES
+from tdxexplore.explore.verdict import Finding
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tdxexplore.explore.engine import Found, Progress, Table
+    from tdxexplore.explore.engine import Found, Table
+    from tdxexplore.explore.question import Compiled, Question
+    from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
 
 KEY = {
     "digest": pl.String,
@@ -52,28 +50,44 @@ class Exploration:
         interrupted: Whether Ctrl-C ended it.
     """
 
-    def __init__(self, question: Question, settings: Settings, found: Found) -> None:
+    def __init__(self, question: Question, settings: Settings, compiled: Compiled, found: Found) -> None:
         self.question = question
         self.settings = settings
         self.complete = found.complete
         self.reason = found.reason
         self.interrupted = found.interrupted
         self._found = found
-        self._program = question.compile().program
+        self._compiled = compiled
+        self._program = compiled.program
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def verdict(self) -> str:
-        """``holds``, ``violated`` or ``incomplete``; a search that a limit cut short never holds."""
-        if not self.complete:
-            return "incomplete"
-        bad = SEVERITIES[: SEVERITIES.index(self.settings.fail_on) + 1]
-        severe = any(severity in bad for severity in self.outcomes["severity"])
-        broken = any(steps is not None for steps in self.invariants["shortest_steps"])
-        responses = zip(self.responses["severity"], self.responses["shortest_steps"], strict=True)
-        shut = any(severity in bad and steps is not None for severity, steps in responses)
-        return "violated" if severe or broken or shut else "holds"
+    def findings(self) -> tuple[Finding, ...]:
+        """What the verdict is based on: outcomes that are reached, and properties that fail."""
+        outcomes = self.outcomes.select("outcome", "severity", "interleaving_share").iter_rows()
+        failed = self.properties.filter("fails").select("kind", "property", "severity", "text").iter_rows()
+        found = [Finding("outcome", name, severity, share=share) for name, severity, share in outcomes]
+        for kind, name, severity, text in failed:
+            said = f"expectation `{name}` is never met: {text}" if kind == "expectation" else text
+            found.append(Finding(kind, name, severity, said))
+        if self.complete and self.outcomes.is_empty() and not self.question.endless():
+            found.append(Finding("expectation", "ends", "ok", "no run comes to an end"))
+        if why := self.question.cannot_happen():
+            found.append(
+                Finding("expectation", "happens", "ok", f"scenario `{self.question.scenario}` cannot happen: {why}")
+            )
+        return tuple(found)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """``holds``, ``violated``, ``incomplete`` or ``vacuous``; `tdxexplore.explore.verdict` says when."""
+        return verdict.of(self.findings, complete=self.complete, fail_on=self.settings.fail_on)
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict in a line, with the reason why it is not simply so, and with what occurs below `fail_on`."""
+        return verdict.in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
 
     @property
     def worst(self) -> str | None:
@@ -123,9 +137,9 @@ class Exploration:
     def responses(self) -> pl.DataFrame:
         """A row for each thing that must stay possible; none without measures.
 
-        Columns after the key: ``response``, ``severity``, ``trapped_states`` (concrete) in which it is due and can no
-        longer come, ``shortest_steps`` and ``schedule`` to the nearest or nulls, ``shut`` (what keeps it from coming: where
-        actors and which values stay for good after that trace; a state that has all that never leads to where it can come),
+        Columns after the key: ``response``, ``severity``, ``lost_states`` (concrete) in which it is due and its goal can no
+        longer be reached, ``shortest_steps`` and ``schedule`` to the nearest of them or nulls, ``cause`` (the steps at which
+        actors stay and the values that fields keep after that trace, such that no state with all of them leads to the goal),
         ``text``.
         """
         declared = [response for response, _, _ in self._program.responses]
@@ -135,12 +149,43 @@ class Exploration:
         return self._with_key(
             pl.Series("response", [r.name for r in known], dtype=pl.String),
             pl.Series("severity", [r.severity for r in known], dtype=pl.String),
-            frame["trapped_states"],
+            frame["lost_states"],
             frame["shortest_steps"],
             frame["schedule"],
-            pl.Series("shut", [keeps_shut(self.question.compile(), facts) for facts in frame["shut"]], dtype=pl.String),
+            pl.Series("cause", [cause_in_words(self._compiled, facts) for facts in frame["cause"]], dtype=pl.String),
             pl.Series("text", [r.text for r in known], dtype=pl.String),
         )
+
+    @cached_property
+    def properties(self) -> pl.DataFrame:
+        """A row for each invariant, expectation and response.
+
+        Columns after the key: ``kind``, ``property`` (its name), ``severity``, ``fails`` (an invariant in some state; a
+        response if it can be lost; an expectation if no state meets it, which only a complete search knows), ``states``
+        (concrete, decimal string: those that violate an invariant, meet an expectation, or have lost a response),
+        ``shortest_steps`` and ``schedule`` to the nearest of them or nulls, ``text``.
+        """
+        program = self._program
+        declared: list[tuple[str, pl.DataFrame, str, list[str]]] = [
+            ("invariant", self.invariants, "violating_states", [p.severity for p, _ in program.invariants]),
+            ("expectation", self.expectations, "states", [p.severity for p, _ in program.expectations]),
+            ("response", self.responses, "lost_states", [p.severity for p, _, _ in program.responses]),
+        ]
+        parts = []
+        for kind, frame, states, severities in declared:
+            reached = frame["shortest_steps"].is_not_null()
+            part = self._with_key(
+                pl.Series("kind", [kind] * len(frame), dtype=pl.String),
+                frame[kind].alias("property"),
+                pl.Series("severity", severities[: len(frame)], dtype=pl.String),
+                (~reached & self.complete if kind == "expectation" else reached).alias("fails"),
+                frame[states].alias("states"),
+                frame["shortest_steps"],
+                frame["schedule"],
+                frame["text"],
+            )
+            parts.append(part)
+        return pl.concat(parts)
 
     @cached_property
     def prices(self) -> pl.DataFrame:
@@ -189,6 +234,7 @@ class Exploration:
         }
         row: dict[str, object] = {
             "verdict": self.verdict,
+            "complete": self.complete,
             "reason": self.reason,
             "states": found.states,
             "log10_states": log10(found.states),
@@ -209,6 +255,7 @@ class Exploration:
             "states_per_second": found.explored / max(found.seconds, 1e-9),
             "peak_memory_bytes": found.memory_bytes,
             "version": __version__,
+            "source": self.question.source(),
         }
         figures = (pl.Series(name, [value], dtype=types.get(name)) for name, value in row.items())
         return self._with_key(*figures, *self._settings())
@@ -238,11 +285,11 @@ class Exploration:
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
-        """The shortest trace to each outcome that was reached, violated invariant, and trap of a response, by name."""
+        """The shortest trace to each outcome that was reached, violated invariant, and lost response, by name."""
         found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
-        shut = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
-        named = pl.concat([found.drop_nulls(), broken, shut]).iter_rows()
+        lost = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
+        named = pl.concat([found.drop_nulls(), broken, lost]).iter_rows()
         return {name: replay(self.question, schedule) for name, schedule in named}
 
     @property
@@ -293,68 +340,6 @@ class Exploration:
 
     def __repr__(self) -> str:
         return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"
-
-
-def explore(
-    question: Question, settings: Settings, progress: Callable[[Progress], object] | None = None
-) -> Exploration:
-    """Explore every interleaving of a question.
-
-    Args:
-        question: What is asked.
-        settings: How.
-        progress: Called about twice a second, first before the search, with the counters. An exception ends the search.
-
-    Returns:
-        The exploration; a limit or Ctrl-C makes it incomplete.
-
-    Raises:
-        BadModel: Something in the question is not allowed.
-    """
-    return Exploration(question, settings, question.compile().engine.explore(question.initial(), settings, progress))
-
-
-def check(
-    policy: str | type[Policy],
-    *,
-    module: ModuleKind = "strict",
-    cpus: int = 4,
-    packages: int = 1,
-    scenario: str = "all-online",
-    knobs: Mapping[str, str] | None = None,
-    budgets: Mapping[str, int] | None = None,
-    progress: Callable[[Progress], object] | None = None,
-    **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
-) -> Exploration:
-    """Explore every interleaving of a policy.
-
-    Args:
-        policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
-        module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
-        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
-        packages: Packages that they are spread over, 1 to 8.
-        scenario: What happens around bring-up.
-        knobs: Choices that the policy's source leaves open, by name.
-        budgets: How often environment actions may happen, where not as in the scenario.
-        progress: Called about twice a second, first before the search, with the counters.
-        settings: How, by name: the fields of `tdxexplore.Settings`.
-
-    Returns:
-        The exploration; a limit or Ctrl-C makes it incomplete.
-
-    Raises:
-        BadModel: Something in the question or the settings is not allowed.
-
-    Example:
-        >>> import tdxexplore
-        >>> answer = tdxexplore.check("v19", module="subset", cpus=3, scenario="late-online")
-        >>> answer.verdict, answer.worst
-        ('violated', 'td-error')
-    """
-    question = Question.of(
-        policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
-    )
-    return explore(question, Settings.of(settings), progress)
 
 
 def _total(outcomes: pl.DataFrame) -> tuple[str | None, float | None]:

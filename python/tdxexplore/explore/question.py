@@ -7,25 +7,38 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import operator
+import shlex
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.engine import Engine
+from tdxexplore.explore.source import source_of
+from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.model import Topology, lower
+from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
-from tdxexplore.tdx.fields import UNBOUNDED
+from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.policy_file import running
-from tdxexplore.tdx.scenarios import build, initial_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from tdxexplore.model import Model, Program
     from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.scenarios import Scenario
+
+T = TypeVar("T")
+
+# Importing and recording a policy is for one thread at a time; exploring is not.
+_ALONE = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +95,22 @@ class Question:
         """A question from plain values.
 
         Raises:
-            BadModel: The CPUs do not fit into the packages.
+            BadModel: A value is of another kind than is needed, the module kind or the scenario is not known, or the CPUs do
+                not fit into the packages.
         """
-        sorted_knobs, sorted_budgets = tuple(sorted((knobs or {}).items())), tuple(sorted((budgets or {}).items()))
-        return cls(policy, module, scenario, Topology.of(cpus, packages), sorted_knobs, sorted_budgets)
+        _refuse_other_than_policy(policy)
+        if module not in MODULE_KINDS:
+            raise BadModel(f"module kind {shown(module)} is not known; {suggest(str(module), MODULE_KINDS)}")
+        find_scenario(_text("--scenario", scenario))
+        topology = Topology.of(_whole("--cpus", cpus), _whole("--packages", packages))
+        return cls(
+            policy,
+            module,
+            scenario,
+            topology,
+            _sorted("knobs", knobs, _text),
+            _sorted("budgets", budgets, _whole),
+        )
 
     def policy_class(self) -> type[Policy]:
         """The policy itself; of a file, what the file says now.
@@ -93,17 +118,22 @@ class Question:
         Raises:
             BadModel: There is no such policy, or its file does not import.
         """
-        return find_policy(self.policy) if isinstance(self.policy, str) else self.policy
+        return policy_class(self.policy)
 
-    def compile(self) -> Compiled:
+    def compile(self, timeout: float | None = None) -> Compiled:
         """Record and lower the model; cached.
+
+        Args:
+            timeout: How many seconds it may take.
 
         Raises:
             BadModel: A name or value is not allowed, or the policy cannot be recorded.
+            TimeUp: It takes longer.
         """
-        policy = self.policy_class()
-        # mypy takes the class for an instance here, and then misses its hash.
-        return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
+        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`"):
+            policy = self.policy_class()
+            # mypy takes the class for an instance here, and then misses its hash.
+            return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
 
     def initial(self) -> str:
         """The labelled initial state, packed.
@@ -118,13 +148,24 @@ class Question:
         """A stable hash of everything that decides the answer: 32 hex digits of BLAKE2b."""
         return _digest(replace(self, policy=self.policy_class()))  # a file may have changed
 
-    def key(self) -> dict[str, str | int]:
-        """The key columns of every table."""
-        policy = self.compile().policy
+    def source(self) -> str:
+        """A stable hash of the sources and values that the model is made from, without making it; empty where it has none.
+
+        Questions of equal source have equal digests.
+        """
+        source = source_of(self.policy_class())
+        if source is None:
+            return ""
+        text = repr((source, *self.asked().values(), self.topology.sizes, self.module, self.scenario))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def asked(self) -> dict[str, str | int]:
+        """What is asked, as columns of a table. Nothing is recorded for this."""
+        policy = self.policy_class()
+        setting = made(policy, self.knobs).setting
         return {
-            "digest": self.digest(),
-            "policy": policy.name,
-            "knobs": " ".join(f"{k}={v}" for k, v in sorted(policy.setting.items())),
+            "policy": policy_name(policy),
+            "knobs": " ".join(f"{k}={v}" for k, v in sorted(setting.items())),
             "module": self.module,
             "scenario": self.scenario,
             "budgets": " ".join(f"{k}={_number(v)}" for k, v in self.budgets),
@@ -132,28 +173,122 @@ class Question:
             "cpus": self.topology.cpus,
         }
 
-    def command(self, verb: str) -> str:
-        """The command line that asks the same, for ``replay`` hints."""
-        name = self.policy if isinstance(self.policy, str) else self.policy.name
-        if not isinstance(self.policy, str) and BUILT_IN.get(name) is not self.policy:
-            name = f"{inspect.getfile(self.policy)}:{self.policy.__name__}"
-        words = ["tdxexplore", verb, name, "--module", self.module, "--cpus", str(self.topology.cpus)]
+    def key(self) -> dict[str, str | int]:
+        """The key columns of every table."""
+        return {"digest": self.digest(), **self.asked()}
+
+    def endless(self) -> bool:
+        """Whether something may happen without end, so that no run needs to come to one."""
+        return any(budget == UNBOUNDED for _, budget in self.budgets)
+
+    def cannot_happen(self) -> str:
+        """Why the scenario cannot happen to the design, or on this topology; empty if it can."""
+        policy, scenario = self.policy_class(), find_scenario(self.scenario)
+        try:
+            scenario.offline_at_first(self.topology)
+        except BadModel as error:
+            return str(error)
+        design = made(policy, self.knobs)
+        if "update" in scenario.budgets and not design.has_update:
+            return f"`{policy_name(policy)}` does not update the module at run time"
+        return ""
+
+    def command(self, verb: str, *more: str) -> str:
+        """The command line that asks the same, as a shell takes it.
+
+        Args:
+            verb: ``check``, ``replay`` or another command.
+            more: Further arguments.
+        """
+        words = ["tdxexplore", verb, _name(self.policy), "--module", self.module, "--cpus", str(self.topology.cpus)]
         if self.topology.packages > 1:
             words += ["--packages", str(self.topology.packages)]
         words += ["--scenario", self.scenario]
         words += [w for k, v in self.knobs for w in ("--set", f"{k}={v}")]
         words += [w for k, v in self.budgets for w in ("--budget", f"{k}={_number(v)}")]
-        return " ".join(words)
+        return shlex.join([*words, *more])
+
+
+def policy_class(policy: str | type[Policy]) -> type[Policy]:
+    """The policy of a name or file, or the class itself.
+
+    Raises:
+        BadModel: It is none of these, there is no such policy, or its file does not import.
+    """
+    _refuse_other_than_policy(policy)
+    return find_policy(policy) if isinstance(policy, str) else policy
+
+
+def _refuse_other_than_policy(policy: object) -> None:
+    if not isinstance(policy, str) and not (isinstance(policy, type) and issubclass(policy, Policy)):
+        kinds = "the name of a built-in one, path/to/file.py:NAME or a subclass of `tdxexplore.Policy`"
+        raise BadModel(f"policy is {shown(policy)}; allowed: {kinds}")
+
+
+def made(policy: type[Policy], knobs: tuple[tuple[str, str], ...] = ()) -> Policy:
+    """A policy with its knobs set, to be asked what it is; one of its own is recorded."""
+    return _made(policy, knobs)  # type: ignore[arg-type] # see Question.compile
+
+
+def policy_name(policy: type[Policy]) -> str:
+    """The name of a policy in tables; that of a user's policy which has the name of a built-in one goes with its place."""
+    return policy.name if BUILT_IN.get(policy.name, policy) is policy else f"{policy.name} ({policy_place(policy)})"
+
+
+def policy_place(policy: type[Policy]) -> str:
+    """Where a policy is defined: file and class."""
+    try:
+        return f"{Path(inspect.getfile(policy)).name}:{policy.__name__}"
+    except (OSError, TypeError):  # typed in
+        return policy.__name__
+
+
+def _name(policy: str | type[Policy]) -> str:
+    """A policy as the command line names it."""
+    if isinstance(policy, str):
+        return policy
+    if BUILT_IN.get(policy.name) is policy:
+        return policy.name
+    try:
+        return f"{inspect.getfile(policy)}:{policy.__name__}"
+    except (OSError, TypeError):
+        return policy.__name__
 
 
 def _number(budget: int) -> str:
     return "unbounded" if budget == UNBOUNDED else str(budget)
 
 
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadModel(f"{what} is {shown(value)}; a name is needed")
+    return value
+
+
+def _whole(what: str, value: object) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise BadModel(f"{what} is {shown(value)}; a whole number is needed")
+    return operator.index(value)
+
+
+def _sorted(what: str, values: Mapping[str, T] | None, check: Callable[[str, object], T]) -> tuple[tuple[str, T], ...]:
+    if values is None:
+        return ()
+    if not isinstance(values, Mapping):
+        raise BadModel(f"{what} is {shown(values)}; a mapping of names to values is needed")
+    return tuple(sorted((_text(what, name), check(f"{what}: `{name}`", value)) for name, value in values.items()))
+
+
 @lru_cache(maxsize=1 << 17)
 def _digest(question: Question) -> str:
     text = f"{question.compile().program.digest} {question.initial()}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _made(policy: type[Policy], knobs: tuple[tuple[str, str], ...]) -> Policy:
+    with running(policy):
+        return policy(dict(knobs))
 
 
 @lru_cache(maxsize=256)

@@ -155,7 +155,7 @@ class Settings:
             except ValueError as error:
                 raise BadSetting(each.name, value, str(error)) from None
         if self.symmetry != "start" and self.space != "orbit":
-            raise BadSetting("symmetry", self.symmetry, f"with --space {self.space} only `start` is allowed")
+            raise BadSetting("symmetry", self.symmetry, f"with --space `{self.space}` only `start` is allowed")
 
     @classmethod
     def of(cls, settings: dict[str, Any], **defaults: Any) -> Settings:  # noqa: ANN401 -- of the fields' types

@@ -7,6 +7,8 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
+from tdxexplore.errors import BadModel, shown
+from tdxexplore.explore.question import Question
 from tdxexplore.model import Scope
 
 Words: TypeAlias = "tuple[int, list[int], list[list[int]]]"
@@ -14,7 +16,7 @@ Words: TypeAlias = "tuple[int, list[int], list[list[int]]]"
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.explore.question import Compiled, Question
+    from tdxexplore.explore.question import Compiled
     from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
 
@@ -138,8 +140,15 @@ def replay(question: Question, schedule: str) -> Trace:
         schedule: As printed under a trace, or its beginning.
 
     Raises:
+        BadModel: It is no question, or no text.
         BadSchedule: A step of it has no transition; the message says which and what was possible.
     """
+    if not isinstance(question, Question):
+        raise BadModel(
+            f"question is {shown(question)}; a `tdxexplore.Question` is needed, as of `Question.of(POLICY, ...)`"
+        )
+    if not isinstance(schedule, str):
+        raise BadModel(f"schedule is {shown(schedule)}; a text is needed, as printed under a trace")
     compiled = question.compile()
     run = compiled.engine.replay(question.initial(), schedule)
     program, states = compiled.program, run.states

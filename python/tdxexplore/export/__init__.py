@@ -17,7 +17,7 @@ from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
 from tdxexplore.export.tla import CONFIGURATION, tla
-from tdxexplore.tdx.scenarios import initial_state
+from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question

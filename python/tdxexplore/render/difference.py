@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.difference import Difference
 
-_WORDS = {"violated": "B adds violations", "holds": "B adds no violation", "incomplete": "incomplete"}
+_WORDS = {
+    "violated": "B adds violations",
+    "holds": "B adds no violation",
+    "incomplete": "incomplete",
+    "vacuous": "B adds no violation, but its answer is vacuous",
+}
 
 
 def print_difference(difference: Difference) -> None:
@@ -29,6 +34,7 @@ def print_difference(difference: Difference) -> None:
     out.print(Text(_WORDS[difference.verdict], VERDICTS[difference.verdict]))
     out.print()
     out.print(_outcomes(difference))
+    _print_properties(difference)
     if difference.moved is not None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
@@ -59,6 +65,16 @@ def _outcomes(difference: Difference) -> Table:
     return shown
 
 
+def _print_properties(difference: Difference) -> None:
+    """The invariants that fail, responses that can be lost and expectations that are never met, on one side or both."""
+    for row in difference.properties.iter_rows(named=True):
+        states = ", ".join(
+            f"{side.upper()} in {integer(row[f'states_{side}'])} states" for side in "ab" if row[f"states_{side}"]
+        )
+        what = {"invariant": "fails", "response": "can become impossible", "expectation": "is never met"}[row["kind"]]
+        console().print(Text(f"{row['change']}: {row['kind']} {row['property']} {what} ({states}): {row['text']}"))
+
+
 def _two_names(difference: Difference) -> tuple[str, str]:
     """The policies with the knobs that were set for either."""
     questions = (difference.before.question, difference.after.question)
@@ -67,7 +83,7 @@ def _two_names(difference: Difference) -> tuple[str, str]:
     asked = {name for question in questions for name, _ in question.knobs}
     shown = ([f"{name}={value}" for name, value in some.items() if name in asked] for some in knobs)
     names = (
-        f"{key['policy']} ({', '.join(some)})" if some else str(key["policy"])
-        for key, some in zip(keys, shown, strict=True)
+        f"{policy} ({', '.join(some)})" if some else policy
+        for policy, some in zip(difference.policies, shown, strict=True)
     )
     return next(names), next(names)

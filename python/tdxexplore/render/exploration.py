@@ -30,8 +30,8 @@ def print_exploration(answer: Exploration) -> None:
         f"scenario {run['scenario']}"
     )
     out.print(f"[dim]knobs: {run['knobs']}[/dim]")
-    verdict = Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]))
-    out.print(verdict + Text(f" ({answer.reason}; what follows is what was seen so far)" if answer.reason else ""))
+    line = answer.verdict_line.removeprefix(answer.verdict)
+    out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
     if answer.outcomes.is_empty():
         out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
@@ -80,7 +80,7 @@ def _print_invariants(answer: Exploration) -> None:
         out.print(
             f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
         )
-        out.print(f"  replay: {answer.question.command('replay')} {row['schedule']}", markup=False)
+        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}", markup=False)
 
 
 def _print_expectations(answer: Exploration) -> None:
@@ -91,15 +91,15 @@ def _print_expectations(answer: Exploration) -> None:
 
 
 def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
-    """The responses that become impossible with the same step, and the shortest way there."""
+    """The responses that one trace loses, and that trace."""
     out = console()
     for row in responses.iter_rows(named=True):
         title = Text.assemble((f"{row['response']} can become impossible", SEVERITIES[row["severity"]]))
-        out.print(title + f" ({row['severity']}, in {integer(row['trapped_states'])} states): {row['text']}")
-        if row["shut"]:
-            out.print(f"  what keeps it shut: {row['shut']}")
+        out.print(title + f" ({row['severity']}, in {integer(row['lost_states'])} states): {row['text']}")
+        if row["cause"]:
+            out.print(f"  cause: {row['cause']}")
     names = responses["response"].to_list()
-    print_trace(answer.traces[names[0]], answer.question, f"shortest way into the trap of {', '.join(names)}")
+    print_trace(answer.traces[names[0]], answer.question, f"shortest trace that loses {', '.join(names)}")
     out.print()
 
 

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -23,8 +27,6 @@ def shown(what: str, *, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None
     if quiet:
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 -- only when someone watches
-
     with Console(stderr=True).status(f"{what} ...") as status:
 
         def show(counters: dict[str, Any]) -> None:
@@ -47,14 +49,10 @@ def _line(what: str, c: dict[str, Any]) -> str:
 
 @contextmanager
 def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Yield a callback that shows how far a sweep is: a bar while someone watches, a line a point on request."""
+    """Yield a callback that shows how far a sweep is: a bar while someone watches, and on request a line for each point."""
     if quiet and not verbose:
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 -- only when someone watches
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = ("sweep", BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=console, disable=quiet) as bar:

@@ -20,8 +20,10 @@ def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
     print_(f"sweep {spec.name}: {len(plan.points):,} points", markup=False)
     for number, count in enumerate(plan.excluded, start=1):
         print_(f"cut out by exclude[{number}]: {count:,}", markup=False)
-    if plan.impossible:
-        print_(f"left out, as too few CPUs for the packages or the scenario: {plan.impossible:,}")
+    if plan.not_applicable:
+        print_(
+            f"not applicable, as the scenario cannot happen to the design or needs more CPUs: {plan.not_applicable:,}"
+        )
     print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}", markup=False)
     if (largest := plan.largest()) is not None:
         point, size = largest

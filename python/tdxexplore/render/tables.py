@@ -74,12 +74,12 @@ def print_ranking(ranking: pl.DataFrame) -> None:
 
 
 def print_smallest(smallest: pl.DataFrame) -> None:
-    """Outcomes with the fewest CPUs at which they appear."""
+    """Outcomes, invariants that fail and responses that can be lost, with the fewest CPUs at which they appear."""
     if smallest.is_empty():
-        console().print("nothing: no search has reached an outcome")
+        console().print("nothing: no search has reached an outcome, and no invariant fails")
         return
     for part in _by_module(smallest):
-        figures = ["outcome", "severity", "cpus", "shortest_steps", "tried", "unsure"]
+        figures = ["finding", "severity", "cpus", "shortest_steps", "tried", "unsure"]
         _print_rows(_common(part), part, ("scenario", "budgets", "packages"), figures)
 
 
@@ -119,7 +119,7 @@ def print_differences(differences: pl.DataFrame, compared: pl.DataFrame) -> None
     if changed.is_empty():
         out.print("nothing differs")
     figures = [
-        "outcome",
+        "finding",
         "change",
         *(f"{name}_{s}" for name in ("severity", "interleaving_share") for s in ("old", "new")),
     ]

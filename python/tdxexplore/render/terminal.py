@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEVERITIES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
 """The colour of each severity."""
 
-VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow"}
+VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow", "vacuous": "bold yellow"}
 """The colour of each verdict."""
 
 _UNLIMITED = 1 << 16

@@ -19,4 +19,4 @@ def print_trace(trace: Trace, question: Question, title: str) -> None:
     out.print()
     out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
     out.print(Text(trace.to_text()))
-    out.print(f"replay: {question.command('replay')} {trace.schedule}", markup=False)
+    out.print(f"replay: {question.command('replay', trace.schedule)}", markup=False)

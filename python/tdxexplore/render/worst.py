@@ -134,7 +134,7 @@ def _runs(points: Sequence[Row]) -> Iterator[tuple[list[int], list[Row]]]:
 
 
 def _kind(row: Row) -> tuple[object, ...]:
-    return row["severity"], row["outcome"], row["verdict"]
+    return tuple(row[name] for name in ("severity", "outcome", "verdict", "complete", "broken", "lost"))
 
 
 def _counts(row: Row) -> tuple[object, ...]:
@@ -145,11 +145,19 @@ def _counts(row: Row) -> tuple[object, ...]:
 def _answer(run: Sequence[Row]) -> tuple[Text, Text, str]:
     """Worst outcome, verdict and interleavings of neighbouring CPU counts."""
     row = run[0]
-    outcome = Text("-")
+    found = []
     if row["outcome"] is not None:
-        outcome = Text(f"{row['severity']} {row['outcome']}", SEVERITIES[row["severity"]])
+        found.append(Text(f"{row['severity']} {row['outcome']}", SEVERITIES[row["severity"]]))
+    broken, lost = ((row[name] or "").split() for name in ("broken", "lost"))
+    if broken:
+        found.append(Text(f"{', '.join(broken)} fail{'s' * (len(broken) == 1)}", VERDICTS["violated"]))
+    if lost:
+        found.append(Text(f"{', '.join(lost)} can be lost", VERDICTS["violated"]))
+    outcome = Text("; ").join(found) if found else Text("-")
     ends = dict.fromkeys(_counted(end) for end in (run[0], run[-1]))
-    verdict = Text("not explored") if row["verdict"] is None else Text(row["verdict"], VERDICTS[row["verdict"]])
+    verdict = Text(row["verdict"], VERDICTS.get(row["verdict"], "dim"))
+    if row["complete"] is False and row["verdict"] != "incomplete":
+        verdict.append(" (search incomplete)", VERDICTS["incomplete"])
     return outcome, verdict, " ... ".join(ends)
 
 

@@ -14,11 +14,12 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.data.files import write_point
 from tdxexplore.data.schema import TABLES, conform
-from tdxexplore.errors import InternalError, TdxExploreError
+from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
+from tdxexplore.explore.check import search
 from tdxexplore.explore.engine import worker_threads
 from tdxexplore.explore.exploration import Exploration
 from tdxexplore.sweep.points import Point
@@ -60,14 +61,14 @@ class Task:
 
     Attributes:
         point: What is explored; its settings have the threads that it may use.
-        id: The identity that the sweep has given to the point.
+        stamp: Of the sources that the point was planned with; see `Point.stamp`.
         tables: The tables that are wanted, if they travel back.
         destination: Where the tables are written instead.
         give_up: Stored states at which the search is given up, to be done again with more threads; None for never.
     """
 
     point: Point
-    id: str
+    stamp: str
     tables: tuple[str, ...] = ()
     destination: Destination | None = None
     give_up: int | None = None
@@ -79,6 +80,7 @@ class Answer:
 
     Attributes:
         verdict: Of its exploration.
+        complete: Whether everything was explored.
         worst: The most severe outcome that was reached.
         explored: Stored states.
         seconds: Of search and measures.
@@ -86,6 +88,7 @@ class Answer:
     """
 
     verdict: str
+    complete: bool
     worst: str | None
     explored: int
     seconds: float
@@ -101,11 +104,11 @@ class Failure:
 
     Attributes:
         error: In one line.
-        internal: Whether it is a defect of tdxexplore, and not of the model.
+        cause: A mistake in the ``model``, a policy that takes too much ``time`` to be recorded, or an ``internal`` defect.
     """
 
     error: str
-    internal: bool
+    cause: Cause
 
     def __str__(self) -> str:
         return f"error: {self.error}"
@@ -116,9 +119,8 @@ class GivenUp:
     """The search of a point was given up because it is large."""
 
 
+Cause: TypeAlias = Literal["model", "time", "internal"]
 Result: TypeAlias = Answer | Failure | GivenUp
-
-_RECORDING = threading.Lock()  # importing and recording a policy is for one thread at a time; exploring is not
 
 
 class _Stopped(Exception):
@@ -148,27 +150,26 @@ def run_point(task: Task, stop: threading.Event | None = None) -> Result:
     else:
         give_up = None
     try:
-        with _RECORDING:
-            compiled, initial = point.question.compile(), point.question.initial()
-        if point.id != task.id:
-            return Failure("the worker has another model or version than the sweep", internal=False)
-        found = compiled.engine.explore(initial, settings, heed)
+        if point.stamp() != task.stamp:
+            return Failure("the worker has another model or version than the sweep", "model")
+        compiled, found = search(point.question, settings, heed)
     except _Stopped:
         raise KeyboardInterrupt from None
     except TdxExploreError as error:
         # As data: an exception of its own making may not survive the way back from another process.
-        return Failure(str(error), isinstance(error, InternalError))
+        kinds: dict[type, Cause] = {InternalError: "internal", TimeUp: "time"}
+        return Failure(str(error), kinds.get(type(error), "model"))
     if found.interrupted:
         raise KeyboardInterrupt
     if give_up is not None and not found.complete and found.explored >= give_up:
         return GivenUp()
-    answer = Exploration(point.question, point.settings, found)
+    answer = Exploration(point.question, point.settings, compiled, found)
     tables = {name: getattr(answer, name) for name in (task.tables if task.destination is None else TABLES)}
     if task.destination is not None:
-        write_point(task.destination.out, task.id, tables, task.destination.origin)
+        write_point(task.destination.out, point.id, tables, task.destination.origin)
         tables = {}
-    tables = {name: conform(name, task.id, table) for name, table in tables.items()}
-    return Answer(answer.verdict, answer.worst, found.explored, found.seconds, tables)
+    tables = {name: conform(name, point.id, table) for name, table in tables.items()}
+    return Answer(answer.verdict, answer.complete, answer.worst, found.explored, found.seconds, tables)
 
 
 # -- many points ------------------------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ class _Batch:
     def _task(self, number: int, threads: int, give_up: int | None) -> Task:
         point = self.points[number]
         own = Point(point.question, replace(point.settings, threads=threads))
-        return Task(own, point.id, self.tables, self.destination, give_up)
+        return Task(own, point.stamp(), self.tables, self.destination, give_up)
 
     def hand_over_the_last(self) -> None:
         """Hand over the points that were finished while the others were given back."""

@@ -3,101 +3,148 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tdxexplore.data import analysis
-from tdxexplore.data.reading import answers
+from tdxexplore.data.reading import answers, findings
 from tdxexplore.data.schema import polars_types
 from tdxexplore.errors import BadModel, InternalError
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.trace import replay
+from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep.batch import Answer, Failure, explore_points
-from tdxexplore.sweep.points import expand, grid
+from tdxexplore.sweep.points import expand
+from tdxexplore.sweep.points import grid as box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from tdxexplore.explore.trace import Trace
-    from tdxexplore.sweep.points import Box, Point
+    from tdxexplore.sweep.points import Box, Cell, Point
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
 
-TABLES = ("runs", "outcomes", "prices")
+TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
 
+NOT_APPLICABLE, NOT_EXPLORED = "not applicable", "not explored"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Comparison:
     """A grid that was explored.
 
     Attributes:
-        points: The cells that were asked for, in the order of policies, module kinds, scenarios, knobs, budgets, packages, CPUs.
+        cells: What was asked for, in the order of policies, module kinds, scenarios, knobs, budgets, packages, CPUs.
         runs: A row for each cell that was explored: its verdict and figures.
         outcomes: A row for each outcome that was reached.
+        properties: A row for each invariant, expectation and response.
         prices: A row for each outcome and price, if asked for.
+        late: Why cells have no answer whose policy took too much time to be recorded, by the number of the cell's point.
         interrupted: Whether Ctrl-C ended it.
     """
 
-    points: tuple[Point, ...]
+    cells: tuple[Cell, ...]
     runs: pl.DataFrame
     outcomes: pl.DataFrame
+    properties: pl.DataFrame
     prices: pl.DataFrame
+    late: Mapping[Point, str]
     interrupted: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether every cell was explored to the end."""
-        return len(self.runs) == len(self.points) and "incomplete" not in self.runs["verdict"]
+        """Whether every cell that is applicable was explored to the end."""
+        return len(self.runs) == sum(cell.point is not None for cell in self.cells) and self.runs["complete"].all()
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The verdicts of the cells that were explored or took too much time."""
+        return [v for v in self.matrix["verdict"] if v not in (NOT_APPLICABLE, NOT_EXPLORED)]
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """All tables by name; prices only if there are any."""
         found = {name: getattr(self, name) for name in TABLES}
         return {**{name: rows for name, rows in found.items() if name != "prices" or len(rows)}, "matrix": self.matrix}
 
-    @property
+    @cached_property
     def matrix(self) -> pl.DataFrame:
-        """The worst outcome of each cell, in the order of the points; see `tdxexplore.data.analysis.worst`."""
-        worst = analysis.worst(answers(self.runs.lazy(), self.outcomes.lazy())).collect()
-        types = dict(worst.select(analysis.KEY).schema)
-        asked = pl.DataFrame([{n: p.question.key()[n] for n in analysis.KEY} for p in self.points], schema=types)
-        return asked.join(worst, on=analysis.KEY, maintain_order="left")
+        """A row for each cell, in order: the key, verdict, reason, and the worst outcome with its figures.
+
+        The columns are those of `tdxexplore.data.analysis.worst`. A cell that is not applicable has this as its verdict, and
+        the reason says why; one that Ctrl-C left out is ``not explored``.
+        """
+        found = answers(self.runs.lazy(), self.outcomes.lazy(), self.properties.lazy())
+        worst = analysis.worst(found).collect()
+        asked = pl.DataFrame([cell.asked for cell in self.cells], schema=dict(worst.select(analysis.KEY).schema))
+        given = [self._without_answer(cell) for cell in self.cells]
+        asked = asked.with_columns(
+            pl.Series("_verdict", [verdict for verdict, _ in given], dtype=pl.String),
+            pl.Series("_reason", [reason for _, reason in given], dtype=pl.String),
+        )
+        filled = (pl.coalesce(name, f"_{name}").alias(name) for name in ("verdict", "reason"))
+        rows = asked.join(worst, on=analysis.KEY, maintain_order="left", how="left")
+        return rows.with_columns(*filled).select(worst.columns)
+
+    def _without_answer(self, cell: Cell) -> tuple[str, str | None]:
+        """Verdict and reason of a cell, should it have no answer."""
+        if cell.point is None:
+            return NOT_APPLICABLE, cell.reason
+        late = self.late.get(cell.point)
+        return (NOT_EXPLORED, None) if late is None else ("incomplete", late)
 
     @property
-    def worst(self) -> tuple[Point, Trace] | None:
-        """The cell whose worst outcome is most severe, of equals that with the shortest trace, and this trace."""
-        rows = [row for row in self.matrix.iter_rows(named=True) if row["schedule"] is not None]
-        if not rows:
+    def worst(self) -> tuple[Point, str, Trace] | None:
+        """The worst that was found: its cell, its name, and the shortest trace to it.
+
+        An outcome or a lost response is as bad as its severity says, and an invariant that fails is as bad as the least severe
+        violation. Of equals that with the shortest trace comes first, then the one in the first cell.
+        """
+        points = {
+            point.id: (number, point) for number, point in enumerate(c.point for c in self.cells) if point is not None
+        }
+        found = findings(self.runs.lazy(), self.outcomes.lazy(), self.properties.lazy()).collect()
+        ranked = []
+        for row in found.drop_nulls("schedule").iter_rows(named=True):
+            number, point = points[row["point"]]
+            invariant = row["kind"] == "invariant"
+            severity = point.settings.fail_on if invariant else row["severity"]
+            if row["kind"] != "expectation":
+                ranked.append((SEVERITIES.index(severity), invariant, row["shortest_steps"], number, row))
+        if not ranked:
             return None
-        row = min(rows, key=lambda row: (row["severity"], row["shortest_steps"]))
-        point = next(p for p in self.points if all(p.question.key()[name] == row[name] for name in analysis.KEY))
-        return point, replay(point.question, row["schedule"])
+        row = min(ranked, key=lambda rank: rank[:4])[-1]
+        point = points[row["point"]][1]
+        return point, row["finding"], replay(point.question, row["schedule"])
 
 
 def explore_grid(
-    cells: Box,
+    grid: Box,
     settings: Settings,
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> Comparison:
-    """Explore every point of a grid into memory.
+    """Explore every cell of a grid into memory.
 
     Args:
-        cells: A box that names every axis.
+        grid: A box that names every axis.
         settings: How each point is explored.
         executor: Where the points are explored; default: threads of this process. Each gets one thread there.
         progress: Called after each point with how many are done, of how many, and the command line of the last.
 
     Returns:
-        All points; fewer than asked for after Ctrl-C.
+        All cells; after Ctrl-C, some are not explored.
 
     Raises:
         BadModel: Something in a question is not allowed.
     """
-    points = expand(cells, settings).points
+    expanded = expand(grid, settings)
+    points = expanded.points
     found: dict[int, Answer] = {}
     failed: dict[int, Failure] = {}
 
@@ -115,11 +162,13 @@ def explore_grid(
         explore_points(points, receive, tables=TABLES, executor=executor, threads=threads)
     except KeyboardInterrupt:
         interrupted = True
+    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause == "time"}
     for number, failure in sorted(failed.items()):
-        kind = InternalError if failure.internal else BadModel
-        raise kind(f"{points[number].question.command('check')}: {failure.error}")
-    runs, outcomes, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)
-    return Comparison(points, runs, outcomes, prices, interrupted)
+        if failure.cause != "time":
+            kind = InternalError if failure.cause == "internal" else BadModel
+            raise kind(f"{points[number].question.command('check')}: {failure.error}")
+    runs, outcomes, properties, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)
+    return Comparison(expanded.cells, runs, outcomes, properties, prices, late, interrupted)
 
 
 def compare(  # noqa: PLR0913 -- the axes, all by name
@@ -127,7 +176,7 @@ def compare(  # noqa: PLR0913 -- the axes, all by name
     *,
     modules: Sequence[ModuleKind] = (),
     scenarios: Sequence[str] = (),
-    cpus: Sequence[int] = (4,),
+    cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,
     knobs: Mapping[str, Sequence[str]] | None = None,
     budgets: Mapping[str, Sequence[int]] | None = None,
@@ -141,8 +190,8 @@ def compare(  # noqa: PLR0913 -- the axes, all by name
         policies: Names, files or classes; default: all built-in ones.
         modules: TDX-module kinds; default: all.
         scenarios: Scenarios by name; default: all.
-        cpus: CPU counts.
-        packages: Packages that the CPUs are spread over; one number or several.
+        cpus: CPU counts, or one.
+        packages: Packages that the CPUs are spread over, likewise.
         knobs: Values by knob, for the policies that have it.
         budgets: Values by budget, where not as in the scenario.
         executor: See `explore_grid`.
@@ -160,16 +209,16 @@ def compare(  # noqa: PLR0913 -- the axes, all by name
         >>> tdxexplore.compare(["v19"], modules=["subset"], scenarios=["late-online"], cpus=[2, 3]).matrix["outcome"].to_list()
         ['td-error', 'td-error']
     """
-    cells = grid(
+    axes = box(
         policies,
         modules=modules,
         scenarios=scenarios,
         cpus=cpus,
-        packages=(packages,) if isinstance(packages, int) else packages,
+        packages=packages,
         knobs=knobs,
         budgets=budgets,
     )
-    return explore_grid(cells, Settings.of(settings), executor=executor, progress=progress)
+    return explore_grid(axes, Settings.of(settings), executor=executor, progress=progress)
 
 
 def _concat(table: str, answers: Sequence[Answer]) -> pl.DataFrame:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tdxexplore.data.reading import finished
 from tdxexplore.data.schema import QUESTION
 from tdxexplore.errors import BadDataset, Trap
@@ -22,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import polars as pl
+
     from tdxexplore.data.reading import Skipped
     from tdxexplore.explore.question import Question
+    from tdxexplore.explore.settings import Role
     from tdxexplore.sweep.points import Point
     from tdxexplore.sweep.spec import Spec
 
@@ -38,8 +39,8 @@ class Plan:
 
     Attributes:
         points: All points.
-        excluded: How many points each exclusion cuts out.
-        impossible: How many combinations do not exist.
+        excluded: How many cells of the grid each exclusion cuts out.
+        not_applicable: How many cells of the grid have no point: the scenario cannot happen to the design, or needs more CPUs.
         pending: The points that the data set does not hold.
         incomplete: Points that the data set holds and these limits would cut short again.
         skipped: Files in the data set that are not read.
@@ -47,7 +48,7 @@ class Plan:
 
     points: tuple[Point, ...]
     excluded: tuple[int, ...]
-    impossible: int
+    not_applicable: int
     pending: tuple[Point, ...]
     incomplete: int
     skipped: tuple[Skipped, ...]
@@ -55,21 +56,25 @@ class Plan:
     def largest(self) -> tuple[Point, float] | None:
         """The pending point that is expected to be the largest, and about how many states it stores.
 
-        Small searches say so: of each model only the most CPUs are looked at, as states grow with them.
+        Small searches say so, which need recording. Of each policy and scenario only the most CPUs are looked at, as states
+        grow with them, and only one module kind and one value of each knob, which change states less.
         """
-        models: dict[Question, Point] = {}
+        candidates: dict[tuple[object, ...], Point] = {}
         for point in self.pending:
-            packages, cpus = point.question.topology.packages, point.question.topology.cpus
-            model = replace(point.question, topology=Topology.of(packages, packages))
-            if cpus >= models.setdefault(model, point).question.topology.cpus:
-                models[model] = point
-        sizes = ((estimate(point), -number, point) for number, point in enumerate(models.values()))
+            q = point.question
+            alike = (q.policy, q.scenario, q.budgets, q.topology.packages)
+            if q.topology.cpus > candidates.setdefault(alike, point).question.topology.cpus:
+                candidates[alike] = point
+        sizes = ((estimate(point), -number, point) for number, point in enumerate(candidates.values()))
         size, _, largest = max(sizes, default=(0.0, 0, None), key=lambda ranked: ranked[:2])
         return None if largest is None else (largest, size)
 
 
 def plan(spec: Spec, out: Path, report: Callable[[int, int, int], object] | None = None) -> Plan:
     """Expand a sweep file and compare it with what the data set holds. Nothing is explored.
+
+    Points are compared by what is asked, the settings and the sources of their models, so that nothing is recorded, except
+    where the data set holds an answer to the same question from other sources: then the models themselves are compared.
 
     Args:
         spec: The checked sweep file.
@@ -81,42 +86,65 @@ def plan(spec: Spec, out: Path, report: Callable[[int, int, int], object] | None
         BadModel: A user's policy cannot be recorded.
         BadDataset: The data set holds answers of another model, version or setting to the same questions.
         OSError: The data set cannot be read.
+        KeyboardInterrupt: Ctrl-C; says how far it came.
     """
-    grid = spec.points()
+    cells = spec.cells()
     runs, skipped = finished(out)
-    done = _done(runs, spec.settings)
-    known = {row[1:]: row[0] for row in runs.select("point", *QUESTION).iter_rows()}
+    held = _Held(out, runs, spec.settings)
     pending: list[Point] = []
     incomplete = 0
     told = time.monotonic()
-    for number, point in enumerate(grid.points):  # once: a model is recorded for its first point, and not kept for ever
-        if report is not None and (now := time.monotonic()) - told > POLL:
-            told = now
-            report(number, number - len(pending), len(grid.points))
-        key = point.question.key()
-        other = known.get(tuple(key[name] for name in QUESTION), point.id)
-        if other != point.id:
-            raise _another_answer(out, point, runs.row(by_predicate=pl.col("point") == other, named=True))
-        if point.id in done:
-            incomplete += done[point.id] == "incomplete"
-        else:
-            pending.append(point)
-    return Plan(grid.points, grid.excluded, grid.impossible, tuple(pending), incomplete, tuple(skipped))
+    number, points = 0, cells.points
+    try:
+        for number, point in enumerate(points):
+            if report is not None and (now := time.monotonic()) - told > POLL:
+                told = now
+                report(number, number - len(pending), len(points))
+            done = held.answer(point)
+            if done is None:
+                pending.append(point)
+            else:
+                incomplete += not done
+    except KeyboardInterrupt:
+        here = points[number].question.command("check")
+        raise KeyboardInterrupt(f"while planning, at point {number + 1:,} of {len(points):,}: {here}") from None
+    return Plan(points, cells.excluded, cells.not_applicable, tuple(pending), incomplete, tuple(skipped))
 
 
-def _done(runs: pl.DataFrame, settings: Settings) -> dict[str, str]:
-    """Points that need not run, with their verdicts: complete ones, and incomplete ones that the same limits cut short."""
-    same_limits = [pl.col(name).eq_missing(pl.lit(getattr(settings, name))) for name in having("limit")]
-    done = runs.filter((pl.col("verdict") != "incomplete") | pl.all_horizontal(same_limits))
-    return dict(done.select("point", "verdict").iter_rows())
+class _Held:
+    """The answers that a data set holds.
 
+    Args:
+        out: The data set.
+        runs: Its finished points.
+        settings: How the points of the sweep are explored.
+    """
 
-def _another_answer(out: Path, point: Point, row: dict[str, Any]) -> BadDataset:
-    there = " ".join(f"{name}={row[name]}" for name in ("digest", "version", *having("identity")))
-    return BadDataset(
-        f"{out}: holds another answer to `{point.question.command('check')}`, of {there}, "
-        f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
-    )
+    def __init__(self, out: Path, runs: pl.DataFrame, settings: Settings) -> None:
+        self.out, self.settings = out, settings
+        self.rows = {tuple(row[name] for name in QUESTION): row for row in runs.iter_rows(named=True)}
+
+    def answer(self, point: Point) -> bool | None:
+        """Whether the answer to a point is complete; None if it has none, or one that other limits may complete.
+
+        Raises:
+            BadDataset: The answer to its question is of another model, version or setting.
+        """
+        asked = point.question.asked()
+        row = self.rows.get(tuple(asked[name] for name in QUESTION))
+        if row is None:
+            return None
+        if not (self._same(row, "identity") and row["source"] == point.question.source()) and row["point"] != point.id:
+            there = " ".join(f"{name}={row[name]}" for name in ("digest", "version", *having("identity")))
+            raise BadDataset(
+                f"{self.out}: holds another answer to `{point.question.command('check')}`, of {there}, "
+                f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
+            )
+        complete: bool = row["complete"]
+        return complete if complete or self._same(row, "limit") else None
+
+    def _same(self, row: dict[str, Any], role: Role) -> bool:
+        return all(row[name] == getattr(self.settings, name) for name in having(role))
 
 
 def estimate(point: Point) -> float:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tdxexplore._version import __version__
-from tdxexplore.errors import BadModel, suggest
-from tdxexplore.explore.question import Question
+from tdxexplore.errors import BadModel, shown, suggest
+from tdxexplore.explore.question import Question, made, policy_class, policy_name, policy_place
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.tdx.catalogue import find_policy, find_scenario
+from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +61,48 @@ def grid(
     *,
     modules: Sequence[ModuleKind] = (),
     scenarios: Sequence[str] = (),
-    cpus: Sequence[int] = (4,),
-    packages: Sequence[int] = (1,),
+    cpus: Sequence[int] | int = 4,
+    packages: Sequence[int] | int = 1,
     knobs: Mapping[str, Sequence[str]] | None = None,
     budgets: Mapping[str, Sequence[int]] | None = None,
 ) -> Box:
     """A box that names every axis; of policies, module kinds and scenarios it has all if none are named.
 
     Raises:
-        BadModel: No policy has a knob.
+        BadModel: An axis is not a list.
     """
-    chosen = tuple(policies) or tuple(BUILT_IN)
     axes = {
-        "policy": chosen,
-        "module": tuple(modules) or MODULE_KINDS,
-        "scenario": tuple(scenarios) or tuple(SCENARIOS),
-        "packages": tuple(packages),
-        "cpus": tuple(cpus),
+        "policy": _several("policies", policies) or tuple(BUILT_IN),
+        "module": _several("modules", modules) or MODULE_KINDS,
+        "scenario": _several("scenarios", scenarios) or tuple(SCENARIOS),
+        "packages": _some("packages", packages),
+        "cpus": _some("cpus", cpus),
     }
-    known = {knob.name for policy in chosen for knob in _class(policy).knobs}
-    for name in knobs or {}:
-        if name not in known:
-            raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")
-    return Box(axes, _tuples(knobs), _tuples(budgets))
+    return Box(axes, _each("knobs", knobs), _each("budgets", budgets))
 
 
-def _tuples(values: Mapping[str, Sequence[T]] | None) -> dict[str, tuple[T, ...]]:
-    return {name: tuple(some) for name, some in (values or {}).items()}
+def _several(what: str, values: object) -> tuple[Any, ...]:
+    """The values of a list; a number stands for a list of one. A text is none, as Python would take it letter by letter."""
+    if isinstance(values, int):
+        return (values,)
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise BadModel(f"{what} is {shown(values)}; a list is needed")
+    return tuple(values)
+
+
+def _some(what: str, values: object) -> tuple[Any, ...]:
+    found = _several(what, values)
+    if not found:
+        raise BadModel(f"{what} is an empty list, which has no cells")
+    return found
+
+
+def _each(what: str, values: object) -> dict[str, tuple[Any, ...]]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise BadModel(f"{what} is {shown(values)}; a mapping of names to lists of values is needed")
+    return {name: _some(f"{what}: `{name}`", some) for name, some in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,13 @@ class Point:
     question: Question
     settings: Settings
 
+    def stamp(self) -> str:
+        """What tells a worker's sources from those of the sweep: equal stamps are of equal answers.
+
+        It takes no recording, except of a policy whose source cannot be read.
+        """
+        return self.question.source() or self.id
+
     @property
     def id(self) -> str:
         """A stable hash of everything that decides the rows: 32 hex digits of BLAKE2b.
@@ -114,65 +135,110 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """The points of a grid.
+class Cell:
+    """A combination of the values of all axes.
 
     Attributes:
-        points: In the order of the axes, CPU counts last, without repeats: those of a model side by side.
-        excluded: How many points each exclusion cuts out; one that an earlier cut has is not counted again.
-        impossible: How many combinations do not exist: more packages than CPUs, or no CPU online at first.
+        asked: What is asked, as columns of a table; see `Question.asked`.
+        point: Its point; None if it is not applicable.
+        reason: Why it is not applicable: the scenario cannot happen to the design, or needs more CPUs.
     """
 
-    points: tuple[Point, ...]
-    excluded: tuple[int, ...]
-    impossible: int
+    asked: Mapping[str, str | int]
+    point: Point | None
+    reason: str = ""
 
 
-def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Points:
-    """The points of a grid. Nothing is recorded yet.
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of a grid.
+
+    Attributes:
+        cells: In the order of the axes, CPU counts last, without repeats: those of a model side by side.
+        excluded: How many cells each exclusion cuts out; one that an earlier cut has is not counted again.
+    """
+
+    cells: tuple[Cell, ...]
+    excluded: tuple[int, ...] = ()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the cells that have one."""
+        return tuple(cell.point for cell in self.cells if cell.point is not None)
+
+    @property
+    def not_applicable(self) -> int:
+        """How many cells have no point."""
+        return sum(cell.point is None for cell in self.cells)
+
+
+def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
+    """The cells of a grid. Nothing is recorded yet.
 
     Args:
         grid: A box that names every axis.
         settings: How each point is explored.
         exclude: Boxes that are cut out.
+
+    Raises:
+        BadModel: A value is not allowed, no policy has a knob, or two policies have one name.
+        TimeUp: A policy's file takes longer to import than the timeout.
     """
-    points: dict[Point, None] = {}
-    excluded, impossible = [0] * len(exclude), 0
-    for question in _questions(grid):
-        if question is None:
-            impossible += 1
-            continue
-        cut = next((number for number, box in enumerate(exclude) if question in box), None)
-        if cut is not None:
+    with time_limit(settings.timeout, "importing the policies"):
+        _check(grid)
+    cells: dict[tuple[str | int, ...], Cell] = {}
+    excluded = [0] * len(exclude)
+    for cell in _cells(grid, settings):
+        cut = next((number for number, box in enumerate(exclude) if cell.point and cell.point.question in box), None)
+        if cut is None:
+            cells.setdefault(tuple(cell.asked.values()), cell)
+        else:
             excluded[cut] += 1
-            continue
-        points[Point(question, settings)] = None
-    return Points(tuple(points), tuple(excluded), impossible)
+    return Cells(tuple(cells.values()), tuple(excluded))
 
 
-def _questions(grid: Box) -> Iterator[Question | None]:
+def _check(grid: Box) -> None:
+    policies = grid.axes["policy"]
+    # They are made once here, where the time is limited.
+    known = {knob.name for policy in policies for knob in made(policy_class(policy)).knobs}
+    for name in grid.knobs:
+        if name not in known:
+            raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")
+    if (problem := of_one_name(policies)) is not None:
+        place, what = problem
+        raise BadModel(f"policy `{place}`: {what}")
+
+
+def of_one_name(policies: Sequence[str | type[Policy]]) -> tuple[str, str] | None:
+    """Two policies that tables would take for one: the second, and what is wrong with it."""
+    owners: dict[str, type[Policy]] = {}
+    for policy in map(policy_class, policies):
+        other = owners.setdefault(policy_name(policy), policy)
+        if other is not policy:
+            place = policy_place(policy)
+            return place, f"its name `{policy.name}` is also that of `{policy_place(other)}`; rename one"
+    return None
+
+
+def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
     axes = grid.axes
     for policy, module, scenario in product(axes["policy"], axes["module"], axes["scenario"]):
-        known = {knob.name for knob in _class(policy).knobs}
+        known = {knob.name for knob in policy_class(policy).knobs}
         knobs = {name: values for name, values in grid.knobs.items() if name in known}
         for setting, budget in product(product(*knobs.values()), product(*grid.budgets.values())):
             for packages, cpus in product(axes["packages"], axes["cpus"]):
-                if cpus < packages or cpus <= find_scenario(scenario).offline:
-                    yield None
-                    continue
-                yield Question.of(
+                question = Question.of(
                     policy,
                     module=module,
                     scenario=scenario,
-                    cpus=cpus,
+                    cpus=max(cpus, packages),
                     packages=packages,
                     knobs=dict(zip(knobs, setting, strict=True)),
                     budgets=dict(zip(grid.budgets, budget, strict=True)),
                 )
-
-
-def _class(policy: str | type[Policy]) -> type[Policy]:
-    return find_policy(policy) if isinstance(policy, str) else policy
+                reason = question.cannot_happen() if cpus >= packages else "there are fewer CPUs than packages"
+                point = None if reason else Point(question, settings)
+                yield Cell({**question.asked(), "cpus": cpus}, point, reason)
 
 
 @lru_cache(maxsize=1 << 17)

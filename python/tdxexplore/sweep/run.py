@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tdxexplore.data.reading import Skipped
+    from tdxexplore.sweep.batch import Cause
     from tdxexplore.sweep.points import Point
     from tdxexplore.sweep.spec import Spec
 
@@ -53,13 +54,13 @@ class Summary:
     Attributes:
         total: Points of the sweep.
         before: Points that were in the data set already.
-        incomplete: Points that are in the data set and incomplete.
+        incomplete: Points that are in the data set and were cut short.
         finished: Points that this run added.
         verdicts: How many of these got each verdict.
         explored: States that this run stored.
         seconds: Time of this run.
         failed: Points that could not be explored, with the reason; not in the data set.
-        internal: Whether one of them is a defect of tdxexplore.
+        causes: Why points failed: `tdxexplore.sweep.batch.Failure`.
         interrupted: Whether Ctrl-C ended it.
     """
 
@@ -71,18 +72,18 @@ class Summary:
     explored: int = 0
     seconds: float = 0.0
     failed: list[tuple[Point, str]] = field(default_factory=list)
-    internal: bool = False
+    causes: set[Cause] = field(default_factory=set)
     interrupted: bool = False
 
     def count(self, point: Point, result: Answer | Failure) -> None:
         """Take in what came of a point."""
         if isinstance(result, Failure):
             self.failed.append((point, result.error))
-            self.internal |= result.internal
+            self.causes.add(result.cause)
             return
         self.finished += 1
         self.explored += result.explored
-        self.incomplete += result.verdict == "incomplete"
+        self.incomplete += not result.complete
         self.verdicts[result.verdict] = self.verdicts.get(result.verdict, 0) + 1
 
 
@@ -114,6 +115,7 @@ def sweep(
         BadModel: A user's policy cannot be recorded.
         BadDataset: The data set cannot be used for this sweep.
         OSError: The data set cannot be written; what was finished stays.
+        KeyboardInterrupt: Ctrl-C while it is planned; says how far it came.
     """
     tell, warn = report or (lambda _: None), warn or (lambda _: None)
     started = time.monotonic()

@@ -33,13 +33,14 @@ from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
 from tdxexplore.explore.settings import Settings, having
+from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
-from tdxexplore.sweep.points import Box, Points, expand
+from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
 from tdxexplore.tdx.catalogue import find_policy
-from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
+from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import MAX_BUDGET, SCENARIOS
+from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -70,8 +71,8 @@ class Spec:
     exclude: tuple[Box, ...]
     settings: Settings
 
-    def points(self) -> Points:
-        """The points of the grid. Nothing is recorded yet."""
+    def cells(self) -> Cells:
+        """The cells of the grid. Nothing is recorded yet."""
         return expand(self.grid, self.settings, self.exclude)
 
 
@@ -85,6 +86,7 @@ def load(path: Path) -> Spec:
     Raises:
         BadSpec: In one line: the file, the key, the value, and what is allowed.
         OSError: The file cannot be read.
+        TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
         document = tomllib.loads(path.read_bytes().decode())
@@ -93,7 +95,9 @@ def load(path: Path) -> Spec:
     top = _Table(path, "", document, ("name", "note", "grid", "exclude", "check"))
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
-    grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
+    with time_limit(settings.timeout, "importing the policies"):
+        grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
     exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
     return Spec(
         path=path,
@@ -101,7 +105,7 @@ def load(path: Path) -> Spec:
         note=top.text("note", ""),
         grid=grid,
         exclude=exclude,
-        settings=_settings(_Table(path, "check.", top.table("check"), _CHECK)),
+        settings=settings,
     )
 
 
@@ -180,7 +184,8 @@ def _grid(table: _Table) -> Box:
     every = Box({"policy": policies, "module": MODULE_KINDS, "scenario": tuple(SCENARIOS)})
     named = _box(whole, every)
     axes = {**every.axes, **named.axes}
-    _one_name_each(table, axes["policy"])
+    if (problem := of_one_name(axes["policy"])) is not None:
+        raise table.wrong("policy", *problem)
     return Box(axes, named.knobs, named.budgets)
 
 
@@ -220,16 +225,6 @@ def _policies(table: _Table) -> tuple[str, ...]:
             raise BadSpec(f"{table.path}: `{table.prefix}policy`: {error}") from None
         resolved.append(full)
     return tuple(resolved)
-
-
-def _one_name_each(table: _Table, policies: tuple[str, ...]) -> None:
-    """Tables know a policy by its name."""
-    owner: dict[str, str] = {}
-    for policy in policies:
-        name = find_policy(policy).name
-        if name in owner:
-            raise table.wrong("policy", policy, f"its name `{name}` is also that of `{owner[name]}`; rename one")
-        owner[name] = policy
 
 
 def _knobs(table: _Table, policies: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The TDX host library of Linux 6.8 to 7.0: what KVM calls to bring TDX up.
+"""The TDX host library of Linux 6.8 to 7.0, which KVM calls to bring TDX up.
 
 Source: arch/x86/virt/vmx/tdx/tdx.c @01fb93a3.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.linux.errno import EACCES, EINVAL, EIO, OK
 from tdxexplore.tdx import module
-from tdxexplore.tdx.kernel import EIO, OK
 
 if TYPE_CHECKING:
     from tdxexplore.model import Field
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.kernel import Kernel
 
 HOST = "arch/x86/virt/vmx/tdx/tdx.c @01fb93a3"
-
-EACCES = "-EACCES"
-EINVAL = "-EINVAL"
 
 
 def tdx_cpu_enable(k: Kernel) -> Variable:
@@ -72,8 +69,8 @@ def tdx_enable_locked(k: Kernel, result: Variable) -> None:
 def init_tdx_module(k: Kernel) -> Variable:
     """init_tdx_module(): SYS.RD and CONFIG wherever the thread runs, KEY.CONFIG once in each package, TDMR.INIT.
 
-    The thread may move between SYS.RD and CONFIG. SYS.RD asks for more of a CPU than CONFIG does and changes nothing, so
-    that a thread which stays meets all that one which moves can meet. Allocations and WBINVD touch nothing that others see.
+    SYS.RD and CONFIG are one step on one CPU, although the thread may migrate between them. SYS.RD has the stricter
+    precondition and no effect, so migrating adds no outcome. Allocations and WBINVD change nothing that another actor reads.
     """
     w = k.w
     with k.function("init_tdx_module()", HOST, returns=(OK, EIO)) as f:

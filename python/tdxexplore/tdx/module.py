@@ -10,16 +10,17 @@ relaxes the all-LP test of TDH.SYS.CONFIG, so the behaviour is a parameter, the 
 - ``subset-nocheck``: as ``subset`` without that last check: the call goes through, acting as LP 0 of package 0.
 
 A call is one step. Where two calls that take the module's global lock can be in flight at once (a second user), those
-calls are two steps, entry and exit, and a try-lock lies between them: who finds it taken gets TDX_SYS_BUSY. Elsewhere the
-kernel's own locks keep such calls apart: sysinit_lock, tdx_module_lock, cpu_hotplug_lock, stop_machine().
+calls are two steps, entry and exit, and hold a try-lock between them: a call that finds it taken returns TDX_SYS_BUSY.
+Elsewhere the kernel's own locks keep such calls apart: sysinit_lock, tdx_module_lock, cpu_hotplug_lock, stop_machine().
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tdxexplore.model import Event, cpus, package_cpus, packages
+from tdxexplore.model import Event, block, cpus, package_cpus, packages
+from tdxexplore.tdx import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Seamcall:
         self._frame.returns(code)
 
 
-@contextmanager
+@block
 def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown: bool = False) -> Iterator[Seamcall]:
     """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
 
@@ -100,14 +101,14 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown
 
 
 def _try_lock(k: Kernel, call: Seamcall, lock: Lock) -> None:
-    """The module's global lock (tdx_locks.h): who finds it taken gets TDX_SYS_BUSY at once."""
+    """The module's global lock (tdx_locks.h): a call that finds it taken returns TDX_SYS_BUSY at once."""
     w = k.w
     k.may_fail("sys_busy", call, BUSY)
     with k.if_(w.seam_exclusive if lock == "shared" else w.seam_exclusive | cpus.any(w.in_seam)):
         call.returns(BUSY)
 
 
-@contextmanager
+@block
 def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
     """Entry and exit of a call as two steps: between them it holds the global lock."""
     w = k.w
@@ -196,7 +197,7 @@ def sys_key_config(k: Kernel) -> Variable:
 
 
 def sys_tdmr_init(k: Kernel) -> Variable:
-    """TDH.SYS.TDMR.INIT, tdh_sys_tdmr_init.c: one slice; nobody reads how far it has come."""
+    """TDH.SYS.TDMR.INIT, tdh_sys_tdmr_init.c: one slice. No step reads the progress, so that it is no field."""
     with seamcall(k, "TDH.SYS.TDMR.INIT", NOT_READY) as call:
         with k.if_(k.w.sys_state != "READY"):
             call.returns(NOT_READY)
@@ -205,7 +206,7 @@ def sys_tdmr_init(k: Kernel) -> Variable:
 
 
 def sys_lp_shutdown(k: Kernel) -> None:
-    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: no LP gets into the module again, but to say so too."""
+    """TDH.SYS.LP.SHUTDOWN of module 1.0, tdh_sys_lp_shutdown.c: from here on the module refuses every call but this one."""
     with seamcall(k, "TDH.SYS.LP.SHUTDOWN", lock="shared", in_shutdown=True) as call:
         k.set(k.w.sys_shutdown, value=True)
         call.returns(SUCCESS)
@@ -214,8 +215,8 @@ def sys_lp_shutdown(k: Kernel) -> None:
 def sys_shutdown(k: Kernel) -> Variable:
     """TDH.SYS.SHUTDOWN, tdh_sys_shutdown.c: hands the TDs over to the next image.
 
-    The module backs out with TDX_SYS_BUSY when another LP is inside; its only caller runs in stop_machine(), where none
-    is.
+    The module backs out with TDX_SYS_BUSY when another LP is inside. Its only caller runs in stop_machine(), where no other
+    LP is.
     """
     w = k.w
     with seamcall(k, "TDH.SYS.SHUTDOWN", NOT_READY, lock="exclusive") as call:
@@ -272,7 +273,7 @@ def sys_update(k: Kernel) -> Variable:
     return call.result
 
 
-@contextmanager
+@block
 def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
     """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...): #UD is an oops, as KVM does not expect it.
 
@@ -288,12 +289,12 @@ def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
             if w.module == "subset":
                 call.returns(LP_INIT_NOT_DONE)
             else:
-                k.set(w.oops, "corrupt")
+                k.set(w.oops, fields.CORRUPT)
                 call.returns(CORRUPT)
         yield call
         call.returns(SUCCESS)
     with k.if_(call.result == UD):
-        k.set(w.oops, "seamcall #UD")
+        k.set(w.oops, fields.SEAMCALL_UD)
 
 
 def mng_create(k: Kernel) -> Variable:

@@ -1,18 +1,20 @@
-"""What a terminal state means, and what must hold in every state.
+"""Outcomes of terminal states, invariants of all states, and the other questions that a TDX model answers.
 
-Severities: S0 catastrophic; S1 deadlock or something lost for good; S2 a refusal or an error that hits a user without
-cause; S3 TDX is gone until reboot; S4 a nuisance; ok. Outcomes are declared most severe first, and a terminal state gets
-the first that matches.
+Severities: S0 is catastrophic. S1 is a deadlock or a permanent loss. S2 is a refusal or an error that hits a user without
+cause. S3 means that TDX is off until reboot. S4 is a nuisance. Outcomes are declared most severe first, and a terminal state
+gets the first that matches.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.linux.locks import IPI
+from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model import cpus, package_cpus, packages
-from tdxexplore.tdx.fields import UNBOUNDED
-from tdxexplore.tdx.kernel import IPI, VMXOFF_DONE, VMXON_DONE
+from tdxexplore.tdx.fields import CORRUPT, SEAMCALL_UD, UNBOUNDED, VMXOFF_UD
 from tdxexplore.tdx.module import LP_INIT_AGAIN, SEAMCALL, enough_lps
+from tdxexplore.tdx.vmx import VMXOFF_DONE, VMXON_DONE
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr
@@ -25,13 +27,13 @@ def declare(w: World) -> None:
     m.outcome(
         "corrupt",
         "S0",
-        w.oops == "corrupt",
+        w.oops == CORRUPT,
         "a TD call runs on an LP without LP.INIT, as LP 0 of package 0",
         fatal=True,
     )
-    m.outcome("seamcall-oops", "S0", w.oops == "seamcall #UD", "a TD call outside VMX operation: #UD, oops", fatal=True)
-    m.outcome("vmxoff-bug", "S0", w.oops == "vmxoff #UD", "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
-    m.outcome("cpuhp-bug", "S0", w.oops == "cpuhp BUG_ON", "a teardown fails while its state is removed", fatal=True)
+    m.outcome("seamcall-oops", "S0", w.oops == SEAMCALL_UD, "a TD call outside VMX operation: #UD, oops", fatal=True)
+    m.outcome("vmxoff-bug", "S0", w.oops == VMXOFF_UD, "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
+    m.outcome("cpuhp-bug", "S0", w.oops == CPUHP_BUG, "a teardown fails while its state is removed", fatal=True)
     m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
     m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
     m.outcome("tds-lost", "S1", w.tds_lost, "an update of the module fails half way, and takes the running TDs with it")
@@ -40,7 +42,7 @@ def declare(w: World) -> None:
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
     m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")
     error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
-    # What has had LP.INIT keeps it; TDH.SYS.CONFIG is accepted once, so what broke after it cannot be tried again.
+    # LP.INIT lasts. TDH.SYS.CONFIG is accepted once, so that a failure after it cannot be tried again.
     retry = w.sys_state.isin(["PENDING", "INIT_DONE"]) & ~w.sys_shutdown & enough_lps(w, w.online | w.lp_is_init)
     m.outcome(
         "sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again"
@@ -82,7 +84,7 @@ def declare(w: World) -> None:
 
 
 def _responses(w: World, up: Expr) -> None:
-    """Only where something may happen without end: a budget that is used up makes everything impossible in the end."""
+    """Responses are declared only if a budget has no limit: used-up budgets make everything impossible in the end."""
     m = w.model
     endless = [name for name, limit in w.limit.items() if limit == UNBOUNDED]
     if not endless:
@@ -107,5 +109,5 @@ def _prices(w: World) -> None:
     m.price("vmxoff", "VMXOFF that succeeded", events=[VMXOFF_DONE.kind])
     m.price("ipis", "on_each_cpu(): a function that runs on a CPU, the sender's own included", events=[IPI.kind])
     m.price("steps", "steps of all actors", during=True)
-    m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_readers > 0)
+    m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_read)
     m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))

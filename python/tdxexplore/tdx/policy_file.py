@@ -26,7 +26,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tdxexplore.errors import BadModel, TdxExploreError
+from tdxexplore.errors import BadModel, TdxExploreError, suggest
+from tdxexplore.linux.state import Linux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,13 +71,14 @@ class PolicyFile:
 
     Attributes:
         module: The file as a module.
+        contents: What the file and its neighbours said when they were imported, by path.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
-        self._contents: dict[str, bytes] = {}
+        self.contents: dict[str, bytes] = {}
         self._neighbours: dict[str, ModuleType] = {}
-        spec = spec_from_file_location(name, path, loader=_Source(self._contents, name, str(path)))
+        spec = spec_from_file_location(name, path, loader=_Source(self.contents, name, str(path)))
         assert spec is not None
         assert spec.loader is not None
         self.module = module_from_spec(spec)
@@ -92,7 +94,7 @@ class PolicyFile:
     def is_current(self) -> bool:
         """Whether the file and its neighbours still have the contents that were imported."""
         try:
-            return all(Path(path).read_bytes() == content for path, content in self._contents.items())
+            return all(Path(path).read_bytes() == content for path, content in self.contents.items())
         except OSError:
             return False
 
@@ -117,7 +119,7 @@ class PolicyFile:
             return None
         for place in [str(folder)] if path is None else path:
             if Path(place).is_relative_to(folder):
-                source = cast("type[Loader]", partial(_Source, self._contents))
+                source = cast("type[Loader]", partial(_Source, self.contents))
                 spec = FileFinder(place, (source, [".py"])).find_spec(name)
                 # A folder without `__init__.py` may share its name with a package that is installed.
                 if spec is not None and spec.loader is not None:
@@ -150,6 +152,12 @@ def import_file(path: Path) -> ModuleType:
             latest = PolicyFile(path, f"tdxexplore_policy_{len(_imported)}")
             _imported[latest.module.__name__] = latest
         return latest.module
+
+
+def sources(policy: type[Policy]) -> dict[str, bytes] | None:
+    """The contents of a policy's file and of the neighbours that it has imported, by path; None of a class that has none."""
+    file = _imported.get(policy.__module__)
+    return None if file is None else dict(file.contents)
 
 
 @contextmanager
@@ -211,5 +219,7 @@ def _describe(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({'' if error.code is None else repr(error.code)}); a policy does not end the process"
+    if isinstance(error, AttributeError) and isinstance(error.obj, Linux):
+        return f"field `{error.name}` is not defined; {suggest(str(error.name), error.obj.names)}"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""Scenarios: what happens around bring-up, how often, and what a model of it looks like.
+"""Scenarios: what happens around bring-up, and how often.
 
 In every scenario a TD user runs TD calls on any online CPU whenever the kernel would allow it.
 """
@@ -6,24 +6,17 @@ In every scenario a TD user runs TD calls on any online CPU whenever the kernel 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from tdxexplore.errors import BadModel, suggest
-from tdxexplore.model import Model, State, Topology
-from tdxexplore.tdx import environment, normal_form, outcomes
-from tdxexplore.tdx.fields import BUDGETS, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
+from tdxexplore.errors import BadModel
+from tdxexplore.linux.boot import kept_down
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tdxexplore.model import Field
-    from tdxexplore.tdx.fields import ModuleKind
+    from tdxexplore.linux.boot import Boots
+    from tdxexplore.model import Topology
     from tdxexplore.tdx.policy import Policy
-
-Boots: TypeAlias = Literal["all", "one", "primaries"]
-
-MAX_BUDGET = 8
-SMP_INIT = "started by smp_init()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +49,12 @@ class Scenario:
         if topology.cpus <= self.offline:
             least = self.offline + 1
             raise BadModel(f"--cpus is {topology.cpus}; scenario `{self.name}` needs at least {least}")
-        numbers = range(topology.cpus)
-        match self.boots:
-            case "one":
-                return frozenset(numbers[1:])
-            case "primaries":
-                starts = [sum(topology.sizes[:p]) for p in topology.package_of]
-                sizes = [topology.sizes[p] for p in topology.package_of]
-                return frozenset(n for n in numbers if 2 * (n - starts[n]) >= sizes[n] and sizes[n] > 1)
-            case _:
-                return frozenset(numbers[topology.cpus - self.offline :])
+        last = range(topology.cpus - self.offline, topology.cpus)
+        return kept_down(self.boots, topology) | frozenset(last)
+
+    def applies_to(self, policy: Policy) -> bool:
+        """Whether this can happen to a design: a module that is never updated at run time is not."""
+        return policy.has_update or not self.budgets.get("update")
 
 
 def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:
@@ -185,84 +174,3 @@ FAULTS = (
 )
 
 SCENARIOS = {s.name: s for s in (*HOTPLUG, *SYSTEM, *FAULTS)}
-
-
-def build(
-    policy: Policy,
-    module: ModuleKind,
-    scenario: Scenario,
-    budgets: Mapping[str, int] | None = None,
-    *,
-    split_releases: bool = False,
-) -> Model:
-    """The model of a policy on a module kind in a scenario; the same for every topology.
-
-    Args:
-        policy: The design, with its knobs set.
-        module: The TDX-module behaviour.
-        scenario: What happens around it.
-        budgets: Other budgets than the scenario's.
-        split_releases: See `tdxexplore.tdx.kernel.Kernel`.
-
-    Raises:
-        BadModel: A name or a number is not allowed, or the policy does something that the language cannot.
-    """
-    if module not in MODULE_KINDS:
-        raise BadModel(f"module kind `{module}` is not known; {suggest(module, MODULE_KINDS)}")
-    limits = {**dict.fromkeys(BUDGETS, 0), **scenario.budgets}
-    for name, value in (budgets or {}).items():
-        if name not in BUDGETS:
-            raise BadModel(f"budget `{name}` is not known; {suggest(name, BUDGETS)}")
-        least = 1 if name == "kvm_load" else 0
-        unbounded = value == UNBOUNDED and name in MAY_BE_UNBOUNDED
-        if not least <= value <= MAX_BUDGET and not unbounded:
-            given = "unbounded" if value == UNBOUNDED else value
-            more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
-            raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
-        limits[name] = value
-    model = Model(f"{policy.name} on {module} in {scenario.name}")
-    world = World(
-        model,
-        module,
-        limits,
-        up_after_load=scenario.up_after_load,
-        boot=policy.has_boot,
-        stoppable=policy.has_update and limits["update"] > 0,
-        key_ids=policy.key_ids,
-    )
-    environment.record(world, policy, split_releases=split_releases)
-    model.settle(_starts(world, scenario, boots_aps=policy.boots_aps))
-    normal_form.declare(world, policy)
-    outcomes.declare(world)
-    return model
-
-
-def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State:
-    """The labelled state from which a scenario starts.
-
-    A model whose boot starts the other CPUs itself (`Policy.boots_aps`) begins with one CPU.
-
-    Raises:
-        BadModel: No CPU would be online.
-    """
-    offline = scenario.offline_at_first(topology)
-    state = State.initial(model, topology)
-    later = not model[SMP_INIT].constant
-    for number, cpu in enumerate(state.cpus):
-        if number in offline:
-            cpu["online"] = cpu["active"] = False
-            cpu["smt_blocked"] = scenario.boots == "primaries"
-        elif later and number > 0:
-            cpu["online"] = cpu["active"] = False
-            cpu[SMP_INIT] = True
-    return state
-
-
-def _starts(w: World, scenario: Scenario, *, boots_aps: bool) -> list[Field]:
-    """The fields that `initial_state` sets, CPU by CPU."""
-    fields = [w.smp_init] if boots_aps else []
-    if boots_aps or scenario.offline or scenario.boots != "all":
-        fields += [w.online, w.active]
-    if scenario.boots == "primaries":
-        fields.append(w.smt_blocked)
-    return fields

@@ -1,11 +1,12 @@
-//! What can go wrong, as one opaque error.
+//! The error of a question that the engine cannot answer: opaque, with a kind and a message.
 //!
-//! A limit that is hit or a cancelled search is *not* an error: it gives an incomplete
-//! [`Exploration`](crate::Exploration) with its reason. An error means that the question itself was wrong.
+//! A limit that is hit and a cancelled search are *not* errors: both give an incomplete
+//! [`Exploration`](crate::Exploration) with its reason. An error means that the question itself is wrong.
 //!
-//! Invariant: a message says what, where, the given value and what is allowed, on one line, and reads well after
-//! `error: `. Rejected: one public enum variant for each message; callers only need the [`ErrorKind`], and a
-//! public variant could never change again.
+//! Invariant: a message names the place, the given value and the allowed ones, on one line, and reads well after `error: `.
+//!
+//! Rejected: one public enum variant for each message. Callers only need the [`ErrorKind`], and a public variant could never
+//! change again.
 
 use thiserror::Error as ThisError;
 
@@ -18,7 +19,7 @@ pub struct Error {
     schedule: Option<String>,
 }
 
-/// What an [`Error`] is about.
+/// The part of the question that an [`Error`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -26,8 +27,8 @@ pub enum ErrorKind {
     Program,
     /// The initial state does not fit the Program, or is too large for the space.
     Initial,
-    /// The Program says about itself that it is wrong: a rule with a trap is enabled in a reachable state, or a
-    /// reachable terminal state has no outcome. The error carries the schedule to the state.
+    /// The Program contradicts itself in a reachable state: a rule with a trap is enabled there, or the state is terminal and
+    /// matches no outcome. The error carries the schedule to the state.
     Trap,
     /// A schedule cannot be read or does not fit the Program.
     Schedule,
@@ -60,7 +61,7 @@ impl Error {
         Self { kind, message: message.into(), schedule: None }
     }
 
-    /// What the error is about.
+    /// The part of the question that is wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

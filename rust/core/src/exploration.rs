@@ -1,18 +1,20 @@
-//! What a search answers.
+//! The answer of one search.
 //!
-//! Totals are of *labelled* states and transitions unless the name says `explored` or `generated`, which count what the
-//! search really stored and made.
+//! Totals count *labelled* states and transitions, unless the name contains `explored` or `generated`: those count the states
+//! that the search stored and the transitions that it made between them.
 
 use std::time::Duration;
 
 use dashu_int::UBig;
 
+use crate::columns::Column;
 use crate::limits::Reason;
+use crate::measure::Measured;
 
 /// The answer of one search.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exploration {
-    /// Why the search did not see everything; none if it did.
+    /// Why the search did not visit everything; none if it did.
     pub incomplete: Option<Reason>,
     /// Labelled states.
     pub states: UBig,
@@ -26,13 +28,13 @@ pub struct Exploration {
     pub depth: u32,
     /// Bits of the initial state as stored.
     pub state_bits: u64,
-    /// The most bytes held at any time, by accounting.
+    /// The most bytes held at any time, as accounted by the search itself.
     pub memory_bytes: u64,
-    /// Time taken, measures and traces included.
+    /// Time of search, measures and traces.
     pub elapsed: Duration,
     /// Threads used.
     pub threads: usize,
-    /// Facts about the whole state graph; none if the search is incomplete or measures are off.
+    /// The figures that need all transitions in memory; none if the search is incomplete or measures are off.
     pub measured: Option<Measured>,
     /// The outcomes that were reached, in the order of the Program.
     pub outcomes: Vec<OutcomeRow>,
@@ -40,50 +42,66 @@ pub struct Exploration {
     pub invariants: Vec<PredicateRow>,
     /// All expectations, in the order of the Program.
     pub expectations: Vec<PredicateRow>,
-    /// All responses, in the order of the Program; none if they were not looked at.
-    pub responses: Vec<ResponseRow>,
-    /// For each outcome that was reached, all prices in the order of the Program; none if they were not asked for.
-    pub prices: Vec<PriceRow>,
     /// Levels by depth.
     pub levels: Vec<LevelRow>,
     /// All rules, in the order of the Program.
     pub rules: Vec<RuleRow>,
 }
 
-/// Facts about the whole state graph.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// Whether some state can be reached again from itself.
-    pub cyclic: bool,
-    /// The probability of never ending; none if it could not be computed.
-    pub diverging: Option<f64>,
-    /// How far [`OutcomeRow::log10_interleavings`] may be off where interleavings are too large for exact integers; none
-    /// where they are exact.
-    pub log10_error: Option<f64>,
+impl Exploration {
+    /// A table by its name; none if there is no such table.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<Vec<Column>> {
+        match name {
+            "outcomes" => Some(OutcomeRow::columns(&self.outcomes)),
+            "invariants" => Some(PredicateRow::columns("invariant", "violating_states", &self.invariants)),
+            "expectations" => Some(PredicateRow::columns("expectation", "states", &self.expectations)),
+            "levels" => Some(LevelRow::columns(&self.levels)),
+            "rules" => Some(RuleRow::columns(&self.rules)),
+            _ => match &self.measured {
+                Some(measured) => measured.table(name),
+                None => Measured::default().table(name),
+            },
+        }
+    }
 }
 
 /// An outcome that was reached.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OutcomeRow {
     /// Its index in the Program.
     pub outcome: usize,
     /// Labelled terminal states that have it.
     pub terminal_states: UBig,
-    /// Stored terminal states that have it.
-    pub explored_terminals: u64,
-    /// Labelled paths from the initial state to them; none in a graph with cycles, and if it takes more than 1024 words of 64
-    /// bits (19,700 digits), or more than `2^34` of words times transitions over all outcomes.
+    /// Labelled paths from the initial state to them. None in a graph with cycles, and where the number takes more than 1024
+    /// words of 64 bits (19,700 digits), or all numbers together take more than `2^34` words times transitions.
     pub interleavings: Option<UBig>,
-    /// Their decimal logarithm.
+    /// The decimal logarithm of the interleavings.
     pub log10_interleavings: Option<f64>,
-    /// Their share in the interleavings of all outcomes.
+    /// The share of the interleavings of all outcomes.
     pub interleaving_share: Option<f64>,
-    /// The probability of the outcome if each labelled transition of a state is equally likely.
+    /// The probability of the outcome when each labelled transition of a state is equally likely to be next.
     pub probability: Option<f64>,
     /// Steps of the shortest trace.
     pub shortest_steps: u32,
     /// A shortest trace.
     pub schedule: Option<String>,
+}
+
+impl OutcomeRow {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        let rows = rows.iter();
+        vec![
+            Column::index("outcome", rows.clone().map(|row| row.outcome)),
+            Column::decimal("terminal_states", rows.clone().map(|row| &row.terminal_states)),
+            Column::decimal_or_none("interleavings", rows.clone().map(|row| row.interleavings.as_ref())),
+            Column::f64_or_none("log10_interleavings", rows.clone().map(|row| row.log10_interleavings)),
+            Column::f64_or_none("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
+            Column::f64_or_none("probability", rows.clone().map(|row| row.probability)),
+            Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
+            Column::text_or_none("schedule", rows.map(|row| row.schedule.clone())),
+        ]
+    }
 }
 
 /// The states in which an invariant is violated, or an expectation met.
@@ -97,35 +115,16 @@ pub struct PredicateRow {
     pub schedule: Option<String>,
 }
 
-/// The states in which a response is due and no longer possible, but for those that lead to a fatal outcome for sure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResponseRow {
-    /// Labelled states.
-    pub states: UBig,
-    /// Steps of the shortest trace to one.
-    pub shortest_steps: Option<u32>,
-    /// A shortest trace to one.
-    pub schedule: Option<String>,
-    /// What keeps it impossible: global fields and the values that they keep after that trace in the end, as indices. No
-    /// state from which the response can come has only such values in these fields. Empty if no few fields say it.
-    pub shut: Vec<(usize, usize)>,
-}
-
-/// What the runs to one outcome cost.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PriceRow {
-    /// Index of the outcome in the Program.
-    pub outcome: usize,
-    /// Index of the price in the Program.
-    pub price: usize,
-    /// The sum over all interleavings; none if that is too large, as for interleavings.
-    pub total: Option<UBig>,
-    /// The mean over all interleavings.
-    pub mean: f64,
-    /// The cheapest interleaving.
-    pub least: u64,
-    /// The dearest interleaving.
-    pub most: u64,
+impl PredicateRow {
+    /// `key` names the column of indices into the Program, `states` the column of labelled states.
+    fn columns(key: &'static str, states: &'static str, rows: &[Self]) -> Vec<Column> {
+        vec![
+            Column::index(key, 0..rows.len()),
+            Column::decimal(states, rows.iter().map(|row| &row.states)),
+            Column::u32_or_none("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
+            Column::text_or_none("schedule", rows.iter().map(|row| row.schedule.clone())),
+        ]
+    }
 }
 
 /// One level of the search.
@@ -139,6 +138,17 @@ pub struct LevelRow {
     pub generated: u64,
 }
 
+impl LevelRow {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        vec![
+            Column::index("depth", 0..rows.len()),
+            Column::u64("explored", rows.iter().map(|row| row.explored)),
+            Column::decimal("states", rows.iter().map(|row| &row.states)),
+            Column::u64("generated", rows.iter().map(|row| row.generated)),
+        ]
+    }
+}
+
 /// How often a rule fired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleRow {
@@ -146,4 +156,14 @@ pub struct RuleRow {
     pub fired: u64,
     /// Labelled transitions.
     pub transitions: UBig,
+}
+
+impl RuleRow {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        vec![
+            Column::index("rule", 0..rows.len()),
+            Column::u64("fired", rows.iter().map(|row| row.fired)),
+            Column::decimal("transitions", rows.iter().map(|row| &row.transitions)),
+        ]
+    }
 }

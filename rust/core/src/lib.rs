@@ -40,6 +40,7 @@
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod columns;
 mod error;
 mod exploration;
 mod graph;
@@ -47,6 +48,7 @@ mod labelled;
 mod limits;
 mod measure;
 mod number;
+mod options;
 pub mod program;
 mod progress;
 mod search;
@@ -55,13 +57,16 @@ mod store;
 
 pub use dashu_int::UBig;
 
+pub use columns::{Column, Values};
 pub use error::{Error, ErrorKind};
-pub use exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
+pub use exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
 pub use labelled::machine::Transition;
 pub use labelled::replay::{Replay, replay};
 pub use labelled::state::{LabelledPackage, LabelledState};
-pub use limits::{Limits, Measure, Reason};
+pub use limits::{Limits, Reason};
+pub use measure::{Measured, PriceRow, ResponseRow};
+pub use options::{Measuring, Options};
 pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
-pub use search::{Measuring, Options, explore};
+pub use search::explore;
 pub use space::{SpaceKind, Symmetry};

@@ -1,60 +1,46 @@
-//! What a search may use, and why it stopped early.
+//! The resources that a search may use, and why it stopped early.
 //!
-//! Hitting a limit is an answer, not an error: the exploration is incomplete, says why, and keeps all it has seen.
+//! A limit that is hit is an answer and not an error: the exploration is incomplete, names the limit, and keeps all that was
+//! found.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::progress::Monitor;
 
-/// Resources of a search; the default is without limits.
+/// Resources of a search; by default there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// States stored; never exceeded.
     pub max_states: Option<u64>,
-    /// Levels below the initial state; states at this depth are expanded, but nothing new is stored.
+    /// Levels below the initial state: states at this depth are expanded, but no successor is stored.
     pub max_depth: Option<u32>,
-    /// Bytes held; looked at once for each batch.
+    /// Bytes held; compared once for each batch of states, and before each measure allocates memory.
     pub max_memory: Option<u64>,
-    /// Time of the search and the measures; looked at once for each batch.
+    /// Time of search and measures together; compared once for each batch of states.
     pub timeout: Option<Duration>,
 }
 
 /// Why an exploration is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The limit on states was hit.
+    /// The search stored as many states as it may.
     MaxStates(u64),
-    /// The limit on depth was hit.
+    /// The search reached the depth at which nothing more is stored.
     MaxDepth(u32),
-    /// The limit on memory was hit.
+    /// The search held more bytes than it may.
     MaxMemory(u64),
-    /// Time was up.
+    /// The search took as much time as it may.
     Timeout(Duration),
-    /// Someone asked the search to stop.
+    /// The monitor's owner asked the search to stop.
     Interrupted,
-    /// The search is complete, but there was no room for a measure of it.
-    NoRoom {
-        /// The first that was left out.
-        measure: Measure,
-        /// The limit on memory; none if the system had no more.
+    /// The search is complete, but a figure that is computed from it does not fit in memory.
+    LeftOut {
+        /// The name of the first figure that was left out.
+        figure: &'static str,
+        /// The limit on memory; none if the system refused the memory.
         limit: Option<u64>,
     },
-}
-
-/// What can be left out of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// All measures.
-    All,
-    /// What must stay possible.
-    Responses,
-    /// The probability of each outcome.
-    Probabilities,
-    /// The interleavings of each outcome.
-    Interleavings,
-    /// What runs cost.
-    Prices,
 }
 
 impl fmt::Display for Reason {
@@ -65,23 +51,11 @@ impl fmt::Display for Reason {
             Self::MaxMemory(bytes) => write!(formatter, "max-memory {bytes} bytes"),
             Self::Timeout(time) => write!(formatter, "timeout {} s", time.as_secs_f64()),
             Self::Interrupted => write!(formatter, "interrupted"),
-            Self::NoRoom { measure, limit: Some(bytes) } => {
-                write!(formatter, "max-memory {bytes} bytes, no room for {measure}")
+            Self::LeftOut { figure, limit: Some(bytes) } => {
+                write!(formatter, "max-memory {bytes} bytes, no room for {figure}")
             }
-            Self::NoRoom { measure, limit: None } => write!(formatter, "no memory for {measure}"),
+            Self::LeftOut { figure, limit: None } => write!(formatter, "no memory for {figure}"),
         }
-    }
-}
-
-impl fmt::Display for Measure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::All => "measures",
-            Self::Responses => "responses",
-            Self::Probabilities => "probabilities",
-            Self::Interleavings => "interleavings",
-            Self::Prices => "prices",
-        })
     }
 }
 
@@ -102,12 +76,12 @@ impl<'m> Watch<'m> {
         self.started.elapsed()
     }
 
-    /// Fails if someone asked to stop, or time is up.
+    /// Fails once the search has to stop.
     pub(crate) fn check(&self) -> Result<(), Reason> {
         self.interruption().map_or(Ok(()), Err)
     }
 
-    /// Whether someone asked to stop, or time is up; then that stays so.
+    /// Why the search has to stop, if it has to. Both reasons are permanent: neither a request nor passed time goes away.
     pub(crate) fn interruption(&self) -> Option<Reason> {
         if self.monitor.is_cancelled() {
             return Some(Reason::Interrupted);

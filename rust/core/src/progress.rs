@@ -1,12 +1,14 @@
-//! How a search and whoever waits for it talk: a request to stop one way, counters the other.
+//! The channel between a search and its observer: a request to stop in one direction, counters in the other.
 //!
-//! Relaxed atomics, written once for each batch: nothing is synchronised by them, and the hot path never touches
-//! them.
+//! All of it is relaxed atomics, which the search writes once for each batch. They synchronise nothing, and expanding a state
+//! never touches them.
+//!
+//! Rejected: a callback into the observer. It would run on a thread of the search, and a slow observer would slow the search.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Shared by a search and its observer.
+/// State shared by a search and its observer.
 #[derive(Debug, Default)]
 pub struct Monitor {
     cancelled: AtomicBool,
@@ -21,19 +23,19 @@ pub struct Monitor {
     expected_states: AtomicU64,
 }
 
-/// What a search will need, as known before it begins.
+/// The needs of a search, as known before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// Bits of a state; in the orbit space of the initial one, since sizes differ.
+    /// Bits of a stored state. In the orbit space this is the initial state's figure, since states differ in size.
     pub state_bits: u64,
-    /// Bytes that a stored state takes, rounded up: its words, its place in the visited set, its parent if one is kept. The
-    /// transitions that measures need come on top, 6 bytes each.
+    /// Bytes for each stored state, rounded up: its words, its slot in the visited set, and its parent if one is kept. Measures
+    /// need 6 bytes more for each transition.
     pub bytes_per_state: u64,
-    /// How many states there will be, if that is known.
+    /// The number of states, if it is known.
     pub expected_states: Option<u64>,
 }
 
-/// The counters of a search at some moment.
+/// The counters of a search at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// The level that is being expanded.
@@ -46,9 +48,9 @@ pub struct Progress {
     pub frontier: u64,
     /// Bytes held.
     pub memory_bytes: u64,
-    /// Since the search began.
+    /// Time since the search began.
     pub elapsed: Duration,
-    /// What the search that is under way will need.
+    /// The needs of the search that is under way.
     pub plan: Plan,
 }
 
@@ -88,7 +90,7 @@ impl Monitor {
         self.expected_states.store(plan.expected_states.unwrap_or(0), Relaxed);
     }
 
-    /// Publishes the counters; the plan stays as it was.
+    /// Publishes the counters of a batch; the plan stays as it was.
     pub(crate) fn report(&self, progress: Progress) {
         self.depth.store(progress.depth, Relaxed);
         self.explored.store(progress.explored, Relaxed);

@@ -1,13 +1,14 @@
 //! Long calls: the only place that releases the interpreter.
 //!
-//! The work runs on a thread of its own while this one, detached, waits for it. Every [`POLL`] it attaches for a
-//! moment to let Python handle signals, which it does on the main thread only, and twice a second to call the
-//! progress callback. An interrupt asks the work to stop; what the work then returns is returned.
+//! The work runs on a thread of its own, while the calling thread waits for it without holding the interpreter. Every [`POLL`]
+//! the calling thread attaches for a moment, so that Python can handle signals, which it does on its main thread only. Twice a
+//! second it also calls the progress callback. An interrupt asks the work to stop, and the call returns what the work returns
+//! then.
 //!
-//! Invariant: the worker is always joined before anything is returned or raised, and no panic crosses into Python.
+//! Invariant: the worker is joined before anything is returned or raised, and no panic crosses into Python.
 //!
-//! Rejected: a process-wide signal handler. It would belong to the application, and threads other than the main one
-//! would still not see Ctrl-C.
+//! Rejected: a process-wide signal handler. It belongs to the application, and threads other than the main one would still not
+//! see Ctrl-C.
 //!
 //! Source: `wait_for_future` of datafusion-python.
 
@@ -27,10 +28,10 @@ use crate::errors::InternalError;
 const POLL: Duration = Duration::from_millis(50);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
-/// What a long call gives.
+/// The result of a long call.
 pub(crate) struct Finished<T> {
     pub(crate) value: T,
-    /// Ctrl-C came while it ran.
+    /// Whether Ctrl-C came while it ran.
     pub(crate) interrupted: bool,
 }
 
@@ -49,7 +50,7 @@ pub(crate) fn detach_with_signals<T: Send>(
                 // The receiver outlives the worker, so the value always arrives.
                 let _ = sender.send(work());
             });
-            // Early once, for what the search will need, and then from time to time.
+            // The first call comes early: it tells what the search will need.
             let mut next_progress = Instant::now() + POLL;
             let value = loop {
                 match receiver.recv_timeout(POLL) {

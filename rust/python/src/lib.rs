@@ -1,20 +1,19 @@
 //! The Python module `tdxexplore._core`: conversions, and nothing else.
 //!
-//! Everything that decides anything is in `tdxexplore-core`; everything that users see is in the Python package. The
-//! docs of the classes are in the stub `python/tdxexplore/_core.pyi`.
+//! `tdxexplore-core` decides, and the Python package presents. Programs, initial states and options come in as JSON, tables go
+//! out as Arrow ([`tables`]); neither direction knows the single names, so a new option or column changes nothing here. The stub
+//! `python/tdxexplore/_core.pyi` documents the classes.
 
 mod detach;
 mod errors;
 mod tables;
 
-use std::time::Duration;
-
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tdxexplore_core::{self as core, LabelledState, Limits, Measuring, Monitor, Options, SpaceKind, Symmetry, UBig};
+use pyo3::types::PyDict;
+use tdxexplore_core::{self as core, LabelledState, Monitor, Options};
 
 use crate::detach::{Finished, detach_with_signals, guard_panics};
-use crate::errors::to_python;
+use crate::errors::{InternalError, to_python};
 use crate::tables::Table;
 
 #[pyclass(frozen, module = "tdxexplore._core")]
@@ -27,44 +26,21 @@ impl Program {
         guard_panics(|| core::Program::from_json(json))?.map(Self).map_err(|error| to_python(&error))
     }
 
-    #[getter]
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    #[getter]
-    fn rule_count(&self) -> usize {
-        self.0.rules.len()
-    }
-
-    #[pyo3(signature = (
-        initial, *, space = "orbit", symmetry = "start", threads = 1, max_states = None, max_depth = None, max_memory = None,
-        timeout = None, measures = true, prices = false, progress = None
-    ))]
-    #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "the Python signature")]
+    /// The options cross as JSON, as the Program and the initial state do: the engine reads and checks all of them.
+    #[pyo3(signature = (initial, *, progress = None, **options))]
+    #[expect(clippy::needless_pass_by_value, reason = "the Python signature")]
     fn explore(
         &self,
         py: Python<'_>,
         initial: &str,
-        space: &str,
-        symmetry: &str,
-        threads: usize,
-        max_states: Option<u64>,
-        max_depth: Option<u32>,
-        max_memory: Option<u64>,
-        timeout: Option<f64>,
-        measures: bool,
-        prices: bool,
         progress: Option<Py<PyAny>>,
+        options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Exploration> {
-        let options = Options {
-            space: space_kind(space)?,
-            symmetry: symmetry_kind(symmetry)?,
-            threads,
-            limits: Limits { max_states, max_depth, max_memory, timeout: timeout.map(seconds).transpose()? },
-            measuring: if measures { Measuring::On } else { Measuring::Off },
-            prices,
+        let options: String = match options {
+            Some(options) => py.import("json")?.call_method1("dumps", (options,))?.extract()?,
+            None => "{}".to_owned(),
         };
+        let options = Options::from_json(&options).map_err(|error| to_python(&error))?;
         let monitor = Monitor::default();
         let Finished { value, interrupted } = detach_with_signals(py, &monitor, progress.as_ref(), || {
             let initial = LabelledState::from_json(&self.0, initial)?;
@@ -80,28 +56,6 @@ impl Program {
         })?;
         replay.map(Replay).map_err(|error| to_python(&error))
     }
-}
-
-fn space_kind(name: &str) -> PyResult<SpaceKind> {
-    match name {
-        "orbit" => Ok(SpaceKind::Orbit),
-        "concrete" => Ok(SpaceKind::Concrete),
-        "bits" => Ok(SpaceKind::Bits),
-        _ => Err(PyValueError::new_err(format!("space is `{name}`, `orbit`, `concrete` and `bits` are allowed"))),
-    }
-}
-
-fn symmetry_kind(name: &str) -> PyResult<Symmetry> {
-    match name {
-        "start" => Ok(Symmetry::Start),
-        "all" => Ok(Symmetry::All),
-        _ => Err(PyValueError::new_err(format!("symmetry is `{name}`, `start` and `all` are allowed"))),
-    }
-}
-
-fn seconds(seconds: f64) -> PyResult<Duration> {
-    let duration = Duration::try_from_secs_f64(seconds);
-    duration.map_err(|_| PyValueError::new_err(format!("timeout is {seconds} s, 0 or more is allowed")))
 }
 
 #[pyclass(frozen, module = "tdxexplore._core")]
@@ -129,17 +83,17 @@ impl Exploration {
 
     #[getter]
     fn cyclic(&self) -> Option<bool> {
-        self.inner.measured.map(|measured| measured.cyclic)
+        self.measured(|measured| measured.cyclic)
     }
 
     #[getter]
     fn diverging(&self) -> Option<f64> {
-        self.inner.measured.and_then(|measured| measured.diverging)
+        self.measured(|measured| measured.diverging).flatten()
     }
 
     #[getter]
     fn log10_error(&self) -> Option<f64> {
-        self.inner.measured.and_then(|measured| measured.log10_error)
+        self.measured(|measured| measured.log10_error).flatten()
     }
 
     #[getter]
@@ -187,32 +141,44 @@ impl Exploration {
         self.inner.threads
     }
 
-    fn outcomes(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::outcomes(py, &self.inner)
+    fn outcomes(&self) -> PyResult<Table> {
+        self.table("outcomes")
     }
 
-    fn invariants(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::predicates(py, "invariant", "violating_states", &self.inner.invariants)
+    fn invariants(&self) -> PyResult<Table> {
+        self.table("invariants")
     }
 
-    fn responses(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::responses(py, &self.inner)
+    fn expectations(&self) -> PyResult<Table> {
+        self.table("expectations")
     }
 
-    fn prices(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::prices(py, &self.inner)
+    fn responses(&self) -> PyResult<Table> {
+        self.table("responses")
     }
 
-    fn expectations(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::predicates(py, "expectation", "states", &self.inner.expectations)
+    fn prices(&self) -> PyResult<Table> {
+        self.table("prices")
     }
 
-    fn levels(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::levels(py, &self.inner)
+    fn levels(&self) -> PyResult<Table> {
+        self.table("levels")
     }
 
-    fn rules(&self, py: Python<'_>) -> PyResult<Table> {
-        tables::rules(py, &self.inner)
+    fn rules(&self) -> PyResult<Table> {
+        self.table("rules")
+    }
+}
+
+impl Exploration {
+    fn table(&self, name: &str) -> PyResult<Table> {
+        let columns =
+            self.inner.table(name).ok_or_else(|| InternalError::new_err(format!("there is no table `{name}`")))?;
+        tables::export(columns)
+    }
+
+    fn measured<T>(&self, figure: impl Fn(&core::Measured) -> T) -> Option<T> {
+        self.inner.measured.as_ref().map(figure)
     }
 }
 
@@ -261,11 +227,6 @@ fn words(state: &LabelledState) -> Words {
     let packages = state.packages.iter().map(|package| package.word).collect();
     let cpus = state.packages.iter().map(|package| package.cpus.clone()).collect();
     (state.global, packages, cpus)
-}
-
-/// Decimal digits: no Arrow integer is wide enough.
-fn decimal(number: &UBig) -> String {
-    number.to_string()
 }
 
 #[pymodule]

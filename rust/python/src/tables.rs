@@ -1,175 +1,73 @@
-//! Results as Arrow tables with explicit schemas: an empty or all-null column has its type all the same.
+//! Tables of the engine as Arrow tables. The schema is explicit: an empty or all-null column has its type all the same.
+//!
+//! A table is behind the Arrow `PyCapsule` interface, so that every reader of Arrow takes it without a copy.
+//!
+//! Rejected: the crate pyo3-arrow. It does the same, and casts, sorting, time zones and numpy come with it, which take longer
+//! to build than all the rest of the extension.
+//!
+//! Source: <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>.
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchIterator, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::ffi::FFI_ArrowSchema;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
-use pyo3_arrow::PyTable;
-use tdxexplore_core::{Exploration, PredicateRow};
-
-use crate::decimal;
+use tdxexplore_core::{Column, Values};
 
 /// An Arrow table that can be read again and again.
 #[pyclass(frozen, module = "tdxexplore._core")]
 pub(crate) struct Table {
-    inner: Py<PyTable>,
-    rows: usize,
+    batch: RecordBatch,
 }
 
 #[pymethods]
 impl Table {
+    /// A reader converts what it gets if it needs the requested schema: a producer may answer with its own.
     #[pyo3(signature = (requested_schema = None))]
-    fn __arrow_c_stream__(
+    fn __arrow_c_stream__<'py>(
         &self,
-        py: Python<'_>,
-        requested_schema: Option<Bound<'_, PyCapsule>>,
-    ) -> PyResult<Py<PyAny>> {
-        self.inner.call_method1(py, "__arrow_c_stream__", (requested_schema,))
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        let batches = RecordBatchIterator::new([Ok(self.batch.clone())], self.batch.schema());
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(batches)), c"arrow_array_stream")
     }
 
-    fn __arrow_c_schema__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.inner.call_method0(py, "__arrow_c_schema__")
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = FFI_ArrowSchema::try_from(&*self.batch.schema()).map_err(|error| internal(&error))?;
+        PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
     fn __len__(&self) -> usize {
-        self.rows
+        self.batch.num_rows()
     }
 }
 
-/// A column under construction.
-struct Column {
-    field: Field,
-    values: ArrayRef,
+fn internal(error: &ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
 }
 
-impl Column {
-    fn u32(name: &str, values: impl Iterator<Item = u32>) -> Self {
-        Self::new(name, DataType::UInt32, false, Arc::new(UInt32Array::from_iter_values(values)))
-    }
-
-    fn u32_or_null(name: &str, values: impl Iterator<Item = Option<u32>>) -> Self {
-        Self::new(name, DataType::UInt32, true, Arc::new(values.collect::<UInt32Array>()))
-    }
-
-    fn u64(name: &str, values: impl Iterator<Item = u64>) -> Self {
-        Self::new(name, DataType::UInt64, false, Arc::new(UInt64Array::from_iter_values(values)))
-    }
-
-    fn f64_or_null(name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
-        Self::new(name, DataType::Float64, true, Arc::new(values.collect::<Float64Array>()))
-    }
-
-    fn text(name: &str, values: impl Iterator<Item = String>) -> Self {
-        Self::new(name, DataType::Utf8, false, Arc::new(StringArray::from_iter_values(values)))
-    }
-
-    fn text_or_null(name: &str, values: impl Iterator<Item = Option<String>>) -> Self {
-        Self::new(name, DataType::Utf8, true, Arc::new(values.collect::<StringArray>()))
-    }
-
-    fn new(name: &str, data_type: DataType, nullable: bool, values: ArrayRef) -> Self {
-        Self { field: Field::new(name, data_type, nullable), values }
-    }
+/// Converts a table, column by column.
+pub(crate) fn export(columns: Vec<Column>) -> PyResult<Table> {
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().map(arrow).unzip();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
+    Ok(Table { batch: batch.map_err(|error| internal(&error))? })
 }
 
-fn table(py: Python<'_>, columns: Vec<Column>) -> PyResult<Table> {
-    let (fields, values): (Vec<_>, Vec<_>) = columns.into_iter().map(|column| (column.field, column.values)).unzip();
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), values);
-    let batch = batch.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    let rows = batch.num_rows();
-    Ok(Table { inner: Py::new(py, PyTable::try_new(vec![batch], schema)?)?, rows })
-}
-
-pub(crate) fn outcomes(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
-    let rows = exploration.outcomes.iter();
-    table(
-        py,
-        vec![
-            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
-            Column::text("terminal_states", rows.clone().map(|row| decimal(&row.terminal_states))),
-            Column::u64("explored_terminals", rows.clone().map(|row| row.explored_terminals)),
-            Column::text_or_null("interleavings", rows.clone().map(|row| row.interleavings.as_ref().map(decimal))),
-            Column::f64_or_null("log10_interleavings", rows.clone().map(|row| row.log10_interleavings)),
-            Column::f64_or_null("interleaving_share", rows.clone().map(|row| row.interleaving_share)),
-            Column::f64_or_null("probability", rows.clone().map(|row| row.probability)),
-            Column::u32("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.map(|row| row.schedule.clone())),
-        ],
-    )
-}
-
-/// Invariants or expectations: `key` names the column of their index, `states` that of the states in which they are
-/// violated or met.
-pub(crate) fn predicates(py: Python<'_>, key: &str, states: &str, rows: &[PredicateRow]) -> PyResult<Table> {
-    table(
-        py,
-        vec![
-            Column::u32(key, 0..rows.len() as u32),
-            Column::text(states, rows.iter().map(|row| decimal(&row.states))),
-            Column::u32_or_null("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.iter().map(|row| row.schedule.clone())),
-        ],
-    )
-}
-
-/// `shut` lists facts as `field=value` by index, separated by spaces.
-pub(crate) fn responses(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
-    let rows = exploration.responses.iter();
-    let shut = |facts: &[(usize, usize)]| {
-        facts.iter().map(|(field, value)| format!("{field}={value}")).collect::<Vec<_>>().join(" ")
+/// The field of a column, which is nullable exactly if its kind of values is, and its array.
+fn arrow(column: Column) -> (Field, ArrayRef) {
+    let (data_type, nullable, array): (_, _, ArrayRef) = match column.values {
+        Values::U32(values) => (DataType::UInt32, false, Arc::new(UInt32Array::from(values))),
+        Values::U32OrNone(values) => (DataType::UInt32, true, Arc::new(UInt32Array::from(values))),
+        Values::U64(values) => (DataType::UInt64, false, Arc::new(UInt64Array::from(values))),
+        Values::F64OrNone(values) => (DataType::Float64, true, Arc::new(Float64Array::from(values))),
+        Values::Text(values) => (DataType::Utf8, false, Arc::new(StringArray::from(values))),
+        Values::TextOrNone(values) => (DataType::Utf8, true, Arc::new(StringArray::from(values))),
     };
-    table(
-        py,
-        vec![
-            Column::u32("response", 0..rows.len() as u32),
-            Column::text("trapped_states", rows.clone().map(|row| decimal(&row.states))),
-            Column::u32_or_null("shortest_steps", rows.clone().map(|row| row.shortest_steps)),
-            Column::text_or_null("schedule", rows.clone().map(|row| row.schedule.clone())),
-            Column::text("shut", rows.map(|row| shut(&row.shut))),
-        ],
-    )
-}
-
-pub(crate) fn prices(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
-    let rows = exploration.prices.iter();
-    table(
-        py,
-        vec![
-            Column::u32("outcome", rows.clone().map(|row| row.outcome as u32)),
-            Column::u32("price", rows.clone().map(|row| row.price as u32)),
-            Column::text_or_null("total", rows.clone().map(|row| row.total.as_ref().map(decimal))),
-            Column::f64_or_null("mean", rows.clone().map(|row| Some(row.mean))),
-            Column::u64("least", rows.clone().map(|row| row.least)),
-            Column::u64("most", rows.map(|row| row.most)),
-        ],
-    )
-}
-
-pub(crate) fn levels(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
-    let rows = exploration.levels.iter();
-    table(
-        py,
-        vec![
-            Column::u32("depth", 0..rows.len() as u32),
-            Column::u64("explored", rows.clone().map(|row| row.explored)),
-            Column::text("states", rows.clone().map(|row| decimal(&row.states))),
-            Column::u64("generated", rows.map(|row| row.generated)),
-        ],
-    )
-}
-
-pub(crate) fn rules(py: Python<'_>, exploration: &Exploration) -> PyResult<Table> {
-    let rows = exploration.rules.iter();
-    table(
-        py,
-        vec![
-            Column::u32("rule", 0..rows.len() as u32),
-            Column::u64("fired", rows.clone().map(|row| row.fired)),
-            Column::text("transitions", rows.map(|row| decimal(&row.transitions))),
-        ],
-    )
+    (Field::new(column.name, data_type, nullable), array)
 }

@@ -6,20 +6,25 @@ import polars as pl
 
 from tdxexplore.data.analysis.keys import KEY, POLICY, SAME
 
-_EXACT = ("severity", "terminal_states", "interleavings")
+_EXACT = ("severity", "states", "interleavings")
 _REAL = ("interleaving_share", "probability")
 _FIGURES = ("verdict", *_EXACT, *_REAL)
 
 
 def differences(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
-    """The points and outcomes that are not the same in two data sets.
+    """The points and findings that are not the same in two data sets.
+
+    Args:
+        old: See `tdxexplore.data.reading.findings`.
+        new: Likewise, of the other data set.
 
     Returns:
-        A row for each: ``change`` (``only old`` or ``only new``: the point is in one data set only; ``appears``, ``gone``:
-        the outcome is; ``severity``, ``figures``: that differs; ``verdict``: only the verdict does), and verdict, severity,
-        interleavings, interleaving_share and probability, old and new.
+        A row for each, with ``kind`` and ``finding`` (an outcome that is reached, an invariant that fails, a response that can
+        be lost, an expectation that is never met): ``change`` (``only old`` or ``only new``: the point is in one data set
+        only; ``appears``, ``gone``: the finding is; ``severity``, ``figures``: that differs; ``verdict``: only the verdict
+        does), and verdict, severity, interleavings, interleaving_share and probability, old and new.
     """
-    key = [*KEY, "outcome"]
+    key = [*KEY, "kind", "finding"]
     sides = [side.select(*key, *_FIGURES, present=pl.lit(value=True)) for side in (old, new)]
     both = sides[0].join(sides[1], on=key, how="full", suffix="_new", coalesce=True, nulls_equal=True)
     for side, name in ((old, "in_old"), (new, "in_new")):
@@ -40,7 +45,7 @@ def differences(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
         .when(_differs("verdict"))
         .then(pl.lit("verdict"))
     )
-    shown = [column for name in _FIGURES if name != "terminal_states" for column in (f"{name}_old", f"{name}_new")]
+    shown = [column for name in _FIGURES if name != "states" for column in (f"{name}_old", f"{name}_new")]
     return (
         both.with_columns(change=change)
         .filter(pl.col("change").is_not_null())

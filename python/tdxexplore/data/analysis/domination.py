@@ -20,10 +20,10 @@ def domination(
 ) -> pl.LazyFrame:
     """How each policy compares with each other one on each module kind, and whether it dominates it (Pareto).
 
-    Two policies are compared at every question that both answer completely. The objectives, of which less is better, are the
-    severity of the worst outcome, the share of interleavings and the probability that end at least as bad as `fail_on`, and
-    each price, as the mean over all interleavings. An objective that is null on either side is left out at that question;
-    prices are null where runs need not end.
+    Two policies are compared at every question that both answer completely and not vacuously. The objectives, of which less is
+    better, are the severity of the worst outcome or lost response, whether an invariant fails, the share of interleavings and
+    the probability that end at least as bad as `fail_on`, and each price, as the mean over all interleavings. An objective that
+    is null on either side is left out at that question; prices are null where runs need not end.
 
     Args:
         answers: See `tdxexplore.data.reading.Dataset.answers`.
@@ -36,7 +36,7 @@ def domination(
         better in some objective and worse in none (``better``), the reverse (``worse``), or better in one and worse in
         another (``mixed``); and whether it ``dominates``: never worse or mixed, and better at least once.
     """
-    objectives = ["badness", "bad_share", "bad_probability", *by]
+    objectives = ["badness", "broken", "bad_share", "bad_probability", *by]
     means = price_by_point(prices.filter(pl.col("price").is_in(list(by))))
     wide = means.group_by(KEY).agg(pl.col("mean").filter(pl.col("price") == name).first().alias(name) for name in by)
     points = by_point(answers, fail_on).join(wide, on=KEY, how="left").cache()

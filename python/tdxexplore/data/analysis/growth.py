@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tdxexplore.data.analysis.keys import KEY, SERIES, complete
+from tdxexplore.data.analysis.keys import KEY, SERIES
 
 
 def growth(runs: pl.LazyFrame) -> pl.LazyFrame:
@@ -28,6 +28,6 @@ def growth(runs: pl.LazyFrame) -> pl.LazyFrame:
         "growth_of_seconds": fitted(seconds),
         "r_squared": correlation**2,
     }
-    points = complete(runs)
+    points = runs.filter("complete")
     exponents = points.group_by(SERIES).agg(**fits)
     return points.select(*KEY, *figures).join(exponents, on=SERIES).sort(KEY)

@@ -28,16 +28,21 @@ BADNESS = {severity: len(SEVERITIES) - 1 - rank for rank, severity in enumerate(
 """Severities as numbers: 0 is ok, more is worse."""
 
 
-def complete(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows whose search was not cut short."""
-    return rows.filter(pl.col("verdict") != "incomplete")
+def answered(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows whose search was not cut short, and whose answer says something."""
+    return rows.filter(pl.col("complete") & (pl.col("verdict") != "vacuous"))
+
+
+def _badness(column: str) -> pl.Expr:
+    return pl.col(column).replace_strict(BADNESS, return_dtype=pl.Int64)
 
 
 def by_point(answers: pl.LazyFrame, fail_on: str) -> pl.LazyFrame:
     """A row for each point that was answered completely.
 
-    Columns after the key: ``badness`` of its worst outcome, ``bad_share`` and ``bad_probability`` of all its outcomes at
-    least as severe as `fail_on`; null where they were not measured.
+    Columns after the key: ``badness`` of its worst outcome or lost response; ``broken``, 1 if an invariant fails, else 0;
+    ``bad_share`` and ``bad_probability`` of all its outcomes at least as severe as `fail_on`, null where they were not
+    measured.
     """
     bad = pl.col("severity").is_in(SEVERITIES[: SEVERITIES.index(fail_on) + 1])
 
@@ -49,10 +54,11 @@ def by_point(answers: pl.LazyFrame, fail_on: str) -> pl.LazyFrame:
         )
 
     return (
-        complete(answers)
+        answered(answers)
         .group_by(KEY)
         .agg(
-            badness=pl.col("severity").replace_strict(BADNESS, return_dtype=pl.Int64).max(),
+            badness=pl.max_horizontal(_badness("severity").max(), _badness("lost_severity").max()),
+            broken=(pl.col("broken") != "").any().cast(pl.Int64),
             bad_share=total("interleaving_share"),
             bad_probability=total("probability"),
         )
@@ -62,7 +68,7 @@ def by_point(answers: pl.LazyFrame, fail_on: str) -> pl.LazyFrame:
 def price_by_point(prices: pl.LazyFrame) -> pl.LazyFrame:
     """A row for each price and point that was answered completely: mean over its interleavings, least and most of any."""
     return (
-        complete(prices)
+        answered(prices)
         .group_by(*KEY, "price")
         .agg(
             mean=(pl.col("mean") * pl.col("interleaving_share")).sort_by("rank").sum(),

@@ -16,6 +16,8 @@ WORST = (
 def worst(answers: pl.LazyFrame) -> pl.LazyFrame:
     """The worst outcome of each point.
 
-    Columns: the key, verdict, and `WORST`, which is null if the search ended before any outcome.
+    Columns: the key, verdict, complete, reason, and `WORST`, which are null if no outcome was reached; then the invariants that
+    fail (``broken``) and the responses that can be lost (``lost``), by name.
     """
-    return answers.filter(pl.col("rank").fill_null(0) == 0).select(*KEY, "verdict", *WORST).sort(KEY)
+    columns = (*KEY, "verdict", "complete", "reason", *WORST, "broken", "lost")
+    return answers.filter(pl.col("rank").fill_null(0) == 0).select(columns).sort(KEY)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, EINVAL, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EIO, OK, Kernel
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
+from tdxexplore.tdx.kvm import OFFLINE_VETO, Alternative
 from tdxexplore.tdx.policies.inner_enable import pass_then_enable
-from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable

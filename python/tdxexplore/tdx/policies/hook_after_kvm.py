@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, Kernel
+from tdxexplore.tdx.host import tdx_cpu_enable
+from tdxexplore.tdx.kernel import EACCES, EIO, OK, Kernel
 from tdxexplore.tdx.policies.inner_enable import InnerEnable
 from tdxexplore.tdx.policy import Knob
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Alternative, Knob
+from tdxexplore.tdx.host import tdx_cpu_enable
+from tdxexplore.tdx.kernel import EACCES, EIO, OK, VMXON, Kernel
+from tdxexplore.tdx.kvm import OFFLINE_VETO, Alternative
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable

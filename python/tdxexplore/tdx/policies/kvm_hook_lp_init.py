@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.policy import Alternative
+from tdxexplore.tdx.kvm import Alternative
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable

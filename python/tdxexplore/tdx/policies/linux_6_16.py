@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Kernel
-from tdxexplore.tdx.policy import VirtAtLoad
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Kernel
+from tdxexplore.tdx.kvm import VirtAtLoad
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
@@ -52,10 +52,10 @@ class Linux616(VirtAtLoad):
                 super().kvm_unload(k)
 
     def off_for_good(self, w: World) -> Operand | bool:
-        """TDX failed, and with it the last load of KVM, which takes the callbacks with it.
+        """TDX failed, and so did the last load of KVM, which removes its callbacks.
 
-        A second user reads which LPs have had LP.INIT, but not after TDH.SYS.CONFIG, as TDX is then coming up or has failed.
-        After kexec the state of the module does not say whether this kernel has called that.
+        A second user reads which LPs have had TDH.SYS.LP.INIT, but not after TDH.SYS.CONFIG: TDX is then coming up or has
+        failed. After kexec the state of the module does not tell whether this kernel has called TDH.SYS.CONFIG.
         """
         off = (w.budget["kvm_load"] == 0) & ~w.enable_tdx & ~w.kvm_loaded
         if not w.has("second_user"):

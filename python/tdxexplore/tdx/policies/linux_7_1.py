@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.tdx.host import EACCES, init_tdx_module, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.policy import OFFLINE_VETO, Knob, VirtAtLoad
+from tdxexplore.linux.boot import bringup_nonboot_cpus
+from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
+from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
@@ -27,16 +29,13 @@ class Linux71(VirtAtLoad):
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
     lp_init_first = True
     abstracted: ClassVar[tuple[str, ...]] = (
+        ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
         (
-            "TDX-feature checks before tdx_enable(): they fail before anything is changed, which is a kernel without "
-            "TDX."
-        ),
-        (
-            "tdx_online_cpu() is one step: at boot nobody else runs, and later the CPU is not active yet, so that nobody "
-            "looks at it between the reference and TDH.SYS.LP.INIT."
+            "tdx_online_cpu() is one step: at boot no other actor runs, and later the CPU is not active yet, so that no actor "
+            "observes it between the reference and TDH.SYS.LP.INIT."
         ),
         "WBINVD when a CPU goes offline: no state of the model depends on caches.",
-        "The syscore shutdown callback: kexec turns VMX off everywhere in its one step.",
+        "The syscore shutdown callback: the one step of kexec turns VMX off everywhere.",
     )
     knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
@@ -58,13 +57,10 @@ class Linux71(VirtAtLoad):
     def boot(self, k: Kernel) -> None:
         self.tdx_enable(k)
         if self.boots_aps:
-            w = k.w
-            with k.function("bringup_nonboot_cpus()", "kernel/cpu.c"):
-                with k.on_each_cpu(w.smp_init & ~w.online, "start an AP", serial=True):
-                    k.cpu_up(self.hooks)
+            bringup_nonboot_cpus(k, self.hooks)
 
     def tdx_enable(self, k: Kernel) -> None:
-        """tdx_enable(), the boot thread and nobody else: init_tdx_module() does not hold cpus_read_lock()."""
+        """tdx_enable(), called by the boot thread only: init_tdx_module() does not hold cpus_read_lock()."""
         w = k.w
         with k.function("tdx_enable()", TDX) as f:
             unregistered = k.cpuhp_setup_state(self.tdx_dyn)
@@ -79,7 +75,7 @@ class Linux71(VirtAtLoad):
                 k.cpuhp_remove_state(self.tdx_dyn)
 
     def off_for_good(self, w: World) -> Operand | bool:
-        """TDX is off until reboot: the callback is gone or going, and whoever asks for TDX reads the status only."""
+        """TDX is off until reboot: the callback is removed, and every user of TDX reads the status only."""
         return w.tdx_status == "ERROR"
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
@@ -131,4 +127,4 @@ class Linux71(VirtAtLoad):
         k.set(k.w.kvm_loaded, value=True)
 
     def second_user(self, k: Kernel) -> None:
-        """Core holds VMX and TDX for everybody: nothing to call."""
+        """Core has enabled VMX and TDX for every user: there is nothing to call."""

@@ -28,9 +28,9 @@ class Linux72Update(Linux71):
     title = "as linux-7.1, and the module is updated at run time: shutdown, install, LP.INIT, TDH.SYS.UPDATE"
     source = "arch/x86/virt/vmx/tdx/seamldr.c, v7.2"
     abstracted = (
-        "A failure to read the handoff data refuses the update before anything is changed: the same as no update.",
+        "A failure to read the handoff data refuses the update before any change, which is the same as no update.",
         "The barrier between phases: a phase begins when all CPUs have acknowledged the one before.",
-        "tdx_module_shutdown() finds no LP inside the module: stop_machine() has every CPU.",
+        "TDH.SYS.SHUTDOWN does not back out: stop_machine() holds every CPU, so that no other LP is inside the module.",
     )
     knobs = (
         *Linux71.knobs,
@@ -46,7 +46,7 @@ class Linux72Update(Linux71):
         self.phase_failed = w.model.flag("update_data.failed")
 
     def update(self, k: Kernel) -> None:
-        """do_seamldr_install_module(): stop_machine() leaves no CPU to others, and the lock no CPU that comes."""
+        """do_seamldr_install_module(): stop_machine() keeps other actors from running, and the lock CPUs from coming up."""
         w = k.w
         with k.function("do_seamldr_install_module()", SEAMLDR) as f:
             with k.cpus_read_lock(), k.stop_machine():
@@ -73,7 +73,7 @@ class Linux72Update(Linux71):
                     k.set(w.tdx_status, "INITIALIZED")
 
     def forget(self, k: Kernel) -> None:
-        """What the kernel knew of the old image: sysinit, initialised, and the flag of every possible CPU."""
+        """Clear what the kernel knew of the old image: sysinit_done, initialized, and the flag of every possible CPU."""
         w = k.w
         k.set(w.sysinit_ret, "not called")
         k.set(w.tdx_status, "UNINITIALIZED")

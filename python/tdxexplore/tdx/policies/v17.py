@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable
-from tdxexplore.tdx.kernel import EIO, OK, VMXON, Kernel
+from tdxexplore.tdx.host import tdx_cpu_enable
+from tdxexplore.tdx.kernel import EACCES, EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.policies.v19 import V19
 
 if TYPE_CHECKING:

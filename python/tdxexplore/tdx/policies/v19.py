@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.model import Scope
-from tdxexplore.tdx.host import EACCES, tdx_cpu_enable, tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, VMXON, Hook, Kernel
-from tdxexplore.tdx.policy import Policy
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Hook, Kernel
+from tdxexplore.tdx.kvm import KvmPolicy
 
 if TYPE_CHECKING:
     from tdxexplore.model import Field
@@ -22,7 +22,7 @@ PATCH = "KVM TDX v19 023/130, Isaku Yamahata, 2024-02-26"
 KVM_MAIN = "virt/kvm/kvm_main.c, v6.8"
 
 
-class V19(Policy):
+class V19(KvmPolicy):
     """Pass at KVM load only: VMXON, tdx_cpu_enable(), later VMXOFF; hardware_enable() is plain VMXON."""
 
     name = "v19"
@@ -31,10 +31,13 @@ class V19(Policy):
     lp_init_first = True
     abstracted: ClassVar[tuple[str, ...]] = (
         (
-            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. Whoever holds "
-            "it excludes nobody that the outer lock does not exclude, so no order of steps is lost."
+            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. It excludes no actor "
+            "that the outer lock does not exclude, so that no order of steps is lost."
         ),
-        "Registering and removing KVM's callbacks is one step: they do not run then, so that nobody sees it half done.",
+        (
+            "Registering and removing KVM's callbacks is one step: they do not run then, so that no actor observes an "
+            "intermediate state."
+        ),
     )
 
     def declare(self, w: World) -> None:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus
 from tdxexplore.tdx import module
-from tdxexplore.tdx.host import EINVAL, init_tdx_module
-from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
-from tdxexplore.tdx.policy import Knob, Policy
+from tdxexplore.tdx.host import init_tdx_module
+from tdxexplore.tdx.kernel import EBUSY, EFAULT, EINVAL, OK, Hook, Kernel
+from tdxexplore.tdx.kvm import KvmPolicy
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
 
-EFAULT = "-EFAULT"
 MAIL = "TDX host v7, Kai Huang, 2022-11-21"
 
 
-class V72022(Policy):
+class V72022(KvmPolicy):
     """tdx_enable() under tdx_module_lock, and inside it cpus_read_lock(); no hook of TDX.
 
-    That series says nothing of VMXON: VMX is on for every online CPU, from boot on (assumption of domain 3.2).
+    That series does not say who runs VMXON. Here VMX is on for every online CPU from boot on (an assumption).
     """
 
     name = "v7-2022"
@@ -33,10 +33,10 @@ class V72022(Policy):
     lp_init_first = True
     abstracted = (
         (
-            "VMX is on for every online CPU from boot on: an assumption (domain 3.2), as the KVM half of the series "
-            "was not read. It leaves out what that half may get wrong; it adds nothing."
+            "VMX is on for every online CPU from boot on: an assumption, because the KVM half of the series was not read. It "
+            "leaves out the errors that this half may have, and adds none."
         ),
-        "Status NONE after VMfailInvalid: an image is loaded in every scenario that this design can meet.",
+        "Status NONE after VMfailInvalid: an image is loaded in every scenario that applies to this design.",
     )
     knobs = (Knob("offline_veto", ("off", "on"), "refuse to offline a package's last CPU while a TD holds a key id"),)
 

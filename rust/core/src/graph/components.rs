@@ -1,38 +1,46 @@
 //! Strongly connected components.
 //!
-//! Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), with an explicit stack: recursion would
+//! Tarjan's algorithm numbers states in the order of a depth-first search. A component is complete when its first state has
+//! been left and no state of it leads to a smaller number. The path of the search is an explicit stack, since recursion would
 //! be as deep as the graph.
+//!
+//! Source: Tarjan, "Depth-first search and linear graph algorithms" (1972).
 
 use crate::graph::Graph;
 use crate::limits::{Reason, Watch};
 use crate::store::states::StateId;
 
-const UNSEEN: u32 = u32::MAX;
+/// The number of a state that was not visited yet.
+const UNVISITED: u32 = u32::MAX;
+/// The number of a state whose component is complete.
 const FINISHED: u32 = u32::MAX - 1;
 
-/// States between two looks at the watch.
+/// The number of states that are visited between two looks at the watch.
 const PATIENCE: u32 = 1 << 14;
 
-/// What computing them takes for each state: its number, its places in the stack and on the path, and in the result.
+/// Bytes for each state while components are computed: two numbers, its places on the path and on the stack, and its place in
+/// the result.
 pub(crate) const BYTES_PER_STATE: usize =
     2 * size_of::<u32>() + size_of::<Step>() + size_of::<StateId>() + size_of::<u32>();
 
-/// Components, each after all others that it leads to.
+/// Strongly connected components; each stands after all others that can be reached from it.
 #[derive(Debug)]
 pub(crate) struct Components {
+    /// The states by component, within a component in the order of ids.
     states: Vec<StateId>,
-    /// Where each one starts, and where the last one ends.
+    /// The index in `states` at which each component starts, and the one at which the last one ends.
     bounds: Vec<u32>,
 }
 
 impl Components {
-    /// Each before all others that it leads to.
+    /// The components in topological order: each before all others that can be reached from it.
     pub(crate) fn backwards(&self) -> impl Iterator<Item = &[StateId]> {
         self.bounds.array_windows().rev().map(|[start, end]| &self.states[*start as usize..*end as usize])
     }
 }
 
-/// Those that lead to no other: where runs stay in the end, if they are fair to every transition.
+/// The states of the bottom components, those that nothing leads out of. A run that is fair to every transition and never ends
+/// stays in one of them.
 pub(crate) fn bottoms(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Vec<StateId>, Reason> {
     let components = components(graph, root, watch)?;
     let leads_out = |component: &[StateId]| {
@@ -45,18 +53,20 @@ pub(crate) fn bottoms(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result
     Ok(bottoms)
 }
 
-/// A state on the path: its number, and its next transition.
+/// A state on the path of the depth-first search.
 struct Step {
     state: StateId,
+    /// Its number.
     own: u32,
+    /// Its next transition to follow.
     next: usize,
 }
 
-/// The components of all that can be reached from a state.
+/// The components of the states that can be reached from `root`.
 pub(crate) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Components, Reason> {
     let mut components = Components { states: Vec::new(), bounds: vec![0] };
-    // The lowest number known to be reachable from each state on the stack.
-    let mut low = vec![UNSEEN; graph.len()];
+    // For each state on the stack, the lowest number of a state on the stack that it is known to reach.
+    let mut low = vec![UNVISITED; graph.len()];
     let mut number = 0;
     let mut stack = vec![root];
     let mut path = vec![Step { state: root, own: number, next: 0 }];
@@ -67,7 +77,7 @@ pub(crate) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Res
             *next += 1;
             match low[target.index()] {
                 FINISHED => {}
-                UNSEEN => {
+                UNVISITED => {
                     number += 1;
                     if number.is_multiple_of(PATIENCE) {
                         watch.check()?;
@@ -87,7 +97,7 @@ pub(crate) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Res
         }
         if lowest == own {
             let start = stack.iter().rposition(|other| *other == state).unwrap_or(0);
-            // In the order of ids, most transitions go forward.
+            // Most transitions lead to a larger id, which sweeps over a component in this order use.
             stack[start..].sort_unstable();
             for member in &stack[start..] {
                 low[member.index()] = FINISHED;
@@ -106,9 +116,9 @@ mod tests {
     use crate::progress::Monitor;
 
     #[test]
-    fn runs_stay_where_nothing_leads_out() {
+    fn nothing_leads_out_of_a_bottom_component() {
         let mut graph = Graph::default();
-        // Out of 0 to a cycle, 1 and 2; out of 3 to an end, 4, to a state that stays, 5, and round to 3 itself.
+        // 0 leads to the cycle of 1 and 2, and to 3; 3 leads to itself, to the terminal state 4, and to the self-loop of 5.
         let rows: [&[u32]; 6] = [&[1, 3], &[2], &[1], &[3, 4, 5], &[], &[5]];
         for row in rows {
             for target in row {
@@ -118,11 +128,11 @@ mod tests {
         }
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let stays =
+        let found =
             |root| bottoms(&graph, StateId(root), &watch).unwrap().iter().map(|state| state.0).collect::<Vec<_>>();
-        assert_eq!(stays(0), [1, 2, 4, 5]);
-        assert_eq!(stays(2), [1, 2]);
-        assert_eq!(stays(3), [4, 5]);
-        assert_eq!(stays(4), [4]);
+        assert_eq!(found(0), [1, 2, 4, 5]);
+        assert_eq!(found(2), [1, 2]);
+        assert_eq!(found(3), [4, 5]);
+        assert_eq!(found(4), [4]);
     }
 }

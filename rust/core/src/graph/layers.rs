@@ -1,15 +1,15 @@
-//! The states cut into layers, such that every transition leads to a later layer, if that is possible.
+//! A cut of an acyclic graph into layers, such that every transition leads to a later layer.
 //!
-//! A state is on the layer that the longest path to it has steps. Breadth-first levels are not such a cut: a transition may
-//! stay on its level or lead back to an earlier one without closing a cycle.
+//! The layer of a state is the number of steps of the longest path to it. Breadth-first levels are not such a cut: a
+//! transition may stay on its level, or lead back to an earlier one, without closing a cycle.
 //!
-//! The states of a layer say nothing about each other, so a measure goes through a layer in parallel. It goes from the
-//! last layer to the first, and computes the numbers of a state from those of its successors, in the order of the row:
-//! no thread adds to what another one reads, and every bit of the result is the same for any number of threads.
+//! No state of a layer leads to another one of it, so a measure handles a layer in parallel. It goes from the last layer to the
+//! first, and computes the number of a state from those of its successors, in the order of the row. No thread adds to a number
+//! that another thread reads, so every bit of the result is the same for any number of threads.
 //!
-//! Rejected: passing numbers on from the first layer to the last. It takes one number for each state instead of one
-//! for each state and outcome, but either threads add to the same number, in an order that depends on them, or the
-//! graph has to be kept a second time, by target.
+//! Rejected: pushing numbers from the first layer to the last. It takes one number for each state instead of one for each
+//! state and outcome. But either several threads add to the same number, in an order that depends on them, or the graph is kept
+//! a second time, by target.
 //!
 //! Source: Kahn, "Topological sorting of large networks" (1962), in rounds.
 
@@ -20,27 +20,28 @@ use rayon::prelude::*;
 
 use crate::graph::Graph;
 use crate::limits::{Reason, Watch};
-use crate::measure::memory_limit::Room;
+use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 
-/// States that a thread takes at a time.
+/// The number of states that a thread takes at a time.
 const BLOCK: usize = 1 << 10;
 
 /// The states by layer, within a layer in the order of ids.
 #[derive(Debug)]
 pub(crate) struct Layers {
     order: Vec<StateId>,
-    /// Where each layer starts, and where the last one ends.
+    /// The index in `order` at which each layer starts, and the one at which the last layer ends.
     bounds: Vec<usize>,
 }
 
 impl Layers {
-    /// The layers, or none if the graph has a cycle; every state is reachable from state 0.
-    pub(crate) fn of(graph: &Graph, room: &mut Room, watch: &Watch<'_>) -> Result<Option<Self>, Reason> {
+    /// The layers, or none if the graph has a cycle. Every state must be reachable from state 0.
+    pub(crate) fn of(graph: &Graph, account: &mut MemoryAccount, watch: &Watch<'_>) -> Result<Option<Self>, Reason> {
         let bytes = graph.len() * size_of::<StateId>();
-        room.borrow(bytes)?;
-        room.keep(bytes);
-        let open = room.cells::<AtomicU32>(graph.len())?;
+        account.request(bytes)?;
+        account.retain(bytes);
+        // For each state, the number of transitions to it whose source is on no layer yet.
+        let open = account.cells::<AtomicU32>(graph.len())?;
         let open = open.as_slice();
         in_blocks(graph.len(), watch, |source| {
             for (target, _) in graph.row(source) {
@@ -60,29 +61,31 @@ impl Layers {
             };
             let blocks = layers.order[start..].par_chunks(BLOCK);
             let mut next: Vec<StateId> = blocks.flat_map_iter(|block| block.iter().flat_map(closed)).collect();
+            // The last thread to close a state finds it, so the order of `next` depends on the threads until it is sorted.
             next.par_sort_unstable();
             start = layers.order.len();
             layers.bounds.push(start);
             layers.order.append(&mut next);
         }
+        // A state on a cycle, or behind one, waits for a source that never gets a layer.
         if layers.order.len() < graph.len() {
-            room.give_back(bytes);
+            account.release(bytes);
             return Ok(None);
         }
         Ok(Some(layers))
     }
 
-    /// How many there are.
+    /// The number of layers.
     pub(crate) fn len(&self) -> usize {
         self.bounds.len() - 1
     }
 
-    /// Looks at each state after all its successors, in parallel within a layer.
-    pub(crate) fn backwards(&self, watch: &Watch<'_>, look: impl Fn(StateId) + Sync) -> Result<(), Reason> {
+    /// Visits each state after all its successors, in parallel within a layer.
+    pub(crate) fn backwards(&self, watch: &Watch<'_>, visit: impl Fn(StateId) + Sync) -> Result<(), Reason> {
         for [start, end] in self.bounds.array_windows().rev() {
             self.order[*start..*end].par_chunks(BLOCK).try_for_each(|block| {
                 for state in block {
-                    look(*state);
+                    visit(*state);
                 }
                 watch.check()
             })?;
@@ -91,10 +94,10 @@ impl Layers {
     }
 }
 
-/// Looks at each state, in parallel and in any order.
-pub(crate) fn in_blocks(states: usize, watch: &Watch<'_>, look: impl Fn(StateId) + Sync) -> Result<(), Reason> {
+/// Visits each state, in parallel and in any order.
+pub(crate) fn in_blocks(states: usize, watch: &Watch<'_>, visit: impl Fn(StateId) + Sync) -> Result<(), Reason> {
     (0..states.div_ceil(BLOCK)).into_par_iter().try_for_each(|block| {
-        (block * BLOCK..states.min((block + 1) * BLOCK)).for_each(|state| look(StateId(state as u32)));
+        (block * BLOCK..states.min((block + 1) * BLOCK)).for_each(|state| visit(StateId(state as u32)));
         watch.check()
     })
 }
@@ -119,7 +122,7 @@ mod tests {
     fn layers(rows: &[&[u32]]) -> Option<Vec<Vec<u32>>> {
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let layers = Layers::of(&graph(rows), &mut Room::new(None, 0), &watch).unwrap()?;
+        let layers = Layers::of(&graph(rows), &mut MemoryAccount::new(None, 0), &watch).unwrap()?;
         let ids = |[start, end]: &[usize; 2]| layers.order[*start..*end].iter().map(|state| state.0).collect();
         Some(layers.bounds.array_windows().map(ids).collect())
     }

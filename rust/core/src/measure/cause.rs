@@ -1,16 +1,18 @@
-//! What keeps a trap shut.
+//! The cause of a lost response: field values that rule its goal out.
 //!
-//! A run that is fair to every transition stays in a bottom component in the end. Over all that can be reached from the trap,
-//! this looks at the values that the global fields have there. What keeps the trap shut is a smallest set of fields such that
-//! no state from which the response can still come has only such values in them: wherever these fields have these values, it
-//! can never come, and every fair run from the trap gets there for good, or ends fatally.
+//! A run that is fair to every transition and never ends stays in a bottom component. Consider the bottom components that can be
+//! reached from the first lost state, without those that are fatal. A field *loses* a value if the value occurs in none of them.
+//! The cause is a smallest set F of global fields such that every state from which the goal can still be reached has, in some
+//! field of F, a lost value. So the goal is out of reach wherever the fields of F have only values that they keep, and every fair
+//! run from the lost state stays in such states, or ends fatally.
 //!
-//! A field that no rule reads keeps nothing shut, so it is not looked at. Fields that keep one value come first. More than
-//! [`MOST_FIELDS`] would explain nothing, and then there is no answer: neither if it takes fields of packages and CPUs. Where
-//! the response can come from no state at all, what has changed for good stands for it: the fields that keep one value, other
-//! than the one at the start.
+//! A field that no rule reads rules nothing out, so it is not considered. Among sets of one size, those with fields that keep a
+//! single value come first. A set of more than [`MOST_FIELDS`] fields would explain nothing, and fields of packages and CPUs
+//! are not considered; in both cases no cause is given. If the goal can be reached from no state at all, the fields that have
+//! changed for good stand in: those that keep a single value, other than the initial one.
 //!
-//! Rejected: only the values that hold from the trap on. What decides may be written after the last way out is closed.
+//! Rejected: only the values that hold in every state after the lost one. The value that decides may be written later, when
+//! the last way to the goal is closed already.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -19,88 +21,87 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 
 use super::Subject;
-use crate::limits::{Reason, Watch};
+use crate::limits::Reason;
 use crate::program::{Cube, Guard, Program, Scope, low_bits};
 use crate::space::Space;
 use crate::store::states::StateId;
 
+/// The most fields of a cause.
 const MOST_FIELDS: usize = 4;
 
-/// The fields, by index, and the values that they keep.
+/// Fields and the values that they keep, both as indices.
 ///
-/// `bottoms` are the states in which runs that do not end fatally stay, `possible` marks those from which the response can come.
-pub(super) fn shut<S: Space>(
+/// `bottoms` are the states of the bottom components that are not fatal; `possible` marks the states from which the goal can be
+/// reached.
+pub(super) fn cause<S: Space>(
     subject: &Subject<'_, S>,
     bottoms: &[StateId],
     possible: &[AtomicBool],
-    watch: &Watch<'_>,
 ) -> Result<Vec<(usize, usize)>, Reason> {
-    let Subject { space, store, .. } = *subject;
-    let after = After::of(subject, bottoms, watch)?;
-    let ways = (0..possible.len()).into_par_iter().filter(|at| possible[*at].load(Relaxed)).fold(
+    let Subject { space, store, watch, .. } = *subject;
+    let end = End::of(subject, bottoms)?;
+    // For each state from which the goal can be reached: the fields that have a lost value there. A cause hits each of these sets.
+    let sets = (0..possible.len()).into_par_iter().filter(|at| possible[*at].load(Relaxed)).fold(
         || (BTreeSet::new(), space.workspace()),
-        |(mut ways, mut workspace), at| {
+        |(mut sets, mut workspace), at| {
             space.load(store.get(StateId(at as u32)), &mut workspace);
-            ways.insert(after.differing(space, &workspace));
-            (ways, workspace)
+            sets.insert(end.fields_with_lost_value(space, &workspace));
+            (sets, workspace)
         },
     );
-    let ways = ways.map(|(ways, _)| ways).reduce(BTreeSet::new, |mut all, mut ways| {
-        all.append(&mut ways);
+    let sets = sets.map(|(sets, _)| sets).reduce(BTreeSet::new, |mut all, mut sets| {
+        all.append(&mut sets);
         all
     });
     watch.check()?;
-    let chosen = if ways.is_empty() {
-        let mut first = space.workspace();
-        space.load(store.get(StateId(0)), &mut first);
-        after.differing(space, &first) & after.fixed
+    let chosen = if sets.is_empty() {
+        let mut initial = space.workspace();
+        space.load(store.get(StateId(0)), &mut initial);
+        end.fields_with_lost_value(space, &initial) & end.single
     } else {
-        smallest_hitting(&ways).unwrap_or(0)
+        smallest_hitting(&sets).unwrap_or(0)
     };
-    Ok(after.kept_by(chosen))
+    Ok(end.kept_by(chosen))
 }
 
-/// What the global fields come to. A set of fields is a word with a bit for each: the global word has no more.
-struct After<P> {
-    /// Those that lose a value; those that keep a single one come first.
+/// The values of global fields in the bottom components. A set of fields is a word with a bit for each: the global word has no
+/// more bits than that.
+struct End<P> {
+    /// The fields that lose a value; those that keep a single one come first.
     fields: Vec<usize>,
-    /// Those that keep a single one.
-    fixed: u128,
-    /// Fields, by index, and values that occur.
+    /// The set of the fields that keep a single value.
+    single: u128,
+    /// The kept values: field and value as indices.
     kept: Vec<(usize, usize)>,
-    /// Fields, by bit, and values that do not.
-    gone: Vec<(u128, P)>,
+    /// The lost values: the field's bit, and the predicate that it has the value.
+    lost: Vec<(u128, P)>,
 }
 
-impl<P> After<P> {
-    fn of<S: Space<Predicate = P>>(
-        subject: &Subject<'_, S>,
-        bottoms: &[StateId],
-        watch: &Watch<'_>,
-    ) -> Result<Self, Reason> {
-        let Subject { program, space, store, .. } = *subject;
-        let mut gone = values(program, space);
+impl<P> End<P> {
+    fn of<S: Space<Predicate = P>>(subject: &Subject<'_, S>, bottoms: &[StateId]) -> Result<Self, Reason> {
+        let Subject { program, space, store, watch, .. } = *subject;
+        let mut lost = values(program, space);
         let mut kept = Vec::new();
         let mut workspace = space.workspace();
         for state in bottoms {
             watch.check()?;
             space.load(store.get(*state), &mut workspace);
-            kept.extend(gone.extract_if(.., |(_, holds)| space.holds(holds, &workspace)).map(|(value, _)| value));
+            kept.extend(lost.extract_if(.., |(_, holds)| space.holds(holds, &workspace)).map(|(value, _)| value));
         }
         kept.sort_unstable();
         let keeps_one = |field: &usize| kept.iter().filter(|(of, _)| of == field).count() == 1;
-        let mut fields: Vec<usize> = gone.iter().map(|((field, _), _)| *field).collect();
+        let mut fields: Vec<usize> = lost.iter().map(|((field, _), _)| *field).collect();
         fields.dedup();
         fields.sort_by_key(|field| !keeps_one(field));
-        let fixed = fields.iter().take_while(|field| keeps_one(field)).fold(0, |fixed, _| fixed << 1 | 1);
-        let gone = gone.into_iter().map(|((field, _), holds)| (bit(&fields, field), holds)).collect();
-        Ok(Self { fields, fixed, kept, gone })
+        let single = fields.iter().take_while(|field| keeps_one(field)).fold(0, |single, _| single << 1 | 1);
+        let lost = lost.into_iter().map(|((field, _), holds)| (bit(&fields, field), holds)).collect();
+        Ok(Self { fields, single, kept, lost })
     }
 
-    /// The fields that have a value there that does not occur.
-    fn differing<S: Space<Predicate = P>>(&self, space: &S, there: &S::Workspace) -> u128 {
-        let differing = self.gone.iter().filter(|(_, holds)| space.holds(holds, there));
-        differing.fold(0, |fields, (field, _)| fields | field)
+    /// The set of fields that have a lost value in the loaded state.
+    fn fields_with_lost_value<S: Space<Predicate = P>>(&self, space: &S, workspace: &S::Workspace) -> u128 {
+        let there = self.lost.iter().filter(|(_, holds)| space.holds(holds, workspace));
+        there.fold(0, |fields, (field, _)| fields | field)
     }
 
     fn kept_by(mut self, chosen: u128) -> Vec<(usize, usize)> {
@@ -109,7 +110,7 @@ impl<P> After<P> {
     }
 }
 
-/// The bit of a field, if it is one of these.
+/// The bit of a field in a set, or 0 if it is not among `fields`.
 fn bit(fields: &[usize], field: usize) -> u128 {
     fields.iter().position(|of| *of == field).map_or(0, |at| 1 << at)
 }
@@ -131,7 +132,7 @@ fn values<S: Space>(program: &Program, space: &S) -> Vec<((usize, usize), S::Pre
     values.collect()
 }
 
-/// A smallest set of bits that has one in common with each of these words, if there is one that is small.
+/// A smallest set that has an element in common with each of these sets; none if it has more than [`MOST_FIELDS`] elements.
 fn smallest_hitting(words: &BTreeSet<u128>) -> Option<u128> {
     let mut by_size: Vec<u128> = words.iter().copied().collect();
     by_size.sort_by_key(|word| word.count_ones());
@@ -144,7 +145,7 @@ fn smallest_hitting(words: &BTreeSet<u128>) -> Option<u128> {
     (0..=MOST_FIELDS).find_map(|size| hitting(&least, 0, size))
 }
 
-/// `chosen` with at most so many bits more.
+/// `chosen` with at most `more` further elements, such that every set is hit.
 fn hitting(words: &[u128], chosen: u128, more: usize) -> Option<u128> {
     let Some(missed) = words.iter().find(|word| *word & chosen == 0) else {
         return Some(chosen);

@@ -1,114 +1,129 @@
 //! The number of labelled paths from the initial state to each outcome.
 //!
-//! A labelled state has as many paths to an outcome as its successors have, and `multiplicity` labelled transitions lead to
-//! each of a transition of the orbit space: paths(source) = sum of multiplicity * paths(target), and 1 at the end.
+//! A labelled state has as many paths to an outcome as its successors together, and a transition between stored states stands
+//! for `multiplicity` labelled ones: paths(source) = sum of multiplicity * paths(target), and 1 for a state with the outcome.
 //!
-//! The numbers are exact, with thousands of digits where it takes them. They are computed by their remainders for several
-//! moduli ([`super::residues`]), some at a time: a state never has more than 64 bytes, whatever its number. How many
-//! moduli it takes is known beforehand, since all paths are counted in floating point first.
+//! The numbers are exact, with thousands of digits where it takes them. They are computed by their remainders modulo several
+//! numbers of 64 bits ([`crate::number::residues`]), a few in each pass, so that a state never takes more than 64 bytes. All
+//! paths are counted in floating point first, which tells how many moduli it takes.
 //!
-//! Beyond [`MOST_WORDS`] or [`MOST_WORK`] the exact figure is not computed, and logarithms and shares come from floating
-//! point, with a wide exponent and a proven bound on the error ([`Scaled::log10_error`]). Neither depends on the machine,
-//! on the number of threads, or on the limit on memory: as long as there is room for one number a state, the figure is
-//! the same, and only the number of passes differs.
+//! Beyond [`MOST_WORDS`] or [`MOST_WORK`] there is no exact figure: logarithms and shares come from floating point, with a wide
+//! exponent and a proven bound on the error ([`Scaled::log10_error`]). Neither limit depends on the machine, on the number of
+//! threads or on the limit on memory. As long as one number for each state fits, the figure is the same, and only the number of
+//! passes differs.
+//!
+//! Rejected: a big integer for each state. Its size is unknown until it is computed, and it takes an allocation for each
+//! addition.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use dashu_int::UBig;
 
-use super::Acyclic;
-use super::memory_limit::{Lanes, Room};
+use super::Measure;
+use super::lanes::Lanes;
+use super::subject::{Acyclic, Subject};
 use crate::limits::Reason;
 use crate::number::count;
 use crate::number::residues::{Modulus, combine};
 use crate::number::scaled::Scaled;
+use crate::space::Space;
+use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 
-/// Exact numbers have at most so many words of 64 bits: about 19,700 digits.
+/// The most words of 64 bits of an exact number: about 19,700 digits.
 const MOST_WORDS: usize = 1024;
-/// Words of all outcomes, times transitions, that exact numbers may take: half a minute on one thread.
+/// The most words of all exact numbers together, times transitions: half a minute on one thread.
 const MOST_WORK: usize = 1 << 34;
 
-/// Interleavings by outcome.
+/// The interleavings of each outcome of the Program.
 #[derive(Debug)]
-pub(crate) enum Interleavings {
-    /// Integers.
-    Exact(Vec<UBig>),
-    /// Too large for that.
-    Rounded {
-        /// By outcome.
-        numbers: Vec<Scaled>,
-        /// One after the other, at most, in any of them.
-        roundings: usize,
-    },
+pub(super) struct Interleavings {
+    /// In floating point.
+    rounded: Vec<Scaled>,
+    /// A bound on the number of roundings that any of these went through, one after the other.
+    roundings: usize,
+    /// As integers; none if they are too large.
+    exact: Option<Vec<UBig>>,
 }
 
 impl Interleavings {
+    /// The numbers in floating point.
+    pub(super) fn rounded(&self) -> &[Scaled] {
+        &self.rounded
+    }
+
     /// The number, if it is known exactly.
-    pub(crate) fn exact(&self, outcome: usize) -> Option<UBig> {
-        match self {
-            Self::Exact(all) => Some(all[outcome].clone()),
-            Self::Rounded { .. } => None,
+    pub(super) fn exact(&self, outcome: usize) -> Option<UBig> {
+        self.exact.as_ref().map(|all| all[outcome].clone())
+    }
+
+    /// The decimal logarithm of the number; none of zero.
+    pub(super) fn log10(&self, outcome: usize) -> Option<f64> {
+        match &self.exact {
+            Some(all) => count::log10(&all[outcome]),
+            None => self.rounded[outcome].log10(),
         }
     }
 
-    /// Its decimal logarithm; none of zero.
-    pub(crate) fn log10(&self, outcome: usize) -> Option<f64> {
-        match self {
-            Self::Exact(all) => count::log10(&all[outcome]),
-            Self::Rounded { numbers, .. } => numbers[outcome].log10(),
-        }
+    /// A bound on the error of every logarithm; none if the numbers are exact.
+    pub(super) fn log10_error(&self) -> Option<f64> {
+        let error = |number: &Scaled| number.log10_error(self.roundings);
+        self.exact.is_none().then(|| self.rounded.iter().map(error).fold(0.0, f64::max))
     }
 
-    /// How far a logarithm may be off; none if numbers are exact.
-    pub(crate) fn log10_error(&self) -> Option<f64> {
-        match self {
-            Self::Exact(_) => None,
-            Self::Rounded { numbers, roundings } => {
-                Some(numbers.iter().map(|number| number.log10_error(*roundings)).fold(0.0, f64::max))
-            }
+    /// The share of the number in the sum over all outcomes.
+    pub(super) fn share(&self, outcome: usize) -> f64 {
+        if let Some(all) = &self.exact {
+            return count::ratio(&all[outcome], &all.iter().sum());
         }
-    }
-
-    /// Its share in the sum over all outcomes.
-    pub(crate) fn share(&self, outcome: usize) -> f64 {
-        match self {
-            Self::Exact(all) => count::ratio(&all[outcome], &all.iter().sum()),
-            Self::Rounded { numbers, .. } => {
-                let total = numbers.iter().fold(Scaled::default(), |sum, term| sum.plus(*term));
-                numbers[outcome].over(total)
-            }
-        }
+        let total = self.rounded.iter().fold(Scaled::default(), |sum, term| sum.plus(*term));
+        self.rounded[outcome].over(total)
     }
 }
 
-/// Moduli for exact numbers of up to so many bits, if so many words of them are computed; none if that is too much work.
+/// Counts the interleavings of each outcome.
+pub(super) struct CountInterleavings<'a> {
+    /// The graph, if it has no cycle.
+    pub(super) acyclic: Option<&'a Acyclic<'a>>,
+}
+
+impl<S: Space> Measure<S> for CountInterleavings<'_> {
+    const NAME: &'static str = "interleavings";
+    type Answer = Interleavings;
+
+    fn take(&self, _: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Interleavings>, Reason> {
+        self.acyclic.map(|graph| graph.interleavings(account)).transpose()
+    }
+}
+
+/// The moduli for exact numbers of up to `bits` bits, of which `words` words are computed over all transitions; none if that is
+/// too much work.
 pub(super) fn moduli(bits: usize, words: usize, transitions: usize) -> Option<Vec<Modulus>> {
     let longest = Modulus::needed(bits);
     (longest <= MOST_WORDS && words.saturating_mul(transitions) <= MOST_WORK).then(|| Modulus::first(longest))
 }
 
 impl Acyclic<'_> {
-    /// Interleavings by outcome; `rounded` are those in floating point.
-    pub(super) fn interleavings(&self, rounded: &[Scaled], room: &mut Room) -> Result<Interleavings, Reason> {
+    fn interleavings(&self, account: &mut MemoryAccount) -> Result<Interleavings, Reason> {
+        let rounded = self.rounded(account)?;
         let words: usize = rounded.iter().map(|number| Modulus::needed(number.bits())).sum();
         let longest = rounded.iter().map(|number| number.bits()).max().unwrap_or(0);
-        match moduli(longest, words, self.graph.transitions()) {
-            Some(moduli) => self.exact(rounded, &moduli, room).map(Interleavings::Exact),
-            None => Ok(Interleavings::Rounded { numbers: rounded.to_vec(), roundings: self.roundings() }),
-        }
+        let moduli = moduli(longest, words, self.graph.transitions());
+        let exact = moduli.map(|moduli| self.exact(&rounded, &moduli, account)).transpose()?;
+        Ok(Interleavings { rounded, roundings: self.roundings(), exact })
     }
 
-    /// Roundings one after the other in a number that each state adds up from its successors': a product and a sum for each
-    /// transition, of which the first sum is exact.
+    /// A bound on the number of roundings, one after the other, in a number that each state adds up from those of its
+    /// successors. In a row of n transitions a term goes through its product and at most n - 1 sums, since adding it to nothing
+    /// is exact; so a layer adds at most n roundings.
     fn roundings(&self) -> usize {
         self.layers.len().saturating_mul(self.graph.longest_row())
     }
 
     /// Interleavings by outcome in floating point.
-    pub(super) fn rounded(&self, room: &mut Room) -> Result<Vec<Scaled>, Reason> {
+    fn rounded(&self, account: &mut MemoryAccount) -> Result<Vec<Scaled>, Reason> {
         let mut numbers = vec![Scaled::default(); self.outcomes];
-        let lanes = room.lanes(self.graph.len(), 2, 2 * self.reached.len())?;
+        let lanes = Lanes::new(self.graph.len(), 2, 2 * self.reached.len(), account)?;
         for group in self.reached.chunks(lanes.width() / 2) {
             self.layers.backwards(self.watch, |state| {
                 for (at, outcome) in group.iter().enumerate() {
@@ -127,18 +142,20 @@ impl Acyclic<'_> {
         Ok(numbers)
     }
 
+    /// The sum over the successors of a state in floating point; the number of state `s` is in lanes `2 at` and `2 at + 1`.
     pub(super) fn rounded_sum(&self, lanes: &Lanes, at: usize, state: StateId) -> Scaled {
         let terms = self.graph.row(state).map(|(target, times)| get(lanes, at, target).times(times));
         terms.fold(Scaled::default(), Scaled::plus)
     }
 
-    fn exact(&self, rounded: &[Scaled], moduli: &[Modulus], room: &mut Room) -> Result<Vec<UBig>, Reason> {
+    /// Interleavings by outcome as integers, each by as many moduli as its number in floating point asks for.
+    fn exact(&self, rounded: &[Scaled], moduli: &[Modulus], account: &mut MemoryAccount) -> Result<Vec<UBig>, Reason> {
         let needed = |outcome: &usize| &moduli[..Modulus::needed(rounded[*outcome].bits())];
         let columns =
             self.reached.iter().flat_map(|outcome| needed(outcome).iter().map(move |modulus| (*outcome, *modulus)));
         let columns: Vec<(usize, Modulus)> = columns.collect();
         let mut remainders = Vec::with_capacity(columns.len());
-        let lanes = room.lanes(self.graph.len(), 1, columns.len())?;
+        let lanes = Lanes::new(self.graph.len(), 1, columns.len(), account)?;
         for group in columns.chunks(lanes.width()) {
             self.layers.backwards(self.watch, |state| {
                 let cells = lanes.of(state).iter().zip(group).enumerate();
@@ -161,10 +178,12 @@ impl Acyclic<'_> {
     }
 }
 
+/// Reads a number in floating point, which takes two lanes.
 pub(super) fn get(lanes: &Lanes, at: usize, state: StateId) -> Scaled {
     Scaled::from_words([lanes.get(state, 2 * at), lanes.get(state, 2 * at + 1)])
 }
 
+/// Writes a number in floating point.
 pub(super) fn set(lanes: &Lanes, at: usize, state: StateId, number: Scaled) {
     for (lane, word) in (2 * at..).zip(number.to_words()) {
         lanes.set(state, lane, word);
@@ -178,7 +197,7 @@ mod tests {
     use super::*;
     use crate::graph::Graph;
     use crate::graph::layers::Layers;
-    use crate::limits::{Limits, Measure, Watch};
+    use crate::limits::{Limits, Watch};
     use crate::progress::Monitor;
     use crate::store::states::{NO_OUTCOME, Store};
 
@@ -194,13 +213,9 @@ mod tests {
         }
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let layers = Layers::of(&graph, &mut Room::new(None, 0), &watch).unwrap().unwrap();
+        let layers = Layers::of(&graph, &mut MemoryAccount::new(None, 0), &watch).unwrap().unwrap();
         let reached = store.outcomes_reached();
         task(&Acyclic { graph: &graph, store: &store, layers, outcomes: 3, reached, watch: &watch })
-    }
-
-    fn measured(graph: &Acyclic<'_>, room: &mut Room) -> Result<Interleavings, Reason> {
-        graph.interleavings(&graph.rounded(room)?, room)
     }
 
     /// A chain of diamonds: the number of paths is multiplied by 3 * 5 + 2 at each.
@@ -253,7 +268,7 @@ mod tests {
             let expected = plain(&rows);
             for limit in [None, Some(16 * rows.len() as u64), Some(30 * rows.len() as u64)] {
                 with_graph(&rows, |graph| {
-                    let answer = measured(graph, &mut Room::new(limit, 0)).unwrap();
+                    let answer = graph.interleavings(&mut MemoryAccount::new(limit, 0)).unwrap();
                     let exact: Vec<UBig> = (0..3).filter_map(|outcome| answer.exact(outcome)).collect();
                     assert_eq!((exact, answer.log10_error()), (expected.clone(), None));
                 });
@@ -268,7 +283,7 @@ mod tests {
         for rows in [diamonds(100), diamonds(2000), tangle(50), tangle(500), tangle(5000)] {
             let exact = plain(&rows);
             with_graph(&rows, |graph| {
-                let numbers = graph.rounded(&mut Room::new(None, 0)).unwrap();
+                let numbers = graph.rounded(&mut MemoryAccount::new(None, 0)).unwrap();
                 let roundings = graph.roundings();
                 for (exact, rounded) in exact.iter().zip(&numbers).filter(|(exact, _)| !exact.is_zero()) {
                     // The error of the number itself, without that of a logarithm.
@@ -283,7 +298,7 @@ mod tests {
                     assert!(rounded.bits() >= dashu_int::ops::BitTest::bit_len(exact));
                     off += usize::from(error > 0.0);
                 }
-                let all = Interleavings::Rounded { numbers, roundings };
+                let all = Interleavings { rounded: numbers, roundings, exact: None };
                 assert!((0..3).map(|outcome| all.share(outcome)).sum::<f64>() - 1.0 < 1e-12);
                 assert_eq!(all.exact(0), None);
                 assert!(all.log10_error().unwrap() < 1e-9);
@@ -299,7 +314,8 @@ mod tests {
         assert!(moduli(630, 1 << 14, 1 << 20).is_some());
         assert!(moduli(630, 1 << 14, 1 << 21).is_none());
         // 2^17 paths at most for each of 17,000 steps.
-        let answer = with_graph(&diamonds(17_000), |graph| measured(graph, &mut Room::new(None, 0)).unwrap());
+        let answer =
+            with_graph(&diamonds(17_000), |graph| graph.interleavings(&mut MemoryAccount::new(None, 0)).unwrap());
         assert_eq!(answer.exact(1), None);
         let (log10, error) = (answer.log10(1).unwrap(), answer.log10_error().unwrap());
         assert!((log10 - 17_000.0 * 17_f64.log10()).abs() < error, "{log10} {error}");
@@ -307,13 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn without_room_there_is_a_reason_and_no_number() {
+    fn without_memory_there_is_a_reason_and_no_number() {
         let rows = diamonds(1000);
         let limit = Some(16 * rows.len() as u64 - 1);
-        let mut room = Room::new(limit, 0);
-        room.enter(Measure::Interleavings);
-        let reason = with_graph(&rows, |graph| measured(graph, &mut room)).unwrap_err();
-        assert_eq!(reason, Reason::NoRoom { measure: Measure::Interleavings, limit });
+        let mut account = MemoryAccount::new(limit, 0);
+        account.begin("interleavings");
+        let reason = with_graph(&rows, |graph| graph.interleavings(&mut account)).unwrap_err();
+        assert_eq!(reason, Reason::LeftOut { figure: "interleavings", limit });
         assert_eq!(reason.to_string(), "max-memory 32015 bytes, no room for interleavings");
     }
 }

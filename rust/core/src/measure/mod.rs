@@ -1,130 +1,151 @@
-//! How the paths of a complete state graph are distributed over the outcomes.
+//! Figures of a complete search that need all of its transitions.
 //!
-//! Two different measures, and both are reported: the number of *interleavings*, in which every maximal path counts
-//! once, and the *probability* under the uniform scheduler, in which each state chooses among its labelled
-//! transitions with equal chances. Short paths weigh little in the first and much in the second.
+//! A measure is a strategy over one explored graph: it implements [`Measure`] in a file of its own, which also holds its result,
+//! the rows that it answers with, and the columns of these rows. [`measure`] lists all measures, the more important ones first,
+//! and takes one after the other within what the limit on memory leaves. A measure that does not fit is left out, and the answer
+//! names the first such measure.
 //!
-//! Measures are taken one after the other, the more important ones first, each within what the limit on memory leaves
-//! ([`Room`]). One that does not fit is left out.
+//! Two measures look alike and differ: *interleavings* count every maximal path once, and *probability* lets each state choose
+//! among its labelled transitions with equal chances. Short paths weigh little in the first and much in the second.
+//!
+//! Invariant: this folder uses `graph`, `number` and `store`, and none of them uses it. The search hands over a [`Subject`] and
+//! knows no measure by name.
 
 mod cause;
+mod chain;
 mod interleavings;
-pub(crate) mod memory_limit;
+mod lanes;
 mod price;
 mod probability;
 mod response;
+mod subject;
 
-use crate::graph::Graph;
-use crate::limits::{Measure, Reason, Watch};
-use crate::program::Program;
+use dashu_int::UBig;
+
+pub use self::price::PriceRow;
+pub use self::response::ResponseRow;
+pub(crate) use self::subject::{ShortestTrace, Subject};
+
+use self::interleavings::{CountInterleavings, Interleavings};
+use self::price::AddUpPrices;
+use self::probability::{ComputeProbabilities, Probabilities};
+use self::response::FindLostResponses;
+use self::subject::Acyclic;
+use crate::columns::Column;
+use crate::limits::Reason;
 use crate::space::Space;
-use crate::store::states::Store;
+use crate::store::account::MemoryAccount;
 
-pub(crate) use self::interleavings::Interleavings;
-use self::memory_limit::Room;
-pub(crate) use self::price::Paths;
-pub(crate) use self::response::Traps;
-use crate::graph::layers::Layers;
+/// A strategy that computes figures from one explored graph.
+trait Measure<S: Space> {
+    /// Its name in the reason of an answer that lacks it.
+    const NAME: &'static str;
 
-/// The measures of a complete state graph.
+    /// The figures.
+    type Answer;
+
+    /// Computes the figures; none if they have no meaning for this graph.
+    fn take(&self, subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Self::Answer>, Reason>;
+}
+
+/// The figures that need all transitions in memory, as an answer shows them; those of single outcomes stand in the rows of
+/// outcomes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// Whether some state can be reached again from itself.
+    pub cyclic: bool,
+    /// The probability of never ending; none if it could not be computed.
+    pub diverging: Option<f64>,
+    /// A bound on the error of the logarithms of interleavings where these are too large for exact integers; none where they are
+    /// exact.
+    pub log10_error: Option<f64>,
+    /// All responses, in the order of the Program; empty if they were left out.
+    pub responses: Vec<ResponseRow>,
+    /// For each outcome that was reached, all prices in the order of the Program; empty if they were not asked for or left out,
+    /// and for a graph with cycles.
+    pub prices: Vec<PriceRow>,
+}
+
+impl Measured {
+    /// The table of a measure by its name; none if there is no such table.
+    pub(crate) fn table(&self, name: &str) -> Option<Vec<Column>> {
+        match name {
+            "responses" => Some(ResponseRow::columns(&self.responses)),
+            "prices" => Some(PriceRow::columns(&self.prices)),
+            _ => None,
+        }
+    }
+}
+
+/// The figures of one outcome; each is none if it was left out or has no meaning for the graph.
+#[derive(Debug, Default)]
+pub(crate) struct OutcomeFigures {
+    pub(crate) interleavings: Option<UBig>,
+    pub(crate) log10_interleavings: Option<f64>,
+    pub(crate) interleaving_share: Option<f64>,
+    pub(crate) probability: Option<f64>,
+}
+
+/// All measures of one graph.
 #[derive(Debug)]
 pub(crate) struct Measures {
-    /// Whether the graph has a cycle.
-    pub(crate) cyclic: bool,
-    /// Maximal labelled paths by outcome; none in a graph with cycles.
-    pub(crate) interleavings: Option<Interleavings>,
-    /// Probability by outcome; none if it could not be computed to full precision.
-    pub(crate) probabilities: Option<Vec<f64>>,
-    /// Probability of never reaching a terminal state.
-    pub(crate) diverging: Option<f64>,
-    /// The traps of each response; none if they were left out.
-    pub(crate) traps: Vec<Traps>,
-    /// The paths to each outcome and what they cost; none if that was not asked for, or the graph has cycles.
-    pub(crate) paths: Vec<Option<Paths>>,
-    /// What was left out for lack of memory.
+    pub(crate) measured: Measured,
+    interleavings: Option<Interleavings>,
+    probabilities: Option<Probabilities>,
+    /// Why a measure was left out, if one was.
     pub(crate) left_out: Option<Reason>,
     /// The most bytes held while measuring, the graph included.
     pub(crate) peak_bytes: usize,
 }
 
-/// What is measured.
-pub(crate) struct Subject<'a, S> {
-    pub(crate) program: &'a Program,
-    pub(crate) space: &'a S,
-    /// The complete graph, its states and the outcomes of the terminal ones.
-    pub(crate) graph: &'a Graph,
-    pub(crate) store: &'a Store,
-    pub(crate) prices: bool,
-    /// Bytes that may be held, the graph included.
-    pub(crate) max_memory: Option<u64>,
-}
-
-/// A graph without cycles.
-struct Acyclic<'a> {
-    graph: &'a Graph,
-    store: &'a Store,
-    layers: Layers,
-    /// Outcomes of the Program, and those that are reached.
-    outcomes: usize,
-    reached: Vec<usize>,
-    watch: &'a Watch<'a>,
-}
-
-/// Measures a graph.
-pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>, watch: &Watch<'_>) -> Result<Measures, Reason> {
-    let Subject { program, space, graph, store, prices, max_memory } = *subject;
-    let outcomes = program.outcomes.len();
-    let mut room = Room::new(max_memory, graph.bytes() + store.bytes() + space.bytes());
-    let layers = Layers::of(graph, &mut room, watch)?;
-    let mut measures = Measures {
-        cyclic: layers.is_none(),
-        interleavings: None,
-        probabilities: None,
-        diverging: None,
-        traps: Vec::new(),
-        paths: Vec::new(),
-        left_out: None,
-        peak_bytes: 0,
-    };
-    room.enter(Measure::Responses);
-    let traps = response::traps(subject, layers.as_ref(), &mut room, watch);
-    measures.traps = measures.or_left_out(traps)?.unwrap_or_default();
-    room.enter(Measure::Probabilities);
-    if let Some(layers) = layers {
-        let graph = Acyclic { graph, store, layers, outcomes, reached: store.outcomes_reached(), watch };
-        let probabilities = graph.probabilities(&mut room);
-        measures.probabilities = measures.or_left_out(probabilities)?;
-        measures.diverging = Some(0.0);
-        room.enter(Measure::Interleavings);
-        let rounded = measures.or_left_out(graph.rounded(&mut room))?;
-        if let Some(rounded) = &rounded {
-            let interleavings = graph.interleavings(rounded, &mut room);
-            measures.interleavings = measures.or_left_out(interleavings)?;
-        }
-        room.enter(Measure::Prices);
-        if let Some(rounded) = rounded.filter(|_| prices) {
-            let paths = graph.prices(program, space, &rounded, &mut room);
-            measures.paths = measures.or_left_out(paths)?.unwrap_or_default();
-        }
-    } else {
-        let absorbed = probability::cyclic(graph, store, outcomes, &mut room, watch);
-        let absorbed = measures.or_left_out(absorbed)?.flatten();
-        (measures.probabilities, measures.diverging) = absorbed.map(|it| (it.by_outcome, it.diverging)).unzip();
-    }
-    measures.peak_bytes = room.peak();
-    Ok(measures)
-}
-
 impl Measures {
-    /// A measure, or none if there was no room for it.
-    fn or_left_out<T>(&mut self, measure: Result<T, Reason>) -> Result<Option<T>, Reason> {
-        match measure {
-            Ok(measure) => Ok(Some(measure)),
-            Err(reason @ Reason::NoRoom { .. }) => {
+    pub(crate) fn of(&self, outcome: usize) -> OutcomeFigures {
+        let interleavings = self.interleavings.as_ref();
+        OutcomeFigures {
+            interleavings: interleavings.and_then(|all| all.exact(outcome)),
+            log10_interleavings: interleavings.and_then(|all| all.log10(outcome)),
+            interleaving_share: interleavings.map(|all| all.share(outcome)),
+            probability: self.probabilities.as_ref().map(|all| all.by_outcome[outcome]),
+        }
+    }
+}
+
+/// Takes all measures of a graph; fails only if the search has to stop.
+pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>) -> Result<Measures, Reason> {
+    let mut run = Run { subject, account: subject.account(), left_out: None };
+    let acyclic = Acyclic::of(subject, &mut run.account)?;
+    let acyclic = acyclic.as_ref();
+    let responses = run.take(&FindLostResponses { acyclic })?;
+    let probabilities = run.take(&ComputeProbabilities { acyclic })?;
+    let interleavings = run.take(&CountInterleavings { acyclic })?;
+    let prices = run.take(&AddUpPrices { acyclic, interleavings: interleavings.as_ref() })?;
+    let measured = Measured {
+        cyclic: acyclic.is_none(),
+        diverging: probabilities.as_ref().map(|all| all.diverging),
+        log10_error: interleavings.as_ref().and_then(Interleavings::log10_error),
+        responses: responses.unwrap_or_default(),
+        prices: prices.unwrap_or_default(),
+    };
+    Ok(Measures { measured, interleavings, probabilities, left_out: run.left_out, peak_bytes: run.account.peak() })
+}
+
+/// The measures of a graph under way.
+struct Run<'a, S> {
+    subject: &'a Subject<'a, S>,
+    account: MemoryAccount,
+    left_out: Option<Reason>,
+}
+
+impl<S: Space> Run<'_, S> {
+    /// The figures of a measure; none if there is no memory for it, or if it has no meaning for this graph.
+    fn take<M: Measure<S>>(&mut self, measure: &M) -> Result<Option<M::Answer>, Reason> {
+        self.account.begin(M::NAME);
+        match measure.take(self.subject, &mut self.account) {
+            Err(reason @ Reason::LeftOut { .. }) => {
                 self.left_out = self.left_out.or(Some(reason));
                 Ok(None)
             }
-            Err(reason) => Err(reason),
+            answer => answer,
         }
     }
 }

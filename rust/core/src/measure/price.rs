@@ -1,12 +1,12 @@
 //! What the runs to each outcome cost, over all interleavings.
 //!
-//! Beside the number of paths from a state to an outcome ([`super::interleavings`]) go, for each price, the sum of what all of
-//! these paths cost, and the least and the most that any of them does. A step adds its cost once for each path that takes
-//! it. Sums are exact integers, by their remainders, wherever interleavings are; a mean is one division at the end, and
-//! beyond exact integers a weighted mean of means.
+//! The number of paths from a state to an outcome ([`super::interleavings`]) is accompanied, for each price, by the sum of the
+//! costs of all these paths, and by the least and the greatest of these costs. A step adds its cost once for each path that
+//! takes it. Sums are exact integers, by their remainders, wherever interleavings are. A mean is then one division at the end;
+//! beyond exact integers it is a weighted mean of means.
 //!
-//! The graph does not keep which rule a transition fires, so each state is expanded once more: its successors come in the
-//! order of its row.
+//! The graph does not keep which rule a transition fires, so each state is expanded once more: its successors come in the order
+//! of its row.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,65 +14,103 @@ use std::sync::atomic::Ordering::Relaxed;
 use dashu_int::UBig;
 use rayon::prelude::*;
 
-use super::Acyclic;
-use super::interleavings::{get, moduli, set};
-use super::memory_limit::{MOST_LANES, Room};
+use super::Measure;
+use super::interleavings::{Interleavings, get, moduli, set};
+use super::lanes::{Lanes, MOST_LANES};
+use super::subject::{Acyclic, Subject};
+use crate::columns::Column;
 use crate::limits::Reason;
 use crate::number::count;
 use crate::number::residues::{Modulus, combine};
 use crate::number::scaled::Scaled;
-use crate::program::Program;
 use crate::space::Space;
+use crate::store::account::MemoryAccount;
 use crate::store::memory::Cells;
 use crate::store::states::StateId;
 
-/// The least cost where no path leads to the outcome.
+/// The least cost of a state from which no path leads to the outcome.
 const NO_PATH: u64 = u64::MAX;
 
-/// What paths cost in one price.
+/// The cost, in one price, of the runs to one outcome.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Cost {
-    /// The sum over all of them; none where numbers are not exact.
-    pub(crate) total: Option<UBig>,
-    pub(crate) mean: f64,
-    /// What the cheapest and the dearest cost.
-    pub(crate) least: u64,
-    pub(crate) most: u64,
+pub struct PriceRow {
+    /// Index of the outcome in the Program.
+    pub outcome: usize,
+    /// Index of the price in the Program.
+    pub price: usize,
+    /// The sum over all interleavings; none if it is too large, as for interleavings.
+    pub total: Option<UBig>,
+    /// The mean over all interleavings.
+    pub mean: f64,
+    /// The cost of the cheapest interleaving.
+    pub least: u64,
+    /// The cost of the dearest interleaving.
+    pub most: u64,
 }
 
-/// What the paths to an outcome cost, by price.
-pub(crate) type Paths = Vec<Cost>;
+impl PriceRow {
+    pub(super) fn columns(rows: &[Self]) -> Vec<Column> {
+        let rows = rows.iter();
+        vec![
+            Column::index("outcome", rows.clone().map(|row| row.outcome)),
+            Column::index("price", rows.clone().map(|row| row.price)),
+            Column::decimal_or_none("total", rows.clone().map(|row| row.total.as_ref())),
+            Column::f64_or_none("mean", rows.clone().map(|row| Some(row.mean))),
+            Column::u64("least", rows.clone().map(|row| row.least)),
+            Column::u64("most", rows.map(|row| row.most)),
+        ]
+    }
+}
+
+/// Adds up what runs cost.
+pub(super) struct AddUpPrices<'a> {
+    /// The graph, if it has no cycle.
+    pub(super) acyclic: Option<&'a Acyclic<'a>>,
+    /// The number of runs to each outcome, if it was counted.
+    pub(super) interleavings: Option<&'a Interleavings>,
+}
+
+impl<S: Space> Measure<S> for AddUpPrices<'_> {
+    const NAME: &'static str = "prices";
+    type Answer = Vec<PriceRow>;
+
+    fn take(&self, subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Vec<PriceRow>>, Reason> {
+        match (self.acyclic, self.interleavings) {
+            (Some(graph), Some(paths)) if subject.prices => graph.prices(subject, paths.rounded(), account).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
 
 impl Acyclic<'_> {
-    /// The paths to each outcome; none to those that are not reached. `numbers` counts them in floating point.
-    pub(super) fn prices<S: Space>(
+    /// A row for each outcome that is reached and each price. `numbers` counts the paths in floating point.
+    fn prices<S: Space>(
         &self,
-        program: &Program,
-        space: &S,
+        subject: &Subject<'_, S>,
         numbers: &[Scaled],
-        room: &mut Room,
-    ) -> Result<Vec<Option<Paths>>, Reason> {
-        let tariff = Tariff::new(program, space, self, room)?;
-        let mut by_outcome = vec![None; self.outcomes];
+        account: &mut MemoryAccount,
+    ) -> Result<Vec<PriceRow>, Reason> {
+        let costs = StepCosts::new(subject, account)?;
+        let mut all = Vec::new();
         for outcome in &self.reached {
-            let mut costs = self.ranges(*outcome, &tariff, room)?;
-            let dearest = costs.iter().map(|cost| cost.most).max().unwrap_or(0);
+            let mut rows = self.ranges(*outcome, &costs, account)?;
+            let dearest = rows.iter().map(|row| row.most).max().unwrap_or(0);
             let bits = numbers[*outcome].bits() + (u64::BITS - dearest.leading_zeros()) as usize;
-            let words = Modulus::needed(bits) * (tariff.prices + 1);
+            let words = Modulus::needed(bits) * (costs.prices + 1);
             match moduli(bits, words, self.graph.transitions()) {
-                Some(moduli) => self.totals(*outcome, &tariff, &moduli, &mut costs, room)?,
-                None => self.means(*outcome, &tariff, &mut costs, room)?,
+                Some(moduli) => self.totals(*outcome, &costs, &moduli, &mut rows, account)?,
+                None => self.means(*outcome, &costs, &mut rows, account)?,
             }
-            by_outcome[*outcome] = Some(costs);
+            all.append(&mut rows);
         }
-        Ok(by_outcome)
+        Ok(all)
     }
 
-    /// The least and the most by price; nothing else is known yet.
-    fn ranges(&self, outcome: usize, tariff: &Tariff, room: &mut Room) -> Result<Paths, Reason> {
-        let lanes = room.lanes(self.graph.len(), 2, 2 * tariff.prices)?;
-        let mut costs = Vec::new();
-        for group in &tariff.groups(lanes.width() / 2) {
+    /// A row for each price with the least and the greatest cost; its total and mean are still missing.
+    fn ranges(&self, outcome: usize, costs: &StepCosts, account: &mut MemoryAccount) -> Result<Vec<PriceRow>, Reason> {
+        let lanes = Lanes::new(self.graph.len(), 2, 2 * costs.prices, account)?;
+        let mut rows = Vec::new();
+        for group in &costs.groups(lanes.width() / 2) {
             self.layers.backwards(self.watch, |state| {
                 for (at, price) in group.iter().enumerate() {
                     let (mut least, mut most) = (NO_PATH, 0);
@@ -83,7 +121,7 @@ impl Acyclic<'_> {
                             for (step, (target, _)) in self.graph.span(state).zip(self.graph.row(state)) {
                                 let onward = lanes.get(target, 2 * at);
                                 if onward != NO_PATH {
-                                    let cost = tariff.step(step, *price) + tariff.due(state, *price);
+                                    let cost = costs.step(step, *price) + costs.during(state, *price);
                                     least = least.min(onward + cost);
                                     most = most.max(lanes.get(target, 2 * at + 1) + cost);
                                 }
@@ -94,27 +132,29 @@ impl Acyclic<'_> {
                     lanes.set(state, 2 * at + 1, most);
                 }
             })?;
-            costs.extend((0..group.len()).map(|at| Cost {
+            rows.extend(group.iter().enumerate().map(|(at, price)| PriceRow {
+                outcome,
+                price: *price,
                 total: None,
                 mean: 0.0,
                 least: lanes.get(StateId(0), 2 * at),
                 most: lanes.get(StateId(0), 2 * at + 1),
             }));
         }
-        Ok(costs)
+        Ok(rows)
     }
 
-    /// Exact totals, and means. The first lane counts paths.
+    /// Fills in exact totals and means. The first lane counts paths, the others add up costs.
     fn totals(
         &self,
         outcome: usize,
-        tariff: &Tariff,
+        costs: &StepCosts,
         moduli: &[Modulus],
-        costs: &mut [Cost],
-        room: &mut Room,
+        rows: &mut [PriceRow],
+        account: &mut MemoryAccount,
     ) -> Result<(), Reason> {
-        let lanes = room.lanes(self.graph.len(), 2, tariff.prices + 1)?;
-        for group in &tariff.groups(lanes.width() - 1) {
+        let lanes = Lanes::new(self.graph.len(), 2, costs.prices + 1, account)?;
+        for group in &costs.groups(lanes.width() - 1) {
             let mut remainders = Vec::with_capacity(moduli.len());
             for modulus in moduli {
                 self.layers.backwards(self.watch, |state| {
@@ -128,14 +168,14 @@ impl Acyclic<'_> {
                         let paths = u128::from(modulus.reduce(paths));
                         for (at, price) in group.iter().enumerate() {
                             sums[at + 1] += u128::from(onward[at + 1].load(Relaxed)) * u128::from(times);
-                            sums[at + 1] += paths * u128::from(tariff.step(step, *price));
+                            sums[at + 1] += paths * u128::from(costs.step(step, *price));
                         }
                     }
                     let paths = modulus.reduce(sums[0]);
                     lanes.set(state, 0, paths);
                     for (at, price) in group.iter().enumerate() {
-                        let due = u128::from(paths) * u128::from(tariff.due(state, *price));
-                        lanes.set(state, at + 1, modulus.reduce(sums[at + 1] + if own.is_none() { due } else { 0 }));
+                        let during = u128::from(paths) * u128::from(costs.during(state, *price));
+                        lanes.set(state, at + 1, modulus.reduce(sums[at + 1] + if own.is_none() { during } else { 0 }));
                     }
                 })?;
                 remainders.push(lanes.of(StateId(0)).iter().map(|cell| cell.load(Relaxed)).collect::<Vec<_>>());
@@ -144,17 +184,24 @@ impl Acyclic<'_> {
             let paths = number(0);
             for (at, price) in group.iter().enumerate() {
                 let total = number(at + 1);
-                costs[*price].mean = count::ratio(&total, &paths);
-                costs[*price].total = Some(total);
+                rows[*price].mean = count::ratio(&total, &paths);
+                rows[*price].total = Some(total);
             }
         }
         Ok(())
     }
 
-    /// Means without totals: of a state, those of its successors, weighted with their paths. The first lanes count paths.
-    fn means(&self, outcome: usize, tariff: &Tariff, costs: &mut [Cost], room: &mut Room) -> Result<(), Reason> {
-        let lanes = room.lanes(self.graph.len(), 3, tariff.prices + 2)?;
-        for group in &tariff.groups(lanes.width() - 2) {
+    /// Fills in means only. The mean of a state is that of its successors, weighted with the number of their paths, which the
+    /// first two lanes count.
+    fn means(
+        &self,
+        outcome: usize,
+        costs: &StepCosts,
+        rows: &mut [PriceRow],
+        account: &mut MemoryAccount,
+    ) -> Result<(), Reason> {
+        let lanes = Lanes::new(self.graph.len(), 3, costs.prices + 2, account)?;
+        for group in &costs.groups(lanes.width() - 2) {
             self.layers.backwards(self.watch, |state| {
                 let own = self.store.outcome_of(state);
                 let paths = match own {
@@ -165,41 +212,43 @@ impl Acyclic<'_> {
                 set(&lanes, 0, state, paths);
                 for (at, price) in group.iter().enumerate() {
                     let weighted = |(step, (target, times)): (usize, (StateId, u16))| {
-                        let onward = f64::from_bits(lanes.get(target, at + 2)) + tariff.step(step, *price) as f64;
+                        let onward = f64::from_bits(lanes.get(target, at + 2)) + costs.step(step, *price) as f64;
                         get(&lanes, 0, target).times(times).over(paths) * onward
                     };
                     let mean = if own.is_some() || paths == Scaled::default() {
                         0.0
                     } else {
                         let steps = self.graph.span(state).zip(self.graph.row(state));
-                        steps.map(weighted).sum::<f64>() + tariff.due(state, *price) as f64
+                        steps.map(weighted).sum::<f64>() + costs.during(state, *price) as f64
                     };
                     lanes.set(state, at + 2, mean.to_bits());
                 }
             })?;
             for (at, price) in group.iter().enumerate() {
-                costs[*price].mean = f64::from_bits(lanes.get(StateId(0), at + 2));
+                rows[*price].mean = f64::from_bits(lanes.get(StateId(0), at + 2));
             }
         }
         Ok(())
     }
 }
 
-/// What each transition costs.
-struct Tariff {
+/// The cost of each transition in each price.
+struct StepCosts {
+    /// The number of prices.
     prices: usize,
-    /// What each rule costs in each price,
+    /// The cost of each rule in each price; the prices of a rule lie side by side.
     by_rule: Vec<u64>,
-    /// the rule of each transition,
+    /// The rule that each transition fires.
     rules: Cells<AtomicU32>,
-    /// and for each state a bit for each price that its steps cost 1 more.
-    due: Cells<AtomicU32>,
-    due_words: usize,
+    /// For each state one bit for each price: whether a step from there costs 1 more, since the price's condition holds.
+    during: Cells<AtomicU32>,
+    /// The words of `during` that a state takes.
+    during_words: usize,
 }
 
-impl Tariff {
-    fn new<S: Space>(program: &Program, space: &S, graph: &Acyclic<'_>, room: &mut Room) -> Result<Self, Reason> {
-        let Acyclic { graph, store, watch, .. } = graph;
+impl StepCosts {
+    fn new<S: Space>(subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Self, Reason> {
+        let Subject { program, space, store, graph, watch, .. } = *subject;
         let prices = program.prices.len();
         let mut by_rule = vec![0; program.rules.len() * prices];
         for (at, price) in program.prices.iter().enumerate() {
@@ -207,12 +256,12 @@ impl Tariff {
                 by_rule[*rule as usize * prices + at] += u64::from(*amount);
             }
         }
-        let due_words = prices.div_ceil(u32::BITS as usize);
-        let rules = room.cells::<AtomicU32>(graph.transitions())?;
-        room.keep(graph.transitions() * size_of::<u32>());
-        let due = room.cells::<AtomicU32>(store.len() * due_words)?;
-        room.keep(store.len() * due_words * size_of::<u32>());
-        let during: Vec<Vec<S::Predicate>> = program
+        let during_words = prices.div_ceil(u32::BITS as usize);
+        let rules = account.cells::<AtomicU32>(graph.transitions())?;
+        account.retain(graph.transitions() * size_of::<u32>());
+        let during = account.cells::<AtomicU32>(store.len() * during_words)?;
+        account.retain(store.len() * during_words * size_of::<u32>());
+        let conditions: Vec<Vec<S::Predicate>> = program
             .prices
             .iter()
             .map(|price| price.during.iter().map(|guard| space.predicate(guard)).collect())
@@ -223,11 +272,11 @@ impl Tariff {
             |workspace, state| {
                 watch.check()?;
                 space.load(store.get(state), workspace);
-                for (at, _) in
-                    during.iter().enumerate().filter(|(_, it)| it.iter().any(|it| space.holds(it, workspace)))
-                {
-                    let word = state.index() * due_words + at / u32::BITS as usize;
-                    due.as_slice()[word].fetch_or(1 << (at as u32 % u32::BITS), Relaxed);
+                for (at, condition) in conditions.iter().enumerate() {
+                    if condition.iter().any(|guard| space.holds(guard, workspace)) {
+                        let word = state.index() * during_words + at / u32::BITS as usize;
+                        during.as_slice()[word].fetch_or(1 << (at as u32 % u32::BITS), Relaxed);
+                    }
                 }
                 let mut steps = rules.as_slice()[graph.span(state)].iter();
                 space.successors(workspace, |_, rule, _| {
@@ -238,26 +287,26 @@ impl Tariff {
                 Ok(())
             },
         )?;
-        Ok(Self { prices, by_rule, rules, due, due_words })
+        Ok(Self { prices, by_rule, rules, during, during_words })
     }
 
-    /// The prices, so many at a time.
+    /// The prices, `size` at a time.
     fn groups(&self, size: usize) -> Vec<Vec<usize>> {
         let prices: Vec<usize> = (0..self.prices).collect();
         prices.chunks(size).map(<[usize]>::to_vec).collect()
     }
 
-    /// What a transition costs by its rule.
+    /// The cost of a transition by its rule.
     #[inline]
     fn step(&self, transition: usize, price: usize) -> u64 {
         let rule = self.rules.as_slice()[transition].load(Relaxed);
         self.by_rule[rule as usize * self.prices + price]
     }
 
-    /// What each step from a state costs more.
+    /// The additional cost of every step from a state.
     #[inline]
-    fn due(&self, state: StateId, price: usize) -> u64 {
-        let bits = self.due.as_slice()[state.index() * self.due_words + price / u32::BITS as usize].load(Relaxed);
-        u64::from(bits >> (price as u32 % u32::BITS) & 1)
+    fn during(&self, state: StateId, price: usize) -> u64 {
+        let word = state.index() * self.during_words + price / u32::BITS as usize;
+        u64::from(self.during.as_slice()[word].load(Relaxed) >> (price as u32 % u32::BITS) & 1)
     }
 }

@@ -1,139 +1,157 @@
-//! From where what must stay possible no longer is.
+//! The states in which a response is lost: it is due, and its goal can no longer be reached (violations of
+//! AG(when -> EF reach)).
 //!
-//! A response's end can be reached from the states in which it holds, and from those that have a successor from which it can:
-//! one pass over the layers, or, if there are cycles, passes in turns from one end and from the other until nothing changes.
-//! All other states in which the response is due are traps, but for those from which a fair run comes to a fatal outcome for
-//! sure: one can be reached from wherever it gets to. What keeps the first trap shut is found in [`super::shut`].
+//! Goals are marked, and then every state from which a marked one can be reached ([`crate::graph::backward`]). The response is lost
+//! in the other states in which it is due, except where every fair run comes to a fatal outcome: such a run ends, and its
+//! outcome is an answer of its own. [`super::cause`] explains the first lost state.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use dashu_int::UBig;
 use rayon::prelude::*;
 
-use super::Subject;
-use super::cause::shut;
-use super::memory_limit::Room;
+use super::Measure;
+use super::cause::cause;
+use super::subject::{Acyclic, ShortestTrace, Subject};
+use crate::columns::Column;
+use crate::graph::backward::mark_backward;
 use crate::graph::components::{self, bottoms};
-use crate::graph::layers::{Layers, in_blocks};
-use crate::limits::{Reason, Watch};
+use crate::graph::layers::Layers;
+use crate::limits::Reason;
 use crate::number::count::Total;
 use crate::program::{Guard, Response};
 use crate::space::Space;
+use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 
-/// Bytes for each state: three marks, and an id.
+/// Bytes for each state while lost states are looked for: three marks and an id.
 const BYTES_PER_STATE: usize = 3 * size_of::<AtomicBool>() + size_of::<StateId>();
-/// The same while what keeps a trap shut is looked for: two marks, and components.
-const BYTES_PER_STATE_SHUT: usize = 2 * size_of::<AtomicBool>() + components::BYTES_PER_STATE;
+/// Bytes for each state while a cause is looked for: two marks and the components.
+const BYTES_PER_STATE_CAUSE: usize = 2 * size_of::<AtomicBool>() + components::BYTES_PER_STATE;
 
-/// The states in which one response is due and impossible.
-#[derive(Debug, Default)]
-pub(crate) struct Traps {
-    pub(crate) states: Total,
-    /// The first one in the order of ids.
-    pub(crate) first: Option<StateId>,
-    /// Global fields, by index, and values, that keep the first one shut.
-    pub(crate) shut: Vec<(usize, usize)>,
+/// The states in which a response is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResponseRow {
+    /// Labelled states.
+    pub lost_states: UBig,
+    /// Steps of the shortest trace to one.
+    pub shortest_steps: Option<u32>,
+    /// A shortest trace to one.
+    pub schedule: Option<String>,
+    /// Why the goal is out of reach after that trace: global fields and the values that they keep in the end, as indices. No state
+    /// from which the goal can be reached has only such values in these fields. Empty if no small set of fields explains it.
+    pub cause: Vec<(usize, usize)>,
 }
 
-/// The traps of each response; a graph without cycles has layers.
-pub(super) fn traps<S: Space>(
-    subject: &Subject<'_, S>,
-    layers: Option<&Layers>,
-    room: &mut Room,
-    watch: &Watch<'_>,
-) -> Result<Vec<Traps>, Reason> {
-    if subject.program.responses.is_empty() {
-        return Ok(Vec::new());
+impl ResponseRow {
+    pub(super) fn columns(rows: &[Self]) -> Vec<Column> {
+        let cause = |facts: &[(usize, usize)]| {
+            facts.iter().map(|(field, value)| format!("{field}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        vec![
+            Column::index("response", 0..rows.len()),
+            Column::decimal("lost_states", rows.iter().map(|row| &row.lost_states)),
+            Column::u32_or_none("shortest_steps", rows.iter().map(|row| row.shortest_steps)),
+            Column::text_or_none("schedule", rows.iter().map(|row| row.schedule.clone())),
+            Column::text("cause", rows.iter().map(|row| cause(&row.cause))),
+        ]
     }
-    room.borrow(subject.graph.len() * BYTES_PER_STATE)?;
-    let search = Search { subject, layers, watch };
-    let spared = search.spared()?;
-    subject.program.responses.iter().map(|response| search.traps(response, &spared, room)).collect()
+}
+
+/// Finds the states in which each response is lost.
+pub(super) struct FindLostResponses<'a> {
+    /// The graph, if it has no cycle.
+    pub(super) acyclic: Option<&'a Acyclic<'a>>,
+}
+
+impl<S: Space> Measure<S> for FindLostResponses<'_> {
+    const NAME: &'static str = "responses";
+    type Answer = Vec<ResponseRow>;
+
+    fn take(&self, subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Vec<ResponseRow>>, Reason> {
+        let responses = &subject.program.responses;
+        if responses.is_empty() {
+            return Ok(None);
+        }
+        account.request(subject.graph.len() * BYTES_PER_STATE)?;
+        let search = Search { subject, layers: self.acyclic.map(|graph| &graph.layers) };
+        let avoids_fatal = search.avoids_fatal()?;
+        let rows = responses.iter().map(|response| search.lost(response, &avoids_fatal, account));
+        rows.collect::<Result<_, _>>().map(Some)
+    }
 }
 
 struct Search<'s, S> {
     subject: &'s Subject<'s, S>,
     layers: Option<&'s Layers>,
-    watch: &'s Watch<'s>,
 }
 
 impl<S: Space> Search<'_, S> {
-    /// Which states do not lead to a fatal outcome for sure.
-    fn spared(&self) -> Result<Vec<AtomicBool>, Reason> {
+    /// Marks the states from which some fair run avoids every fatal outcome: those from which a state can be reached that no
+    /// fatal outcome is reachable from.
+    fn avoids_fatal(&self) -> Result<Vec<AtomicBool>, Reason> {
         let fatal = self.subject.program.outcomes.iter().filter(|outcome| outcome.fatal);
         let marks = self.matching(fatal.flat_map(|outcome| &outcome.when))?;
-        self.spread(&marks)?;
+        self.mark_backward(&marks)?;
         marks.par_iter().for_each(|mark| {
             mark.fetch_not(Relaxed);
         });
-        self.spread(&marks)?;
+        self.mark_backward(&marks)?;
         Ok(marks)
     }
 
-    fn traps(&self, response: &Response, spared: &[AtomicBool], room: &mut Room) -> Result<Traps, Reason> {
-        let Subject { space, store, graph, .. } = *self.subject;
+    fn lost(
+        &self,
+        response: &Response,
+        avoids_fatal: &[AtomicBool],
+        account: &mut MemoryAccount,
+    ) -> Result<ResponseRow, Reason> {
         let due = self.matching(&response.when)?;
         let possible = self.matching(&response.reach)?;
-        self.spread(&possible)?;
-        let is_trap = |at: &usize| due[*at].load(Relaxed) && spared[*at].load(Relaxed) && !possible[*at].load(Relaxed);
-        let trapped: Vec<StateId> =
-            (0..due.len()).into_par_iter().filter(is_trap).map(|at| StateId(at as u32)).collect();
-        let states = trapped.par_iter().fold(
+        self.mark_backward(&possible)?;
+        let is_lost =
+            |at: &usize| due[*at].load(Relaxed) && avoids_fatal[*at].load(Relaxed) && !possible[*at].load(Relaxed);
+        let lost: Vec<StateId> = (0..due.len()).into_par_iter().filter(is_lost).map(|at| StateId(at as u32)).collect();
+        let Some(first) = lost.first().copied() else {
+            return Ok(ResponseRow::default());
+        };
+        let lost_states = self.labelled(&lost);
+        drop((due, lost));
+        let Subject { graph, watch, trace, .. } = *self.subject;
+        account.request(graph.len() * BYTES_PER_STATE_CAUSE)?;
+        let mut bottoms = bottoms(graph, first, watch)?;
+        bottoms.retain(|state| avoids_fatal[state.index()].load(Relaxed));
+        let cause = cause(self.subject, &bottoms, &possible)?;
+        let ShortestTrace { steps, schedule } = trace(first);
+        Ok(ResponseRow { lost_states, shortest_steps: Some(steps), schedule: Some(schedule), cause })
+    }
+
+    fn mark_backward(&self, marks: &[AtomicBool]) -> Result<(), Reason> {
+        mark_backward(marks, self.subject.graph, self.layers, self.subject.watch)
+    }
+
+    /// The number of labelled states that these states stand for.
+    fn labelled(&self, states: &[StateId]) -> UBig {
+        let Subject { space, store, .. } = *self.subject;
+        let sums = states.par_iter().fold(
             || (Total::default(), space.workspace()),
-            |(mut states, mut workspace), state| {
+            |(mut sum, mut workspace), state| {
                 space.load(store.get(*state), &mut workspace);
-                states.add(&space.orbit_size(&workspace), 1);
-                (states, workspace)
+                sum.add(&space.orbit_size(&workspace), 1);
+                (sum, workspace)
             },
         );
-        let states = states.map(|(states, _)| states).reduce(Total::default, |mut all, states| {
-            all.merge(&states);
+        let total = sums.map(|(sum, _)| sum).reduce(Total::default, |mut all, sum| {
+            all.merge(&sum);
             all
         });
-        let Some(first) = trapped.first().copied() else {
-            return Ok(Traps::default());
-        };
-        drop((due, trapped));
-        room.borrow(graph.len() * BYTES_PER_STATE_SHUT)?;
-        let mut ends = bottoms(graph, first, self.watch)?;
-        ends.retain(|state| spared[state.index()].load(Relaxed));
-        let shut = shut(self.subject, &ends, &possible, self.watch)?;
-        Ok(Traps { states, first: Some(first), shut })
+        total.into_exact()
     }
 
-    /// Marks all from which a marked state can be reached.
-    fn spread(&self, marks: &[AtomicBool]) -> Result<(), Reason> {
-        let graph = self.subject.graph;
-        let is_new = |state: StateId| {
-            !marks[state.index()].load(Relaxed)
-                && graph.row(state).any(|(target, _)| marks[target.index()].load(Relaxed))
-                && !marks[state.index()].swap(true, Relaxed)
-        };
-        if let Some(layers) = self.layers {
-            return layers.backwards(self.watch, |state| {
-                is_new(state);
-            });
-        }
-        let last = marks.len() as u32 - 1;
-        let (mut changed, mut upwards) = (true, false);
-        while changed {
-            let any = AtomicBool::new(false);
-            in_blocks(marks.len(), self.watch, |state| {
-                // A pass from the last state to the first sees what lies ahead, and the other one what lies behind.
-                if is_new(if upwards { state } else { StateId(last - state.0) }) {
-                    any.store(true, Relaxed);
-                }
-            })?;
-            changed = any.into_inner();
-            upwards = !upwards;
-        }
-        Ok(())
-    }
-
-    /// In which states one of the guards holds.
+    /// Marks the states in which one of the guards holds.
     fn matching<'g>(&self, guards: impl IntoIterator<Item = &'g Guard>) -> Result<Vec<AtomicBool>, Reason> {
-        let Subject { space, store, .. } = *self.subject;
+        let Subject { space, store, watch, .. } = *self.subject;
         let predicates: Vec<_> = guards.into_iter().map(|guard| space.predicate(guard)).collect();
         let states = (0..store.len() as u32).into_par_iter().map(StateId);
         let marks = states.map_init(
@@ -144,7 +162,7 @@ impl<S: Space> Search<'_, S> {
             },
         );
         let marks = marks.collect();
-        self.watch.check()?;
+        watch.check()?;
         Ok(marks)
     }
 }

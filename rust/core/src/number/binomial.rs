@@ -1,17 +1,18 @@
-//! Binomial coefficients, exact.
+//! Exact binomial coefficients: orbit sizes are products of them.
 
 use dashu_int::UBig;
 
 use crate::number::count::Weight;
 
-/// Pascal's triangle up to a fixed row.
+/// Pascal's triangle up to a fixed row, computed once.
 #[derive(Debug)]
 pub(crate) struct Binomials {
-    /// Row `n` starts at `n (n + 1) / 2`.
+    /// The rows one after the other; row `n` starts at index `n (n + 1) / 2`.
     triangle: Vec<Weight>,
 }
 
 impl Binomials {
+    /// All coefficients of `n` up to `rows`.
     pub(crate) fn new(rows: usize) -> Self {
         let mut triangle: Vec<UBig> = vec![UBig::ONE];
         for n in 1..=rows {
@@ -25,6 +26,7 @@ impl Binomials {
         Self { triangle: triangle.into_iter().map(Weight::from).collect() }
     }
 
+    /// The number of subsets of size `k` of a set of size `n`.
     #[inline]
     pub(crate) fn choose(&self, n: u32, k: u32) -> &Weight {
         &self.triangle[(n * (n + 1) / 2 + k) as usize]

@@ -1,26 +1,28 @@
-//! Exact sums of numbers that are usually small and sometimes enormous.
+//! Exact sums of weights that are usually small and sometimes enormous.
 //!
-//! A concrete total of the orbit space easily exceeds 64 bits and, from some dozens of CPUs, 128 bits. Numbers have a
-//! fixed size as long as they fit: a big integer takes an allocation, and there is a weight for each transition.
+//! A concrete total of the orbit space easily exceeds 64 bits and, from some dozens of CPUs, 128 bits. The search computes a
+//! weight for each state and adds it up for each transition, so weights and sums have a fixed size as long as they fit.
+//!
+//! Rejected: big integers throughout. Each takes an allocation.
 
 use dashu_int::UBig;
 
-/// Words of a sum that has a fixed size: a wide weight, and carries into one more.
+/// Words of the fixed part of a sum: those of a wide weight, and one for its carries.
 const LIMBS: usize = 5;
 
-/// A sum.
+/// A sum of weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Total {
-    /// The lowest words; what is carried out of them is in `high`.
+    /// The sum is this number, with its lowest word first, plus `high`: large weights, and carries out of the highest word.
     low: [u64; LIMBS],
     high: UBig,
 }
 
-/// How many labelled states a state stands for.
+/// The number of labelled states that a stored state stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Weight {
     Small(u64),
-    /// Lowest word first.
+    /// Words, the lowest first.
     Wide([u64; 4]),
     Large(UBig),
 }
@@ -82,7 +84,7 @@ fn exact(limbs: &[u64]) -> UBig {
     UBig::from_le_bytes(&bytes)
 }
 
-/// A number times a word, and what is carried out.
+/// A number times a word: the low words of the product, and the carry out of them.
 #[inline]
 fn scaled<const N: usize>(limbs: &[u64; N], factor: u64) -> ([u64; N], u64) {
     let mut carry = 0;
@@ -146,11 +148,11 @@ pub(crate) fn log10(number: &UBig) -> Option<f64> {
     Some((leading as f64).log10() + excess as f64 * std::f64::consts::LOG10_2)
 }
 
-/// `part / whole`, correct to the last bits even where neither fits an `f64`.
+/// `part / whole`; all but the last bits are right, also where neither number fits an `f64`.
 #[must_use]
 pub(crate) fn ratio(part: &UBig, whole: &UBig) -> f64 {
     const PRECISION: usize = 80;
-    /// Bits below the point that an `f64` can reach, with a margin.
+    /// Quotients below `2^-1000` count as 0: an `f64` hardly reaches further.
     const SMALLEST: usize = 1000;
     // The quotient has about `PRECISION` bits, and the point is `shift` bits from its end.
     let shift = (PRECISION + bit_length(whole)).saturating_sub(bit_length(part));

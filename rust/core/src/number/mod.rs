@@ -1,4 +1,6 @@
-//! Numbers: exact counts, remainders of large ones, floating point with an exponent of its own, binomial coefficients.
+//! Numbers: exact sums and weights, remainders of large integers, floating point with a wide exponent, binomial coefficients.
+//!
+//! This folder knows nothing of states, graphs or Programs.
 
 pub(crate) mod binomial;
 pub(crate) mod count;

@@ -1,13 +1,14 @@
-//! Integers of any size by their remainders: each fits 64 bits, and all threads add and multiply them at the same cost.
+//! Integers of any size, represented by their remainders modulo several numbers of 64 bits.
 //!
-//! Moduli are pairwise coprime and just below 2^64, so that a remainder takes two multiplications and no division. The
-//! integer that has given remainders, and is smaller than the product of the moduli, is put together at the end.
+//! Sums and products are computed on the remainders, each modulus on its own, at a cost that does not depend on the integer. The
+//! moduli are pairwise coprime, so the remainders determine every integer below the product of the moduli; it is put together
+//! at the end. A modulus is `2^64 - c` with a small `c`, so that reducing takes two multiplications and no division.
 //!
 //! Source: the Chinese remainder theorem; Knuth, *The Art of Computer Programming* 2, section 4.3.2.
 
 use dashu_int::UBig;
 
-/// `2^64 - c`.
+/// A modulus: `2^64 - c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Modulus {
     /// Odd, and below 2^20.
@@ -15,15 +16,15 @@ pub(crate) struct Modulus {
 }
 
 impl Modulus {
-    /// Whole bits of an integer that a modulus stands for.
+    /// Every modulus exceeds `2^63`, so `n` of them determine all integers of `63 n` bits.
     const BITS: usize = 63;
 
-    /// How many moduli determine every integer below `2^bits`.
+    /// The number of moduli that determine every integer below `2^bits`.
     pub(crate) fn needed(bits: usize) -> usize {
         bits.div_ceil(Self::BITS).max(1)
     }
 
-    /// So many moduli.
+    /// The first `count` moduli: of the smallest possible `c`.
     pub(crate) fn first(count: usize) -> Vec<Self> {
         let mut moduli: Vec<Self> = Vec::with_capacity(count);
         for c in (1..).step_by(2) {
@@ -43,7 +44,7 @@ impl Modulus {
         self.c.wrapping_neg()
     }
 
-    /// The remainder.
+    /// The remainder of a number.
     #[inline]
     pub(crate) fn reduce(self, number: u128) -> u64 {
         let c = u128::from(self.c);
@@ -55,7 +56,7 @@ impl Modulus {
     }
 }
 
-/// The smallest number with these remainders.
+/// The smallest number with these remainders: Garner's form of the Chinese remainder theorem.
 pub(crate) fn combine(remainders: impl Iterator<Item = (Modulus, u64)>) -> UBig {
     let (mut number, mut product) = (UBig::ZERO, UBig::ONE);
     for (modulus, remainder) in remainders {

@@ -1,4 +1,10 @@
-//! Floating-point numbers with an exponent of 64 bits, and how far they may be off.
+//! Floating-point numbers with an exponent of 64 bits, and a bound on their error.
+//!
+//! Interleavings of large models exceed the range of an `f64` and, beyond [exact integers](super::residues), are only computed so.
+//! Every operation is rounded once, to nearest, so the error of a number follows from the number of roundings that it went
+//! through one after the other.
+//!
+//! Source: Higham, *Accuracy and Stability of Numerical Algorithms* (2002), section 3.1, for `n u / (1 - n u)`.
 
 use std::f64::consts::{LOG10_2, LOG10_E};
 
@@ -9,9 +15,9 @@ pub(crate) struct Scaled {
     exponent: i64,
 }
 
-/// Bits after the point of a mantissa,
+/// The bits after the point of a mantissa.
 const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
-/// and the exponent that a number from 1 to below 2 has.
+/// The stored exponent of an `f64` from 1 to below 2.
 const BIAS: i64 = f64::MAX_EXP as i64 - 1;
 /// The largest relative error of one rounding.
 const UNIT: f64 = f64::EPSILON / 2.0;
@@ -19,7 +25,7 @@ const UNIT: f64 = f64::EPSILON / 2.0;
 impl Scaled {
     pub(crate) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
 
-    /// Exact. The mantissa is zero, or positive and normal.
+    /// Brings the mantissa into its range, which is exact. It must be zero, or positive and normal.
     #[inline]
     fn normal(mantissa: f64, exponent: i64) -> Self {
         if mantissa == 0.0 {
@@ -47,12 +53,12 @@ impl Scaled {
         if small.mantissa == 0.0 {
             return large;
         }
-        // What is far below the last digit leaves the larger one as it is.
+        // A number that is far below the last digit of the larger one does not change it.
         let difference = (small.exponent - large.exponent).max(-200);
         Self::normal(large.mantissa + small.mantissa * 2_f64.powi(difference as i32), large.exponent)
     }
 
-    /// The quotient, as far as an `f64` reaches.
+    /// The quotient as an `f64`. It must be below `2^1000`, and is 0 if it is too small for an `f64`.
     pub(crate) fn over(self, other: Self) -> f64 {
         let difference = (self.exponent - other.exponent).clamp(-2000, 1000);
         // In two steps, since the power alone may be too small for an `f64`.
@@ -60,15 +66,16 @@ impl Scaled {
         self.mantissa / other.mantissa * half * 2_f64.powi(difference as i32 - difference as i32 / 2)
     }
 
+    /// The decimal logarithm; none of zero.
     pub(crate) fn log10(self) -> Option<f64> {
         (self.mantissa > 0.0).then(|| self.mantissa.log10() + self.exponent as f64 * LOG10_2)
     }
 
-    /// How far [`log10`](Self::log10) may be off, if the number comes from sums and products of positive numbers with at most
-    /// `roundings` roundings one after the other.
+    /// A bound on the error of [`log10`](Self::log10), if the number comes from sums and products of positive numbers with at
+    /// most `roundings` roundings one after the other.
     ///
-    /// Each rounding changes a number by a factor from `1 - u` to `1 + u`, and sums of positive numbers change by no larger
-    /// factor than their terms; all of them change its natural logarithm by at most `n u / (1 - n u)`. The logarithm itself is
+    /// Each rounding changes a number by a factor from `1 - u` to `1 + u`, and a sum of positive numbers changes by no larger
+    /// factor than its terms. So n roundings change the natural logarithm by at most `n u / (1 - n u)`. The logarithm itself is
     /// rounded four times: constant, product, library function and sum.
     pub(crate) fn log10_error(self, roundings: usize) -> f64 {
         let shift = roundings as f64 * UNIT;
@@ -76,18 +83,18 @@ impl Scaled {
         LOG10_E * shift / (1.0 - shift).max(UNIT) + 4.0 * UNIT * (shown + 1.0)
     }
 
-    /// The exact number has no more bits than this, if at most `2^50` roundings came one after the other.
+    /// A bound on the bits of the exact number, if at most `2^50` roundings came one after the other.
     pub(crate) fn bits(self) -> usize {
         if self.mantissa == 0.0 { 0 } else { usize::try_from(self.exponent).unwrap_or(0) + 2 }
     }
 
-    /// As two words,
+    /// The number as two words.
     #[inline]
     pub(crate) fn to_words(self) -> [u64; 2] {
         [self.mantissa.to_bits(), self.exponent.cast_unsigned()]
     }
 
-    /// and back.
+    /// The number of these two words.
     #[inline]
     pub(crate) fn from_words(words: [u64; 2]) -> Self {
         Self { mantissa: f64::from_bits(words[0]), exponent: words[1].cast_signed() }

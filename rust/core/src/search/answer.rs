@@ -1,11 +1,9 @@
 //! Turns what a search has found into the rows that it answers with.
 
-use std::time::Duration;
-
 use super::breadth_first::Found;
 use super::tally::StateTally;
-use crate::exploration::{Exploration, LevelRow, Measured, OutcomeRow, PredicateRow, PriceRow, ResponseRow, RuleRow};
-use crate::measure::{Interleavings, Measures, Traps};
+use crate::exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
+use crate::measure::{Measures, OutcomeFigures, ShortestTrace};
 use crate::number::count::Total;
 use crate::search::trace::Tracer;
 use crate::space::Space;
@@ -37,87 +35,45 @@ impl<S: Space> Answer<'_, S> {
             explored: self.found.store.len() as u64,
             generated: tally.rules.iter().map(|rule| rule.fired).sum(),
             depth: levels.len() as u32 - 1,
-            state_bits: 0,
             memory_bytes: self.found.peak_bytes.max(self.measures.map_or(0, |it| it.peak_bytes)) as u64,
-            elapsed: Duration::ZERO,
-            threads: 0,
-            measured: self.measures.map(Self::measured),
+            measured: self.measures.map(|it| it.measured.clone()),
             outcomes: self.outcomes(),
             invariants: tally.invariants.iter().map(|it| self.predicate(it)).collect(),
             expectations: tally.expectations.iter().map(|it| self.predicate(it)).collect(),
-            responses: self.measures.iter().flat_map(|it| &it.traps).map(|traps| self.response(traps)).collect(),
-            prices: self.prices(),
             levels: self.levels(),
             rules: self.rules(),
+            ..Exploration::default()
         }
     }
 
-    fn measured(measures: &Measures) -> Measured {
-        let log10_error = measures.interleavings.as_ref().and_then(Interleavings::log10_error);
-        Measured { cyclic: measures.cyclic, diverging: measures.diverging, log10_error }
-    }
-
-    /// The depth of a state: levels are ranges of ids.
-    fn depth(&self, state: StateId) -> u32 {
-        let mut end = 0;
-        let starts_later = |explored: u64| {
-            end += explored;
-            end > u64::from(state.0)
-        };
-        self.found.levels.iter().map(|level| level.explored).position(starts_later).unwrap_or(0) as u32
-    }
-
-    /// A row for each outcome that was reached.
+    /// The outcomes that were reached.
     fn outcomes(&self) -> Vec<OutcomeRow> {
         let row = |(outcome, tally): (usize, &StateTally)| {
-            let first = tally.first?;
-            let interleavings = self.measures.and_then(|it| it.interleavings.as_ref());
+            let ShortestTrace { steps, schedule } = self.trace(tally.first?);
+            let OutcomeFigures { interleavings, log10_interleavings, interleaving_share, probability } =
+                self.measures.map(|it| it.of(outcome)).unwrap_or_default();
             Some(OutcomeRow {
                 outcome,
                 terminal_states: tally.states.clone().into_exact(),
-                explored_terminals: tally.explored,
-                interleavings: interleavings.and_then(|all| all.exact(outcome)),
-                log10_interleavings: interleavings.and_then(|all| all.log10(outcome)),
-                interleaving_share: interleavings.map(|all| all.share(outcome)),
-                probability: self.measures.and_then(|it| it.probabilities.as_ref()).map(|all| all[outcome]),
-                shortest_steps: self.depth(first),
-                schedule: Some(self.tracer.schedule(first)),
+                interleavings,
+                log10_interleavings,
+                interleaving_share,
+                probability,
+                shortest_steps: steps,
+                schedule: Some(schedule),
             })
         };
         self.found.tally.outcomes.iter().enumerate().filter_map(row).collect()
     }
 
     fn predicate(&self, tally: &StateTally) -> PredicateRow {
-        PredicateRow {
-            states: tally.states.clone().into_exact(),
-            shortest_steps: tally.first.map(|first| self.depth(first)),
-            schedule: tally.first.map(|first| self.tracer.schedule(first)),
-        }
+        let (shortest_steps, schedule) =
+            tally.first.map(|first| self.trace(first)).map(|trace| (trace.steps, trace.schedule)).unzip();
+        PredicateRow { states: tally.states.clone().into_exact(), shortest_steps, schedule }
     }
 
-    fn response(&self, traps: &Traps) -> ResponseRow {
-        ResponseRow {
-            states: traps.states.clone().into_exact(),
-            shortest_steps: traps.first.map(|first| self.depth(first)),
-            schedule: traps.first.map(|first| self.tracer.schedule(first)),
-            shut: traps.shut.clone(),
-        }
-    }
-
-    fn prices(&self) -> Vec<PriceRow> {
-        let paths = self.measures.iter().flat_map(|it| &it.paths).enumerate();
-        let rows =
-            paths.filter_map(|(outcome, paths)| Some((outcome, paths.as_ref()?))).flat_map(|(outcome, paths)| {
-                paths.iter().enumerate().map(move |(price, cost)| PriceRow {
-                    outcome,
-                    price,
-                    mean: cost.mean,
-                    total: cost.total.clone(),
-                    least: cost.least,
-                    most: cost.most,
-                })
-            });
-        rows.collect()
+    fn trace(&self, state: StateId) -> ShortestTrace {
+        self.found.trace(&self.tracer, state)
     }
 
     fn levels(&self) -> Vec<LevelRow> {

@@ -27,9 +27,11 @@ use super::tally::{LevelTally, Tally};
 use crate::graph::Graph;
 use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
+use crate::measure::ShortestTrace;
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::search::frontier::Frontier;
+use crate::search::trace::Tracer;
 use crate::space::Space;
 use crate::store::states::{MOST_STATES, StateId, Store};
 use crate::store::visited::{Digest, Origin};
@@ -51,6 +53,23 @@ pub(crate) struct Found {
     pub(crate) failure: Option<(StateId, Failure)>,
     /// The most bytes held at any time.
     pub(crate) peak_bytes: usize,
+}
+
+impl Found {
+    /// A shortest trace to a state.
+    pub(crate) fn trace<S: Space>(&self, tracer: &Tracer<'_, S>, state: StateId) -> ShortestTrace {
+        ShortestTrace { steps: self.depth(state), schedule: tracer.schedule(state) }
+    }
+
+    /// The level of a state: ids are given level by level.
+    fn depth(&self, state: StateId) -> u32 {
+        let mut end = 0;
+        let starts_later = |explored: u64| {
+            end += explored;
+            end > u64::from(state.0)
+        };
+        self.levels.iter().map(|level| level.explored).position(starts_later).unwrap_or(0) as u32
+    }
 }
 
 /// A search under way.

@@ -22,72 +22,16 @@ use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::labelled::state::LabelledState;
-use crate::limits::{Limits, Watch};
+use crate::limits::Watch;
 use crate::measure::{self, Measures, Subject};
+use crate::options::{Measuring, Options};
 use crate::program::Program;
 use crate::progress::{Monitor, Plan};
 use crate::search::trace::Tracer;
-use crate::space::{Concrete, InConcrete, Orbit, Space, SpaceKind, Symmetry, with_concrete};
+use crate::space::{Concrete, InConcrete, Orbit, Space, SpaceKind, with_concrete};
 use crate::store::memory;
 use crate::store::states::Store;
 use crate::store::visited::Shard;
-
-/// How to explore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How states are represented.
-    pub space: SpaceKind,
-    /// Which CPUs and packages are interchangeable; [`Symmetry::All`] needs the orbit space.
-    pub symmetry: Symmetry,
-    /// Threads of the search, at least 1.
-    pub threads: usize,
-    /// Resources.
-    pub limits: Limits,
-    /// Whether to compute interleavings, probabilities and responses, which needs the transitions in memory.
-    pub measuring: Measuring,
-    /// Whether to compute what runs cost, if measures are on.
-    pub prices: bool,
-}
-
-/// Whether measures are computed. In [`SpaceKind::Bits`] there are none, whatever is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Measuring {
-    /// They are, if the search is complete.
-    #[default]
-    On,
-    /// They are not, and transitions are not kept.
-    Off,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            space: SpaceKind::Orbit,
-            symmetry: Symmetry::Start,
-            threads: 1,
-            limits: Limits::default(),
-            measuring: Measuring::On,
-            prices: false,
-        }
-    }
-}
-
-impl Options {
-    fn check(&self) -> Result<(), Error> {
-        if self.threads == 0 {
-            return Err(Error::options("threads is 0, at least 1 is needed"));
-        }
-        if self.limits.max_states == Some(0) {
-            return Err(Error::options("max_states is 0, at least the initial state must be stored"));
-        }
-        if self.symmetry == Symmetry::All && self.space != SpaceKind::Orbit {
-            return Err(Error::options(
-                "symmetry is `all`, which needs the orbit space; elsewhere only `start` is allowed",
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Explores all states reachable from `initial`.
 pub fn explore(
@@ -135,10 +79,19 @@ impl Search<'_> {
         let mut found = self.search(space, keeps_graph)?;
         let mut measures = None;
         if keeps_graph && found.reason.is_none() {
-            let (graph, store) = (&found.graph, &found.store);
-            let (prices, max_memory) = (options.prices, options.limits.max_memory);
-            let subject = Subject { program, space, graph, store, prices, max_memory };
-            match measure::measure(&subject, watch) {
+            let Self { initial, .. } = *self;
+            let tracer = Tracer { program, initial, space, store: &found.store };
+            let subject = Subject {
+                program,
+                space,
+                store: &found.store,
+                graph: &found.graph,
+                watch,
+                prices: options.prices,
+                max_memory: options.limits.max_memory,
+                trace: &|state| found.trace(&tracer, state),
+            };
+            match measure::measure(&subject) {
                 Ok(all) => {
                     found.reason = all.left_out;
                     measures = Some(all);

@@ -30,9 +30,6 @@ pub(crate) struct RuleTally {
 /// The states with one outcome, or in which one property holds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StateTally {
-    /// Stored states.
-    pub(crate) explored: u64,
-    /// Labelled states.
     pub(crate) states: Total,
     /// The lowest id, so one with the least depth.
     pub(crate) first: Option<StateId>,
@@ -77,13 +74,11 @@ impl Tally {
 impl StateTally {
     /// Adds a stored state that stands for `weight` labelled ones.
     pub(crate) fn add(&mut self, id: StateId, weight: &Weight) {
-        self.explored += 1;
         self.states.add(weight, 1);
         self.first = Some(self.first.map_or(id, |first| first.min(id)));
     }
 
     fn merge(&mut self, other: &Self) {
-        self.explored += other.explored;
         self.states.merge(&other.states);
         self.first = self.first.into_iter().chain(other.first).min();
     }

@@ -17,12 +17,15 @@ pub(crate) use concrete::Layout;
 pub(crate) use concrete::{Concrete, InConcrete, Workspace as ConcreteWorkspace, with_concrete};
 pub(crate) use orbit::Orbit;
 
+use serde::Deserialize;
+
 use crate::labelled::state::LabelledState;
 use crate::number::count::Weight;
 use crate::program::{Guard, RuleId};
 
 /// How a search represents states. Verdict and concrete totals are the same in all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SpaceKind {
     /// CPUs and packages are counted by kind: one stored state stands for all that the [`Symmetry`] exchanges.
     #[default]
@@ -39,7 +42,8 @@ pub enum SpaceKind {
 ///
 /// Runs from the initial state are the same for both, and so are outcomes, interleavings, probabilities and the length of
 /// the shortest traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Symmetry {
     /// CPUs of a package that start out equal, and packages that start out equal.
     #[default]

@@ -205,6 +205,33 @@ mod tests {
         assert_eq!(bytes(1000, 13), many + 1000 * 13);
     }
 
+    /// Every key has the same hash.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Colliding(u64);
+
+    impl Hash for Colliding {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+
+    impl Keyed for Colliding {
+        type Key = Self;
+
+        fn key(&self) -> &Self {
+            self
+        }
+
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn keys_with_equal_hashes_are_kept_apart() {
+        let interner = Interner::new();
+        let ids = [1, 2, 1, 3, 2].map(|key| interner.intern(&Colliding(key), || Colliding(key)));
+        assert_eq!(ids, [0, 1, 0, 2, 1]);
+    }
+
     #[test]
     fn segments_hold_each_id_once() {
         let (mut next, mut total) = ((0, 0), 0);

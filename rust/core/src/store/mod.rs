@@ -2,6 +2,7 @@
 //!
 //! Everything here that grows counts its own bytes: a limit on memory is kept by adding these up.
 
+pub(crate) mod account;
 pub(crate) mod interner;
 pub(crate) mod memory;
 pub(crate) mod states;

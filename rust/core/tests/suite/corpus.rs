@@ -69,8 +69,8 @@ fn verify(place: &str, program: &Program, initial: &LabelledState, check: &Check
     agree(place, check.states.as_ref(), &answer.states.to_string());
     agree(place, check.transitions.as_ref(), &answer.transitions.to_string());
     agree(place, check.depth.as_ref(), &answer.depth);
-    agree(place, check.cyclic.as_ref(), &answer.measured.unwrap().cyclic);
-    close(place, check.diverging, answer.measured.unwrap().diverging);
+    agree(place, check.cyclic.as_ref(), &answer.measured.as_ref().unwrap().cyclic);
+    close(place, check.diverging, answer.measured.as_ref().unwrap().diverging);
     let violating: Vec<String> = answer.invariants.iter().map(|row| row.states.to_string()).collect();
     agree(place, check.violating_states.as_ref(), &violating);
     if !check.outcome.is_empty() {

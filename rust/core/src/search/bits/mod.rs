@@ -55,11 +55,12 @@ mod totals;
 
 use self::pattern::{Patterns, with_equal_cpus_adjacent};
 use self::search::BitSearch;
-use super::{Measuring, Options, Search};
+use super::Search;
 use crate::error::Error;
 use crate::exploration::Exploration;
 use crate::labelled::state::LabelledState;
 use crate::limits::Reason;
+use crate::options::{Measuring, Options};
 use crate::progress::Plan;
 use crate::space::{Concrete, InConcrete, Orbit, Space, Symmetry, with_concrete};
 

@@ -1,7 +1,5 @@
 //! The figures of the search, and how they are compared with those of the orbit space and become an [`Exploration`].
 
-use std::time::Duration;
-
 use dashu_int::UBig;
 
 use crate::exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
@@ -106,18 +104,13 @@ impl Totals {
             explored: *explored,
             generated: *generated,
             depth: (self.levels.len() as u32).saturating_sub(1),
-            state_bits: 0,
             memory_bytes: (self.peak_bytes as u64).max(orbits.memory_bytes),
-            elapsed: Duration::ZERO,
-            threads: 0,
-            measured: None,
             outcomes: outcomes.iter().enumerate().filter_map(outcome).collect(),
             invariants: predicate_rows(invariants, &orbits.invariants),
             expectations: predicate_rows(expectations, &orbits.expectations),
-            responses: Vec::new(),
-            prices: Vec::new(),
             levels: self.levels.iter().map(level).collect(),
             rules: rules.iter().map(|fired| RuleRow { fired: *fired, transitions: (*fired).into() }).collect(),
+            ..Exploration::default()
         }
     }
 }
@@ -128,13 +121,9 @@ fn outcome_row(outcome: usize, count: &StateCount, orbits: &Exploration) -> Opti
     Some(OutcomeRow {
         outcome,
         terminal_states: count.states.into(),
-        explored_terminals: count.states,
-        interleavings: None,
-        log10_interleavings: None,
-        interleaving_share: None,
-        probability: None,
         shortest_steps,
         schedule: row.and_then(|row| schedule(shortest_steps, Some(row.shortest_steps), row.schedule.as_ref())),
+        ..OutcomeRow::default()
     })
 }
 

@@ -1,0 +1,95 @@
+"""Asking the engine a question: `explore` with a question and settings, `check` with plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tdxexplore.explore.exploration import Exploration
+from tdxexplore.explore.question import Question
+from tdxexplore.explore.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tdxexplore.explore.engine import Counters, Found
+    from tdxexplore.explore.question import Compiled
+    from tdxexplore.tdx.fields import ModuleKind
+    from tdxexplore.tdx.policy import Policy
+
+
+def explore(
+    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
+) -> Exploration:
+    """Explore every interleaving of a question.
+
+    Args:
+        question: What is asked.
+        settings: How.
+        progress: Called about twice a second, first before the search, with the counters. An exception ends the search.
+
+    Returns:
+        The exploration; a limit or Ctrl-C makes it incomplete.
+
+    Raises:
+        BadModel: Something in the question is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
+    """
+    compiled, found = search(question, settings, progress)
+    return Exploration(question, settings, compiled, found)
+
+
+def search(
+    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
+) -> tuple[Compiled, Found]:
+    """What `explore` does, without the tables.
+
+    Raises:
+        BadModel: Something in the question is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
+    """
+    compiled = question.compile(settings.timeout)
+    return compiled, compiled.engine.explore(question.initial(), settings, progress)
+
+
+def check(
+    policy: str | type[Policy],
+    *,
+    module: ModuleKind = "strict",
+    cpus: int = 4,
+    packages: int = 1,
+    scenario: str = "all-online",
+    knobs: Mapping[str, str] | None = None,
+    budgets: Mapping[str, int] | None = None,
+    progress: Callable[[Counters], object] | None = None,
+    **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
+) -> Exploration:
+    """Explore every interleaving of a policy.
+
+    Args:
+        policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
+        module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
+        cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
+        packages: Packages that they are spread over, 1 to 8.
+        scenario: What happens around bring-up.
+        knobs: Choices that the policy's source leaves open, by name.
+        budgets: How often environment actions may happen, where not as in the scenario.
+        progress: Called about twice a second, first before the search, with the counters.
+        settings: How, by name: the fields of `tdxexplore.Settings`.
+
+    Returns:
+        The exploration; a limit or Ctrl-C makes it incomplete.
+
+    Raises:
+        BadModel: Something in the question or the settings is not allowed.
+        TimeUp: Recording and lowering the policy take longer than the timeout.
+
+    Example:
+        >>> import tdxexplore
+        >>> answer = tdxexplore.check("v19", module="subset", cpus=3, scenario="late-online")
+        >>> answer.verdict, answer.worst
+        ('violated', 'td-error')
+    """
+    question = Question.of(
+        policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
+    )
+    return explore(question, Settings.of(settings), progress)

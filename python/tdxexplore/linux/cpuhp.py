@@ -1,0 +1,189 @@
+"""CPU hotplug: states with callbacks, their registration, and CPUs that come and go.
+
+Source: kernel/cpu.c of about Linux 6.6.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from tdxexplore.linux.errno import EIO, OK
+from tdxexplore.linux.locks import CPUHP, Locks
+from tdxexplore.linux.state import CPUHP_BUG
+from tdxexplore.model import cpus, other_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tdxexplore.model import Field
+    from tdxexplore.model.expr import Operand, Variable
+    from tdxexplore.model.procedure import Frame
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, eq=False)
+class Hook(Generic[K]):
+    """A cpuhp state with its callbacks, which run on the CPU that comes or goes.
+
+    Attributes:
+        state: The cpuhp state, such as ``CPUHP_AP_ONLINE_DYN``.
+        registered: The flag that says whether the callbacks are installed.
+        startup: Records the startup callback; returns 0 or an error.
+        teardown: Records the teardown callback; returns 0, or an error that vetoes the offline.
+    """
+
+    state: str
+    registered: Field
+    startup: Callable[[K], Variable]
+    teardown: Callable[[K], Variable]
+
+
+class Kernel(Locks):
+    """An actor that knows CPU hotplug: it registers callbacks, and brings CPUs up and down."""
+
+    # -- registration -------------------------------------------------------------------------------------------------
+
+    def cpuhp_setup_state(self, hook: Hook[Self], *, cpuslocked: bool = False) -> Variable:
+        """cpuhp_setup_state(): install the callbacks, then run startup on every online CPU, one after the other.
+
+        On an error the CPUs done are torn down and the callbacks removed; an error from a teardown is BUG_ON.
+        """
+        w, suffix = self.w, "_cpuslocked" if cpuslocked else ""
+        with self.function(f"cpuhp_setup_state{suffix}({hook.state})", CPUHP, returns=(OK, EIO)) as f:
+            with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                self.set(hook.registered, value=True)
+                with self.on_each_cpu(w.online, f"{hook.state} startup", serial=True) as each:
+                    error = self.call(hook.startup)
+                    with self.if_(error != OK):
+                        self.set(w.cpuhp_failed, value=True)
+                        each.stop()
+                    self.set(w.cpuhp_done, value=True)
+                with self.if_(w.cpuhp_failed):
+                    self.set(w.cpuhp_failed, value=False)
+                    with self.on_each_cpu(w.cpuhp_done, f"{hook.state} teardown (rollback)", serial=True):
+                        self._teardown_or_bug(hook)
+                    self._unregister(hook)
+                    f.returns(EIO)
+                self.set_each(cpus, where=True, values={w.cpuhp_done: False})
+                f.returns(OK)
+        return f.result
+
+    def cpuhp_remove_state(self, hook: Hook[Self]) -> None:
+        """cpuhp_remove_state(): teardown on every online CPU, one after the other; an error from one is BUG_ON."""
+        w = self.w
+        with self.function(f"cpuhp_remove_state({hook.state})", CPUHP):
+            with self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
+                with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
+                    self._teardown_or_bug(hook)
+                self._unregister(hook)
+
+    def cpuhp_setup_state_nocalls(self, hook: Hook[Self]) -> None:
+        """cpuhp_setup_state_nocalls(): one step, as no callback runs: nobody sees what is between lock and unlock."""
+        self._install(f"cpuhp_setup_state_nocalls({hook.state})", hook, installed=True)
+
+    def cpuhp_remove_state_nocalls(self, hook: Hook[Self], *, cpuslocked: bool = False) -> None:
+        """cpuhp_remove_state_nocalls(), or the _cpuslocked form: one step, as above."""
+        suffix = "_cpuslocked" if cpuslocked else ""
+        self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
+
+    def _install(self, title: str, hook: Hook[Self], *, installed: bool, cpuslocked: bool = False) -> None:
+        w = self.w
+        self.step(title, CPUHP)
+        self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
+        self.set(hook.registered, value=installed)
+
+    def _teardown_or_bug(self, hook: Hook[Self]) -> None:
+        """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
+        error = self.call(hook.teardown)
+        with self.if_(error != OK):
+            self.set(self.w.oops, CPUHP_BUG)
+
+    def _unregister(self, hook: Hook[Self]) -> None:
+        self.set_each(cpus, where=True, values={self.w.cpuhp_done: False})
+        self.set(hook.registered, value=False)
+
+    # -- a CPU comes and goes -----------------------------------------------------------------------------------------
+
+    def cpu_up(self, hooks: tuple[Hook[Self], ...]) -> None:
+        """_cpu_up(): the acting CPU walks up the cpuhp states; an error of a callback walks it back down.
+
+        An error on the way back is a WARN, and the CPU stays there: its online bit set, and no task on it.
+
+        The STARTING section is part of the first step: it sets the online bit, which only holders of the read lock look
+        at.
+        """
+        w = self.w
+        with self.function("_cpu_up()", CPUHP) as up, self.holding_cpus():
+            self.cpus_write_lock()
+            self.note("CPU starts")
+            self.set(w.online, value=True)
+            for reached, hook in enumerate(hooks):
+                with self.if_(hook.registered):
+                    self.step(f"{hook.state} startup")
+                    error = self.call(hook.startup)
+                    with self.if_(error != OK):
+                        for lower in reversed(hooks[:reached]):
+                            with self.if_(lower.registered):
+                                self.step(f"{lower.state} teardown (rollback)")
+                                again = self.call(lower.teardown)
+                                with self.if_(again != OK):
+                                    self.set(w.online_refused, value=True)
+                                    self._stays_between(up)
+                        self.note("online refused")
+                        self.set(w.online, value=False)
+                        self.set(w.online_refused, value=True)
+                        self.cpus_write_unlock()
+                        up.returns()
+            self.step("CPUHP_ONLINE")
+            self.set(w.active, value=True)
+            self.cpus_write_unlock()
+
+    def cpu_down(self, hooks: tuple[Hook[Self], ...], vetoed: Field | None = None) -> None:
+        """_cpu_down(): down the cpuhp states in reverse; a callback may veto, and the CPU walks back up.
+
+        An error on the way back is a WARN, and the CPU stays there: its online bit set, and no task on it.
+
+        Args:
+            hooks: In the order of a CPU that comes up.
+            vetoed: A flag that a veto sets.
+        """
+        w = self.w
+        with self.function("_cpu_down()", CPUHP) as down, self.holding_cpus():
+            self.cpus_write_lock()
+            self.set(w.active, value=False)
+            for reached, hook in reversed(list(enumerate(hooks))):
+                with self.if_(hook.registered):
+                    self.step(f"{hook.state} teardown")
+                    error = self.call(hook.teardown)
+                    with self.if_(error != OK):
+                        self.note("offline vetoed")
+                        if vetoed is not None:
+                            self.set(vetoed, value=True)
+                        for upper in hooks[reached + 1 :]:
+                            with self.if_(upper.registered):
+                                self.step(f"{upper.state} startup (rollback)")
+                                again = self.call(upper.startup)
+                                with self.if_(again != OK):
+                                    self._stays_between(down)
+                        self.set(w.active, value=True)
+                        self.cpus_write_unlock()
+                        down.returns()
+            self.step("CPUHP_OFFLINE")
+            self.set(w.online, value=False)
+            for field in w.lost_offline:
+                self.set(field, field.initial)
+            self.cpus_write_unlock()
+
+    def _stays_between(self, way: Frame) -> None:
+        """cpuhp_thread_fun(), an error in a rollback: no way forward, no way back."""
+        self.warn("error in a rollback, the CPU is stuck between two states")
+        self.cpus_write_unlock()
+        way.returns()
+
+    @property
+    def another_cpu_online(self) -> Operand:
+        """The last online CPU cannot go offline (-EBUSY)."""
+        return other_cpus.any(self.w.online)

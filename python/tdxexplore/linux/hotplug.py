@@ -1,0 +1,62 @@
+"""User space takes CPUs offline and brings them online: the administrator, and smt/control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from tdxexplore.linux.cpuhp import Kernel
+from tdxexplore.linux.locks import CPUHP
+from tdxexplore.model import cpus
+
+if TYPE_CHECKING:
+    from tdxexplore.linux.cpuhp import Hook
+    from tdxexplore.model.expr import Operand
+
+K = TypeVar("K", bound=Kernel)
+
+
+def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand) -> K:
+    """The administrator brings CPUs up and down, one at a time (cpu_add_remove_lock): the writer of cpu_hotplug_lock.
+
+    Going down, the last online CPU is refused (-EBUSY) before anything happens.
+
+    Args:
+        k: An actor on each CPU.
+        hooks: In the order of a CPU that comes up.
+        up_when: CPUs are brought online only then.
+    """
+    w = k.w
+    up = ~w.online & ~w.smt_blocked & (w.budget["cpu_up"] > 0) & up_when
+    down = w.active & (w.budget["cpu_down"] > 0) & w.booted & k.another_cpu_online
+    with k.loop():
+        k.step("/sys/devices/system/cpu/cpuN/online", rest=True)
+        k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & (up | down))
+        with k.if_(~w.online):
+            if w.has("cpu_up"):
+                k.note("echo 1")
+                k.spend("cpu_up")
+                k.cpu_up(hooks)
+        with k.else_():
+            if w.has("cpu_down"):
+                k.note("echo 0")
+                k.spend("cpu_down")
+                k.cpu_down(hooks)
+    return k
+
+
+def smt_control(k: K, hooks: tuple[Hook[K], ...]) -> K:
+    """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it."""
+    w = k.w
+    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
+    k.await_(w.booted & ~w.frozen & (w.budget["smt_on"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
+    k.spend("smt_on")
+    k.set(w.cpu_add_remove_lock, value=True)
+    with k.function("cpuhp_smt_enable()", CPUHP):
+        with k.on_each_cpu(w.smt_blocked & ~w.online, "echo on", serial=True) as siblings:
+            k.set(w.smt_blocked, value=False)
+            k.cpu_up(hooks)
+            with k.if_(~w.online):
+                siblings.stop()
+        k.set_each(cpus, where=True, values={w.smt_blocked: False})
+        k.set(w.cpu_add_remove_lock, value=False)
+    return k

@@ -1,0 +1,140 @@
+"""Locks, IPIs and stop_machine(): who keeps whom waiting, and how a function gets onto other CPUs.
+
+Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables others,
+so delaying it hides nothing (Lipton's left mover), and ``tests/test_fusion.py`` compares the outcomes with releases as
+steps of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.linux.actor import Actor
+from tdxexplore.model import Event, Scope, block, package_cpus, packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.linux.state import Linux
+    from tdxexplore.model import Field
+    from tdxexplore.model.expr import Operand
+
+CPUHP = "kernel/cpu.c, v6.6"
+
+# What a price can count.
+IPI = Event("ipi")
+
+
+class Locks(Actor):
+    """An actor that takes locks and sends IPIs; see `Actor` for its arguments."""
+
+    def __init__(self, world: Linux, actor: str, scope: Scope = Scope.GLOBAL, *, split_releases: bool = False) -> None:
+        self._holds_cpus = 0
+        super().__init__(world, actor, scope, split_releases=split_releases)
+
+    # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
+
+    @block
+    def cpus_read_lock(self) -> Iterator[None]:
+        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already.
+
+        lockdep reports who takes it a second time, whether a writer waits or not.
+        """
+        w = self.w
+        self.step("cpus_read_lock()", CPUHP)
+        self.await_(w.cpus_writer == "none")
+        if self._holds_cpus:
+            self.warn("lockdep: possible recursive locking, cpu_hotplug_lock")
+        readers = w.cpus_readers_here if self.acting is Scope.CPU else w.cpus_readers
+        self.add(readers, 1)
+
+        def release() -> None:
+            self._release("cpus_read_unlock()")
+            self.add(readers, -1)
+
+        with self.holding(release), self.holding_cpus():
+            yield
+
+    @block
+    def holding_cpus(self) -> Iterator[None]:
+        """Whoever runs here holds cpu_hotplug_lock, on its read or on its write side: lockdep knows."""
+        self._holds_cpus += 1
+        yield
+        self._holds_cpus -= 1
+
+    def lockdep_assert_cpus_held(self) -> None:
+        """WARN unless the caller, or the hotplug operation it is a callback of, holds cpu_hotplug_lock; inert at boot."""
+        if not self._holds_cpus:
+            self.warn_on(self.w.booted, "lockdep_assert_cpus_held()")
+
+    def cpus_write_lock(self) -> None:
+        """cpus_write_lock(): from the step before, it waits, and keeps new readers out."""
+        self.set(self.w.cpus_writer, "waiting")
+        self.step("cpus_write_lock()")
+        self.await_(~self.w.cpus_read)
+        self.set(self.w.cpus_writer, "held")
+
+    def cpus_write_unlock(self) -> None:
+        """cpus_write_unlock()."""
+        self._release("cpus_write_unlock()")
+        self.set(self.w.cpus_writer, "none")
+
+    # -- other locks --------------------------------------------------------------------------------------------------
+
+    @block
+    def mutex(self, lock: Field) -> Iterator[None]:
+        """mutex_lock(&lock)."""
+        self.step(f"mutex_lock(&{lock.name})")
+        self.await_(~lock)
+        self.set(lock, value=True)
+
+        def release() -> None:
+            self._release(f"mutex_unlock(&{lock.name})")
+            self.set(lock, value=False)
+
+        with self.holding(release):
+            yield
+
+    def _release(self, title: str) -> None:
+        if self._split_releases:
+            self.step(title)
+
+    @block
+    def stop_machine(self) -> Iterator[None]:
+        """stop_machine(): nobody else takes a step, on any CPU; it waits until every CPU takes interrupts."""
+        w = self.w
+        self.step("stop_machine()", "kernel/stop_machine.c")
+        self.await_(self.every_cpu_answers)
+        self.set(w.stop_machine, value=True)
+
+        def release() -> None:
+            self.set(w.stop_machine, value=False)
+
+        with self.holding(release), self.undisturbed():
+            yield
+
+    @property
+    def every_cpu_answers(self) -> Operand | bool:
+        """Whether no CPU is where interrupts do not reach it. For a protocol that has such a place to say."""
+        return True
+
+    # -- other CPUs ---------------------------------------------------------------------------------------------------
+
+    @block
+    def ipi(self, where: Operand | bool, function: str) -> Iterator[None]:
+        """on_each_cpu(function): an IPI to every CPU where ``where`` holds, the sender's own included; it waits for all."""
+        with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)):
+            yield
+
+    @block
+    def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:
+        """One CPU of each package, one package after the other; the body is a step, and sets the package's ``done``.
+
+        The kernel takes the first online CPU in the order of numbers: here any, as numbers are names. A package
+        without a CPU where ``where`` holds is left out.
+        """
+        with self.loop() as left:
+            with self.on_any_cpu(where & ~done, title):
+                yield
+                with self.if_(packages.none(~done & package_cpus.any(where))):
+                    left.leave()

@@ -1,0 +1,141 @@
+"""The fields that kernel mechanics read and write, and how often the environment acts.
+
+Every field is an attribute, so that a type checker knows its name. What survives kexec, and what a CPU loses when it goes
+offline, is said where a field is declared. A field that no recorded step assigns is no part of a Program, so that a protocol
+pays only for the mechanics it uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model import Field, Scope, cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tdxexplore.model import Model
+    from tdxexplore.model.expr import Operand
+
+# A budget that never runs out, where the state graph stays finite: it then has cycles.
+UNBOUNDED = (1 << 63) - 1
+
+# Budgets that mechanics here spend; a protocol that names one gives it a text.
+BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "kexec")
+
+# Fields by name: an initial state sets them before any procedure runs.
+ONLINE, ACTIVE, SMP_INIT, SMT_BLOCKED = "online", "active", "started by smp_init()", "smt_blocked"
+
+CPUHP_BUG = "cpuhp BUG_ON"
+# Readers of cpu_hotplug_lock among the actors of the machine, and among those of one CPU.
+_MOST_READERS = 7
+
+
+class Budgets:
+    """How often each action of the environment may happen, faults among them.
+
+    Args:
+        model: Where they are declared: a counter for each, so that what is left is part of the state.
+        texts: What happens, by the name of the budget.
+        limits: How often; ``UNBOUNDED`` for no limit, 0 if not named.
+
+    Attributes:
+        text: What happens, by name.
+        limit: How often it may happen at most.
+        largest: The initial value of each counter. One without limit stays at 1.
+        left: The counters.
+    """
+
+    def __init__(self, model: Model, texts: Mapping[str, str], limits: Mapping[str, int]) -> None:
+        self.text = dict(texts)
+        self.limit = {name: limits.get(name, 0) for name in (*texts, *BUDGETS)}
+        self.largest = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
+        self.left = {name: model.counter(f"budget.{name}", n, initial=n) for name, n in self.largest.items()}
+
+
+class Linux:
+    """The kernel: which CPUs are up, who holds its locks, what went wrong. A protocol derives from it and adds its own.
+
+    Args:
+        model: Where the fields are declared.
+        budgets: How often the environment acts.
+        boot: Something runs before user space does.
+        stoppable: Something calls stop_machine(). Every step then waits while it holds the CPUs.
+        oopses: What can end a run besides a BUG_ON of CPU hotplug.
+
+    Attributes:
+        online: The cpu_online bit.
+        active: CPUHP_AP_ACTIVE, from which on tasks run on the CPU.
+        cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
+            there, so that the number of CPUs is no limit.
+        smp_init: The CPU waits for smp_init(): it is present, and the boot starts it later.
+        smt_blocked: ``nosmt`` keeps the CPU down.
+        booted: User space runs.
+        frozen: Tasks are frozen, for suspend.
+        frozen_cpu: Suspend has taken the CPU offline.
+        oops: What has ended the run.
+        survives_kexec: Fields that kexec leaves as they are.
+        lost_offline: Fields that a CPU loses when it goes offline.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        budgets: Budgets,
+        *,
+        boot: bool = False,
+        stoppable: bool = False,
+        oopses: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.limit, self.largest, self.budget = budgets.limit, budgets.largest, budgets.left
+        self.budget_text = budgets.text
+        self.stoppable = stoppable
+        self.survives_kexec: set[Field] = set(self.budget.values())
+        self.lost_offline: list[Field] = []
+
+        self.online = model.flag(ONLINE, Scope.CPU, initial=True)
+        self.active = model.flag(ACTIVE, Scope.CPU, initial=True)
+        self.cpus_readers = model.counter("cpu_hotplug_lock.readers", _MOST_READERS)
+        self.cpus_readers_here = model.counter("cpu_hotplug_lock.readers_here", _MOST_READERS, Scope.CPU)
+        self.cpus_writer = model.enum("cpu_hotplug_lock.writer", ["none", "waiting", "held"])
+        self.cpu_add_remove_lock = model.flag("cpu_add_remove_lock")
+        self.cpuhp_state_mutex = model.flag("cpuhp_state_mutex")
+        self.cpuhp_failed = model.flag("cpuhp_failed")
+        self.cpuhp_done = model.flag("cpuhp_done", Scope.CPU)
+        self.smp_init = self.kept(model.flag(SMP_INIT, Scope.CPU))
+        self.smt_blocked = self.kept(model.flag(SMT_BLOCKED, Scope.CPU))
+        self.frozen = model.flag("frozen")
+        self.suspend_error = model.flag("suspend_error")
+        self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
+        self.stop_machine = model.flag("stop_machine")
+        self.booted = model.flag("booted", initial=not boot)
+        # What has gone wrong so far: an outcome counts it whatever happens later, kexec included.
+        self.oops = self.kept(model.enum("oops", ["none", *oopses, CPUHP_BUG]))
+        self.online_refused = self.kept(model.flag("online_refused"))
+        self.suspend_aborted = self.kept(model.flag("suspend_aborted"))
+        self.warned = self.kept(model.flag("warned"))
+
+    def kept(self, field: Field) -> Field:
+        """A field that survives kexec: it is hardware, or tells the outcome what has happened."""
+        self.survives_kexec.add(field)
+        return field
+
+    def per_online(self, field: Field) -> Field:
+        """A field of a CPU that has its initial value again when the CPU goes offline."""
+        self.lost_offline.append(field)
+        return field
+
+    @property
+    def cpus_read(self) -> Operand:
+        """Whether somebody holds the read side of cpu_hotplug_lock."""
+        return (self.cpus_readers > 0) | cpus.any(self.cpus_readers_here > 0)
+
+    @property
+    def names(self) -> list[str]:
+        """The attributes that are fields."""
+        return [name for name, value in vars(self).items() if isinstance(value, Field)]
+
+    def has(self, budget: str) -> bool:
+        """Whether an action of the environment may happen at all."""
+        return self.limit[budget] != 0

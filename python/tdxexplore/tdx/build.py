@@ -1,0 +1,86 @@
+"""Models from policies and scenarios, and the states from which they start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.errors import BadModel, suggest
+from tdxexplore.linux import boot
+from tdxexplore.linux.state import SMP_INIT
+from tdxexplore.model import Model, State
+from tdxexplore.tdx import environment, normal_form, outcomes
+from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tdxexplore.model import Topology
+    from tdxexplore.tdx.fields import ModuleKind
+    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.tdx.scenarios import Scenario
+
+
+def build(
+    policy: Policy,
+    module: ModuleKind,
+    scenario: Scenario,
+    budgets: Mapping[str, int] | None = None,
+    *,
+    split_releases: bool = False,
+) -> Model:
+    """The model of a policy on a module kind in a scenario; the same for every topology.
+
+    Args:
+        policy: The design, with its knobs set.
+        module: The TDX-module behaviour.
+        scenario: What happens around it.
+        budgets: Other budgets than the scenario's.
+        split_releases: See `tdxexplore.linux.actor.Actor`.
+
+    Raises:
+        BadModel: A name or a number is not allowed, or the policy does something that the language cannot.
+    """
+    if module not in MODULE_KINDS:
+        raise BadModel(f"module kind `{module}` is not known; {suggest(module, MODULE_KINDS)}")
+    limits = {**dict.fromkeys(BUDGETS, 0), **scenario.budgets}
+    for name, value in (budgets or {}).items():
+        if name not in BUDGETS:
+            raise BadModel(f"budget `{name}` is not known; {suggest(name, BUDGETS)}")
+        least = 1 if name == "kvm_load" else 0
+        unbounded = value == UNBOUNDED and name in MAY_BE_UNBOUNDED
+        if not least <= value <= MAX_BUDGET and not unbounded:
+            given = "unbounded" if value == UNBOUNDED else value
+            more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
+            raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
+        limits[name] = value
+    model = Model(f"{policy.name} on {module} in {scenario.name}")
+    world = World(
+        model,
+        module,
+        limits,
+        boot=policy.has_boot,
+        stoppable=policy.has_update and limits["update"] > 0,
+        key_ids=policy.key_ids,
+    )
+    environment.record(world, policy, up_after_load=scenario.up_after_load, split_releases=split_releases)
+    down = scenario.offline > 0 or scenario.boots != "all"
+    nosmt = scenario.boots == "primaries"
+    model.settle(boot.varying(world, offline=down, smt_blocked=nosmt, later=policy.boots_aps))
+    normal_form.declare(world, policy)
+    outcomes.declare(world)
+    return model
+
+
+def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State:
+    """The labelled state from which a scenario starts.
+
+    A model whose boot starts the other CPUs itself (`Policy.boots_aps`) begins with one CPU.
+
+    Raises:
+        BadModel: No CPU would be online.
+    """
+    offline = scenario.offline_at_first(topology)
+    state = State.initial(model, topology)
+    later = not model[SMP_INIT].constant
+    boot.starts_with(state, offline, smt_blocked=scenario.boots == "primaries", later=later)
+    return state

@@ -1,0 +1,181 @@
+"""The life of a TD: KVM creates it, runs it on every CPU, and destroys it.
+
+Source: arch/x86/kvm/vmx/tdx.c, v6.16. Every call of creation and destruction is recorded where a budget asks for it
+(`World.td_in_full`); elsewhere TDH.MNG.CREATE stands for all of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from tdxexplore.linux.errno import OK
+from tdxexplore.model import cpus, package_cpus, packages
+from tdxexplore.tdx import module
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.procedure import Frame
+    from tdxexplore.tdx.kernel import Kernel
+    from tdxexplore.tdx.policy import Policy
+
+KVM_TDX = "arch/x86/kvm/vmx/tdx.c, v6.16"
+
+
+def td(k: Kernel, policy: Policy) -> Kernel:
+    """A VM with a TD, created whenever KVM allows it, and destroyed when KVM is to be unloaded or its user is done."""
+    if k.w.has("kvm_unload") or k.w.has("td_destroy"):
+        with k.loop():
+            _create(k, policy)
+            _destroy(k, policy)
+    else:
+        _create(k, policy)
+    return k
+
+
+def _create(k: Kernel, policy: Policy) -> None:
+    """kvm_create_vm(), with the first VM's work, then __tdx_td_init()."""
+    w = k.w
+    k.step("KVM_CREATE_VM", "virt/kvm/kvm_main.c kvm_create_vm()", rest=True)
+    k.await_(~w.frozen & w.kvm_loaded & w.enable_tdx & ~w.kvm_unloading)
+    k.set(w.td, "refused")
+    with k.function("__tdx_td_init()", KVM_TDX) as f:
+        error = k.call(policy.first_vm)
+        with k.if_(error != OK):
+            k.set(w.vm_refused, value=True)
+            f.returns()
+        if w.td_in_full:
+            _td_init(k, f)
+        else:
+            _td_init_short(k, f)
+
+
+def _td_init_short(k: Kernel, f: Frame) -> None:
+    """TDH.MNG.CREATE stands for all calls of creation: those after it have the same preconditions."""
+    w = k.w
+    with k.cpus_read_lock(), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
+        with k.if_(~packages.all(package_cpus.any(w.online))):
+            k.note("a package has no online CPU: -EIO")
+            f.returns()
+        created = module.mng_create(k)
+        with k.if_(created != module.SUCCESS):
+            k.set(w.td_error, value=True)
+            f.returns()
+        k.set(w.td, "running")
+
+
+def _td_init(k: Kernel, f: Frame) -> None:
+    """Every call of creation.
+
+    A failed charge precedes the increment of nr_configured_hkid, and its error path decrements all the same; the allocator of
+    core has no such path. After TDH.MNG.CREATE, a failure leaves the key id to the destruction of the VM.
+    """
+    w = k.w
+    k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
+    k.set_each(packages, where=True, values={w.td_key: False, w.written_back: False})
+    if w.has("td_fail"):
+        with k.fault("td_fail"):
+            k.note("misc_cg_try_charge(): error, tdx_hkid_free()")
+            if w.key_ids == "counter":
+                _count_key_id(k, -1)
+            f.returns()
+    _count_key_id(k, 1)
+    with k.cpus_read_lock():
+        with k.mutex(w.tdx_lock), k.on_any_cpu(w.active, "TDH.MNG.CREATE"):
+            if w.has("td_fail"):
+                with k.fault("td_fail"):
+                    _hkid_free(k, f, "-ENOMEM, ")
+            with k.if_(~packages.all(package_cpus.any(w.online))):
+                _hkid_free(k, f, "a package has no online CPU: -EIO, ")
+            created = module.mng_create(k)
+            with k.if_(created != module.SUCCESS):
+                k.set(w.td_error, value=True)
+                _count_key_id(k, -1)
+                f.returns()
+        with k.once_in_each_package(w.online, w.td_key, "TDH.MNG.KEY.CONFIG"):
+            configured = module.mng_key_config(k)
+            with k.if_(configured != module.SUCCESS):
+                with k.if_(configured != module.NO_ENTROPY):
+                    k.set(w.td_error, value=True)
+                f.returns()
+    k.set(w.td, "running")
+
+
+def _hkid_free(k: Kernel, f: Frame, why: str) -> None:
+    """Creation fails: tdx_hkid_free(), which decrements the count."""
+    k.note(f"{why}tdx_hkid_free()")
+    _count_key_id(k, -1)
+    f.returns()
+
+
+def _count_key_id(k: Kernel, change: int) -> None:
+    """Count nr_configured_hkid, or the key ids that the allocator has given out. It stops at its upper bound, see `World`."""
+    count = k.w.nr_configured_hkid
+    with k.if_(count != count.values[-1]) if change > 0 else nullcontext():
+        k.add(count, change)
+
+
+def _destroy(k: Kernel, policy: Policy) -> None:
+    """The VM goes: tdx_mmu_release_hkid(), then the last VM's work."""
+    w = k.w
+    k.step("destroy the VM", KVM_TDX, rest=True)
+    k.await_(~w.frozen & (w.kvm_unloading | (w.budget["td_destroy"] > 0)))
+    with k.if_(~w.kvm_unloading):
+        k.spend("td_destroy")
+    k.set_each(cpus, where=True, values={w.td_entered: False})  # the next TD has vCPUs of its own
+    if w.td_in_full:
+        k.set(w.td, "dying")
+        _release_hkid(k)
+    else:
+        _release_hkid_short(k)
+    policy.last_vm(k)
+    k.set(w.td, "none")
+
+
+def _release_hkid_short(k: Kernel) -> None:
+    """tdx_mmu_release_hkid(): TDH.PHYMEM.CACHE.WB needs a CPU in every package, else the key id is lost."""
+    w = k.w
+    with k.function("tdx_mmu_release_hkid()", KVM_TDX), k.if_(w.td == "running"), k.cpus_read_lock():
+        with k.if_(~packages.all(package_cpus.any(w.online))):
+            k.note("a package has no CPU for TDH.PHYMEM.CACHE.WB: the key id is lost")
+            k.set(w.hkid_leaked, value=True)
+        k.set(w.hkid_live, value=False)
+
+
+def _release_hkid(k: Kernel) -> None:
+    """tdx_mmu_release_hkid(), call by call. After an error the key id is never freed, and stays counted."""
+    w = k.w
+    with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
+        with k.cpus_read_lock():
+            with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
+                flushed = module.vp_flush(k)
+                with k.if_(flushed != module.SUCCESS):
+                    k.set(w.td_error, value=True)
+            with k.mutex(w.tdx_lock):
+                with k.on_any_cpu(w.active, "TDH.MNG.VPFLUSHDONE"):
+                    _leak_unless(k, f, module.vpflushdone(k))
+                with k.once_in_each_package(w.online, w.written_back, "TDH.PHYMEM.CACHE.WB"):
+                    _leak_unless(k, f, module.phymem_cache_wb(k))
+                with k.on_any_cpu(w.active, "TDH.MNG.KEY.FREEID"):
+                    _leak_unless(k, f, module.mng_key_freeid(k))
+                    _count_key_id(k, -1)
+
+
+def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
+    """tdx_mmu_release_hkid() gives up on an error."""
+    with k.if_(status != module.SUCCESS):
+        k.set(k.w.hkid_leaked, value=True)
+        f.returns()
+
+
+def vcpu(k: Kernel) -> Kernel:
+    """A TD runs on every CPU on which tasks run, once each time that CPU has come online."""
+    w = k.w
+    with k.loop():
+        k.step("KVM_RUN", "arch/x86/kvm/vmx/tdx.c tdx_vcpu_run()", rest=True)
+        k.await_((w.td == "running") & ~w.frozen & ~w.kvm_unloading & w.active & ~w.td_entered)
+        k.set(w.td_entered, value=True)
+        entered = module.vp_enter(k)
+        with k.if_(entered != module.SUCCESS):
+            k.set(w.td_error, value=True)
+    return k

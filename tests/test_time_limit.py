@@ -1,0 +1,139 @@
+"""--timeout covers what runs before a search: importing, recording and lowering a policy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sweeps import spec_file
+from tdxexplore import check, cli, compare
+from tdxexplore.data.reading import Dataset
+from tdxexplore.errors import BadModel, TimeUp
+from tdxexplore.explore.time_limit import time_limit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICY = """
+import time
+from tdxexplore.tdx.policies.v19 import V19
+
+def for_ever():
+    while True:
+        pass
+
+{on_import}
+
+class Mine(V19):
+    name = "mine"
+
+    def __init__(self, knobs=None):
+        {on_init}
+        super().__init__(knobs or {{}})
+
+    def kvm_load(self, k):
+        {on_record}
+        super().kvm_load(k)
+"""
+PLACES = ("on_import", "on_init", "on_record")
+
+
+def policy_file(folder: Path, **code: str) -> str:
+    (folder / "mine.py").write_text(POLICY.format(**dict.fromkeys(PLACES, "pass") | code))
+    return f"{folder}/mine.py:Mine"
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("code", ["for_ever()", "time.sleep(60)"])
+def test_a_policy_that_takes_for_ever_is_cut_with_one_line(
+    place: str, code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = policy_file(tmp_path, **{place: code})
+    started = time.monotonic()
+    assert cli.run(["check", policy, "--cpus", "2", "--timeout", "0.5"]) == 3
+    assert time.monotonic() - started < 10
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert (
+        captured.err == f"tdxexplore: error: --timeout is 0.5 s, and recording and lowering `{policy}` takes longer\n"
+    )
+    # Nothing is left behind: the mended file is explored.
+    assert check(policy_file(tmp_path), cpus=2, timeout=60).verdict == "holds"
+
+
+def test_lowering_that_takes_too_long_is_cut(tmp_path: Path) -> None:
+    body = "n = [k.w.model.counter(f'n{i}', 60) for i in range(4)]\n"
+    body += "".join(f"        k.set(n[{i}], n[{i + 1}])\n" for i in range(3)) + "        k.set(n[3], n[0])"
+    started = time.monotonic()
+    with pytest.raises((TimeUp, BadModel)):  # or there are too many ways through one step
+        check(policy_file(tmp_path, on_record=body), cpus=2, timeout=1)
+    assert time.monotonic() - started < 10
+
+
+def test_without_a_timeout_and_within_it_nothing_is_cut(tmp_path: Path) -> None:
+    policy = policy_file(tmp_path, on_record="time.sleep(0.3)")
+    assert check(policy, cpus=2).verdict == "holds"
+    assert check(policy, cpus=3, timeout=60).verdict == "holds"
+
+
+def test_a_comparison_and_a_sweep_name_the_policy_and_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = policy_file(tmp_path, on_record="for_ever() if k.w.limit['kvm_unload'] else None")
+    asked = {"modules": ["strict"], "scenarios": ["all-online", "no-kvm"], "cpus": 2}
+    found = compare([policy], **asked, timeout=1)  # type: ignore[arg-type]
+    assert found.matrix["verdict"].to_list() == ["holds", "incomplete"]
+    assert found.matrix["reason"].to_list()[0] is None
+    assert f"recording and lowering `{policy}` takes longer" in found.matrix["reason"].to_list()[1]
+    assert not found.complete
+    grid = f"[grid]\npolicy = '{policy}'\nmodule = 'strict'\nscenario = ['all-online', 'no-kvm']\ncpus = 2\n"
+    spec = spec_file(tmp_path, grid + "[check]\ntimeout = 1\n")
+    assert cli.run(["sweep", str(spec), "--out", str(tmp_path / "out")]) == 3
+    assert "takes longer" in capsys.readouterr().err
+    assert Dataset(tmp_path / "out").runs.collect()["scenario"].to_list() == ["all-online"]
+    # Importing is cut, too.
+    policy = policy_file(tmp_path, on_import="for_ever()")
+    for words in (["compare", policy, "--timeout", "0.5"], ["sweep", str(spec), "--out", str(tmp_path / "out")]):
+        assert cli.run(words) == 3
+        assert "importing the policies takes longer" in capsys.readouterr().err
+
+
+def test_the_limit_works_in_any_thread() -> None:
+    said: list[str] = []
+
+    def work() -> None:
+        try:
+            with time_limit(0.2, "it"):
+                while True:
+                    pass
+        except TimeUp as error:
+            said.append(str(error))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert said == ["--timeout is 0.2 s, and it takes longer"] * 3
+
+
+def test_the_exception_never_arrives_outside() -> None:
+    random, cut = Random(3), 0
+    for _ in range(500):
+        try:
+            with time_limit(0.001, "it"):
+                end = time.perf_counter() + random.uniform(0.0005, 0.002)
+                while time.perf_counter() < end:
+                    pass
+        except TimeUp:
+            cut += 1
+    for _ in range(100_000):  # bytecodes at which a late one would arrive
+        pass
+    assert 0 < cut < 500
+
+
+def test_an_error_inside_passes_as_it_is() -> None:
+    with pytest.raises(KeyError), time_limit(5, "it"):
+        raise KeyError
