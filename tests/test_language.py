@@ -261,11 +261,16 @@ def test_a_terminal_state_without_an_outcome_is_an_error() -> None:
         reference.explore(model, initial)
 
 
-def test_outcomes_are_declared_most_severe_first() -> None:
+def test_a_terminal_state_gets_the_most_severe_outcome_and_of_equal_ones_the_first() -> None:
     model = Model("order")
-    model.outcome("nuisance", "S4", when=True)
-    with pytest.raises(BadModel, match="most severe first"):
-        model.outcome("catastrophe", "S0", when=True)
+    flag = model.flag("flag")
+    for name, severity in (("late", "S4"), ("own", "S2"), ("worst", "S0"), ("shared", "S2"), ("rest", "ok")):
+        model.outcome(name, severity, flag if name == "worst" else True)
+    assert [o.name for o in model.outcomes] == ["worst", "own", "shared", "late", "rest"]
+    p = Procedure("actor")
+    p.step("only")
+    model.add(p)
+    assert compare_all(model, State.initial(model, Topology.of(1))).answer.terminal_states == {"own": 1}
 
 
 def test_schedules_round_trip() -> None:

@@ -238,3 +238,15 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_name_without_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for policy in (":", ":Mine", "mine.py:", "mine.py", "."):
         assert "policy" in refused(policy, capsys), policy
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_file_prints_is_not_in_the_result_of_a_comparison(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = policy_file(tmp_path, **{place: "print('noise')"})
+    words = ["compare", policy, "--cpus", "2", "--module", "strict", "--scenario", "all-online", "--json"]
+    assert cli.run(words) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["matrix"][0]["verdict"] == "holds"
+    assert "noise" in captured.err

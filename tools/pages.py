@@ -173,7 +173,7 @@ def outcomes_head() -> str:
 
 def outcomes_section(policy: type[Policy]) -> str:
     """The table of one policy."""
-    possible = [scenario for scenario in SCENARIOS.values() if scenario.applies_to(policy())]
+    possible = [scenario for scenario in SCENARIOS.values() if not scenario.cannot_happen(policy())]
     rows = [(s.name, *(_worst(policy, module, s) for module in MODULE_KINDS)) for s in possible]
     heads = ("scenario", *MODULE_KINDS)
     return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])

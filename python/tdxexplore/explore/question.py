@@ -162,7 +162,7 @@ class Question:
     def asked(self) -> dict[str, str | int]:
         """What is asked, as columns of a table. Nothing is recorded for this."""
         policy = self.policy_class()
-        setting = _made(policy, self.knobs).setting  # type: ignore[arg-type] # see compile
+        setting = made(policy, self.knobs).setting
         return {
             "policy": policy_name(policy),
             "knobs": " ".join(f"{k}={v}" for k, v in sorted(setting.items())),
@@ -188,10 +188,8 @@ class Question:
             scenario.offline_at_first(self.topology)
         except BadModel as error:
             return str(error)
-        made = _made(policy, self.knobs)  # type: ignore[arg-type] # see compile
-        if "update" in scenario.budgets and not made.has_update:
-            return f"`{policy_name(policy)}` does not update the module at run time"
-        return ""
+        why = scenario.cannot_happen(made(policy, self.knobs))
+        return f"`{policy_name(policy)}` {why}" if why else ""
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that asks the same, as a shell takes it.
@@ -223,6 +221,11 @@ def _refuse_other_than_policy(policy: object) -> None:
     if not isinstance(policy, str) and not (isinstance(policy, type) and issubclass(policy, Policy)):
         kinds = "the name of a built-in one, path/to/file.py:NAME or a subclass of `tdxexplore.Policy`"
         raise BadModel(f"policy is {shown(policy)}; allowed: {kinds}")
+
+
+def made(policy: type[Policy], knobs: tuple[tuple[str, str], ...] = ()) -> Policy:
+    """A policy with its knobs set, to be asked what it is; one of its own is recorded."""
+    return _made(policy, knobs)  # type: ignore[arg-type] # see Question.compile
 
 
 def policy_name(policy: type[Policy]) -> str:
@@ -282,7 +285,6 @@ def _digest(question: Question) -> str:
 
 @lru_cache(maxsize=4096)
 def _made(policy: type[Policy], knobs: tuple[tuple[str, str], ...]) -> Policy:
-    """A policy with its knobs set, to be asked what it is. `_compile` records one of its own."""
     with running(policy):
         return policy(dict(knobs))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from tdxexplore.linux.state import UNBOUNDED
-from tdxexplore.model import Field, Procedure, Scope
+from tdxexplore.model import Field, Procedure, Scope, block
 from tdxexplore.model.code import Await, Label
 from tdxexplore.model.expr import as_expr
 
@@ -56,7 +55,7 @@ class Actor(Procedure):
         if self.w.stoppable:
             yield ~self.w.stop_machine
 
-    @contextmanager
+    @block
     def undisturbed(self) -> Iterator[None]:
         """Steps that wait for none of that, as it is they who keep others waiting."""
         before, self._alone = self._alone, True
@@ -82,7 +81,7 @@ class Actor(Procedure):
         if self.w.limit[budget] != UNBOUNDED:
             self.add(self.w.budget[budget], -1)
 
-    @contextmanager
+    @block
     def fault(self, budget: str) -> Iterator[None]:
         """What is recorded inside may happen here, as often as the budget of that name allows."""
         with self.either() as choice:

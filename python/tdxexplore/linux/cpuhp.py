@@ -56,7 +56,7 @@ class Kernel(Locks):
             with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
                 self.set(hook.registered, value=True)
                 with self.on_each_cpu(w.online, f"{hook.state} startup", serial=True) as each:
-                    error = hook.startup(self)
+                    error = self.call(hook.startup)
                     with self.if_(error != OK):
                         self.set(w.cpuhp_failed, value=True)
                         each.stop()
@@ -97,7 +97,7 @@ class Kernel(Locks):
 
     def _teardown_or_bug(self, hook: Hook[Self]) -> None:
         """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
-        error = hook.teardown(self)
+        error = self.call(hook.teardown)
         with self.if_(error != OK):
             self.set(self.w.oops, CPUHP_BUG)
 
@@ -123,12 +123,12 @@ class Kernel(Locks):
             for reached, hook in enumerate(hooks):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} startup")
-                    error = hook.startup(self)
+                    error = self.call(hook.startup)
                     with self.if_(error != OK):
                         for lower in reversed(hooks[:reached]):
                             with self.if_(lower.registered):
                                 self.step(f"{lower.state} teardown (rollback)")
-                                again = lower.teardown(self)
+                                again = self.call(lower.teardown)
                                 with self.if_(again != OK):
                                     self.set(w.online_refused, value=True)
                                     self._stays_between(up)
@@ -157,7 +157,7 @@ class Kernel(Locks):
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} teardown")
-                    error = hook.teardown(self)
+                    error = self.call(hook.teardown)
                     with self.if_(error != OK):
                         self.note("offline vetoed")
                         if vetoed is not None:
@@ -165,7 +165,7 @@ class Kernel(Locks):
                         for upper in hooks[reached + 1 :]:
                             with self.if_(upper.registered):
                                 self.step(f"{upper.state} startup (rollback)")
-                                again = upper.startup(self)
+                                again = self.call(upper.startup)
                                 with self.if_(again != OK):
                                     self._stays_between(down)
                         self.set(w.active, value=True)

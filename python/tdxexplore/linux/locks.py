@@ -7,11 +7,10 @@ steps of their own.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.actor import Actor
-from tdxexplore.model import Event, Scope, package_cpus, packages
+from tdxexplore.model import Event, Scope, block, package_cpus, packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +34,7 @@ class Locks(Actor):
 
     # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def cpus_read_lock(self) -> Iterator[None]:
         """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already.
 
@@ -56,7 +55,7 @@ class Locks(Actor):
         with self.holding(release), self.holding_cpus():
             yield
 
-    @contextmanager
+    @block
     def holding_cpus(self) -> Iterator[None]:
         """Whoever runs here holds cpu_hotplug_lock, on its read or on its write side: lockdep knows."""
         self._holds_cpus += 1
@@ -82,7 +81,7 @@ class Locks(Actor):
 
     # -- other locks --------------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def mutex(self, lock: Field) -> Iterator[None]:
         """mutex_lock(&lock)."""
         self.step(f"mutex_lock(&{lock.name})")
@@ -100,7 +99,7 @@ class Locks(Actor):
         if self._split_releases:
             self.step(title)
 
-    @contextmanager
+    @block
     def stop_machine(self) -> Iterator[None]:
         """stop_machine(): nobody else takes a step, on any CPU; it waits until every CPU takes interrupts."""
         w = self.w
@@ -121,13 +120,13 @@ class Locks(Actor):
 
     # -- other CPUs ---------------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def ipi(self, where: Operand | bool, function: str) -> Iterator[None]:
         """on_each_cpu(function): an IPI to every CPU where ``where`` holds, the sender's own included; it waits for all."""
         with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)):
             yield
 
-    @contextmanager
+    @block
     def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:
         """One CPU of each package, one package after the other; the body is a step, and sets the package's ``done``.
 

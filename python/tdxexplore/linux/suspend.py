@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
 from tdxexplore.linux.locks import CPUHP
-from tdxexplore.model.expr import Const
+from tdxexplore.model.expr import never
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
         excuse: Where a callback may rightly veto; elsewhere suspend is aborted without cause.
     """
     w = k.w
-    in_the_kernel: Expr = Const(value=False)
+    in_the_kernel: Expr = never
     for code in w.model.codes:
         in_the_kernel |= w.model.busy(code)
     with k.loop():

@@ -1,19 +1,22 @@
 """The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
 
+from tdxexplore.model.blocks import Frame, block
 from tdxexplore.model.code import Event
 from tdxexplore.model.expr import (
     Expr,
     Field,
     Group,
     Scope,
+    always,
     cpus,
+    never,
     other_cpus,
     other_package_cpus,
     other_packages,
     package_cpus,
     packages,
 )
-from tdxexplore.model.lower import lower
+from tdxexplore.model.lowering import lower
 from tdxexplore.model.model import SEVERITIES, Model
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program
@@ -24,6 +27,7 @@ __all__ = [
     "Event",
     "Expr",
     "Field",
+    "Frame",
     "Group",
     "Model",
     "Procedure",
@@ -31,8 +35,11 @@ __all__ = [
     "Scope",
     "State",
     "Topology",
+    "always",
+    "block",
     "cpus",
     "lower",
+    "never",
     "other_cpus",
     "other_package_cpus",
     "other_packages",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
 
 
+# How the names of program counters begin, and no others.
+PROGRAM_COUNTER = "pc."
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happens in a step and is counted: prices name its kind.
@@ -146,3 +150,31 @@ class Code:
     def labels(self) -> list[tuple[int, Label]]:
         """Its labels with their positions, in order."""
         return [(at, i) for at, i in enumerate(self.instructions) if isinstance(i, Label)]
+
+
+def targets_of(instruction: Instruction) -> list[int]:
+    """Where control may go on besides the next instruction."""
+    match instruction:
+        case Branch(_, otherwise):
+            return [otherwise]
+        case Jump(target):
+            return [target]
+        case Either(targets):
+            return targets
+        case _:
+            return []
+
+
+def reachable(code: list[Instruction]) -> set[int]:
+    """Positions that control can reach, whatever the conditions."""
+    reached: set[int] = set()
+    waiting = [0]
+    while waiting:
+        at = waiting.pop()
+        if at in reached or at >= len(code):
+            continue
+        reached.add(at)
+        waiting += targets_of(code[at])
+        if not isinstance(code[at], (Jump, Either, Stop)):
+            waiting.append(at + 1)
+    return reached

@@ -6,22 +6,33 @@ boolean formula over fields, built with operators in the manner of polars expres
     online & ~vmx_on            sys_state == "READY"            budget > 0            cpus.any(online & ~lp_init)
 
 Inside a step a CPU field means the field of the *acting* CPU and a package field that of its package; inside a
-quantifier they mean the CPU or package that is quantified over. There is deliberately no way to compare the fields of
-two CPUs: every expression is symmetric in the CPUs that do not act, which is what makes the orbit space exact.
+quantifier they mean the CPU or package that is quantified over. Two fields of the same CPU, package or state can be
+compared with each other. There is deliberately no way to compare the fields of two CPUs: every expression is symmetric
+in the CPUs that do not act, which is what makes the orbit space exact.
 """
 
 from __future__ import annotations
 
 import enum
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeGuard
+from typing import Any as Anything
 
 from tdxexplore.errors import BadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Value: TypeAlias = "bool | int | str"
+Relation: TypeAlias = Literal["==", "<", "<="]
+
+RELATIONS: dict[Relation, Callable[[Value, Value], bool]] = {
+    "==": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_SHOWN = 8
 
 
 class Scope(enum.Enum):
@@ -87,14 +98,26 @@ class Variable(Operand):
             BadModel: It is not; the message gives the domain.
         """
         # `True == 1` in Python: a flag must not take 1, nor a counter True.
-        if not any(value == known and type(value) is type(known) for known in self.values):
-            allowed = ", ".join(map(repr, self.values))
-            raise BadModel(f"field `{self.name}` cannot be {value!r}; it is one of {allowed}")
+        if not any(value == known and type(value) is type(known) for known in self._near(value)):
+            raise BadModel(f"field `{self.name}` cannot be {value!r}; it is one of {_shown(self.values)}")
         return value
 
+    def _near(self, value: Value) -> tuple[Value, ...]:
+        """The values that could be ``value``: of a counter, which may have thousands, the one at its place."""
+        if not is_counter(self):
+            return self.values
+        at = value - self.values[0] if type(value) is int else -1  # type: ignore[operator]
+        return self.values[at : at + 1] if at >= 0 else ()
+
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+        if isinstance(other, Variable):
+            if not {(type(v), v) for v in self.values} & {(type(v), v) for v in other.values}:
+                raise BadModel(
+                    f"fields `{self.name}` and `{other.name}` have no value in common, so they are never equal"
+                )
+            return Compare(self, "==", other)
         if not isinstance(other, (bool, int, str)):
-            raise BadModel(f"field `{self.name}` can be compared with a constant only, not with {other!r}")
+            raise BadModel(f"field `{self.name}` can be compared with a constant or a field, not with {other!r}")
         return self.isin([other])
 
     def __ne__(self, other: object) -> Expr:  # type: ignore[override]
@@ -103,22 +126,43 @@ class Variable(Operand):
     def __hash__(self) -> int:
         return id(self)
 
-    def __lt__(self, other: int) -> Expr:
-        return self._ordered(other, lambda value: value < other)
+    def __lt__(self, other: int | Variable) -> Expr:
+        return Compare(self, "<", other) if self._counts_like(other) else self._ordered(other, operator.lt)
 
-    def __le__(self, other: int) -> Expr:
-        return self._ordered(other, lambda value: value <= other)
+    def __le__(self, other: int | Variable) -> Expr:
+        return Compare(self, "<=", other) if self._counts_like(other) else self._ordered(other, operator.le)
 
-    def __gt__(self, other: int) -> Expr:
-        return self._ordered(other, lambda value: value > other)
+    def __gt__(self, other: int | Variable) -> Expr:
+        return Compare(other, "<", self) if self._counts_like(other) else self._ordered(other, operator.gt)
 
-    def __ge__(self, other: int) -> Expr:
-        return self._ordered(other, lambda value: value >= other)
+    def __ge__(self, other: int | Variable) -> Expr:
+        return Compare(other, "<=", self) if self._counts_like(other) else self._ordered(other, operator.ge)
 
-    def _ordered(self, other: int, keep: object) -> Expr:
-        if any(type(value) is not int for value in self.values):
-            raise BadModel(f"field `{self.name}` is not a counter, so it has no order")
-        return In(self, frozenset(v for v in self.values if keep(v)))  # type: ignore[operator]
+    def _counts_like(self, other: object) -> TypeGuard[Variable]:
+        """Whether ``other`` is another counter; anything but a counter and a number has no place in an order."""
+        for variable in (self, other):
+            if isinstance(variable, Variable) and not is_counter(variable):
+                raise BadModel(f"field `{variable.name}` is not a counter, so it has no order")
+        if not isinstance(other, Variable) and type(other) is not int:
+            raise BadModel(f"counter `{self.name}` can be compared with a number or a counter, not with {other!r}")
+        return isinstance(other, Variable)
+
+    def _ordered(self, other: object, holds: Callable[[Anything, Anything], bool]) -> Expr:
+        return In(self, frozenset(v for v in self.values if holds(v, other)))
+
+
+def is_counter(variable: Variable) -> bool:
+    """Whether the values are numbers; those of a counter are consecutive."""
+    return type(variable.values[0]) is int if variable.values else False
+
+
+def _shown(values: tuple[Value, ...]) -> str:
+    """The values in words; of a long domain the ends."""
+    if len(values) <= _SHOWN:
+        return ", ".join(map(repr, values))
+    return (
+        f"{values[0]!r}, {values[1]!r}, ..., {values[-1]!r}" if type(values[0]) is int else ", ".join(map(repr, values))
+    )
 
 
 @dataclass(eq=False, slots=True)
@@ -162,12 +206,47 @@ class Const(Expr):
     value: bool
 
 
+# For a condition that Python decides: `due = always if every_call else ~done`.
+always, never = Const(value=True), Const(value=False)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class In(Expr):
     """``variable`` has one of ``values``."""
 
     variable: Variable
     values: frozenset[Value]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Compare(Expr):
+    """``left`` and ``right``, two fields of whoever is meant or of the state, are in this relation."""
+
+    left: Variable
+    relation: Relation
+    right: Variable
+
+    def right_for(self, left: Value) -> frozenset[Value]:
+        """The values of the right side for which it holds, given that of the left side."""
+        holds = RELATIONS[self.relation]
+        return frozenset(right for right in self.right.values if holds(left, right))
+
+    def left_for(self, right: Value) -> frozenset[Value]:
+        """The values of the left side for which it holds, given that of the right side."""
+        holds = RELATIONS[self.relation]
+        return frozenset(left for left in self.left.values if holds(left, right))
+
+    def by_value(self) -> Expr:
+        """The same as a disjunction over the values of the left side."""
+        cases = [And(In(self.left, frozenset([v])), In(self.right, self.right_for(v))) for v in self.left.values]
+        return any_of(cases)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Late(Expr):
+    """An expression that is known once all procedures are recorded."""
+
+    make: Callable[[], Expr]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -220,6 +299,16 @@ class Group(enum.Enum):
         """What the members are."""
         return Scope.PACKAGE if self in (Group.PACKAGES, Group.OTHER_PACKAGES) else Scope.CPU
 
+    @property
+    def relative_to(self) -> Scope:
+        """Who has to act, or to be quantified over, for the group to mean something."""
+        match self:
+            case Group.CPUS | Group.PACKAGES:
+                return Scope.GLOBAL
+            case Group.PACKAGE_CPUS | Group.OTHER_PACKAGES:
+                return Scope.PACKAGE
+        return Scope.CPU
+
     def any(self, body: Operand | bool) -> Expr:
         """Some member satisfies ``body``."""
         return Any(self, as_expr(body))
@@ -241,22 +330,6 @@ packages = Group.PACKAGES
 other_packages = Group.OTHER_PACKAGES
 
 
-def variables(expr: Expr) -> Iterator[Variable]:
-    """The fields and temporaries that an expression looks at."""
-    match expr:
-        case Const():
-            pass
-        case In(variable, _):
-            yield variable
-        case Not(body) | Any(_, body):
-            yield from variables(body)
-        case And(left, right) | Or(left, right):
-            yield from variables(left)
-            yield from variables(right)
-        case _:
-            raise BadModel(f"{expr!r} is not an expression")
-
-
 def as_expr(value: Operand | bool) -> Expr:
     """A flag, an expression or a Python bool as an expression."""
     if isinstance(value, bool):
@@ -264,7 +337,81 @@ def as_expr(value: Operand | bool) -> Expr:
     if isinstance(value, Expr):
         return value
     if isinstance(value, Variable):
-        if value.values != (False, True):
-            raise BadModel(f"field `{value.name}` is not a flag; compare it with one of {value.values}")
+        if value.values != (False, True) or is_counter(value):  # to Python, 0 == False
+            raise BadModel(f"field `{value.name}` is not a flag; compare it with one of {_shown(value.values)}")
         return In(value, frozenset([True]))
     raise BadModel(f"{value!r} is not an expression")
+
+
+def any_of(parts: Sequence[Expr]) -> Expr:
+    """A disjunction, as deep as the logarithm of its length."""
+    if len(parts) <= 1:
+        return parts[0] if parts else never
+    middle = len(parts) // 2
+    return Or(any_of(parts[:middle]), any_of(parts[middle:]))
+
+
+def variables(expr: Expr) -> Iterator[Variable]:
+    """Every variable that an expression reads, as often as it reads it."""
+    match expr:
+        case In(variable, _):
+            yield variable
+        case Compare(left, _, right):
+            yield left
+            yield right
+        case Not(operand):
+            yield from variables(operand)
+        case And(left, right) | Or(left, right):
+            yield from variables(left)
+            yield from variables(right)
+        case Any(_, body):
+            yield from variables(body)
+        case Late(make):
+            yield from variables(make())
+
+
+_ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
+
+
+def has(acting: Scope, wanted: Scope) -> bool:
+    """Whether someone of scope ``acting`` is, or belongs to, one of scope ``wanted``."""
+    return _ORDER.index(wanted) <= _ORDER.index(acting)
+
+
+def check_scopes(expr: Expr, acting: Scope) -> None:
+    """Check that every field and group of an expression means something where ``acting`` acts.
+
+    Raises:
+        BadModel: A CPU field or `other_cpus` is used where no CPU acts, or the like.
+    """
+    match expr:
+        case In(variable, _):
+            _check_field(variable, acting)
+        case Compare(left, _, right):
+            _check_field(left, acting)
+            _check_field(right, acting)
+        case Not(operand):
+            check_scopes(operand, acting)
+        case And(left, right) | Or(left, right):
+            check_scopes(left, acting)
+            check_scopes(right, acting)
+        case Any(group, body):
+            check_group(group, acting)
+            check_scopes(body, group.scope)
+        case Late(make):
+            check_scopes(make(), acting)
+
+
+def check_group(group: Group, acting: Scope) -> None:
+    """Check that a group means something where ``acting`` acts.
+
+    Raises:
+        BadModel: It does not.
+    """
+    if not has(acting, group.relative_to):
+        raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")
+
+
+def _check_field(variable: Variable, acting: Scope) -> None:
+    if isinstance(variable, Field) and not has(acting, variable.scope):
+        raise BadModel(f"field `{variable.name}` of a {variable.scope.value} is used where none acts")

@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.model.code import Add, Set, SetEach
+from tdxexplore.model.code import PROGRAM_COUNTER, Add, Set, SetEach
 from tdxexplore.model.expr import (
-    Const,
     Expr,
     Field,
     In,
+    Late,
     Operand,
     Or,
     Scope,
     Value,
+    Variable,
     as_expr,
     cpus,
+    never,
     packages,
     variables,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tdxexplore.model.code import Code, Event
     from tdxexplore.model.procedure import Procedure
@@ -128,6 +130,8 @@ class Model:
         self.expectations: list[Property] = []
         self.responses: list[Response] = []
         self.prices: list[Price] = []
+        self._settled = False
+        self._stuck: Expr | None = None
         self.forgotten: list[Forgotten] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
@@ -155,12 +159,7 @@ class Model:
         found: set[int] = set()
         for code in self.codes:
             found |= {id(self.fields[pc]) for pc in code.counters}
-            for instruction in code.instructions:
-                match instruction:
-                    case Set(target, _) | Add(target, _):
-                        found.add(id(target))
-                    case SetEach(_, _, values):
-                        found |= {id(f) for f, _ in values}
+            found |= {id(f) for f, _ in _constants(code)}
         return [f for f in self.fields.values() if id(f) in found]
 
     def settle(self, varying: Iterable[Field] = ()) -> None:
@@ -172,6 +171,7 @@ class Model:
         kept = {id(f) for f in (*self.assigned(), *varying)}
         for field in self.fields.values():
             field.constant = id(field) not in kept
+        self._settled = True
 
     def forget(self, fields: Iterable[Field], when: Operand | bool) -> None:
         """Declare a normal form of states: wherever ``when`` holds, these fields have their initial values.
@@ -205,6 +205,10 @@ class Model:
     def _field(self, name: str, scope: Scope, values: tuple[Value, ...], initial: Value) -> Field:
         if name in self.fields:
             raise BadModel(f"field `{name}` is defined twice")
+        if name.startswith(PROGRAM_COUNTER):
+            raise BadModel(
+                f"field `{name}` has the name of a program counter; none but those begins with `{PROGRAM_COUNTER}`"
+            )
         field = self.fields[name] = Field(name, scope, values, initial)
         if values:
             field.check(initial)
@@ -213,13 +217,13 @@ class Model:
     # -- properties ---------------------------------------------------------------------------------------------------
 
     def outcome(self, name: str, severity: str, when: Operand | bool, text: str = "", *, fatal: bool = False) -> None:
-        """Name a class of terminal states. Declared most severe first; the first that matches counts."""
+        """Name a class of terminal states.
+
+        A terminal state gets the first outcome that matches: the most severe one, and of equal severity the one that was
+        declared first. So a policy may declare its own before the shared ones are.
+        """
         self._property(self.outcomes, Property(name, severity, as_expr(when), text, fatal))
-        order = [SEVERITIES.index(p.severity) for p in self.outcomes]
-        if order != sorted(order):
-            raise BadModel(
-                f"outcome `{name}` ({severity}) is declared after a less severe one; declare most severe first"
-            )
+        self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
 
     def invariant(self, name: str, holds: Operand | bool, text: str = "", severity: str = "S0") -> None:
         """Something that must hold in every state."""
@@ -251,14 +255,35 @@ class Model:
     # -- procedures ---------------------------------------------------------------------------------------------------
 
     def add(self, procedure: Procedure) -> None:
-        """Take a finished procedure; its program counters become fields."""
+        """Take a finished procedure; its program counters become fields.
+
+        Raises:
+            BadModel: It cannot be finished, or does not fit the others.
+        """
         if any(code.actor == procedure.actor for code in self.codes):
             raise BadModel(f"actor `{procedure.actor}` has two procedures")
-        self.codes.append(procedure.finish())
+        if self._settled:
+            raise BadModel(f"procedure of `{procedure.actor}` is added after the model has been settled")
+        code = procedure.finish()
         for pc in procedure.counters.values():
             if pc.name in self.fields:
-                raise BadModel(f"field `{pc.name}` is defined twice")
+                raise BadModel(f"the program counter of `{procedure.actor}` is `{pc.name}`, which is a field already")
             self.fields[pc.name] = pc
+        self._check_counters(code)
+        self.codes.append(code)
+        self._stuck = None
+
+    def _check_counters(self, code: Code) -> None:
+        """What a step assumes of its actor's program counters holds only if others reset all of them or none."""
+        assigned = {f.name: values for f, values in _constants(code)}
+        for other in self.codes:
+            touched = assigned.keys() & other.counters.keys()
+            if touched and touched != other.counters.keys():
+                missing = ", ".join(f"`{name}`" for name in other.counters if name not in touched)
+                raise BadModel(f"`{code.actor}` sets `{min(touched)}` and leaves {missing}; it must reset all or none")
+            for name in touched:
+                if assigned[name] != {self.fields[name].initial}:
+                    raise BadModel(f"`{code.actor}` moves `{name}` of another actor; it may only reset it to its start")
 
     def code(self, actor: str) -> Code:
         """The procedure of an actor.
@@ -273,7 +298,7 @@ class Model:
 
     def busy(self, code: Code) -> Expr:
         """The actor of a procedure, in some instance of it, is at a step at which it does not rest."""
-        found: Expr = Const(value=False)
+        found: Expr = never
         for pc, scope in code.counters.items():
             steps = frozenset(label.name for _, label in code.labels if label.pc == pc and not label.rest)
             if steps:
@@ -282,8 +307,31 @@ class Model:
         return found
 
     def stuck(self) -> Expr:
-        """Some actor is at a step at which it does not rest: in a terminal state, a deadlock."""
-        found: Expr = Const(value=False)
-        for code in self.codes:
-            found = Or(found, self.busy(code))
-        return found
+        """Some actor is at a step at which it does not rest: in a terminal state, a deadlock.
+
+        It means every actor of the finished model, whenever it is asked for.
+        """
+        return Late(self._anybody_busy)
+
+    def _anybody_busy(self) -> Expr:
+        if self._stuck is None:
+            found: Expr = never
+            for code in self.codes:
+                found = Or(found, self.busy(code))
+            self._stuck = found
+        return self._stuck
+
+
+def _constants(code: Code) -> Iterator[tuple[Field, set[Value | None]]]:
+    """The fields that a procedure assigns, with the constants; None stands for what is no constant."""
+    found: dict[Field, set[Value | None]] = {}
+    for instruction in code.instructions:
+        match instruction:
+            case Set(target, value) if isinstance(target, Field):
+                found.setdefault(target, set()).add(None if isinstance(value, Variable) else value)
+            case Add(target, _):
+                found.setdefault(target, set()).add(None)
+            case SetEach(_, _, values):
+                for target, value in values:
+                    found.setdefault(target, set()).add(value)
+    yield from found.items()

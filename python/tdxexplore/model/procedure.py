@@ -7,11 +7,12 @@ source that it stands for. Python's own ``if`` and ``for`` decide what is record
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from tdxexplore.errors import BadModel
+from tdxexplore.model.blocks import DONE, IDLE, RESERVED, Choice, Frame, Loop, Recorded, Region, Unentered, block
 from tdxexplore.model.code import (
+    PROGRAM_COUNTER,
     Add,
     Await,
     Branch,
@@ -24,6 +25,8 @@ from tdxexplore.model.code import (
     Set,
     SetEach,
     Stop,
+    reachable,
+    targets_of,
 )
 from tdxexplore.model.expr import (
     Any,
@@ -47,79 +50,7 @@ if TYPE_CHECKING:
 
     from tdxexplore.model.code import Instruction
 
-Recorded = TypeVar("Recorded", bound="Instruction")
-
-IDLE = "idle"
-DONE = "done"
-
-
-class Frame:
-    """A function that is being recorded: its result and its way out."""
-
-    def __init__(self, procedure: Procedure, result: Variable | None) -> None:
-        self._procedure = procedure
-        self._result = result
-        self._outside = len(procedure.held)
-        self.exits: list[Jump] = []
-
-    @property
-    def result(self) -> Variable:
-        """What the function returned; readable until the next step."""
-        if self._result is None:
-            raise BadModel("this function returns nothing")
-        return self._result
-
-    def returns(self, value: Value | Variable | None = None) -> None:
-        """``return value``, releasing what was taken inside the function."""
-        if value is not None:
-            self._procedure.set(self.result, value)
-        for release in reversed(self._procedure.held[self._outside :]):
-            release()
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Loop:
-    """A loop that is being recorded."""
-
-    def __init__(self, procedure: Procedure) -> None:
-        self._procedure = procedure
-        self.exits: list[Jump] = []
-
-    def leave(self) -> None:
-        """``break``."""
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Region:
-    """An IPI pass or a loop over CPUs that is being recorded."""
-
-    def __init__(self, procedure: Procedure, pc: Field, group: Group) -> None:
-        self._procedure = procedure
-        self._pc = pc
-        self._group = group
-        self.exits: list[Jump] = []
-
-    def stop(self) -> None:
-        """Leave the loop: members that have not begun never will."""
-        self._procedure.emit(SetEach(self._group, Const(value=True), ((self._pc, IDLE),)))
-        self.exits.append(self._procedure.emit(Jump()))
-
-
-class Choice:
-    """A free choice that is being recorded."""
-
-    def __init__(self, procedure: Procedure, instruction: Either) -> None:
-        self._procedure = procedure
-        self._instruction = instruction
-        self.exits: list[Jump] = []
-
-    @contextmanager
-    def branch(self) -> Iterator[None]:
-        """One of the alternatives."""
-        self._instruction.targets.append(self._procedure.position)
-        with self._procedure.nested():
-            yield
-        self.exits.append(self._procedure.emit(Jump()))
+__all__ = ["Frame", "Procedure", "Recorded"]
 
 
 class Procedure:
@@ -135,13 +66,13 @@ class Procedure:
         self.scope = scope
         self.counters: dict[str, Field] = {}
         self.held: list[Callable[[], None]] = []
+        self.region: Region | None = None
+        self.unentered = Unentered()
         self._code: list[Instruction] = []
-        self._names: dict[str, int] = {}
+        self._names: set[str] = set()
         self._frames: list[tuple[str, str]] = []
         self._open_ifs: dict[int, Branch] = {}
         self._depth = 0
-        self._region: Scope | None = None
-        self._region_implied: dict[str, str] = {}
         self._main = self._counter(scope)
 
     # -- one instruction each -----------------------------------------------------------------------------------------
@@ -155,8 +86,8 @@ class Procedure:
             rest: An actor that waits here is not stuck.
             events: They happen whenever the step is taken, and prices count them.
         """
-        scope = self._region or self.scope
-        label = self._label(title, source, scope, self._counter(scope) if self._region else self._main, rest=rest)
+        counter = self._counter(self.acting) if self.region else self._main
+        label = self._label(title, source, self.acting, counter, rest=rest)
         label.events = events
         self.emit(label)
 
@@ -185,7 +116,7 @@ class Procedure:
 
     def await_(self, condition: Operand | bool) -> None:
         """The step cannot be taken before ``condition`` holds."""
-        self.emit(Await(as_expr(condition)))
+        self.emit(Await(self._condition(condition)))
 
     def note(self, text: str, *events: Event) -> None:
         """A word for the trace: a call and what it returned. ``events`` happen with it, and prices count them."""
@@ -193,16 +124,16 @@ class Procedure:
 
     # -- control ------------------------------------------------------------------------------------------------------
 
-    @contextmanager
+    @block
     def if_(self, condition: Operand | bool) -> Iterator[None]:
         """A decision, taken in the state that the step has made so far."""
-        branch = self.emit(Branch(as_expr(condition)))
+        branch = self.emit(Branch(self._condition(condition)))
         with self.nested():
             yield
         branch.otherwise = self.position
         self._open_ifs[self._depth] = branch
 
-    @contextmanager
+    @block
     def else_(self) -> Iterator[None]:
         """The other side of the `if_` just before."""
         branch = self._open_ifs.pop(self._depth, None)
@@ -214,25 +145,25 @@ class Procedure:
             yield
         jump.target = self.position
 
-    @contextmanager
+    @block
     def loop(self) -> Iterator[Loop]:
         """Repeat until left; budgets, not the loop, bound how often."""
         start, loop = self.position, Loop(self)
         with self.nested():
             yield loop
         self.emit(Jump(start))
-        self._land(loop.exits)
+        loop.over()
 
-    @contextmanager
+    @block
     def either(self) -> Iterator[Choice]:
         """A free choice among the branches recorded inside."""
         instruction = self.emit(Either())
         choice = Choice(self, instruction)
         with self.nested():
             yield choice
-        self._land(choice.exits)
+        choice.over()
 
-    @contextmanager
+    @block
     def function(self, name: str, source: str = "", returns: Sequence[Value] = ()) -> Iterator[Frame]:
         """A function of the source: names the steps in it, and gives them its source.
 
@@ -241,14 +172,14 @@ class Procedure:
             source: File, function and version, or mail and date.
             returns: The values it may return, when the caller looks at them.
         """
-        frame = Frame(self, self.result(f"{name}.return", tuple(returns)) if returns else None)
+        frame = Frame(self, name, self.result(f"{name}.return", tuple(returns)) if returns else None)
         self._frames.append((name, source))
         with self.nested():
             yield frame
         self._frames.pop()
-        self._land(frame.exits)
+        frame.over()
 
-    @contextmanager
+    @block
     def holding(self, release: Callable[[], None]) -> Iterator[None]:
         """What is recorded inside holds something; ``release`` records its release, on every way out."""
         self.held.append(release)
@@ -258,16 +189,24 @@ class Procedure:
         if self._falls_through:
             release()
 
-    @contextmanager
-    def on_any_cpu(self, where: Operand | bool, title: str, source: str = "") -> Iterator[None]:
-        """One step on one CPU where ``where`` holds, whichever the scheduler picks."""
+    @block
+    def on_any_cpu(self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False) -> Iterator[None]:
+        """One step on one CPU where ``where`` holds, whichever the scheduler picks.
+
+        Args:
+            where: Which CPUs can take it.
+            title: What it does, in kernel words.
+            source: What it stands for; default: the source of the function it is in.
+            rest: An actor that waits here is not stuck.
+        """
         self._only_global("on_any_cpu")
-        self.emit(self._label(title, source, Scope.CPU, self._main))
-        self.await_(where)
-        with self._in_region(None):
+        self.emit(self._label(title, source, Scope.CPU, self._main, rest=rest))
+        self.emit(Await(as_expr(where)))
+        # The body is one step; a step inside it is the actor's own again.
+        with self.nested():
             yield
 
-    @contextmanager
+    @block
     def on_each_cpu(
         self,
         where: Operand | bool,
@@ -275,72 +214,101 @@ class Procedure:
         source: str = "",
         *,
         serial: bool = False,
+        rest: bool = False,
         events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         """Every CPU where ``where`` holds runs the body, and the caller waits for all.
 
         The body starts as one step; `step` inside it splits it. In any order, interleaved like IPIs, or with
         ``serial`` one CPU after the other, again in any order: the kernel goes by number, but which CPU has which
-        number is a matter of naming. ``events`` happen on every CPU that begins.
+        number is a matter of naming.
+
+        Args:
+            where: Which CPUs run it.
+            title: What the first step of the body does, in kernel words.
+            source: What it stands for; default: the source of the function it is in.
+            serial: One CPU after the other.
+            rest: A CPU that waits before the first step is not stuck, nor is the actor that waits for it.
+            events: They happen on every CPU that begins, and prices count them.
         """
-        with self._on_each(Scope.CPU, cpus, as_expr(where), title, source, serial=serial, events=events) as region:
+        with self._on_each(Scope.CPU, cpus, where, title, source, serial=serial, rest=rest, events=events) as region:
             yield region
 
-    @contextmanager
-    def on_each_package(self, where: Operand | bool, title: str, source: str = "") -> Iterator[Region]:
+    @block
+    def on_each_package(
+        self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False
+    ) -> Iterator[Region]:
         """Every package where ``where`` holds runs the body, one after the other, in any order."""
-        with self._on_each(Scope.PACKAGE, packages, as_expr(where), title, source, serial=True) as region:
+        with self._on_each(Scope.PACKAGE, packages, where, title, source, serial=True, rest=rest) as region:
             yield region
 
-    @contextmanager
+    @block
     def _on_each(
         self,
         scope: Scope,
         group: Group,
-        where: Expr,
+        where: Operand | bool,
         title: str,
         source: str,
         *,
         serial: bool,
+        rest: bool,
         events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
         self._only_global(f"on_each_{scope.value}")
         pc = self._counter(scope)
-        wait = self._label(f"wait for {title}", source, Scope.GLOBAL, self._main, passive=True)
-        first = self._label(title, source, scope, pc)
+        wait = self._label(f"wait for {title}", source, Scope.GLOBAL, self._main, rest=rest, passive=True)
+        first = self._label(title, source, scope, pc, rest=rest)
         first.implied = {self._main.name: wait.name}
         first.events = events
-        spawn = self.emit(SetEach(group, where, ()))
+        spawn = self.emit(SetEach(group, as_expr(where), ()))
         empty = self.emit(Branch(Const(value=True)))
         self.emit(wait)
         self.emit(first)
         begin_alone = self.emit(Await(Const(value=True)))
         start = self.position
-        region = Region(self, pc, group)
-        with self._in_region(scope, first.implied):
+        region = Region(self, pc, group, first, serial=serial)
+        self.region = region
+        with self.nested():
             yield region
+        self.region = None
         spawn.values = ((pc, first.name),)
         later = {i.name for i in self._code[start:] if isinstance(i, Label)}
         more = Any(group, In(pc, frozenset({first.name, *later})))
         empty.condition = more
         if serial and later:
             begin_alone.condition = group.none(In(pc, frozenset(later)))
+        region.done()
         self.emit(Set(pc, IDLE))
         last = self.emit(Branch(more))
         self.emit(Stop())
         empty.otherwise = last.otherwise = self.position
-        self._land(region.exits)
+        region.over()
 
     # -- inside -------------------------------------------------------------------------------------------------------
-
-    @property
-    def acting(self) -> Scope:
-        """Who takes the next step: the actor itself, or the CPUs or packages of the loop that is being recorded."""
-        return self._region or self.scope
 
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
         """Where a function's result is kept: it lives within one step."""
         return Temp(name, values)
+
+    def call(self, callback: Callable[[Self], Variable]) -> Variable:
+        """Record what a callback does, and check that it returns what a caller can look at.
+
+        Raises:
+            BadModel: It returns something else; the message names the callback.
+        """
+        result: object = callback(self)
+        if isinstance(result, Variable):
+            return result
+        name = getattr(callback, "__qualname__", repr(callback))
+        code = getattr(callback, "__code__", None)
+        place = f"{code.co_filename}, line {code.co_firstlineno}: " if code else ""
+        raise BadModel(f"{place}`{name}` returns {result!r}; it must return a result, such as `return f.result`")
+
+    @property
+    def acting(self) -> Scope:
+        """Who takes a step that is recorded here: the actor, or each CPU or package of the loop around it."""
+        return self.region.scope if self.region else self.scope
 
     @property
     def position(self) -> int:
@@ -352,7 +320,7 @@ class Procedure:
         self._code.append(instruction)
         return instruction
 
-    @contextmanager
+    @block
     def nested(self) -> Iterator[None]:
         """A deeper level of control, for matching `else_` with its `if_`."""
         self._open_ifs.pop(self._depth, None)
@@ -362,13 +330,18 @@ class Procedure:
         self._depth -= 1
 
     def finish(self) -> Code:
-        """Close the procedure; its program counters know their labels from here on."""
+        """Close the procedure; its program counters know their labels from here on.
+
+        Raises:
+            BadModel: A block was made and not entered, or a step cannot be reached.
+        """
+        self.unentered.check()
         ends = Label(DONE, "done", (), "", self.scope, self._main.name, rest=True, passive=True)
         if self._falls_through:
             self.emit(ends)
         if not self._code or not isinstance(self._code[0], Label):
             raise BadModel(f"the procedure of `{self.actor}` must begin with a step")
-        reached = _reachable(self._code)
+        reached = reachable(self._code)
         for at, instruction in enumerate(self._code):
             if isinstance(instruction, Label) and at not in reached:
                 raise BadModel(f"step `{instruction.name}` of `{self.actor}` cannot be reached")
@@ -379,67 +352,42 @@ class Procedure:
         scopes = {name: pc.scope for name, pc in self.counters.items()}
         return Code(self.actor, self.scope, self._code, scopes)
 
+    def _condition(self, condition: Operand | bool) -> Expr:
+        # `None != OK` is true in Python: what a helper forgot to return would decide silently.
+        if isinstance(condition, bool):
+            raise BadModel(
+                f"a condition of `{self.actor}` is {condition}, which Python has decided: use Python's `if`, or `always` and "
+                "`never`; a function that returns nothing decides so, too"
+            )
+        return as_expr(condition)
+
     def _label(
         self, title: str, source: str, scope: Scope, pc: Field, *, rest: bool = False, passive: bool = False
     ) -> Label:
-        seen = self._names[title] = self._names.get(title, 0) + 1
-        name = title if seen == 1 else f"{title} #{seen}"
+        if not title or title.startswith(RESERVED):
+            raise BadModel(f"a step of `{self.actor}` is titled {title!r}; a title begins with something else than `(`")
+        name, number = title, 1
+        while name in self._names:
+            number += 1
+            name = f"{title} #{number}"
+        self._names.add(name)
         cited = source or next((s for _, s in reversed(self._frames) if s), "")
         frames = tuple(name for name, _ in self._frames)
-        implied = self._region_implied if scope is not Scope.GLOBAL and pc is not self._main else {}
-        return Label(name, title, frames, cited, scope, pc.name, rest, passive, dict(implied))
+        implied = dict(self.region.implied) if self.region else {}
+        return Label(name, title, frames, cited, scope, pc.name, rest, passive, implied)
 
     def _counter(self, scope: Scope) -> Field:
-        name = f"pc.{self.actor}" if scope is self.scope else f"pc.{self.actor}.{scope.value}"
+        name = f"{PROGRAM_COUNTER}{self.actor}{'' if scope is self.scope else f'.{scope.value}'}"
         if name not in self.counters:
             self.counters[name] = Field(name, scope, (), IDLE)
         return self.counters[name]
 
     def _only_global(self, what: str) -> None:
-        if self.scope is not Scope.GLOBAL or self._region is not None or self._region_implied:
+        if self.scope is not Scope.GLOBAL or self.region:
             raise BadModel(f"`{what}` in the procedure of `{self.actor}` is inside another loop over CPUs or packages")
-
-    @contextmanager
-    def _in_region(self, scope: Scope | None, implied: dict[str, str] | None = None) -> Iterator[None]:
-        # Inside `on_any_cpu` (no scope) the body is one step: its next step is the actor's own again.
-        self._region, self._region_implied = scope, implied or {}
-        with self.nested():
-            yield
-        self._region, self._region_implied = None, {}
 
     @property
     def _falls_through(self) -> bool:
         """Whether control can reach what is recorded next."""
         ends = bool(self._code) and isinstance(self._code[-1], (Jump, Stop))
-        return not ends or any(self.position in _targets(i) for i in self._code)
-
-    def _land(self, exits: list[Jump]) -> None:
-        for jump in exits:
-            jump.target = self.position
-
-
-def _targets(instruction: Instruction) -> list[int]:
-    match instruction:
-        case Branch(_, otherwise):
-            return [otherwise]
-        case Jump(target):
-            return [target]
-        case Either(targets):
-            return targets
-        case _:
-            return []
-
-
-def _reachable(code: list[Instruction]) -> set[int]:
-    """Positions that control can reach, whatever the conditions."""
-    reached: set[int] = set()
-    waiting = [0]
-    while waiting:
-        at = waiting.pop()
-        if at in reached or at >= len(code):
-            continue
-        reached.add(at)
-        waiting += _targets(code[at])
-        if not isinstance(code[at], (Jump, Either, Stop)):
-            waiting.append(at + 1)
-    return reached
+        return not ends or any(self.position in targets_of(i) for i in self._code)

@@ -71,13 +71,19 @@ class Atom:
     nested: tuple[tuple[bool, Cube], ...] = ()
 
     def within(self, other: Atom) -> bool:
-        """Whether a member that satisfies this one satisfies ``other``."""
+        """Whether, if some member satisfies this one, some member satisfies ``other``."""
+        if self.over != other.over:
+            return other.over == "cpus" and self._has_cpu(other)
         return (
-            self.over == other.over
-            and self.cpu.within(other.cpu)
-            and self.package.within(other.package)
-            and set(other.nested) <= set(self.nested)
+            self.cpu.within(other.cpu) and self.package.within(other.package) and set(other.nested) <= set(self.nested)
         )
+
+    def _has_cpu(self, other: Atom) -> bool:
+        """Whether a CPU that this one is about, in some package but the acting CPU, satisfies ``other``."""
+        if self.over == "package-cpus":
+            return self.cpu.within(other.cpu) and other.package == ANY
+        inside = any(some and cube.within(other.cpu) for some, cube in self.nested)
+        return self.package.within(other.package) and (inside or other.cpu == ANY)
 
     def to_json(self, *, some: bool) -> dict[str, Json]:
         """As the engine reads it."""

@@ -9,11 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tdxexplore.errors import BadModel, BadSchedule, Trap
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
-from tdxexplore.model.expr import And, Any, Const, Expr, Field, Group, In, Not, Or, Scope, Temp, Variable
+from tdxexplore.model.expr import (
+    RELATIONS,
+    And,
+    Any,
+    Compare,
+    Const,
+    Expr,
+    Field,
+    Group,
+    In,
+    Late,
+    Not,
+    Or,
+    Scope,
+    Temp,
+    Variable,
+)
 from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
@@ -32,25 +48,31 @@ class Transition:
     actor: int
     package: int
     cpu: int
-    choice: int
+    choices: tuple[int, ...]
     label: Label
     notes: tuple[str, ...]
     events: tuple[Event, ...]
     target: State
 
     @property
-    def order(self) -> tuple[int, int, int, int]:
+    def order(self) -> tuple[int, int, int, tuple[int, ...]]:
         """Sort key among the transitions of a state; -1 stands for no package, no CPU."""
-        return (self.actor, self.package, self.cpu, self.choice)
+        return (self.actor, self.package, self.cpu, self.choices)
 
 
-def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Values) -> bool:
+Temps: TypeAlias = "dict[Temp, Value]"
+
+
+def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Temps) -> bool:
     """The truth of ``expr`` for acting ``package`` and ``cpu`` (-1: none)."""
     match expr:
         case Const(value):
             return value
         case In(variable, values):
             return read(variable, state, package, cpu, temps) in values
+        case Compare(left, relation, right):
+            first, second = (read(v, state, package, cpu, temps) for v in (left, right))
+            return RELATIONS[relation](first, second)
         case Not(operand):
             return not evaluate(operand, state, package, cpu, temps)
         case And(left, right):
@@ -59,11 +81,16 @@ def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Values) ->
             return evaluate(left, state, package, cpu, temps) or evaluate(right, state, package, cpu, temps)
         case Any(group, body):
             return any(evaluate(body, state, p, c, temps) for p, c in members(group, state, package, cpu))
+        case Late(make):
+            return evaluate(make(), state, package, cpu, temps)
     raise BadModel(f"{expr!r} is not an expression")
 
 
 def members(group: Group, state: State, package: int, cpu: int) -> Iterator[tuple[int, int]]:
     """The (package, CPU) pairs of a group, as seen by the acting package and CPU."""
+    acting = {Scope.GLOBAL: 0, Scope.PACKAGE: package, Scope.CPU: cpu}[group.relative_to]
+    if acting < 0:
+        raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")
     if group in (Group.PACKAGES, Group.OTHER_PACKAGES):
         for p in range(len(state.packages)):
             if group is Group.PACKAGES or p != package:
@@ -87,11 +114,13 @@ def home(field: Field, state: State, package: int, cpu: int) -> Values:
     raise BadModel(f"field `{field.name}` of a {field.scope.value} is used where no {field.scope.value} acts")
 
 
-def read(variable: Variable, state: State, package: int, cpu: int, temps: Values) -> Value:
+def read(variable: Variable, state: State, package: int, cpu: int, temps: Temps) -> Value:
     """The value of a field or temporary."""
     if isinstance(variable, Field):
         return home(variable, state, package, cpu)[variable.name]
-    return temps[variable.name]
+    if isinstance(variable, Temp) and variable in temps:
+        return temps[variable]
+    raise BadModel(f"`{variable.name}` is read, but was not set in this step")
 
 
 def transitions(model: Model, state: State) -> list[Transition]:
@@ -106,11 +135,11 @@ def transitions(model: Model, state: State) -> list[Transition]:
             for package, cpu in _instances(label.scope, state):
                 if read(model.fields[label.pc], state, package, cpu, {}) == label.name:
                     step = _Step(model, code, label, package, cpu)
-                    for choice, target, notes in step.run(at + 1, state.copy(), {}, 0, ()):
+                    for choices, target, notes in step.run(at + 1, state.copy(), {}, (), ()):
                         normalise(model, target)
                         events = (*label.events, *(event for note in notes for event in note.events))
                         words = tuple(note.text for note in notes)
-                        found.append(Transition(actor, package, cpu, choice, label, words, events, target))
+                        found.append(Transition(actor, package, cpu, choices, label, words, events, target))
     return sorted(found, key=lambda t: t.order)
 
 
@@ -146,8 +175,8 @@ class _Step:
     cpu: int
 
     def run(
-        self, at: int, state: State, temps: Values, choice: int, notes: tuple[Note, ...]
-    ) -> Iterator[tuple[int, State, tuple[Note, ...]]]:
+        self, at: int, state: State, temps: Temps, choices: tuple[int, ...], notes: tuple[Note, ...]
+    ) -> Iterator[tuple[tuple[int, ...], State, tuple[Note, ...]]]:
         while True:
             instruction = self.code.instructions[at]
             at += 1
@@ -155,15 +184,15 @@ class _Step:
                 case Label(name=name, pc=pc):
                     counter = self.model.fields[pc]
                     home(counter, state, self.package, self.cpu)[pc] = name
-                    yield choice, state, notes
+                    yield choices, state, notes
                     return
                 case Stop():
-                    yield choice, state, notes
+                    yield choices, state, notes
                     return
                 case Set(target, value):
                     new = read(value, state, self.package, self.cpu, temps) if isinstance(value, Variable) else value
                     if isinstance(target, Temp):
-                        temps[target.name] = new
+                        temps[target] = new
                     elif isinstance(target, Field):
                         home(target, state, self.package, self.cpu)[target.name] = new
                 case Add(target, delta):
@@ -190,7 +219,7 @@ class _Step:
                         return
                 case Either(targets):
                     for i, position in enumerate(targets):
-                        yield from self.run(position, state.copy(), dict(temps), choice * len(targets) + i, notes)
+                        yield from self.run(position, state.copy(), dict(temps), (*choices, i), notes)
                     return
                 case Note():
                     notes = (*notes, instruction)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, shown, suggest
-from tdxexplore.explore.question import Question, policy_class, policy_name, policy_place
+from tdxexplore.explore.question import Question, made, policy_class, policy_name, policy_place
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.tdx.fields import MODULE_KINDS
@@ -200,7 +200,7 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
 def _check(grid: Box) -> None:
     policies = grid.axes["policy"]
     # They are made once here, where the time is limited.
-    known = {knob.name for policy in policies for knob in policy_class(policy)({}).knobs}
+    known = {knob.name for policy in policies for knob in made(policy_class(policy)).knobs}
     for name in grid.knobs:
         if name not in known:
             raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")

@@ -5,12 +5,11 @@ A policy file needs this module, `tdxexplore.tdx.host` and `tdxexplore.tdx.polic
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from tdxexplore.linux import cpuhp
 from tdxexplore.linux.errno import EACCES, EBUSY, EFAULT, EINVAL, EIO, OK
-from tdxexplore.model import Scope, cpus
+from tdxexplore.model import Scope, block, cpus
 from tdxexplore.tdx.vmx import VMXON, Vmx
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Kernel(Vmx):
     def every_cpu_answers(self) -> Operand | bool:
         return cpus.none(self.w.in_seam)
 
-    @contextmanager
+    @block
     def seam_exit(self, call: str) -> Iterator[None]:
         """The second step of a SEAMCALL, on the CPU that it was made on."""
         title = f"{call}: exit"

@@ -16,10 +16,10 @@ Elsewhere the kernel's own locks keep such calls apart: sysinit_lock, tdx_module
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tdxexplore.model import Event, cpus, package_cpus, packages
+from tdxexplore.model import Event, block, cpus, package_cpus, packages
 from tdxexplore.tdx import fields
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Seamcall:
         self._frame.returns(code)
 
 
-@contextmanager
+@block
 def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown: bool = False) -> Iterator[Seamcall]:
     """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
 
@@ -108,7 +108,7 @@ def _try_lock(k: Kernel, call: Seamcall, lock: Lock) -> None:
         call.returns(BUSY)
 
 
-@contextmanager
+@block
 def _inside(k: Kernel, call: Seamcall, lock: Lock) -> Iterator[None]:
     """Entry and exit of a call as two steps: between them it holds the global lock."""
     w = k.w
@@ -273,7 +273,7 @@ def sys_update(k: Kernel) -> Variable:
     return call.result
 
 
-@contextmanager
+@block
 def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
     """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...): #UD is an oops, as KVM does not expect it.
 

@@ -52,9 +52,11 @@ class Scenario:
         last = range(topology.cpus - self.offline, topology.cpus)
         return kept_down(self.boots, topology) | frozenset(last)
 
-    def applies_to(self, policy: Policy) -> bool:
-        """Whether this can happen to a design: a module that is never updated at run time is not."""
-        return policy.has_update or not self.budgets.get("update")
+    def cannot_happen(self, policy: Policy) -> str:
+        """What a design does not do, so that this cannot happen to it; empty if it can happen."""
+        if self.budgets.get("update") and not policy.has_update:
+            return "does not update the module at run time"
+        return ""
 
 
 def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:

@@ -40,7 +40,7 @@ def _create(k: Kernel, policy: Policy) -> None:
     k.await_(~w.frozen & w.kvm_loaded & w.enable_tdx & ~w.kvm_unloading)
     k.set(w.td, "refused")
     with k.function("__tdx_td_init()", KVM_TDX) as f:
-        error = policy.first_vm(k)
+        error = k.call(policy.first_vm)
         with k.if_(error != OK):
             k.set(w.vm_refused, value=True)
             f.returns()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from tdxexplore.model import always
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable_locked
 from tdxexplore.tdx.kernel import EACCES, EINVAL, EIO, OK, Kernel
 from tdxexplore.tdx.kvm import OFFLINE_VETO, Alternative
@@ -60,7 +61,7 @@ def pass_then_enable(k: Kernel, result: Variable, *, every_call: bool = True) ->
     """tdx_enable() with the pass inside, cpus_read_lock() held: an error of the pass makes the status ERROR."""
     w = k.w
     with k.mutex(w.tdx_module_lock):
-        due = True if every_call else w.tdx_status != "INITIALIZED"
+        due = always if every_call else w.tdx_status != "INITIALIZED"
         with k.if_(due), k.ipi(w.online, "__tdx_cpu_enable()"):
             error = _inner_tdx_cpu_enable(k)
             with k.if_(error != OK):

@@ -1,0 +1,64 @@
+"""Lowering: a recorded model becomes a Program.
+
+Each step is executed symbolically from its label. A *path* is one way through it: what it has learnt of the state
+before the step (the values that each field may have had, which quantified matches hold) and what it has assigned. A
+condition that the path does not decide forks it, so the paths of a step exclude each other. Each path becomes one rule,
+or a few where a set of values is not a single bit-mask match. So a state has exactly one transition for each actor,
+instance and free choice, as in the reference interpreter.
+
+Assignments are constants or small additions; a copy forks on the value. That keeps every condition a condition on the
+state before the step. Rejected: lowering by truth tables over all fields, which needs no symbolic execution but is
+exponential in the fields that a step reads.
+
+`layout` places the fields in words; `path` holds what a path knows; `symbolic` decides conditions and applies
+assignments; `matches` turns what is known into guards; `steps` runs the steps of an actor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.model.expr import Not, Scope
+from tdxexplore.model.lowering.layout import layout
+from tdxexplore.model.lowering.steps import rules_of
+from tdxexplore.model.lowering.symbolic import Symbolic
+from tdxexplore.model.program import Program
+
+if TYPE_CHECKING:
+    from tdxexplore.model.expr import Expr
+    from tdxexplore.model.model import Model, Price, Property, Response
+    from tdxexplore.model.program import Guard
+
+
+def lower(model: Model) -> Program:
+    """Turn a model into a Program.
+
+    Raises:
+        BadModel: A step never ends, or does what a Program cannot express; the message says where.
+    """
+    slots = layout(model)
+
+    def guards(kind: str, asked: Property | Response | Price, when: Expr) -> tuple[Guard, ...]:
+        return Symbolic(model, slots, Scope.GLOBAL, f"{kind} `{asked.name}`").guards(when)
+
+    for forgotten in model.forgotten:
+        names = ", ".join(f"`{f.name}`" for f in forgotten.fields)
+        # Refused here if it asks for an acting CPU.
+        Symbolic(model, slots, Scope.GLOBAL, f"where {names} is forgotten").guards(forgotten.when)
+    return Program(
+        name=model.name,
+        slots=slots,
+        actors=tuple(code.actor for code in model.codes),
+        index=tuple(
+            name
+            for code in model.codes
+            for name, scope in code.counters.items()
+            if scope is not Scope.PACKAGE and slots[name].width
+        ),
+        rules=tuple(rule for actor, code in enumerate(model.codes) for rule in rules_of(model, slots, actor, code)),
+        outcomes=tuple((p, guards("outcome", p, p.when)) for p in model.outcomes),
+        invariants=tuple((p, guards("invariant", p, Not(p.when))) for p in model.invariants),
+        expectations=tuple((p, guards("expectation", p, p.when)) for p in model.expectations),
+        responses=tuple((r, guards("response", r, r.when), guards("response", r, r.reach)) for r in model.responses),
+        prices=tuple((p, guards("price", p, p.during)) for p in model.prices),
+    )
