@@ -9,7 +9,8 @@ import pytest
 
 from asking import Asked
 from tdxexplore.model.code import Add, Await, Branch, Label, SetEach
-from tdxexplore.model.expr import Const, Expr, variables
+from tdxexplore.model.expr import Const, Expr
+from tdxexplore.model.scopes import variables
 from tdxexplore.tdx.kernel import Kernel
 
 if TYPE_CHECKING:
