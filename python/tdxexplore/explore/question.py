@@ -188,9 +188,8 @@ class Question:
             scenario.offline_at_first(self.topology)
         except BadModel as error:
             return str(error)
-        design = made(policy, self.knobs)
-        if "update" in scenario.budgets and not design.has_update:
-            return f"`{policy_name(policy)}` does not update the module at run time"
+        if not scenario.applies_to(made(policy, self.knobs)):
+            return f"to `{policy_name(policy)}` it does not happen that {scenario.text}"
         return ""
 
     def command(self, verb: str, *more: str) -> str:
