@@ -42,7 +42,8 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# One table: this engine, Spin, Rumur, TLC and Stateright on the same models. Forty minutes on two cores; `make bench QUICK=--quick` leaves the large models out, `QUICK=--resume` goes on after an interruption.
+# One table: this engine, Spin, Rumur, TLC and Stateright on the same models. Forty minutes on two cores; `make bench
+# QUICK=--quick` leaves the large models out, `QUICK=--resume` goes on after an interruption.
 bench: $(VENV)/bench peers
 	$(BIN)/python benches/peers.py $(QUICK)
 

@@ -133,7 +133,7 @@ def policy_page(policy: type[Policy]) -> str:
     lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
     example = policy()
     program = lower(build(example, "strict", _ALL))
-    lines += ["## Callbacks of CPU hotplug", "", "In the order in which a CPU that comes up meets them.", ""]
+    lines += ["## Callbacks of CPU hotplug", "", "In the order of a CPU that comes up.", ""]
     lines += _table(("cpuhp state", "startup", "teardown"), [_callbacks(hook) for hook in example.hooks])
     lines += [
         "## Steps",

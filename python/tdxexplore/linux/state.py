@@ -1,8 +1,8 @@
 """The fields that kernel mechanics read and write, and how often the environment acts.
 
-Every field is an attribute, so that a type checker knows its name. What survives kexec, and what a CPU loses when it goes
-offline, is said where a field is declared. A field that no recorded step assigns is no part of a Program, so that a protocol
-pays only for the mechanics it uses.
+Every field is an attribute, so that a type checker knows its name. The declaration of a field says whether it survives kexec,
+and whether a CPU loses it when it goes offline. A field that no recorded step assigns is no part of a Program, so that a
+protocol pays only for the mechanics it uses.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Linux:
         self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
         self.stop_machine = model.flag("stop_machine")
         self.booted = model.flag("booted", initial=not boot)
-        # What has gone wrong so far: an outcome counts it whatever happens later, kexec included.
+        # What has gone wrong so far. It decides the outcome whatever happens later, kexec included.
         self.oops = self.kept(model.enum("oops", ["none", *oopses, CPUHP_BUG]))
         self.online_refused = self.kept(model.flag("online_refused"))
         self.suspend_aborted = self.kept(model.flag("suspend_aborted"))
@@ -117,12 +117,12 @@ class Linux:
         """Declare what the protocol's software knows, and what has gone wrong in it. For a protocol to override."""
 
     def kept(self, field: Field) -> Field:
-        """A field that survives kexec: it is hardware, or tells the outcome what has happened."""
+        """Declare that a field survives kexec: it is hardware, or records for the outcome what has happened."""
         self.survives_kexec.add(field)
         return field
 
     def per_online(self, field: Field) -> Field:
-        """A field of a CPU that has its initial value again when the CPU goes offline."""
+        """Declare that a CPU's field has its initial value again when the CPU goes offline."""
         self.lost_offline.append(field)
         return field
 

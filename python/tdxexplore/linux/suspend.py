@@ -20,8 +20,8 @@ K = TypeVar("K", bound=Kernel)
 def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excuse: Operand) -> K:
     """suspend_enter(): tasks are frozen, so no other actor is in the kernel; all CPUs but one go offline and come back.
 
-    The CPU that stays is the boot CPU: here any, as numbers are names. An actor that is added to the model after this one is
-    not waited for.
+    The CPU that stays is the boot CPU. Here it is any, as numbers are names. Suspend waits for the actors that were added to
+    the model before it.
 
     Args:
         k: The actor.

@@ -59,7 +59,7 @@ class World(Linux):
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
 
     Attributes:
-        td_in_full: Every call of a TD's life is recorded, as a budget asks for it.
+        td_in_full: Every call of a TD's life is recorded, as some budget needs it.
         contended: Two calls that take the module's global lock can be in flight at once.
     """
 

@@ -64,7 +64,7 @@ def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:
     return Scenario(name, text, budgets, offline=1, up_after_load=True)
 
 
-# How bring-up meets CPU hotplug: what the mails are about.
+# CPU hotplug before, during and after bring-up, which the mails are about.
 HOTPLUG = (
     Scenario("all-online", "all CPUs are online and stay so", {"kvm_load": 1}),
     _late(

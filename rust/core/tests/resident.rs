@@ -79,7 +79,8 @@ fn what_is_resident_stays_within_the_limit() {
         let (full, searched, _) = run(&program, threads, None);
         assert_eq!((full.incomplete, full.explored), (None, 1 << (2 * CPUS)));
         let (mut complete, mut left_out) = (0, 0);
-        for percent in (50..=130).step_by(10) {
+        // Beyond what it holds without a limit, a limit changes nothing.
+        for percent in (50..=100).step_by(10) {
             let limit = full.memory_bytes.max(searched) * percent / 100;
             let (answer, _, resident) = run(&program, threads, Some(limit));
             assert!(resident * 10 <= limit * 11, "{resident} resident, {limit} allowed, {} held", answer.memory_bytes);
