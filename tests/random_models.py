@@ -38,6 +38,7 @@ class Generator:
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.random = Random(seed)
         self.model = Model(f"random {seed}")
         self.fields: list[Field] = []
@@ -50,6 +51,8 @@ class Generator:
         for i in range(self.random.randint(1, 3)):
             scope = self.random.choice([Scope.GLOBAL, Scope.GLOBAL, Scope.CPU])
             self.model.add(self._procedure(f"actor{i}", scope))
+        if self.seed % 2 == 0:
+            self.model.add(self._spinner())
         self._properties()
         if self.random.random() < 0.8:
             self._forget()
@@ -76,6 +79,8 @@ class Generator:
     def _properties(self) -> None:
         self.model.outcome("fatal", "S0", self._expr(Scope.GLOBAL) & self._expr(Scope.GLOBAL), fatal=True)
         self.model.outcome("stuck", "S1", self.model.stuck())
+        if self.seed % 5:
+            self.model.diverges("diverges", "S1")
         self.model.outcome("some", "S2", self._expr(Scope.GLOBAL))
         self.model.outcome("other", "ok", True)
         self.model.invariant("invariant", self._expr(Scope.GLOBAL))
@@ -149,6 +154,15 @@ class Generator:
                 self._block(p, scope, 2, region=False)
         else:
             self._block(p, scope, 3, region=False)
+        return p
+
+    def _spinner(self) -> Procedure:
+        """Once a condition holds, it goes on for ever: runs in which that happens never end."""
+        p = Procedure("spinner")
+        p.step("watch", rest=True)
+        p.await_(self._expr(Scope.GLOBAL))
+        with p.loop():
+            p.step("spin", rest=True)
         return p
 
     def _block(self, p: Procedure, scope: Scope, size: int, *, region: bool) -> None:

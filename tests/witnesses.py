@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -48,7 +48,8 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
     program, native = lowered(model)
     packed = program.pack(initial)
     traces = explained = 0
-    for space in ("orbit", "concrete"):
+    spaces: tuple[Literal["orbit", "concrete"], ...] = ("orbit", "concrete")
+    for space in spaces:
         single = native.explore(packed, space=space, threads=1, prices=True)
         several = native.explore(packed, space=space, threads=threads, prices=True)
         for table in ("outcomes", "invariants", "expectations", "responses", "prices", "levels", "rules"):
@@ -56,10 +57,22 @@ def compare_all(model: Model, initial: State, threads: int = 3, *, replay: bool 
             assert one.equals(many), f"{space} {table} differ between 1 and {threads} threads"
         matches_reference(model, answer, several, space)
         explained += explains_lost(model, initial, program, answer, several)
+        same_without_measures(native, packed, space, several)
         if replay:
-            traces += replays(model, initial, native, packed, several)
+            traces += replays(model, initial, native, packed, answer, several)
     bits_agree(native, packed, threads)
     return Compared(answer, traces, explained, native)
+
+
+def same_without_measures(
+    native: _core.Program, packed: str, space: Literal["orbit", "concrete"], measured: _core.Exploration
+) -> None:
+    """Without measures no transitions are kept, and yet the same runs never end."""
+    bare = native.explore(packed, space=space, threads=2, measures=False)
+    known = ["outcome", "terminal_states", "shortest_steps", "schedule"]
+    found, expected = (pl.DataFrame(e.outcomes()).select(known) for e in (bare, measured))
+    assert bare.complete
+    assert found.equals(expected), space
 
 
 def bits_agree(native: _core.Program, packed: str, threads: int) -> None:
@@ -94,7 +107,9 @@ def matches_reference(model: Model, answer: reference.Answer, found: _core.Explo
     outcomes = pl.DataFrame(found.outcomes())
     names = [model.outcomes[i].name for i in outcomes["outcome"]]
     assert dict(zip(names, map(int, outcomes["terminal_states"]), strict=True)) == dict(answer.terminal_states), space
-    assert found.cyclic is (answer.interleavings is None)
+    assert dict(zip(names, outcomes["shortest_steps"], strict=True)) == answer.outcome_depths, space
+    assert found.cyclic is answer.cyclic
+    assert outcomes["interleavings"].null_count() == (0 if answer.interleavings is not None else len(outcomes))
     if answer.interleavings is not None and answer.probability is not None:
         counts = dict(zip(names, map(int, outcomes["interleavings"]), strict=True))
         assert counts == dict(answer.interleavings), space
@@ -181,17 +196,28 @@ def _beyond(answer: reference.Answer, start: object) -> set[object]:
     return found
 
 
-def replays(model: Model, initial: State, native: _core.Program, packed: str, found: _core.Exploration) -> int:
+def replays(
+    model: Model,
+    initial: State,
+    native: _core.Program,
+    packed: str,
+    answer: reference.Answer,
+    found: _core.Exploration,
+) -> int:
     """Every reported trace leads to its outcome, in the engine and in the reference; returns how many there were."""
     outcomes = pl.DataFrame(found.outcomes())
     for index, steps, schedule in outcomes.select("outcome", "shortest_steps", "schedule").iter_rows():
         run = native.replay(packed, schedule)
         assert len(run.steps) == steps
-        assert run.terminal
-        assert run.outcome == index
         taken = reference.replay(model, initial, schedule)
         last = taken[-1].target if taken else initial
         assert len(taken) == steps
+        if model.outcomes[index].diverges:
+            assert last.key() in answer.diverging
+            assert (run.terminal, run.outcome) == (False, None)
+            continue
+        assert run.terminal
+        assert run.outcome == index
         assert not reference.transitions(model, last)
         assert reference.outcome_of(model, last) == model.outcomes[index].name
     invariants = pl.DataFrame(found.invariants()).drop_nulls("schedule")

@@ -174,10 +174,6 @@ class Exploration:
         """Whether the state graph has a cycle; None without measures."""
 
     @property
-    def diverging(self) -> float | None:
-        """The probability of never reaching a terminal state; None without measures."""
-
-    @property
     def log10_error(self) -> float | None:
         """How far `log10_interleavings` may be off where interleavings are too large for exact integers, else None."""
 
@@ -220,9 +216,10 @@ class Exploration:
     def outcomes(self) -> Table:
         """The outcomes that were reached.
 
-        Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string), `interleavings` (decimal string or
-        null), `log10_interleavings`, `interleaving_share`, `probability` (f64 or null), `shortest_steps` (u32), `schedule`
-        (string, or null if a limit kept it from being found).
+        Columns: `outcome` (u32, index in the Program), `terminal_states` (decimal string; of the outcome of runs that never
+        end the diverging states, from which no terminal state can be reached), `interleavings` (decimal string or null; runs
+        that never end are counted up to their first diverging state), `log10_interleavings`, `interleaving_share`, `probability`
+        (f64 or null), `shortest_steps` (u32), `schedule` (string, or null if a limit kept it from being found).
         """
 
     def invariants(self) -> Table:
@@ -243,6 +240,8 @@ class Exploration:
 
     def prices(self) -> Table:
         """The costs of runs, if asked for: a row for each outcome that was reached and each price.
+
+        A run that never ends costs what it does up to its first diverging state.
 
         Columns: `outcome`, `price` (u32, indices in the Program), `total` (decimal string, over all interleavings, or null
         where it is too large for an exact integer), `mean` (f64), `least`, `most` (u64) of one interleaving. Empty for a

@@ -109,7 +109,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _count("generated", "transitions between stored states"),
         _count("depth", "distance of the farthest state from the initial one", "steps"),
         Column("cyclic", pa.bool_(), "", "whether the state graph has a cycle"),
-        _real("diverging", "probability of never ending"),
         _real("log10_error", "bound on the error of log10_interleavings; null where interleavings are exact"),
         _count("state_bits", "size of a stored state", "bit"),
         _real("reduction", "states over explored"),

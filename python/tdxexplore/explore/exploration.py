@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from decimal import Decimal, localcontext
 from functools import cached_property
@@ -71,7 +72,7 @@ class Exploration:
         for kind, name, severity, text in failed:
             said = f"expectation `{name}` is never met: {text}" if kind == "expectation" else text
             found.append(Finding(kind, name, severity, said))
-        if self.complete and self.outcomes.is_empty() and not self.question.endless():
+        if self.complete and not self._some_run_ends() and not self.question.endless():
             found.append(Finding("expectation", "ends", "ok", "no run comes to an end"))
         if why := self.question.cannot_happen():
             found.append(
@@ -99,10 +100,11 @@ class Exploration:
         """A row for each outcome that was reached, most severe first.
 
         Columns after the key: ``rank`` (0 for the most severe), ``outcome``, ``severity`` (S0 to S4, ok),
-        ``terminal_states`` (concrete, decimal string), ``interleavings`` (maximal runs with labelled CPUs, decimal string;
-        null when not measured, without end, or too large: more than 1024 words of 64 bits, or more than 2^34 words times
-        transitions over all outcomes), ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error``
-        of `runs`),
+        ``terminal_states`` (concrete, decimal string; where runs never end, ``diverges`` or ``endless``, the states from which
+        no terminal state can be reached), ``interleavings`` (maximal runs with labelled CPUs, up to the first of these states
+        where they never end, decimal string; null when not measured, when a run can pass through a cycle and still end, or
+        too large: more than 1024 words of 64 bits, or more than 2^34 words times transitions over all outcomes),
+        ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error`` of `runs`),
         ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition equally likely),
         ``shortest_steps``, ``schedule`` (of the shortest trace).
         """
@@ -229,7 +231,6 @@ class Exploration:
             "interleavings": pl.String,
             "log10_interleavings": pl.Float64,
             "cyclic": pl.Boolean,
-            "diverging": pl.Float64,
             "log10_error": pl.Float64,
         }
         row: dict[str, object] = {
@@ -246,7 +247,6 @@ class Exploration:
             "generated": found.generated,
             "depth": found.depth,
             "cyclic": found.cyclic,
-            "diverging": found.diverging,
             "log10_error": found.log10_error,
             "state_bits": found.state_bits,
             "reduction": 10 ** (log10(found.states) - math.log10(explored)),
@@ -290,13 +290,25 @@ class Exploration:
         broken = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
         lost = self.responses.select(pl.col("response").alias("name"), "schedule").drop_nulls()
         named = pl.concat([found.drop_nulls(), broken, lost]).iter_rows()
-        return {name: replay(self.question, schedule) for name, schedule in named}
+        traces = {name: replay(self.question, schedule) for name, schedule in named}
+        # Its last state is not terminal: that no run ends from there is known from all that can be reached.
+        return traces | {
+            name: dataclasses.replace(traces[name], outcome=name) for name in self._diverges & traces.keys()
+        }
 
     @property
     def never_taken(self) -> list[tuple[str, str]]:
         """(actor, step) of the steps that no reachable state takes: what this model says nothing about."""
         taken = self.rules.group_by("actor", "label", maintain_order=True).agg(pl.col("fired").sum())
         return list(taken.filter(pl.col("fired") == 0).select("actor", "label").iter_rows())
+
+    @property
+    def _diverges(self) -> set[str]:
+        """The name of the outcome of runs that never come to an end, if there is one."""
+        return {p.name for p, _ in self._program.outcomes if p.diverges}
+
+    def _some_run_ends(self) -> bool:
+        return not self._diverges.issuperset(self.outcomes["outcome"])
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

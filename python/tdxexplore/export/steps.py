@@ -133,7 +133,7 @@ class Expected:
         states: Distinct states.
         transitions: Generated ones, without the initial state.
         depth: Of the deepest state; the initial one has 0.
-        terminal: Terminal states by outcome.
+        terminal: Terminal states by outcome; states that diverge are not terminal.
     """
 
     states: int
@@ -150,7 +150,7 @@ class Expected:
 
         names = [p.name for p, _ in program.outcomes]
         rows = pl.DataFrame(found.outcomes()).select("outcome", "terminal_states").iter_rows()
-        terminal = {names[code]: int(count) for code, count in rows}
+        terminal = {names[code]: int(count) for code, count in rows if code != program.diverges}
         return cls(int(found.states), int(found.transitions), found.depth, terminal)
 
 
@@ -211,9 +211,12 @@ class Form:
 
     @property
     def properties(self) -> list[tuple[str, Property, list[Condition]]]:
-        """Outcomes, violated invariants and expectations: (kind, property, when)."""
+        """Outcomes, violated invariants and expectations: (kind, property, when).
+
+        Which runs never end is no predicate on states, so the outcome of these is not among them.
+        """
         kinds = {
-            "outcome": self.program.outcomes,
+            "outcome": [(p, guards) for p, guards in self.program.outcomes if not p.diverges],
             "violated": self.program.invariants,
             "expected": self.program.expectations,
         }

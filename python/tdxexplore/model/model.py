@@ -48,6 +48,7 @@ class Property:
         when: Outcome or expectation: where it holds. Invariant: what must hold in every state.
         text: What it means, in a sentence.
         fatal: Reaching it ends the run (an oops).
+        diverges: It is the outcome of runs that never come to an end, and ``when`` never holds.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Property:
     when: Expr
     text: str
     fatal: bool = False
+    diverges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +224,20 @@ class Model:
         A terminal state gets the first outcome that matches: the most severe one, and of equal severity the one that was
         declared first. So a policy may declare its own before the shared ones are.
         """
-        self._property(self.outcomes, Property(name, severity, as_expr(when), text, fatal))
-        self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
+        self._outcome(Property(name, severity, as_expr(when), text, fatal))
+
+    def diverges(self, name: str, severity: str, text: str = "") -> None:
+        """Name the outcome of runs that never come to an end, whatever the scheduler does.
+
+        A state diverges if no terminal state can be reached from it: every run that enters it goes on for ever. All such states
+        have this outcome; a run is counted, and costs, up to the first of them.
+
+        Raises:
+            BadModel: Such an outcome is declared already.
+        """
+        if known := next((p.name for p in self.outcomes if p.diverges), None):
+            raise BadModel(f"outcome `{name}`: runs that never come to an end have the outcome `{known}` already")
+        self._outcome(Property(name, severity, never, text, diverges=True))
 
     def invariant(self, name: str, holds: Operand | bool, text: str = "", severity: str = "S0") -> None:
         """Something that must hold in every state."""
@@ -244,6 +258,10 @@ class Model:
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
         self.prices.append(Price(name, text, frozenset(events), as_expr(during)))
+
+    def _outcome(self, new: Property) -> None:
+        self._property(self.outcomes, new)
+        self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
 
     def _property(self, known: list[Declared], new: Declared) -> None:
         if new.severity not in SEVERITIES:

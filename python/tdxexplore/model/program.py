@@ -244,6 +244,11 @@ class Program:
     responses: tuple[tuple[Response, tuple[Guard, ...], tuple[Guard, ...]], ...] = ()
     prices: tuple[tuple[Price, tuple[Guard, ...]], ...] = ()
 
+    @property
+    def diverges(self) -> int | None:
+        """The index of the outcome of runs that never come to an end, if one is declared."""
+        return next((at for at, (p, _) in enumerate(self.outcomes) if p.diverges), None)
+
     def width(self, scope: Scope) -> int:
         """Bits of a word."""
         return max((s.offset + s.width for s in self.slots.values() if s.scope is scope), default=0)
@@ -313,6 +318,7 @@ class Program:
             "outcomes": [{**named(p, "when", g), "severity": severity(p), "fatal": p.fatal} for p, g in self.outcomes],
             "invariants": [{**named(p, "violated_when", g), "severity": severity(p)} for p, g in self.invariants],
             "expectations": [named(p, "when", g) for p, g in self.expectations],
+            **({} if self.diverges is None else {"diverges": self.diverges}),
             **({"responses": responses} if responses else {}),
             **({"prices": prices} if prices else {}),
         }

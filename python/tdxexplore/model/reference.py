@@ -246,8 +246,11 @@ class Answer:
     Attributes:
         states: Distinct states.
         transitions: Transitions (generated successors).
-        terminal_states: Distinct terminal states by outcome.
-        interleavings: Maximal runs by outcome; None when some run never ends.
+        terminal_states: By outcome, the distinct states where a run ends: terminal states, and those that diverge.
+        outcome_depths: By outcome, the distance of the nearest of them.
+        diverging: The keys of the states from which no terminal state can be reached.
+        cyclic: Some state can be reached again from itself.
+        interleavings: Maximal runs by outcome, each up to the first state where it ends; None when there is a cycle before.
         probability: By outcome, each transition of a state being equally likely; None as above.
         violating_states: By invariant.
         expected_states: By expectation.
@@ -263,6 +266,9 @@ class Answer:
     states: int = 0
     transitions: int = 0
     terminal_states: Counter[str] = field(default_factory=Counter)
+    outcome_depths: dict[str, int] = field(default_factory=dict)
+    diverging: frozenset[object] = frozenset()
+    cyclic: bool = False
     interleavings: Counter[str] | None = None
     probability: dict[str, Fraction] | None = None
     violating_states: Counter[str] = field(default_factory=Counter)
@@ -313,7 +319,6 @@ def explore(model: Model, initial: State) -> Answer:
             answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
             if not steps:
                 outcomes[key] = outcome_of(model, state)
-                answer.terminal_states[outcomes[key]] += 1
             answer.violating_states.update(p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {}))
             answer.expected_states.update(p.name for p in model.expectations if evaluate(p.when, state, -1, -1, {}))
             for step in steps:
@@ -330,6 +335,17 @@ def explore(model: Model, initial: State) -> Answer:
         lost = _out_of_reach(response, states, successors) & avoids_fatal
         answer.lost_states[response.name] = len(lost)
         answer.lost_depths[response.name] = min((depths[key] for key in lost), default=None)
+    answer.diverging = frozenset(states.keys() - _leading_to(set(outcomes), successors))
+    answer.cyclic = _topological(successors, root) is None
+    for outcome in model.outcomes:
+        if outcome.diverges:
+            # From here on a run ends where it begins to diverge, as in a terminal state.
+            outcomes |= dict.fromkeys(answer.diverging, outcome.name)
+            successors = _up_to(answer.diverging, successors, root)
+            happened |= {key: [] for key in answer.diverging}
+    answer.terminal_states.update(outcomes.values())
+    for key, name in outcomes.items():
+        answer.outcome_depths[name] = min(depths[key], answer.outcome_depths.get(name, depths[key]))
     order = _topological(successors, root)
     if order is not None:
         _measure(answer, successors, outcomes, order)
@@ -339,8 +355,8 @@ def explore(model: Model, initial: State) -> Answer:
                 key: [evaluate(price.during, state, -1, -1, {}) + price.of(events) for events in happened[key]]
                 for key, state in states.items()
             }
-            for outcome, cost in _costs(successors, outcomes, order, costs).items():
-                answer.prices.setdefault(outcome, {})[price.name] = cost
+            for ended, cost in _costs(successors, outcomes, order, costs).items():
+                answer.prices.setdefault(ended, {})[price.name] = cost
     return answer
 
 
@@ -359,6 +375,13 @@ def _leading_to(marked: set[object], successors: dict[object, list[object]]) -> 
     while more := {k for k, targets in successors.items() if k not in found and not found.isdisjoint(targets)}:
         found |= more
     return found
+
+
+def _up_to(ends: frozenset[object], successors: dict[object, list[object]], root: object) -> dict[object, list[object]]:
+    """The transitions of all runs up to the first of these states."""
+    inside = {key: targets for key, targets in successors.items() if key not in ends}
+    reached = {root, *(target for targets in inside.values() for target in targets)}
+    return inside | {key: [] for key in reached & ends}
 
 
 def _costs(

@@ -1,4 +1,4 @@
-"""Outcomes of terminal states, invariants of all states, and the other questions that a TDX model answers.
+"""Outcomes of runs, invariants of all states, and the other questions that a TDX model answers.
 
 Severities: S0 is catastrophic. S1 is a deadlock or a permanent loss. S2 is a refusal or an error that hits a user without
 cause. S3 means that TDX is off until reboot. S4 is a nuisance. Outcomes are declared most severe first, and a terminal state
@@ -35,6 +35,8 @@ def declare(w: World) -> None:
     m.outcome("vmxoff-bug", "S0", w.oops == VMXOFF_UD, "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
     m.outcome("cpuhp-bug", "S0", w.oops == CPUHP_BUG, "a teardown fails while its state is removed", fatal=True)
     m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
+    if not unbounded(w):
+        m.diverges("diverges", "S1", "a run never comes to an end: somebody tries again for ever")
     m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
     m.outcome("tds-lost", "S1", w.tds_lost, "an update of the module fails half way, and takes the running TDs with it")
     m.outcome("td-error", "S2", w.td_error, "a SEAMCALL fails on a TD that KVM created or is creating")
@@ -56,6 +58,8 @@ def declare(w: World) -> None:
     m.outcome("latent-lp", "S4", latent, "TDX is up, and a CPU without LP.INIT is online, unused so far")
     m.outcome("tdx-up", "ok", up, "TDX is up and every online CPU can run it")
     m.outcome("clean-refusal", "ok", True, "TDX is not up; nothing was remembered against the next try")
+    if unbounded(w):
+        m.diverges("endless", "ok", "a run never comes to an end, as was asked for: some budget never runs out")
 
     # KVM is a user until rmmod has seen its last VM go.
     user = w.kvm_loaded & (~w.kvm_unloading | (w.td != "none")) & w.enable_tdx & up
@@ -83,10 +87,15 @@ def declare(w: World) -> None:
     _prices(w)
 
 
+def unbounded(w: World) -> list[str]:
+    """The budgets that never run out."""
+    return [name for name, limit in w.limit.items() if limit == UNBOUNDED]
+
+
 def _responses(w: World, up: Expr) -> None:
     """Responses are declared only if a budget has no limit: used-up budgets make everything impossible in the end."""
     m = w.model
-    endless = [name for name, limit in w.limit.items() if limit == UNBOUNDED]
+    endless = unbounded(w)
     if not endless:
         return
     if "kvm_load" in endless or not w.booted.constant:

@@ -71,10 +71,12 @@ impl Exploration {
 pub struct OutcomeRow {
     /// Its index in the Program.
     pub outcome: usize,
-    /// Labelled terminal states that have it.
+    /// Labelled terminal states that have it. Of the outcome of runs that never end: the labelled states from which no terminal
+    /// state can be reached.
     pub terminal_states: UBig,
-    /// Labelled paths from the initial state to them. None in a graph with cycles, and where the number takes more than 1024
-    /// words of 64 bits (19,700 digits), or all numbers together take more than `2^34` words times transitions.
+    /// Labelled paths from the initial state to them; a run that never ends is counted up to the first state from which no
+    /// terminal state can be reached. None if a run can pass through a cycle and still end, and where the number takes more than
+    /// 1024 words of 64 bits (19,700 digits), or all numbers together take more than `2^34` words times transitions.
     pub interleavings: Option<UBig>,
     /// The decimal logarithm of the interleavings.
     pub log10_interleavings: Option<f64>,

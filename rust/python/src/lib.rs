@@ -87,11 +87,6 @@ impl Exploration {
     }
 
     #[getter]
-    fn diverging(&self) -> Option<f64> {
-        self.measured(|measured| measured.diverging).flatten()
-    }
-
-    #[getter]
     fn log10_error(&self) -> Option<f64> {
         self.measured(|measured| measured.log10_error).flatten()
     }

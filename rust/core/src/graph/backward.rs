@@ -20,34 +20,44 @@ use crate::graph::layers::{Layers, in_blocks};
 use crate::limits::{Reason, Watch};
 use crate::store::states::StateId;
 
-/// Marks every state from which a marked state can be reached; `layers` are those of the graph, if it has no cycle.
+/// Marks every state from which a marked state can be reached. `layers` are those of the graph, if it has no cycle.
 pub(crate) fn mark_backward(
     marks: &[AtomicBool],
     graph: &Graph,
     layers: Option<&Layers>,
     watch: &Watch<'_>,
 ) -> Result<(), Reason> {
-    let is_new = |state: StateId| {
-        !marks[state.index()].load(Relaxed)
-            && graph.row(state).any(|(target, _)| marks[target.index()].load(Relaxed))
-            && !marks[state.index()].swap(true, Relaxed)
+    let leads_to_marked = |state| graph.row(state).any(|(target, _)| marks[target.index()].load(Relaxed));
+    let Some(layers) = layers else {
+        return mark_by_sweeps(marks, watch, || (), |(), state| leads_to_marked(state));
     };
-    if let Some(layers) = layers {
-        return layers.backwards(watch, |state| {
-            is_new(state);
-        });
-    }
-    let last = marks.len() as u32 - 1;
-    let (mut changed, mut upwards) = (true, false);
+    layers.backwards(watch, |state| {
+        if leads_to_marked(state) {
+            marks[state.index()].store(true, Relaxed);
+        }
+    })
+}
+
+/// Marks every state from which a marked state can be reached, in any graph, whoever knows it: `leads_to_marked` tells whether
+/// some successor of a state is marked now. Each thread has a workspace for it.
+pub(crate) fn mark_by_sweeps<W>(
+    marks: &[AtomicBool],
+    watch: &Watch<'_>,
+    workspace: impl Fn() -> W + Sync,
+    leads_to_marked: impl Fn(&mut W, StateId) -> bool + Sync,
+) -> Result<(), Reason> {
+    let (mut changed, mut from_last) = (true, true);
     while changed {
         let any = AtomicBool::new(false);
-        in_blocks(marks.len(), watch, |state| {
-            if is_new(if upwards { state } else { StateId(last - state.0) }) {
+        in_blocks(marks.len(), watch, &workspace, |workspace, state| {
+            let at = if from_last { marks.len() - 1 - state.index() } else { state.index() };
+            if !marks[at].load(Relaxed) && leads_to_marked(workspace, StateId(at as u32)) {
+                marks[at].store(true, Relaxed);
                 any.store(true, Relaxed);
             }
         })?;
         changed = any.into_inner();
-        upwards = !upwards;
+        from_last = !from_last;
     }
     Ok(())
 }
@@ -69,7 +79,7 @@ mod tests {
         }
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let layers = Layers::of(&graph, &mut MemoryAccount::new(None, 0), &watch).unwrap();
+        let layers = Layers::of(&graph, |_| false, &mut MemoryAccount::new(None, 0), &watch).unwrap();
         let mut found = Vec::new();
         for layers in [None, layers.as_ref()].into_iter().take(1 + usize::from(layers.is_some())) {
             let marks: Vec<AtomicBool> = (0..rows.len() as u32).map(|at| AtomicBool::new(at == first)).collect();

@@ -42,7 +42,7 @@ impl Components {
 /// The states of the bottom components, those that nothing leads out of. A run that is fair to every transition and never ends
 /// stays in one of them.
 pub(crate) fn bottoms(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Vec<StateId>, Reason> {
-    let components = components(graph, root, watch)?;
+    let components = components(graph, root, |_| false, watch)?;
     let leads_out = |component: &[StateId]| {
         let mut targets = component.iter().flat_map(|state| graph.row(*state));
         targets.any(|(target, _)| component.binary_search(&target).is_err())
@@ -62,8 +62,13 @@ struct Step {
     next: usize,
 }
 
-/// The components of the states that can be reached from `root`.
-pub(crate) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Result<Components, Reason> {
+/// The components of the states that can be reached from `root`. Transitions from states where a run ends are left out.
+pub(crate) fn components(
+    graph: &Graph,
+    root: StateId,
+    is_end: impl Fn(StateId) -> bool,
+    watch: &Watch<'_>,
+) -> Result<Components, Reason> {
     let mut components = Components { states: Vec::new(), bounds: vec![0] };
     // For each state on the stack, the lowest number of a state on the stack that it is known to reach.
     let mut low = vec![UNVISITED; graph.len()];
@@ -73,7 +78,7 @@ pub(crate) fn components(graph: &Graph, root: StateId, watch: &Watch<'_>) -> Res
     low[root.index()] = number;
     while let Some(Step { state, own, next }) = path.last_mut() {
         let (state, own) = (*state, *own);
-        if let Some(target) = graph.target(state, *next) {
+        if let Some(target) = graph.target(state, *next).filter(|_| !is_end(state)) {
             *next += 1;
             match low[target.index()] {
                 FINISHED => {}

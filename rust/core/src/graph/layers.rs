@@ -35,28 +35,42 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// The layers, or none if the graph has a cycle. Every state must be reachable from state 0.
-    pub(crate) fn of(graph: &Graph, account: &mut MemoryAccount, watch: &Watch<'_>) -> Result<Option<Self>, Reason> {
+    /// The layers, or none if the graph has a cycle. Transitions from states where a run ends are left out.
+    pub(crate) fn of(
+        graph: &Graph,
+        is_end: impl Fn(StateId) -> bool + Sync,
+        account: &mut MemoryAccount,
+        watch: &Watch<'_>,
+    ) -> Result<Option<Self>, Reason> {
+        let is_end = &is_end;
+        let row = |source: StateId| {
+            let ends = is_end(source);
+            graph.row(source).take_while(move |_| !ends)
+        };
         let bytes = graph.len() * size_of::<StateId>();
         account.request(bytes)?;
         account.retain(bytes);
         // For each state, the number of transitions to it whose source is on no layer yet.
         let open = account.cells::<AtomicU32>(graph.len())?;
         let open = open.as_slice();
-        in_blocks(graph.len(), watch, |source| {
-            for (target, _) in graph.row(source) {
-                open[target.index()].fetch_add(1, Relaxed);
-            }
-        })?;
+        in_blocks(
+            graph.len(),
+            watch,
+            || (),
+            |(), source| {
+                for (target, _) in row(source) {
+                    open[target.index()].fetch_add(1, Relaxed);
+                }
+            },
+        )?;
         let mut layers = Self { order: Vec::with_capacity(graph.len()), bounds: vec![0] };
-        if open[0].load(Relaxed) == 0 {
-            layers.order.push(StateId(0));
-        }
+        let first = (0..graph.len()).into_par_iter().filter(|state| open[*state].load(Relaxed) == 0);
+        layers.order.par_extend(first.map(|state| StateId(state as u32)));
         let mut start = 0;
         while start < layers.order.len() {
             watch.check()?;
             let closed = |source: &StateId| {
-                let targets = graph.row(*source).map(|(target, _)| target);
+                let targets = row(*source).map(|(target, _)| target);
                 targets.filter(|target| open[target.index()].fetch_sub(1, Relaxed) == 1)
             };
             let blocks = layers.order[start..].par_chunks(BLOCK);
@@ -94,10 +108,15 @@ impl Layers {
     }
 }
 
-/// Visits each state, in parallel and in any order.
-pub(crate) fn in_blocks(states: usize, watch: &Watch<'_>, visit: impl Fn(StateId) + Sync) -> Result<(), Reason> {
-    (0..states.div_ceil(BLOCK)).into_par_iter().try_for_each(|block| {
-        (block * BLOCK..states.min((block + 1) * BLOCK)).for_each(|state| visit(StateId(state as u32)));
+/// Visits each state, in parallel and in any order. Each thread has a workspace for it.
+pub(crate) fn in_blocks<W>(
+    states: usize,
+    watch: &Watch<'_>,
+    workspace: impl Fn() -> W + Sync,
+    visit: impl Fn(&mut W, StateId) + Sync,
+) -> Result<(), Reason> {
+    (0..states.div_ceil(BLOCK)).into_par_iter().try_for_each_init(&workspace, |workspace, block| {
+        (block * BLOCK..states.min((block + 1) * BLOCK)).for_each(|state| visit(workspace, StateId(state as u32)));
         watch.check()
     })
 }
@@ -120,9 +139,15 @@ mod tests {
     }
 
     fn layers(rows: &[&[u32]]) -> Option<Vec<Vec<u32>>> {
+        layers_up_to(rows, &[])
+    }
+
+    fn layers_up_to(rows: &[&[u32]], ends: &[u32]) -> Option<Vec<Vec<u32>>> {
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let layers = Layers::of(&graph(rows), &mut MemoryAccount::new(None, 0), &watch).unwrap()?;
+        let layers =
+            Layers::of(&graph(rows), |state| ends.contains(&state.0), &mut MemoryAccount::new(None, 0), &watch)
+                .unwrap()?;
         let ids = |[start, end]: &[usize; 2]| layers.order[*start..*end].iter().map(|state| state.0).collect();
         Some(layers.bounds.array_windows().map(ids).collect())
     }
@@ -132,6 +157,16 @@ mod tests {
         let rows: [&[u32]; 5] = [&[3, 1, 1], &[2, 4], &[3], &[], &[]];
         assert_eq!(layers(&rows), Some(vec![vec![0], vec![1], vec![2, 4], vec![3]]));
         assert_eq!(layers(&[&[]]), Some(vec![vec![0]]));
+    }
+
+    #[test]
+    fn behind_an_end_cycles_do_not_count() {
+        let rows: [&[u32]; 4] = [&[1, 2], &[2], &[3], &[2]];
+        assert_eq!(layers(&rows), None);
+        assert_eq!(layers_up_to(&rows, &[3]), Some(vec![vec![0], vec![1], vec![2], vec![3]]));
+        // 3 can only be reached through an end.
+        assert_eq!(layers_up_to(&rows, &[2, 3]), Some(vec![vec![0, 3], vec![1], vec![2]]));
+        assert_eq!(layers_up_to(&rows, &[0, 1, 2, 3]), Some(vec![vec![0, 1, 2, 3]]));
     }
 
     #[test]

@@ -213,7 +213,9 @@ mod tests {
         }
         let monitor = Monitor::default();
         let watch = Watch::start(&monitor, &Limits::default());
-        let layers = Layers::of(&graph, &mut MemoryAccount::new(None, 0), &watch).unwrap().unwrap();
+        let layers = Layers::of(&graph, |state| store.is_terminal(state), &mut MemoryAccount::new(None, 0), &watch)
+            .unwrap()
+            .unwrap();
         let reached = store.outcomes_reached();
         task(&Acyclic { graph: &graph, store: &store, layers, outcomes: 3, reached, watch: &watch })
     }
@@ -305,6 +307,51 @@ mod tests {
             });
         }
         assert!(off >= 8, "{off}");
+    }
+
+    /// A state for each layer, with so many transitions, all to the state of the next layer. Their multiplicities are chosen one
+    /// by one, such that rounding makes the number of paths as large as it can, relative to the exact one.
+    fn steered(layers: u32, transitions: usize) -> Vec<Vec<(u32, u16)>> {
+        let mut rows = vec![Vec::new()];
+        let (mut rounded, mut exact) = (Scaled::ONE, UBig::ONE);
+        for layer in (0..layers - 1).rev() {
+            let (onward, exactly) = (rounded, exact);
+            (rounded, exact) = (Scaled::default(), UBig::ZERO);
+            let mut row = Vec::new();
+            for _ in 0..transitions {
+                let with = |times: u16| (rounded.plus(onward.times(times)), &exact + &exactly * times);
+                let excess = |times: &u16| {
+                    let (rounded, exact) = with(*times);
+                    let value = rounded.exact();
+                    if value < exact {
+                        -count::ratio(&(&exact - value), &exact)
+                    } else {
+                        count::ratio(&(value - &exact), &exact)
+                    }
+                };
+                let times = (1..64).max_by(|left, right| excess(left).total_cmp(&excess(right))).unwrap();
+                row.push((layer + 1, times));
+                (rounded, exact) = with(times);
+            }
+            rows.push(row);
+        }
+        rows.reverse();
+        rows
+    }
+
+    #[test]
+    fn the_bound_counts_the_roundings_of_all_layers_and_of_all_transitions_of_a_row() {
+        let (layers, transitions) = (12, 300);
+        let rows = steered(layers, transitions);
+        let exact = plain(&rows).iter().sum::<UBig>();
+        with_graph(&rows, |graph| {
+            let rounded = graph.rounded(&mut MemoryAccount::new(None, 0)).unwrap();
+            let number = rounded.into_iter().find(|number| *number != Scaled::default()).unwrap();
+            let error = LOG10_E * count::ratio(&(number.exact() - &exact), &exact);
+            assert!(error <= number.log10_error(graph.roundings()));
+            // Neither the roundings of one layer nor one rounding for each layer would bound it.
+            assert!(error > number.log10_error(transitions) && error > number.log10_error(layers as usize), "{error}");
+        });
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) use self::subject::{ShortestTrace, Subject};
 
 use self::interleavings::{CountInterleavings, Interleavings};
 use self::price::AddUpPrices;
-use self::probability::{ComputeProbabilities, Probabilities};
+use self::probability::ComputeProbabilities;
 use self::response::FindLostResponses;
 use self::subject::Acyclic;
 use crate::columns::Column;
@@ -54,8 +54,6 @@ trait Measure<S: Space> {
 pub struct Measured {
     /// Whether some state can be reached again from itself.
     pub cyclic: bool,
-    /// The probability of never ending; none if it could not be computed.
-    pub diverging: Option<f64>,
     /// A bound on the error of the logarithms of interleavings where these are too large for exact integers; none where they are
     /// exact.
     pub log10_error: Option<f64>,
@@ -91,7 +89,7 @@ pub(crate) struct OutcomeFigures {
 pub(crate) struct Measures {
     pub(crate) measured: Measured,
     interleavings: Option<Interleavings>,
-    probabilities: Option<Probabilities>,
+    probabilities: Option<Vec<f64>>,
     /// Why a measure was left out, if one was.
     pub(crate) left_out: Option<Reason>,
     /// The most bytes held while measuring, the graph included.
@@ -105,7 +103,7 @@ impl Measures {
             interleavings: interleavings.and_then(|all| all.exact(outcome)),
             log10_interleavings: interleavings.and_then(|all| all.log10(outcome)),
             interleaving_share: interleavings.map(|all| all.share(outcome)),
-            probability: self.probabilities.as_ref().map(|all| all.by_outcome[outcome]),
+            probability: self.probabilities.as_ref().map(|all| all[outcome]),
         }
     }
 }
@@ -115,13 +113,12 @@ pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>) -> Result<Measures, Re
     let mut run = Run { subject, account: subject.account(), left_out: None };
     let acyclic = Acyclic::of(subject, &mut run.account)?;
     let acyclic = acyclic.as_ref();
-    let responses = run.take(&FindLostResponses { acyclic })?;
+    let responses = run.take(&FindLostResponses { acyclic: acyclic.filter(|_| !subject.diverges) })?;
     let probabilities = run.take(&ComputeProbabilities { acyclic })?;
     let interleavings = run.take(&CountInterleavings { acyclic })?;
     let prices = run.take(&AddUpPrices { acyclic, interleavings: interleavings.as_ref() })?;
     let measured = Measured {
-        cyclic: acyclic.is_none(),
-        diverging: probabilities.as_ref().map(|all| all.diverging),
+        cyclic: acyclic.is_none() || subject.diverges,
         log10_error: interleavings.as_ref().and_then(Interleavings::log10_error),
         responses: responses.unwrap_or_default(),
         prices: prices.unwrap_or_default(),

@@ -1,9 +1,11 @@
-//! What the runs to each outcome cost, over all interleavings.
+//! The costs of the runs to each outcome, over all interleavings.
 //!
 //! The number of paths from a state to an outcome ([`super::interleavings`]) is accompanied, for each price, by the sum of the
 //! costs of all these paths, and by the least and the greatest of these costs. A step adds its cost once for each path that
-//! takes it. Sums are exact integers, by their remainders, wherever interleavings are. A mean is then one division at the end;
-//! beyond exact integers it is a weighted mean of means.
+//! takes it. A run that never ends costs what it does up to its first diverging state, where it is counted.
+//!
+//! Sums are exact integers, by their remainders, wherever interleavings are. A mean is then one division at the end; beyond exact
+//! integers it is a weighted mean of means.
 //!
 //! The graph does not keep which rule a transition fires, so each state is expanded once more: its successors come in the order
 //! of its row.
@@ -158,9 +160,13 @@ impl Acyclic<'_> {
             let mut remainders = Vec::with_capacity(moduli.len());
             for modulus in moduli {
                 self.layers.backwards(self.watch, |state| {
-                    let own = self.store.outcome_of(state);
+                    if let Some(own) = self.store.outcome_of(state) {
+                        // Here a run ends: one path, or none, that costs nothing more.
+                        lanes.set(state, 0, u64::from(own == outcome));
+                        (1..=group.len()).for_each(|lane| lanes.set(state, lane, 0));
+                        return;
+                    }
                     let mut sums = [0_u128; MOST_LANES];
-                    sums[0] = u128::from(own == Some(outcome));
                     for (step, (target, times)) in self.graph.span(state).zip(self.graph.row(state)) {
                         let onward = lanes.of(target);
                         let paths = u128::from(onward[0].load(Relaxed)) * u128::from(times);
@@ -175,7 +181,7 @@ impl Acyclic<'_> {
                     lanes.set(state, 0, paths);
                     for (at, price) in group.iter().enumerate() {
                         let during = u128::from(paths) * u128::from(costs.during(state, *price));
-                        lanes.set(state, at + 1, modulus.reduce(sums[at + 1] + if own.is_none() { during } else { 0 }));
+                        lanes.set(state, at + 1, modulus.reduce(sums[at + 1] + during));
                     }
                 })?;
                 remainders.push(lanes.of(StateId(0)).iter().map(|cell| cell.load(Relaxed)).collect::<Vec<_>>());

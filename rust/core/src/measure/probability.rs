@@ -15,15 +15,6 @@ use crate::space::Space;
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 
-/// The end of a run.
-#[derive(Debug)]
-pub(super) struct Probabilities {
-    /// The probability of each outcome of the Program.
-    pub(super) by_outcome: Vec<f64>,
-    /// The probability of never reaching a terminal state.
-    pub(super) diverging: f64,
-}
-
 /// Computes the probability of each outcome.
 pub(super) struct ComputeProbabilities<'a> {
     /// The graph, if it has no cycle.
@@ -32,12 +23,13 @@ pub(super) struct ComputeProbabilities<'a> {
 
 impl<S: Space> Measure<S> for ComputeProbabilities<'_> {
     const NAME: &'static str = "probabilities";
-    type Answer = Probabilities;
+    /// By outcome of the Program.
+    type Answer = Vec<f64>;
 
-    fn take(&self, subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Probabilities>, Reason> {
+    fn take(&self, subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Option<Vec<f64>>, Reason> {
         let Subject { program, graph, store, watch, .. } = *subject;
         match self.acyclic {
-            Some(graph) => Ok(Some(Probabilities { by_outcome: graph.probabilities(account)?, diverging: 0.0 })),
+            Some(graph) => graph.probabilities(account).map(Some),
             None => chain::absorbed(graph, store, program.outcomes.len(), account, watch),
         }
     }

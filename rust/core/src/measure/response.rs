@@ -19,9 +19,8 @@ use crate::graph::backward::mark_backward;
 use crate::graph::components::{self, bottoms};
 use crate::graph::layers::Layers;
 use crate::limits::Reason;
-use crate::number::count::Total;
 use crate::program::{Guard, Response};
-use crate::space::Space;
+use crate::space::{Space, labelled_states};
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 
@@ -61,7 +60,7 @@ impl ResponseRow {
 
 /// Finds the states in which each response is lost.
 pub(super) struct FindLostResponses<'a> {
-    /// The graph, if it has no cycle.
+    /// The graph, if it has no cycle, among diverging states neither: a goal may lie behind these.
     pub(super) acyclic: Option<&'a Acyclic<'a>>,
 }
 
@@ -116,9 +115,9 @@ impl<S: Space> Search<'_, S> {
         let Some(first) = lost.first().copied() else {
             return Ok(ResponseRow::default());
         };
-        let lost_states = self.labelled(&lost);
+        let Subject { space, store, graph, watch, trace, .. } = *self.subject;
+        let lost_states = labelled_states(space, store, &lost).into_exact();
         drop((due, lost));
-        let Subject { graph, watch, trace, .. } = *self.subject;
         account.request(graph.len() * BYTES_PER_STATE_CAUSE)?;
         let mut bottoms = bottoms(graph, first, watch)?;
         bottoms.retain(|state| avoids_fatal[state.index()].load(Relaxed));
@@ -129,24 +128,6 @@ impl<S: Space> Search<'_, S> {
 
     fn mark_backward(&self, marks: &[AtomicBool]) -> Result<(), Reason> {
         mark_backward(marks, self.subject.graph, self.layers, self.subject.watch)
-    }
-
-    /// The number of labelled states that these states stand for.
-    fn labelled(&self, states: &[StateId]) -> UBig {
-        let Subject { space, store, .. } = *self.subject;
-        let sums = states.par_iter().fold(
-            || (Total::default(), space.workspace()),
-            |(mut sum, mut workspace), state| {
-                space.load(store.get(*state), &mut workspace);
-                sum.add(&space.orbit_size(&workspace), 1);
-                (sum, workspace)
-            },
-        );
-        let total = sums.map(|(sum, _)| sum).reduce(Total::default, |mut all, sum| {
-            all.merge(&sum);
-            all
-        });
-        total.into_exact()
     }
 
     /// Marks the states in which one of the guards holds.

@@ -12,11 +12,13 @@ use crate::store::states::{StateId, Store};
 pub(crate) struct Subject<'a, S> {
     pub(crate) program: &'a Program,
     pub(crate) space: &'a S,
-    /// All states, with the outcomes of the terminal ones.
+    /// All states, with the outcomes of those where a run ends: terminal and diverging ones.
     pub(crate) store: &'a Store,
     /// All transitions between them.
     pub(crate) graph: &'a Graph,
     pub(crate) watch: &'a Watch<'a>,
+    /// Whether some state diverges.
+    pub(crate) diverges: bool,
     /// Whether prices are asked for.
     pub(crate) prices: bool,
     /// The limit on memory, in bytes; states and transitions count against it.
@@ -39,7 +41,7 @@ impl<S: Space> Subject<'_, S> {
     }
 }
 
-/// A graph without cycles.
+/// A graph without cycles, apart from diverging states: these are where a run ends, like terminal states.
 pub(super) struct Acyclic<'a> {
     pub(super) graph: &'a Graph,
     pub(super) store: &'a Store,
@@ -52,10 +54,10 @@ pub(super) struct Acyclic<'a> {
 }
 
 impl<'a> Acyclic<'a> {
-    /// The graph of a search; none if it has a cycle.
+    /// The graph of a search; none if it has a cycle from which a run can still end.
     pub(super) fn of<S>(subject: &Subject<'a, S>, account: &mut MemoryAccount) -> Result<Option<Self>, Reason> {
         let Subject { program, graph, store, watch, .. } = *subject;
-        let layers = Layers::of(graph, account, watch)?;
+        let layers = Layers::of(graph, |state| store.is_terminal(state), account, watch)?;
         let (outcomes, reached) = (program.outcomes.len(), store.outcomes_reached());
         Ok(layers.map(|layers| Self { graph, store, layers, outcomes, reached, watch }))
     }

@@ -108,6 +108,9 @@ pub struct Program {
     pub rules: Vec<Rule>,
     /// The outcomes, in the order of their priority.
     pub outcomes: Vec<Outcome>,
+    /// The index of the outcome of runs that never come to an end, if one is declared: the outcome of every state from which no
+    /// terminal state can be reached. Its own condition is empty.
+    pub diverges: Option<usize>,
     /// The invariants.
     pub invariants: Vec<Invariant>,
     /// The expectations.
@@ -132,6 +135,8 @@ struct Document {
     rules: Vec<Rule>,
     #[serde(default)]
     outcomes: Vec<Outcome>,
+    #[serde(default)]
+    diverges: Option<usize>,
     #[serde(default)]
     invariants: Vec<Invariant>,
     #[serde(default)]
@@ -172,6 +177,7 @@ impl Program {
             index,
             rules: document.rules,
             outcomes: document.outcomes,
+            diverges: document.diverges,
             invariants: document.invariants,
             expectations: document.expectations,
             responses: document.responses,

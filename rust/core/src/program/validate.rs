@@ -6,7 +6,8 @@
 
 use super::low_bits;
 use super::{
-    Addition, Bulk, Cube, Effect, Field, Guard, Price, Program, Quantified, Response, RuleId, Scope, Update, Widths,
+    Addition, Bulk, Cube, Effect, Field, Guard, Outcome, Price, Program, Quantified, Response, RuleId, Scope, Update,
+    Widths,
 };
 use crate::error::Error;
 
@@ -25,6 +26,7 @@ pub(super) fn validate(program: &Program) -> Result<(), Error> {
     checker.fields()?;
     checker.index()?;
     checker.rules()?;
+    checker.diverges()?;
     checker.predicates()
 }
 
@@ -106,6 +108,20 @@ impl Checker<'_> {
             }
             self.guard(&place, rule.scope, &rule.guard)?;
             self.effect(&place, rule.scope, &rule.effect)?;
+        }
+        Ok(())
+    }
+
+    fn diverges(&self) -> Result<(), Error> {
+        let (Some(at), outcomes) = (self.program.diverges, &self.program.outcomes) else { return Ok(()) };
+        let Some(Outcome { name, fatal, when, .. }) = outcomes.get(at) else {
+            let count = outcomes.len();
+            return Err(Error::program(format!("Program: `diverges` is {at}, there are {count} outcomes")));
+        };
+        if *fatal || !when.is_empty() {
+            return Err(Error::program(format!(
+                "outcome `{name}`: runs that never end have it (`diverges`), so `fatal` must be false and `when` empty"
+            )));
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ use crate::search::frontier::Frontier;
 use crate::search::trace::Tracer;
 use crate::space::Space;
 use crate::store::states::{MOST_STATES, StateId, Store};
-use crate::store::visited::{Digest, Origin};
+use crate::store::visited::{Digest, Origin, Shard};
 
 /// Chunks for each thread, so that a thread whose chunk was small takes another one.
 const CHUNKS_PER_THREAD: usize = 4;
@@ -44,6 +44,8 @@ pub(crate) struct Found {
     pub(crate) store: Store,
     /// The transitions, if they are kept.
     pub(crate) graph: Graph,
+    /// The visited set by shards.
+    pub(crate) visited: Vec<Shard>,
     pub(crate) tally: Tally,
     /// Levels by depth; the last one may be incomplete.
     pub(crate) levels: Vec<LevelTally>,
@@ -51,11 +53,18 @@ pub(crate) struct Found {
     pub(crate) reason: Option<Reason>,
     /// The first state that shows that the Program is wrong.
     pub(crate) failure: Option<(StateId, Failure)>,
+    /// Whether some transition led to its own level or to an earlier one. If none did, the graph has no cycle.
+    pub(crate) leads_back: bool,
     /// The most bytes held at any time.
     pub(crate) peak_bytes: usize,
 }
 
 impl Found {
+    /// Bytes held after the search.
+    pub(crate) fn bytes(&self) -> usize {
+        self.store.bytes() + self.graph.bytes() + self.visited.iter().map(Shard::bytes).sum::<usize>()
+    }
+
     /// A shortest trace to a state.
     pub(crate) fn trace<S: Space>(&self, tracer: &Tracer<'_, S>, state: StateId) -> ShortestTrace {
         ShortestTrace { steps: self.depth(state), schedule: tracer.schedule(state) }
@@ -81,6 +90,8 @@ pub(crate) struct BreadthFirst<'s, S: Space> {
     merges: Vec<Merge>,
     frontier: Frontier,
     found: Found,
+    /// The first id of the level that is being found.
+    next_level: u32,
     /// Transitions generated from the levels before this one.
     generated: u64,
     /// Whether the limit on depth kept new states from being stored.
@@ -113,12 +124,15 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             found: Found {
                 store: Store::new(space.stride()),
                 graph: Graph::default(),
+                visited: Vec::new(),
                 tally: Tally::new(program),
                 levels: Vec::new(),
                 reason: None,
                 failure: None,
+                leads_back: false,
                 peak_bytes: 0,
             },
+            next_level: 0,
             generated: 0,
             cut: false,
             setting,
@@ -131,7 +145,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
     pub(crate) fn run(mut self, initial: &LabelledState) -> Found {
         self.store_initial(initial);
         while !self.frontier.is_empty() {
-            let next_level = self.found.store.len() as u32;
+            self.next_level = self.found.store.len() as u32;
             while !self.frontier.is_empty() && self.may_go_on() {
                 let batch = self.frontier.next_batch();
                 self.explore_batch(batch);
@@ -140,12 +154,14 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             if self.found.reason.is_some() || self.found.failure.is_some() {
                 break;
             }
-            self.frontier.advance(next_level..self.found.store.len() as u32);
+            self.frontier.advance(self.next_level..self.found.store.len() as u32);
         }
         for chunk in &self.chunks {
             self.found.tally.merge(&chunk.tally);
+            self.found.leads_back |= chunk.leads_back;
         }
         self.report();
+        self.found.visited = self.merges.into_iter().map(|merge| merge.shard).collect();
         self.found
     }
 
@@ -209,6 +225,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
 
     fn merge_batch(&mut self) {
         let (limit, at_depth_limit) = (self.id_limit(), self.limits.max_depth == Some(self.depth()));
+        let next_level = self.next_level;
         let Self { setting, chunks, merges, found, .. } = self;
         let first_free = found.store.len() as u32;
         merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.find_or_insert(shard, chunks, &found.store));
@@ -218,7 +235,7 @@ impl<'s, S: Space> BreadthFirst<'s, S> {
             first_ids.push(first_ids[at] + new);
         }
         chunks.par_iter_mut().zip(first_ids.as_slice()).enumerate().for_each(|(at, (chunk, first_id))| {
-            chunk.number(setting, at, merges, Ids { first_free, first: *first_id, limit });
+            chunk.number(setting, at, merges, Ids { first_free, first: *first_id, limit, next_level });
         });
         merges.par_iter_mut().enumerate().for_each(|(shard, merge)| merge.settle(shard, chunks, first_free));
         for chunk in chunks {

@@ -54,6 +54,8 @@ pub(crate) struct Ids {
     pub(crate) first: u32,
     /// States that would get this id or a higher one are dropped.
     pub(crate) limit: u32,
+    /// The first id of the level that is being found.
+    pub(crate) next_level: u32,
 }
 
 /// A share of a batch.
@@ -73,6 +75,8 @@ pub(crate) struct Chunk<S: Space> {
     /// Outcomes of sources that turned out to be terminal.
     pub(crate) terminals: Vec<(StateId, u8)>,
     pub(crate) failure: Option<(StateId, Failure)>,
+    /// Whether some transition led to its own level or to an earlier one.
+    pub(crate) leads_back: bool,
     /// The id of each successor; a provisional one, as the shard gave it, if the state is new in this batch.
     targets: Vec<u32>,
     /// The successors that are new: the index, the source, and the outcome if it is fatal.
@@ -106,6 +110,7 @@ impl<S: Space> Chunk<S> {
             by_shard: vec![Vec::new(); shards],
             terminals: Vec::new(),
             failure: None,
+            leads_back: false,
             targets: Vec::new(),
             new: Vec::new(),
             settled: vec![Vec::new(); shards],
@@ -206,6 +211,7 @@ impl<S: Space> Chunk<S> {
             let target = merge.ids[at][taken[shard]];
             taken[shard] += 1;
             self.targets.push(target);
+            self.leads_back |= target < ids.next_level;
             // Ordinals are given in order, so the first occurrence of a new state is the one whose turn it is.
             let turn = ids.first_free + merge.first_new[at] + self.settled[shard].len() as u32;
             if target == turn {

@@ -10,6 +10,7 @@ mod answer;
 mod bits;
 mod breadth_first;
 mod chunk;
+mod divergence;
 pub(crate) mod frontier;
 mod predicates;
 mod tally;
@@ -87,6 +88,7 @@ impl Search<'_> {
                 store: &found.store,
                 graph: &found.graph,
                 watch,
+                diverges: program.diverges.is_some_and(|outcome| found.tally.outcomes[outcome].first.is_some()),
                 prices: options.prices,
                 max_memory: options.limits.max_memory,
                 trace: &|state| found.trace(&tracer, state),
@@ -109,11 +111,16 @@ impl Search<'_> {
         let predicates = Predicates::new(program, space);
         let bytes_per_state = Store::bytes_per_state(space.stride()) + Shard::BYTES_PER_STATE;
         watch.monitor.plan(Plan { state_bits: space.state_bits(), bytes_per_state, expected_states: None });
-        let found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial);
+        let mut found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial);
         if let Some((state, failure)) = found.failure {
             let tracer = Tracer { program, initial, space, store: &found.store };
             return Err(self.failure(failure, tracer.schedule(state)));
         }
+        if let (Some(outcome), None) = (program.diverges, found.reason) {
+            let max_memory = options.limits.max_memory;
+            found.reason = divergence::settle(outcome, space, &mut found, max_memory, watch).err();
+        }
+        found.visited = Vec::new();
         Ok(found)
     }
 

@@ -17,11 +17,13 @@ pub(crate) use concrete::Layout;
 pub(crate) use concrete::{Concrete, InConcrete, Workspace as ConcreteWorkspace, with_concrete};
 pub(crate) use orbit::Orbit;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use crate::labelled::state::LabelledState;
-use crate::number::count::Weight;
+use crate::number::count::{Total, Weight};
 use crate::program::{Guard, RuleId};
+use crate::store::states::{StateId, Store};
 
 /// How a search represents states. Verdict and concrete totals are the same in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -99,4 +101,20 @@ pub(crate) trait Space: Sync {
     /// Calls `emit` with each packed successor of the loaded state, its rule, and the number of labelled transitions
     /// that it stands for. The order depends on the state only.
     fn successors(&self, workspace: &mut Self::Workspace, emit: impl FnMut(&[u64], RuleId, u32));
+}
+
+/// The number of labelled states that some stored states stand for.
+pub(crate) fn labelled_states<S: Space>(space: &S, store: &Store, states: &[StateId]) -> Total {
+    let sums = states.par_iter().fold(
+        || (Total::default(), space.workspace()),
+        |(mut sum, mut workspace), state| {
+            space.load(store.get(*state), &mut workspace);
+            sum.add(&space.orbit_size(&workspace), 1);
+            (sum, workspace)
+        },
+    );
+    sums.map(|(sum, _)| sum).reduce(Total::default, |mut all, sum| {
+        all.merge(&sum);
+        all
+    })
 }

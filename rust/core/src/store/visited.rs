@@ -108,6 +108,12 @@ impl Shard {
         id
     }
 
+    /// The id of a stored state, between batches; none if it is not in this shard.
+    pub(crate) fn find(&self, state: &[u64], digest: Digest, store: &Store) -> Option<StateId> {
+        let at = self.table.find(digest.tag, |id| store.get(StateId(id)) == state);
+        at.ok().map(|at| StateId(self.table.id(at)))
+    }
+
     /// Asks for the slot of a state ahead of its look-up.
     #[inline]
     pub(crate) fn prefetch(&self, digest: Digest) {

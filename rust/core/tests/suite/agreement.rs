@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tdxexplore_core::program::Program;
 use tdxexplore_core::{
-    Exploration, LabelledState, Monitor, Options, PredicateRow, SpaceKind, Symmetry, UBig, explore, replay,
+    Exploration, LabelledState, Measuring, Monitor, Options, PredicateRow, SpaceKind, Symmetry, UBig, explore, replay,
 };
 
 use crate::random::{Shape, question};
@@ -27,14 +27,15 @@ fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(),
         let options = Options { space, ..Options::default() };
         let answer = explore(program, initial, &options, &Monitor::default()).unwrap();
         compare(program, &witness, &answer, shape)?;
+        compare_schedules(program, initial, &witness, &answer)?;
+        let options = Options { measuring: Measuring::Off, ..options };
+        compare_unmeasured(&answer, &explore(program, initial, &options, &Monitor::default()).unwrap())?;
         answers.push(answer);
     }
     prop_assert!(answers[0].explored <= answers[1].explored);
     for (orbit, concrete) in answers[0].outcomes.iter().zip(&answers[1].outcomes) {
         prop_assert!((orbit.probability.unwrap() - concrete.probability.unwrap()).abs() < 1e-12);
     }
-    let diverging = |answer: &Exploration| answer.measured.as_ref().unwrap().diverging.unwrap();
-    prop_assert!((diverging(&answers[0]) - diverging(&answers[1])).abs() < 1e-12);
     compare_symmetries(program, initial, &answers[0])?;
     prop_assert_eq!(UBig::from(answers[1].explored), answers[1].states.clone());
     prop_assert_eq!(UBig::from(answers[1].generated), answers[1].transitions.clone());
@@ -42,6 +43,33 @@ fn check(program: &Program, initial: &LabelledState, shape: Shape) -> Result<(),
         let options = Options { space: SpaceKind::Bits, threads, ..Options::default() };
         compare_bits(&answers[1], &explore(program, initial, &options, &Monitor::default()).unwrap())?;
     }
+    Ok(())
+}
+
+/// Every schedule leads to a state that has the outcome.
+fn compare_schedules(
+    program: &Program,
+    initial: &LabelledState,
+    witness: &Witness,
+    answer: &Exploration,
+) -> Result<(), TestCaseError> {
+    for row in &answer.outcomes {
+        let run = replay(program, initial, row.schedule.as_ref().unwrap()).unwrap();
+        let last = witness.states.iter().position(|state| Some(state) == run.states.last()).unwrap();
+        prop_assert_eq!(witness.outcomes[last], Some(row.outcome));
+        prop_assert_eq!(run.outcome, Some(row.outcome).filter(|_| !witness.diverging[last]));
+    }
+    Ok(())
+}
+
+/// Without measures no transitions are kept, and yet the same states diverge.
+fn compare_unmeasured(measured: &Exploration, unmeasured: &Exploration) -> Result<(), TestCaseError> {
+    prop_assert_eq!((unmeasured.incomplete, &unmeasured.measured), (None, &None));
+    let outcomes = |answer: &Exploration| -> Vec<_> {
+        let rows = answer.outcomes.iter();
+        rows.map(|row| (row.outcome, row.terminal_states.clone(), row.shortest_steps, row.schedule.clone())).collect()
+    };
+    prop_assert_eq!(outcomes(unmeasured), outcomes(measured));
     Ok(())
 }
 
@@ -75,7 +103,8 @@ fn compare_symmetries(program: &Program, initial: &LabelledState, start: &Explor
         prop_assert_eq!(row.shortest_steps, start.shortest_steps);
         prop_assert!((row.probability.unwrap() - start.probability.unwrap()).abs() < 1e-12);
         let schedule = row.schedule.as_ref().unwrap();
-        prop_assert_eq!(replay(program, initial, schedule).unwrap().outcome, Some(row.outcome));
+        let ends = Some(row.outcome).filter(|outcome| program.diverges != Some(*outcome));
+        prop_assert_eq!(replay(program, initial, schedule).unwrap().outcome, ends);
     }
     let steps = |rows: &[PredicateRow]| -> Vec<_> { rows.iter().map(|row| row.shortest_steps).collect() };
     prop_assert_eq!(steps(&all.invariants), steps(&start.invariants));
@@ -152,8 +181,9 @@ fn compare_outcomes(
     let count = program.outcomes.len();
     let interleavings = witness.interleavings(count);
     let measured = answer.measured.as_ref().unwrap();
-    prop_assert_eq!(measured.cyclic, interleavings.is_none());
-    prop_assert!(shape == Shape::Free || !measured.cyclic);
+    prop_assert_eq!(measured.cyclic, witness.is_cyclic());
+    prop_assert!(measured.cyclic || interleavings.is_some());
+    prop_assert!(shape != Shape::Monotone || !measured.cyclic);
     let mut shares = 0.0;
     for at in 0..count {
         let row = answer.outcomes.iter().find(|row| row.outcome == at);
@@ -167,10 +197,12 @@ fn compare_outcomes(
         prop_assert_eq!(Some(row.shortest_steps), reached.map(|(_, depth)| *depth).min());
         shares += row.interleaving_share.unwrap_or(0.0);
     }
-    prop_assert!(measured.cyclic || (shares - 1.0).abs() < 1e-12);
+    prop_assert!(interleavings.is_none() || (shares - 1.0).abs() < 1e-12);
+    let probability: f64 = answer.outcomes.iter().map(|row| row.probability.unwrap()).sum();
+    let sum_is_one = program.diverges.is_some() || !witness.diverging.contains(&true);
+    prop_assert_eq!((probability - 1.0).abs() < 1e-12, sum_is_one);
     if witness.states.len() <= LARGE_CHAIN {
-        let (probabilities, diverging) = witness.probabilities(count);
-        prop_assert!((measured.diverging.unwrap() - diverging).abs() < 1e-12);
+        let probabilities = witness.probabilities(count);
         for row in &answer.outcomes {
             prop_assert!((row.probability.unwrap() - probabilities[row.outcome]).abs() < 1e-12);
         }
@@ -302,6 +334,11 @@ proptest! {
     #[test]
     fn both_spaces_agree_with_the_witness_on_acyclic_programs((program, initial) in question(Shape::Monotone)) {
         check(&program, &initial, Shape::Monotone)?;
+    }
+
+    #[test]
+    fn both_spaces_agree_with_the_witness_on_programs_that_hang((program, initial) in question(Shape::Hanging)) {
+        check(&program, &initial, Shape::Hanging)?;
     }
 
     #[test]

@@ -74,6 +74,8 @@ fn predicates_are_checked_and_named() {
     refuses(|it| it["outcomes"][0]["severity"] = json!(6), &["done", "6", "5"]);
     refuses(|it| it["outcomes"][0]["when"] = json!([{"cpu": cube(1, 1)}]), &["outcome `done`", "guard.cpu"]);
     refuses(|it| it["outcomes"] = json!([it["outcomes"][0], it["outcomes"][0]]), &["outcome `done`", "twice"]);
+    refuses(|it| it["diverges"] = json!(1), &["diverges", "1 outcomes"]);
+    refuses(|it| it["diverges"] = json!(0), &["outcome `done`", "diverges", "`when` empty"]);
     let invariant = json!([{"name": "never", "severity": 0, "violated_when": [{"global": cube(16, 0)}]}]);
     refuses(|it| it["invariants"] = invariant, &["invariant `never`", "0x10", "4 bits"]);
 }

@@ -15,9 +15,15 @@ const CPU_BITS: u32 = 2;
 pub(crate) enum Shape {
     /// Each step sets a bit that was clear: no cycles.
     Monotone,
+    /// The same, and a run may come to hang: from then on it can always spin. In some Programs it may also recover.
+    Hanging,
     /// Anything goes, cycles included.
     Free,
 }
+
+/// The bits of the global word that say that a run hangs, and that it spins to and fro.
+const HANGS: u64 = 1 << GLOBAL_BITS;
+const SPINS: u32 = GLOBAL_BITS + 1;
 
 /// Orbits above which a question is not asked.
 const LARGE: u64 = 1000;
@@ -36,17 +42,26 @@ pub(crate) fn question(shape: Shape) -> impl Strategy<Value = (Program, Labelled
 fn program(shape: Shape) -> impl Strategy<Value = Value> {
     let rules = prop::collection::vec(rule(shape), 4..12);
     let outcomes = prop::collection::vec((predicate(), prop::bool::weighted(0.15)), 1..3);
-    (rules, outcomes, predicate(), predicate(), any::<bool>()).prop_map(|(rules, outcomes, violated, met, indexed)| {
+    let parts = (rules, outcomes, predicate(), predicate(), any::<bool>());
+    parts.prop_map(move |(mut rules, outcomes, violated, met, indexed)| {
+        if shape == Shape::Hanging {
+            rules = hanging(rules);
+        }
         let mut outcomes: Vec<Value> = outcomes
             .into_iter()
             .enumerate()
             .map(|(at, (when, fatal))| json!({"name": at.to_string(), "severity": 3, "fatal": fatal, "when": when}))
             .collect();
         outcomes.push(json!({"name": "any other", "severity": 5, "fatal": false, "when": [{}]}));
+        // Three Programs in four declare an outcome of runs that never end.
+        let diverges = (indexed || rules.len() % 2 == 0).then_some(outcomes.len());
+        if diverges.is_some() {
+            outcomes.push(json!({"name": "diverges", "severity": 1, "fatal": false, "when": []}));
+        }
         let values = ["0", "1", "2", "3"];
         json!({
             "format": 1, "name": "random",
-            "widths": {"global": GLOBAL_BITS, "package": PACKAGE_BITS, "cpu": CPU_BITS},
+            "widths": {"global": GLOBAL_BITS + 2, "package": PACKAGE_BITS, "cpu": CPU_BITS},
             "fields": [
                 {"name": "pc", "scope": "global", "offset": 0, "width": 2, "values": values},
                 {"name": "other pc", "scope": "global", "offset": 2, "width": 2, "values": values}
@@ -55,10 +70,34 @@ fn program(shape: Shape) -> impl Strategy<Value = Value> {
             "index": if indexed { vec!["pc", "other pc"] } else { Vec::new() },
             "rules": rules,
             "outcomes": outcomes,
+            "diverges": diverges,
             "invariants": [{"name": "never", "severity": 0, "violated_when": violated}],
             "expectations": [{"name": "sometimes", "when": met}]
         })
     })
+}
+
+/// Most rules stop once a run hangs; one of them makes it hang; and then it spins, and in one Program of two it may recover
+/// if bit 0 is set.
+fn hanging(mut rules: Vec<Value>) -> Vec<Value> {
+    for rule in rules.iter_mut().skip(1) {
+        rule["guard"]["global"] = require_clear(&rule["guard"]["global"], HANGS);
+    }
+    let mut hang = rules[1].clone();
+    let set = hex(&hang["effect"]["global"]["set"]);
+    hang["effect"]["global"] = json!({"set": format!("{:#x}", HANGS | set)});
+    let add = json!({"add": [{"offset": SPINS, "width": 1, "delta": 1}]});
+    let spin = json!({
+        "actor": 0, "label": "spin", "scope": "global", "guard": {"global": cube(HANGS, HANGS)}, "effect": {"global": add}
+    });
+    let recover = json!({
+        "actor": 1, "label": "recover", "scope": "global", "guard": {"global": cube(HANGS | 1, HANGS | 1)},
+        "effect": {"global": {"clear": format!("{HANGS:#x}")}}
+    });
+    let recovers = rules.len().is_multiple_of(2);
+    rules.extend([hang, spin]);
+    rules.extend(recovers.then_some(recover));
+    rules
 }
 
 fn rule(shape: Shape) -> impl Strategy<Value = Value> {
@@ -73,7 +112,7 @@ fn rule(shape: Shape) -> impl Strategy<Value = Value> {
         parts.prop_map(move |(mut guard, mut effect, (bit, adds), actor, choice)| {
             let bit = 1_u64 << bit;
             match shape {
-                Shape::Monotone => {
+                Shape::Monotone | Shape::Hanging => {
                     // This step sets `bit`, which must be clear.
                     guard[scope] = require_clear(&guard[scope], bit);
                     effect[scope] = json!({"set": format!("{:#x}", bit | hex(&effect[scope]["set"]))});
@@ -159,7 +198,7 @@ fn update(bits: u32, shape: Shape) -> impl Strategy<Value = Value> {
     let limit = 1_u64 << bits;
     let masks = prop_oneof![Just((0, 0)), (0..limit, 0..limit)];
     masks.prop_map(move |(clear, set)| {
-        let clear = if shape == Shape::Monotone { 0 } else { clear };
+        let clear = if shape == Shape::Free { clear } else { 0 };
         json!({"clear": format!("{clear:#x}"), "set": format!("{set:#x}")})
     })
 }
@@ -210,16 +249,23 @@ fn random_questions_are_worth_asking() {
     use proptest::test_runner::TestRunner;
 
     let mut runner = TestRunner::deterministic();
-    for shape in [Shape::Monotone, Shape::Free] {
-        let (mut sizes, mut fired) = (Vec::new(), 0);
+    for (shape, least) in [(Shape::Monotone, [0; 3]), (Shape::Hanging, [0, 5, 20]), (Shape::Free, [50, 1, 0])] {
+        let (mut sizes, mut fired, mut diverging) = (Vec::new(), 0, [0; 3]);
         for _ in 0..200 {
             let (program, initial) = question(shape).new_tree(&mut runner).unwrap().current();
             let answer = crate::explored(&program, &initial, tdxexplore_core::SpaceKind::Orbit);
             sizes.push(u64::try_from(&answer.states).unwrap());
             fired += answer.rules.iter().filter(|rule| rule.fired > 0).count();
+            let diverges = answer.outcomes.iter().find(|row| Some(row.outcome) == program.diverges);
+            if let Some(row) = diverges {
+                // All runs, some of them, or some of those that can be counted.
+                let all = row.terminal_states == answer.states;
+                diverging[if all { 0 } else { 1 + usize::from(row.interleavings.is_some()) }] += 1;
+            }
         }
         sizes.sort_unstable();
         // Half of them have a dozen labelled states or more, a quarter a hundred, and three rules fire on average.
         assert!(sizes[100] >= 12 && sizes[150] >= 100 && fired >= 600, "{shape:?}: {sizes:?}, {fired} rules fired");
+        assert!(least.iter().zip(&diverging).all(|(least, found)| least <= found), "{shape:?}: {diverging:?}");
     }
 }

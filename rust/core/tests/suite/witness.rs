@@ -17,16 +17,23 @@ pub(crate) struct Witness {
     pub(crate) states: Vec<LabelledState>,
     /// For each state: rule and successor of each transition.
     pub(crate) transitions: Vec<Vec<(usize, usize)>>,
-    /// For each terminal state its outcome.
+    /// The outcome of each state where a run ends: of terminal states and, if the Program declares one, of diverging states.
     pub(crate) outcomes: Vec<Option<usize>>,
+    /// Whether each state diverges: no terminal state can be reached from it.
+    pub(crate) diverging: Vec<bool>,
     pub(crate) depths: Vec<u32>,
 }
 
 impl Witness {
     /// Explores everything; none if there are more than `limit` states.
     pub(crate) fn explore(program: &Program, initial: &LabelledState, limit: usize) -> Option<Self> {
-        let mut witness =
-            Self { states: vec![initial.clone()], transitions: Vec::new(), outcomes: Vec::new(), depths: vec![0] };
+        let mut witness = Self {
+            states: vec![initial.clone()],
+            transitions: Vec::new(),
+            outcomes: Vec::new(),
+            diverging: Vec::new(),
+            depths: vec![0],
+        };
         let mut ids = HashMap::from([(initial.clone(), 0)]);
         let mut next = 0;
         while next < witness.states.len() {
@@ -48,7 +55,37 @@ impl Witness {
             }
             next += 1;
         }
+        witness.diverging = witness.cannot_end();
+        for (outcome, _) in witness.outcomes.iter_mut().zip(&witness.diverging).filter(|(_, diverges)| **diverges) {
+            *outcome = program.diverges;
+        }
         Some(witness)
+    }
+
+    /// Whether no terminal state can be reached, for each state.
+    fn cannot_end(&self) -> Vec<bool> {
+        let mut can_end: Vec<bool> = self.transitions.iter().map(Vec::is_empty).collect();
+        let mut before = Vec::new();
+        while can_end != before {
+            before.clone_from(&can_end);
+            for (state, row) in self.transitions.iter().enumerate() {
+                can_end[state] |= row.iter().any(|(_, target)| before[*target]);
+            }
+        }
+        can_end.into_iter().map(|can_end| !can_end).collect()
+    }
+
+    /// Whether some state can be reached again from itself: states all of whose successors are gone go too, until none does.
+    pub(crate) fn is_cyclic(&self) -> bool {
+        let mut gone = vec![false; self.states.len()];
+        let mut before = Vec::new();
+        while gone != before {
+            before.clone_from(&gone);
+            for (state, row) in self.transitions.iter().enumerate() {
+                gone[state] |= row.iter().all(|(_, target)| before[*target]);
+            }
+        }
+        gone.contains(&false)
     }
 
     pub(crate) fn count_states(&self, guards: &[Guard]) -> usize {
@@ -63,7 +100,7 @@ impl Witness {
         self.transitions.iter().flatten().filter(|(it, _)| *it == rule).count()
     }
 
-    /// Maximal paths by outcome; none if there is a cycle.
+    /// Maximal paths by outcome, up to the first state where a run ends; none if there is a cycle before.
     pub(crate) fn interleavings(&self, outcomes: usize) -> Option<Vec<UBig>> {
         let mut known = vec![None; self.states.len()];
         self.paths_from(0, outcomes, &mut known, &mut vec![false; self.states.len()])
@@ -84,10 +121,11 @@ impl Witness {
             let mut paths = vec![UBig::ZERO; outcomes];
             if let Some(outcome) = self.outcomes[state] {
                 paths[outcome] = UBig::ONE;
-            }
-            for (_, target) in &self.transitions[state] {
-                for (sum, more) in paths.iter_mut().zip(self.paths_from(*target, outcomes, known, open)?) {
-                    *sum += more;
+            } else {
+                for (_, target) in &self.transitions[state] {
+                    for (sum, more) in paths.iter_mut().zip(self.paths_from(*target, outcomes, known, open)?) {
+                        *sum += more;
+                    }
                 }
             }
             open[state] = false;
@@ -96,8 +134,8 @@ impl Witness {
         known[state].clone()
     }
 
-    /// Probability by outcome, and of diverging, by elimination on the whole chain with exact rationals.
-    pub(crate) fn probabilities(&self, outcomes: usize) -> (Vec<f64>, f64) {
+    /// Probability by outcome, by elimination on the whole chain with exact rationals.
+    pub(crate) fn probabilities(&self, outcomes: usize) -> Vec<f64> {
         // Each row: for each state the probability to go there next, as numerators over one denominator.
         let mut rows: Vec<BTreeMap<usize, Ratio>> = self.transitions.iter().map(|row| uniform(row)).collect();
         let mut alive: Vec<usize> = (1..self.states.len()).filter(|state| self.outcomes[*state].is_none()).collect();
@@ -120,8 +158,7 @@ impl Witness {
                 by_outcome[outcome] = by_outcome[outcome].plus(share);
             }
         }
-        let ended = by_outcome.iter().fold(Ratio::zero(), |sum, share| sum.plus(share));
-        (by_outcome.iter().map(Ratio::to_f64).collect(), 1.0 - ended.to_f64())
+        by_outcome.iter().map(Ratio::to_f64).collect()
     }
 }
 

@@ -67,13 +67,16 @@ pub(super) struct Totals {
     /// States and generated transitions of each level.
     pub(super) levels: Vec<(u64, u64)>,
     pub(super) reason: Option<Reason>,
+    /// The index of the outcome of runs that never end.
+    diverges: Option<usize>,
     /// The most bytes held at any time.
     pub(super) peak_bytes: usize,
 }
 
 impl Totals {
     pub(super) fn new(program: &Program) -> Self {
-        Self { figures: Figures::new(program), levels: Vec::new(), reason: None, peak_bytes: 0 }
+        let (figures, diverges) = (Figures::new(program), program.diverges);
+        Self { figures, levels: Vec::new(), reason: None, diverges, peak_bytes: 0 }
     }
 
     /// Panics unless the orbit space has as many states and transitions, if both searches are complete.
@@ -91,7 +94,11 @@ impl Totals {
     /// under the same limits.
     pub(super) fn exploration(&self, orbits: &Exploration) -> Exploration {
         let Figures { explored, generated, rules, outcomes, invariants, expectations } = &self.figures;
-        let outcome = |(at, count): (usize, &StateCount)| outcome_row(at, count, orbits);
+        let outcome = |(at, count): (usize, &StateCount)| match count.depth {
+            // No predicate on states decides whether a run ends, so the orbit space is believed.
+            None if self.diverges == Some(at) && self.reason.is_none() => row_of(at, orbits).cloned(),
+            _ => outcome_row(at, count, orbits),
+        };
         let level = |(states, generated): &(u64, u64)| LevelRow {
             explored: *states,
             states: (*states).into(),
@@ -115,9 +122,13 @@ impl Totals {
     }
 }
 
+fn row_of(outcome: usize, orbits: &Exploration) -> Option<&OutcomeRow> {
+    orbits.outcomes.iter().find(|row| row.outcome == outcome)
+}
+
 fn outcome_row(outcome: usize, count: &StateCount, orbits: &Exploration) -> Option<OutcomeRow> {
     let shortest_steps = count.depth?;
-    let row = orbits.outcomes.iter().find(|row| row.outcome == outcome);
+    let row = row_of(outcome, orbits);
     Some(OutcomeRow {
         outcome,
         terminal_states: count.states.into(),
