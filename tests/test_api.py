@@ -139,9 +139,11 @@ def test_the_interleavings_of_a_run_are_known_as_far_as_those_of_its_outcomes() 
     for unknown in (
         tdxexplore.check("v19", **question, measures=False),
         tdxexplore.check("v19", **question, max_states=20),
-        tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED}),
     ):
         assert unknown.runs["interleavings"].to_list() == unknown.runs["log10_interleavings"].to_list() == [None]
+    # No run ends, and each is counted up to the first state from which that is so: the initial one.
+    endless = tdxexplore.check("v19", **question, cpus=2, budgets={"suspend": UNBOUNDED})
+    assert endless.outcomes.select("outcome", "interleavings", "shortest_steps").rows() == [("endless", "1", 0)]
 
 
 def test_logarithms_of_long_counts() -> None:

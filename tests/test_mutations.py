@@ -159,7 +159,7 @@ MUTATIONS = [
         Asked("kvm-hook-lp-init", "subset", "late-online"),
         step="KVM_RUN",
         before=names("tdx-up"),
-        after=names("seamcall-oops"),
+        after=names("seamcall-oops", "diverges"),
     ),
     Mutation(
         "hook-after-kvm does not skip a CPU that is not in VMX operation",

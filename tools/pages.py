@@ -253,9 +253,12 @@ def _lost(policy: type[Policy], module: ModuleKind, scenario: str) -> str:
         f"{row['response']} after {row['shortest_steps']} steps ({row['cause']})"
         for row in answer.responses.drop_nulls("schedule").iter_rows(named=True)
     ]
+    # That a run goes on for ever is what this page asks for: only other ends are named.
+    for_ever = {p.name for p, _ in answer.question.compile().program.outcomes if p.diverges}
     ends = [
         f"ends in {row['severity']} {row['outcome']} with probability {fraction(row['probability'])}"
         for row in answer.outcomes.iter_rows(named=True)
+        if row["outcome"] not in for_ever
     ]
     return "; ".join(["lost: " + (", ".join(lost) or "nothing"), *ends])
 
