@@ -125,6 +125,11 @@ class Generator:
 
     def _atom(self, fields: list[Field]) -> Expr:
         field = self.random.choice(fields)
+        alike = [f for f in fields if type(f.values[0]) is type(field.values[0])]
+        if self.random.random() < 0.12:
+            other, ordered = self.random.choice(alike), type(field.values[0]) is int
+            relations = [Field.__eq__, Field.__ne__, *([Field.__lt__, Field.__ge__] if ordered else [])]
+            return self.random.choice(relations)(field, other)
         return field.isin(self.random.sample(field.values, self.random.randint(1, len(field.values) - 1)))
 
     # -- procedures ---------------------------------------------------------------------------------------------------
@@ -167,16 +172,22 @@ class Generator:
         elif roll < 0.68:
             p.await_(self._expr(scope))
         elif roll < 0.74:
-            with p.either() as choice:
-                for _ in range(2):
-                    with choice.branch():
-                        self._assign(p, scope)
+            self._choice(p, scope)
         elif roll < 0.8:
             self._function(p, scope)
         elif not region and p.scope is Scope.GLOBAL and size > 1:
             self._region(p, size)
         else:
             self._assign(p, scope)
+
+    def _choice(self, p: Procedure, scope: Scope) -> None:
+        with p.either() as choice:
+            for _ in range(2):
+                with choice.branch():
+                    if self.random.random() < 0.3:
+                        self._choice(p, scope)
+                    else:
+                        self._assign(p, scope)
 
     def _region(self, p: Procedure, size: int) -> None:
         roll = self.random.random()

@@ -51,7 +51,7 @@ def test_vcpus_that_run_again_and_again_meet_nothing_else(policy: str) -> None:
         at = next(i for i, found in enumerate(code.instructions) if isinstance(found, Label)) + 1
         wait = code.instructions[at]
         assert isinstance(wait, Await)
-        # As in `system.vcpu`, without the flag that it has run.
+        # As in `td.vcpu`, without the flag that it has run.
         wait.condition = (again["td"] == "running") & ~again["frozen"] & ~again["kvm_unloading"] & again["active"]
         assert wrong(once, scenario) == wrong(again, scenario) >= {"kvm-tried"}, (module, scenario)
 

@@ -209,7 +209,7 @@ MISTAKES = {
     "an unknown symmetry": (["check", "v19", "--symmetry", "none"], ["none", "--symmetry"]),
     "a symmetry of the concrete space": (
         ["check", "v19", "--space", "concrete", "--symmetry", "all"],
-        ["--symmetry", "`all`", "--space concrete", "`start`"],
+        ["--symmetry", "`all`", "--space `concrete`", "`start`"],
     ),
     "too many CPUs for bits": (["check", "v19", "--cpus", "65", "--space", "bits"], ["65 CPUs", "at most 64"]),
     "an unknown option": (["check", "v19", "--cpu", "4"], ["--cpu"]),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LANGUAGES: dict[str, Callable[[Form], str]] = {"promela": promela, "murphi": murphi, "tla": tla}
 RULE = {"promela": r":: d_step \{{ when_{}\b", "murphi": r"^ *-- rule {}(: .*)?$", "tla": r"\\\* rule {}\b"}
+# States that the interpreter here, which is slow, counts.
+LARGEST = 5_000
 START_OF_COMMENT = {"promela": "//", "murphi": "--", "tla": "\\*"}
 
 
@@ -134,6 +136,8 @@ def test_the_decoded_form_of_random_models_has_the_counts_of_the_engine(block: i
             program = lower(model)
             expected = counts(program, start)
         except (BadModel, _core.Trap):
+            continue
+        if expected[0] > LARGEST:
             continue
         form = Form(program, start)
         assert Interpreter(form).count() == expected, seed

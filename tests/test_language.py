@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,9 @@ import pytest
 from tdxexplore import _core
 from tdxexplore.errors import BadModel, BadSchedule, Trap
 from tdxexplore.model import Model, Procedure, Scope, State, Topology, cpus, lower, packages, reference
+from tdxexplore.model.lowering.layout import WIDEST
+from tdxexplore.model.lowering.matches import MOST_MATCHES
+from tdxexplore.model.lowering.symbolic import MOST_PARTS, MOST_WAYS
 from tdxexplore.model.schedule import decode, encode
 from witnesses import compare_all
 
@@ -295,3 +300,14 @@ def test_the_digest_is_stable_and_depends_on_the_rules() -> None:
     assert first == again
     assert first != other
     assert len(first) == 32
+
+
+def test_the_code_on_the_page_of_the_language_runs() -> None:
+    page = Path(__file__).parent.parent / "docs" / "language.md"
+    codes = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    for code in codes:
+        exec(code, names)
+    assert len(codes) == 4
+    limits = (WIDEST[Scope.GLOBAL], WIDEST[Scope.PACKAGE], WIDEST[Scope.CPU], MOST_WAYS, MOST_MATCHES, MOST_PARTS)
+    assert limits == (128, 64, 48, 16_384, 4_096, 4_096)

@@ -14,10 +14,10 @@ from tdxexplore.linux.cpuhp import Hook, Kernel
 from tdxexplore.linux.errno import EBUSY, OK
 from tdxexplore.linux.hotplug import hotplug
 from tdxexplore.linux.kexec import kexec
-from tdxexplore.linux.state import Budgets, Linux
+from tdxexplore.linux.state import Linux
 from tdxexplore.linux.suspend import suspend
 from tdxexplore.model import Model, Scope, State, Topology, cpus, lower
-from tdxexplore.model.expr import Const
+from tdxexplore.model.expr import never
 from witnesses import compare_all
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ class Watchdog(Linux):
     """A watchdog of each CPU: the hardware keeps it armed, the kernel knows on which CPUs it has armed it."""
 
     def __init__(self, model: Model, limits: dict[str, int]) -> None:
-        super().__init__(model, Budgets(model, TEXTS, limits))
+        super().__init__(model, TEXTS, limits)
+
+    def declare_hardware(self, model: Model) -> None:
         self.armed = self.kept(model.flag("armed", Scope.CPU))
+
+    def declare_software(self, model: Model) -> None:
         self.known = self.per_online(model.flag("known", Scope.CPU))
         self.registered = model.flag("watchdog registered")
 
@@ -75,7 +79,7 @@ def protocol(limits: dict[str, int], *, vetoes: bool = False) -> tuple[Model, Wa
     if w.has("cpu_up") or w.has("cpu_down"):
         model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (hook,), w.booted))
     if w.has("suspend"):
-        model.add(suspend(Kernel(w, "suspend"), (hook,), lambda k: k.note("asleep"), excuse=Const(value=False)))
+        model.add(suspend(Kernel(w, "suspend"), (hook,), lambda k: k.note("asleep"), excuse=never))
     if w.has("kexec"):
         model.add(kexec(Kernel(w, "kexec")))
     model.settle()
@@ -142,7 +146,7 @@ def test_boot_parameters_keep_cpus_down(boots: boot.Boots, sizes: tuple[int, ...
 
 def _reads_on_each_cpu(count: int) -> pl.DataFrame:
     model = Model("readers")
-    w = Linux(model, Budgets(model, {}, {"cpu_down": 1}))
+    w = Linux(model, {}, {"cpu_down": 1})
     k = Kernel(w, "readers")
     k.step("start", rest=True)
     with k.on_each_cpu(w.online, "read"), k.cpus_read_lock():
@@ -183,6 +187,6 @@ def fields(w: Linux) -> list[Field]:
 
 def test_a_budget_that_mechanics_use_is_there_without_a_text() -> None:
     model = Model("none")
-    assert not Linux(model, Budgets(model, {}, {})).has("kexec")
+    assert not Linux(model, {}, {}).has("kexec")
     with pytest.raises(BadModel, match="defined twice"):
-        Linux(model, Budgets(model, {}, {}))
+        Linux(model, {}, {})

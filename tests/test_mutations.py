@@ -9,12 +9,11 @@ import pytest
 
 from asking import Asked
 from tdxexplore.model.code import Add, Await, Branch, Label, SetEach
-from tdxexplore.model.expr import And, Any, Const, Expr, In, Not, Or
+from tdxexplore.model.expr import Const, Expr
+from tdxexplore.model.scopes import variables
 from tdxexplore.tdx.kernel import Kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tdxexplore.model import Model
 
 
@@ -34,17 +33,8 @@ class Mutation:
     why_not: str = ""
 
 
-def reads(expr: Expr) -> Iterator[str]:
-    match expr:
-        case In(variable, _):
-            yield variable.name
-        case Not(operand):
-            yield from reads(operand)
-        case And(left, right) | Or(left, right):
-            yield from reads(left)
-            yield from reads(right)
-        case Any(_, body):
-            yield from reads(body)
+def reads(expr: Expr) -> frozenset[str]:
+    return frozenset(variable.name for variable in variables(expr))
 
 
 def remove(model: Model, mutation: Mutation) -> int:
@@ -60,7 +50,7 @@ def remove(model: Model, mutation: Mutation) -> int:
             elif isinstance(instruction, Await) and not mutation.reads and title == mutation.step:
                 instruction.condition = Const(value=True)
                 places += 1
-            elif isinstance(instruction, Branch) and mutation.reads == frozenset(reads(instruction.condition)):
+            elif isinstance(instruction, Branch) and mutation.reads == reads(instruction.condition):
                 wanted = not mutation.step or title == mutation.step
                 if wanted and not (mutation.only_first and places):
                     instruction.condition = Const(mutation.taken)
@@ -284,9 +274,7 @@ def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> No
     places = 0
     for code in unfair.codes:
         for instruction in code.instructions:
-            if isinstance(instruction, Await) and frozenset(reads(instruction.condition)) == {
-                "cpu_hotplug_lock.writer"
-            }:
+            if isinstance(instruction, Await) and reads(instruction.condition) == {"cpu_hotplug_lock.writer"}:
                 instruction.condition = unfair["cpu_hotplug_lock.writer"] != "held"
                 places += 1
     assert places >= 3
@@ -349,7 +337,7 @@ def test_an_update_that_does_not_stop_the_machine_is_seen_by_tds() -> None:
     places = 0
     for code in running.codes:
         for instruction in code.instructions:
-            if isinstance(instruction, Await) and set(reads(instruction.condition)) == {"stop_machine"}:
+            if isinstance(instruction, Await) and reads(instruction.condition) == {"stop_machine"}:
                 instruction.condition = Const(value=True)
                 places += 1
     assert places > 10

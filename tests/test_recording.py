@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tdxexplore
 from tdxexplore.errors import BadModel
+from tdxexplore.explore.question import Question
 from tdxexplore.model import (
     Model,
     Procedure,
@@ -27,6 +29,7 @@ from tdxexplore.model import (
 )
 from tdxexplore.tdx.fields import BUDGETS, World
 from tdxexplore.tdx.kernel import OK, Kernel
+from tdxexplore.tdx.policies.v19 import V19
 from witnesses import compare_all
 
 if TYPE_CHECKING:
@@ -499,3 +502,25 @@ def test_an_actor_can_rest_before_a_pass() -> None:
     for each in (True, False):
         assert build(rest=True, each=each) == {"done"}
         assert build(rest=False, each=each) == {"deadlock"}
+
+
+def test_a_policy_declares_outcomes_of_any_severity_and_invariants_of_its_own() -> None:
+    class Own(V19):
+        name = "own"
+
+        def declare(self, w: World) -> None:
+            super().declare(w)
+            w.model.outcome("tdx-up-on-all", "ok", (w.tdx_status == "INITIALIZED") & cpus.all(w.lp_is_init))
+            w.model.outcome("refused-twice", "S2", w.vm_refused & (w.sysinit_ret == "-EIO"))
+            w.model.outcome("kvm-came-up", "S1", w.kvm_loaded & w.model.stuck())
+            w.model.invariant("VMX is off outside the pass", ~w.kvm_loaded | cpus.none(w.vmx_on), severity="S3")
+
+    found = tdxexplore.check(Own, cpus=2, scenario="late-online", module="subset")
+    plain = tdxexplore.check("v19", cpus=2, scenario="late-online", module="subset")
+    names = [o.name for o in Question.of(Own, scenario="late-online").compile().model.outcomes]
+    assert names.index("deadlock") > names.index("kvm-came-up") > names.index("cpuhp-bug")
+    assert names.index("td-error") > names.index("refused-twice") > names.index("tds-lost")
+    assert names[-3:] == ["tdx-up-on-all", "tdx-up", "clean-refusal"]
+    # It holds what the shared outcomes hold, and besides what it asks itself.
+    assert int(found.runs["states"][0]) == int(plain.runs["states"][0])
+    assert "VMX is off outside the pass" in set(found.invariants["invariant"])

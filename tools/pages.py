@@ -133,7 +133,7 @@ def policy_page(policy: type[Policy]) -> str:
     lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
     example = policy()
     program = lower(build(example, "strict", _ALL))
-    lines += ["## Callbacks of CPU hotplug", "", "In the order in which a CPU that comes up meets them.", ""]
+    lines += ["## Callbacks of CPU hotplug", "", "In the order of a CPU that comes up.", ""]
     lines += _table(("cpuhp state", "startup", "teardown"), [_callbacks(hook) for hook in example.hooks])
     lines += [
         "## Steps",
@@ -173,7 +173,7 @@ def outcomes_head() -> str:
 
 def outcomes_section(policy: type[Policy]) -> str:
     """The table of one policy."""
-    possible = [scenario for scenario in SCENARIOS.values() if scenario.applies_to(policy())]
+    possible = [scenario for scenario in SCENARIOS.values() if not scenario.cannot_happen(policy())]
     rows = [(s.name, *(_worst(policy, module, s) for module in MODULE_KINDS)) for s in possible]
     heads = ("scenario", *MODULE_KINDS)
     return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])

@@ -188,10 +188,8 @@ class Question:
             scenario.offline_at_first(self.topology)
         except BadModel as error:
             return str(error)
-        design = made(policy, self.knobs)
-        if "update" in scenario.budgets and not design.has_update:
-            return f"`{policy_name(policy)}` does not update the module at run time"
-        return ""
+        why = scenario.cannot_happen(made(policy, self.knobs))
+        return f"`{policy_name(policy)}` {why}" if why else ""
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that asks the same, as a shell takes it.

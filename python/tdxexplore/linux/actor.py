@@ -57,15 +57,16 @@ class Actor(Procedure):
 
     @block
     def undisturbed(self) -> Iterator[None]:
-        """Steps that wait for none of that, as it is they who keep others waiting."""
+        """The steps recorded inside do not wait for that: their actor is the reason why others wait."""
         before, self._alone = self._alone, True
         yield
         self._alone = before
 
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
-        """With releases as steps of their own, a result has to outlive a step: it becomes part of the state.
+        """Where the result of a function is kept.
 
-        Nobody releases a lock in a callback that runs on a CPU, so results there stay as they are.
+        With releases as steps of their own a result must outlive a step, so that it becomes a field. Callbacks on a CPU release
+        no lock, and their results live within a step as before.
         """
         if not self._split_releases or self.acting is Scope.CPU:
             return super().result(name, values)

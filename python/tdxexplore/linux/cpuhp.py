@@ -81,11 +81,11 @@ class Kernel(Locks):
                 self._unregister(hook)
 
     def cpuhp_setup_state_nocalls(self, hook: Hook[Self]) -> None:
-        """cpuhp_setup_state_nocalls(): one step, as no callback runs: nobody sees what is between lock and unlock."""
+        """cpuhp_setup_state_nocalls(): one step. No callback runs, so that no actor observes the state under the lock."""
         self._install(f"cpuhp_setup_state_nocalls({hook.state})", hook, installed=True)
 
     def cpuhp_remove_state_nocalls(self, hook: Hook[Self], *, cpuslocked: bool = False) -> None:
-        """cpuhp_remove_state_nocalls(), or the _cpuslocked form: one step, as above."""
+        """cpuhp_remove_state_nocalls(), or its _cpuslocked form: one step for the same reason."""
         suffix = "_cpuslocked" if cpuslocked else ""
         self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
 
@@ -112,8 +112,7 @@ class Kernel(Locks):
 
         An error on the way back is a WARN, and the CPU stays there: its online bit set, and no task on it.
 
-        The STARTING section is part of the first step: it sets the online bit, which only holders of the read lock look
-        at.
+        The STARTING section is part of the first step. It sets the online bit, which is read only under the read lock.
         """
         w = self.w
         with self.function("_cpu_up()", CPUHP) as up, self.holding_cpus():
@@ -178,7 +177,7 @@ class Kernel(Locks):
             self.cpus_write_unlock()
 
     def _stays_between(self, way: Frame) -> None:
-        """cpuhp_thread_fun(), an error in a rollback: no way forward, no way back."""
+        """cpuhp_thread_fun(): after an error in a rollback the CPU goes neither up nor down."""
         self.warn("error in a rollback, the CPU is stuck between two states")
         self.cpus_write_unlock()
         way.returns()

@@ -16,8 +16,8 @@ K = TypeVar("K", bound=Kernel)
 def kexec(k: K) -> K:
     """kernel_kexec(): every actor vanishes where it stands, and a new kernel boots on all CPUs.
 
-    All that software knew starts again; what survives is declared with the fields (`Linux.kept`). Actors that are added to
-    the model after this one go on where they are.
+    Software starts from its initial state. `Linux.kept` declares the fields that survive. Kexec resets the actors that were
+    added to the model before it.
     """
     w = k.w
     lost = [f for f in w.model.assigned() if f not in w.survives_kexec]

@@ -1,8 +1,8 @@
-"""Locks, IPIs and stop_machine(): who keeps whom waiting, and how a function gets onto other CPUs.
+"""Locks, IPIs and stop_machine().
 
-Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables others,
-so delaying it hides nothing (Lipton's left mover), and ``tests/test_fusion.py`` compares the outcomes with releases as
-steps of their own.
+Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables other actors,
+so that a later release reaches no new state (Lipton's left mover). ``tests/test_fusion.py`` compares the outcomes with
+releases as steps of their own.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Locks(Actor):
 
     @block
     def cpus_read_lock(self) -> Iterator[None]:
-        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also one who reads already.
+        """cpus_read_lock(): excludes hotplug. A waiting writer blocks new readers, also a task that reads already.
 
-        lockdep reports who takes it a second time, whether a writer waits or not.
+        lockdep reports a task that takes it a second time, whether a writer waits or not.
         """
         w = self.w
         self.step("cpus_read_lock()", CPUHP)
@@ -57,7 +57,7 @@ class Locks(Actor):
 
     @block
     def holding_cpus(self) -> Iterator[None]:
-        """Whoever runs here holds cpu_hotplug_lock, on its read or on its write side: lockdep knows."""
+        """What is recorded inside holds cpu_hotplug_lock, on its read or its write side, for lockdep."""
         self._holds_cpus += 1
         yield
         self._holds_cpus -= 1
@@ -68,7 +68,7 @@ class Locks(Actor):
             self.warn_on(self.w.booted, "lockdep_assert_cpus_held()")
 
     def cpus_write_lock(self) -> None:
-        """cpus_write_lock(): from the step before, it waits, and keeps new readers out."""
+        """cpus_write_lock(): the step before it queues the writer, which keeps new readers out until the lock is free."""
         self.set(self.w.cpus_writer, "waiting")
         self.step("cpus_write_lock()")
         self.await_(~self.w.cpus_read)
@@ -101,7 +101,7 @@ class Locks(Actor):
 
     @block
     def stop_machine(self) -> Iterator[None]:
-        """stop_machine(): nobody else takes a step, on any CPU; it waits until every CPU takes interrupts."""
+        """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts."""
         w = self.w
         self.step("stop_machine()", "kernel/stop_machine.c")
         self.await_(self.every_cpu_answers)
@@ -115,7 +115,7 @@ class Locks(Actor):
 
     @property
     def every_cpu_answers(self) -> Operand | bool:
-        """Whether no CPU is where interrupts do not reach it. For a protocol that has such a place to say."""
+        """Whether every CPU takes interrupts. A protocol in which one may not overrides it."""
         return True
 
     # -- other CPUs ---------------------------------------------------------------------------------------------------
@@ -130,8 +130,8 @@ class Locks(Actor):
     def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:
         """One CPU of each package, one package after the other; the body is a step, and sets the package's ``done``.
 
-        The kernel takes the first online CPU in the order of numbers: here any, as numbers are names. A package
-        without a CPU where ``where`` holds is left out.
+        The kernel takes the first CPU in the order of numbers. Here it is any, as numbers are names. A package without a CPU
+        where ``where`` holds is left out.
         """
         with self.loop() as left:
             with self.on_any_cpu(where & ~done, title):

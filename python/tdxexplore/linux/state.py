@@ -1,8 +1,8 @@
 """The fields that kernel mechanics read and write, and how often the environment acts.
 
-Every field is an attribute, so that a type checker knows its name. What survives kexec, and what a CPU loses when it goes
-offline, is said where a field is declared. A field that no recorded step assigns is no part of a Program, so that a protocol
-pays only for the mechanics it uses.
+Every field is an attribute, so that a type checker knows its name. The declaration of a field says whether it survives kexec,
+and whether a CPU loses it when it goes offline. A field that no recorded step assigns is no part of a Program, so that a
+protocol pays only for the mechanics it uses.
 """
 
 from __future__ import annotations
@@ -31,39 +31,25 @@ CPUHP_BUG = "cpuhp BUG_ON"
 _MOST_READERS = 7
 
 
-class Budgets:
-    """How often each action of the environment may happen, faults among them.
-
-    Args:
-        model: Where they are declared: a counter for each, so that what is left is part of the state.
-        texts: What happens, by the name of the budget.
-        limits: How often; ``UNBOUNDED`` for no limit, 0 if not named.
-
-    Attributes:
-        text: What happens, by name.
-        limit: How often it may happen at most.
-        largest: The initial value of each counter. One without limit stays at 1.
-        left: The counters.
-    """
-
-    def __init__(self, model: Model, texts: Mapping[str, str], limits: Mapping[str, int]) -> None:
-        self.text = dict(texts)
-        self.limit = {name: limits.get(name, 0) for name in (*texts, *BUDGETS)}
-        self.largest = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
-        self.left = {name: model.counter(f"budget.{name}", n, initial=n) for name, n in self.largest.items()}
-
-
 class Linux:
     """The kernel: which CPUs are up, who holds its locks, what went wrong. A protocol derives from it and adds its own.
 
+    Fields are declared in this order: the protocol's hardware, the kernel, the protocol's software, budgets. Where several
+    causes of a lost response are equally small, the engine names the one whose fields come first, so that a budget, which is
+    part of the question, comes last.
+
     Args:
         model: Where the fields are declared.
-        budgets: How often the environment acts.
+        texts: What the environment does, by the name of the budget.
+        limits: How often it may do so; ``UNBOUNDED`` for no limit, 0 if not named.
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine(). Every step then waits while it holds the CPUs.
         oopses: What can end a run besides a BUG_ON of CPU hotplug.
 
     Attributes:
+        limit: How often an action may happen at most, by the name of its budget.
+        largest: The initial value of each budget. One without limit stays at 1.
+        budget: How often an action may still happen: a counter for each.
         online: The cpu_online bit.
         active: CPUHP_AP_ACTIVE, from which on tasks run on the CPU.
         cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
@@ -81,18 +67,21 @@ class Linux:
     def __init__(
         self,
         model: Model,
-        budgets: Budgets,
+        texts: Mapping[str, str],
+        limits: Mapping[str, int],
         *,
         boot: bool = False,
         stoppable: bool = False,
         oopses: Sequence[str] = (),
     ) -> None:
         self.model = model
-        self.limit, self.largest, self.budget = budgets.limit, budgets.largest, budgets.left
-        self.budget_text = budgets.text
+        self.budget_text = dict(texts)
+        self.limit = {name: limits.get(name, 0) for name in (*texts, *BUDGETS)}
+        self.largest = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
         self.stoppable = stoppable
-        self.survives_kexec: set[Field] = set(self.budget.values())
+        self.survives_kexec: set[Field] = set()
         self.lost_offline: list[Field] = []
+        self.declare_hardware(model)
 
         self.online = model.flag(ONLINE, Scope.CPU, initial=True)
         self.active = model.flag(ACTIVE, Scope.CPU, initial=True)
@@ -110,19 +99,30 @@ class Linux:
         self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
         self.stop_machine = model.flag("stop_machine")
         self.booted = model.flag("booted", initial=not boot)
-        # What has gone wrong so far: an outcome counts it whatever happens later, kexec included.
+        # What has gone wrong so far. It decides the outcome whatever happens later, kexec included.
         self.oops = self.kept(model.enum("oops", ["none", *oopses, CPUHP_BUG]))
         self.online_refused = self.kept(model.flag("online_refused"))
         self.suspend_aborted = self.kept(model.flag("suspend_aborted"))
         self.warned = self.kept(model.flag("warned"))
 
+        self.declare_software(model)
+        self.budget = {
+            name: self.kept(model.counter(f"budget.{name}", n, initial=n)) for name, n in self.largest.items()
+        }
+
+    def declare_hardware(self, model: Model) -> None:
+        """Declare what the protocol's hardware holds. For a protocol to override."""
+
+    def declare_software(self, model: Model) -> None:
+        """Declare what the protocol's software knows, and what has gone wrong in it. For a protocol to override."""
+
     def kept(self, field: Field) -> Field:
-        """A field that survives kexec: it is hardware, or tells the outcome what has happened."""
+        """Declare that a field survives kexec: it is hardware, or records for the outcome what has happened."""
         self.survives_kexec.add(field)
         return field
 
     def per_online(self, field: Field) -> Field:
-        """A field of a CPU that has its initial value again when the CPU goes offline."""
+        """Declare that a CPU's field has its initial value again when the CPU goes offline."""
         self.lost_offline.append(field)
         return field
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
 from tdxexplore.linux.locks import CPUHP
-from tdxexplore.model.expr import Const
+from tdxexplore.model.expr import never
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ K = TypeVar("K", bound=Kernel)
 def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excuse: Operand) -> K:
     """suspend_enter(): tasks are frozen, so no other actor is in the kernel; all CPUs but one go offline and come back.
 
-    The CPU that stays is the boot CPU: here any, as numbers are names. An actor that is added to the model after this one is
-    not waited for.
+    The CPU that stays is the boot CPU. Here it is any, as numbers are names. Suspend waits for the actors that were added to
+    the model before it.
 
     Args:
         k: The actor.
@@ -30,7 +30,7 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
         excuse: Where a callback may rightly veto; elsewhere suspend is aborted without cause.
     """
     w = k.w
-    in_the_kernel: Expr = Const(value=False)
+    in_the_kernel: Expr = never
     for code in w.model.codes:
         in_the_kernel |= w.model.busy(code)
     with k.loop():

@@ -8,6 +8,7 @@ that step. Other actors run only between steps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Stop:
 Instruction: TypeAlias = "Label | Set | Add | SetEach | Branch | Jump | Await | Either | Note | Stop"
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Code:
     """One actor's procedure.
 
@@ -146,9 +147,9 @@ class Code:
     instructions: list[Instruction]
     counters: dict[str, Scope]
 
-    @property
+    @cached_property
     def labels(self) -> list[tuple[int, Label]]:
-        """Its labels with their positions, in order."""
+        """Its labels with their positions, in order; kept, for the reference looks them up in every state."""
         return [(at, i) for at, i in enumerate(self.instructions) if isinstance(i, Label)]
 
 

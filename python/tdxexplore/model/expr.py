@@ -22,7 +22,7 @@ from typing import Any as Anything
 from tdxexplore.errors import BadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Value: TypeAlias = "bool | int | str"
 Relation: TypeAlias = Literal["==", "<", "<="]
@@ -98,16 +98,9 @@ class Variable(Operand):
             BadModel: It is not; the message gives the domain.
         """
         # `True == 1` in Python: a flag must not take 1, nor a counter True.
-        if not any(value == known and type(value) is type(known) for known in self._near(value)):
-            raise BadModel(f"field `{self.name}` cannot be {value!r}; it is one of {_shown(self.values)}")
+        if value not in self.values or type(self.values[self.values.index(value)]) is not type(value):
+            raise BadModel(f"`{self.name}` cannot be {value!r}; it is one of {_shown(self.values)}")
         return value
-
-    def _near(self, value: Value) -> tuple[Value, ...]:
-        """The values that could be ``value``: of a counter, which may have thousands, the one at its place."""
-        if not is_counter(self):
-            return self.values
-        at = value - self.values[0] if type(value) is int else -1  # type: ignore[operator]
-        return self.values[at : at + 1] if at >= 0 else ()
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]
         if isinstance(other, Variable):
@@ -152,17 +145,15 @@ class Variable(Operand):
 
 
 def is_counter(variable: Variable) -> bool:
-    """Whether the values are numbers; those of a counter are consecutive."""
-    return type(variable.values[0]) is int if variable.values else False
+    """Whether the values are numbers."""
+    return bool(variable.values) and type(variable.values[0]) is int
 
 
 def _shown(values: tuple[Value, ...]) -> str:
-    """The values in words; of a long domain the ends."""
-    if len(values) <= _SHOWN:
-        return ", ".join(map(repr, values))
-    return (
-        f"{values[0]!r}, {values[1]!r}, ..., {values[-1]!r}" if type(values[0]) is int else ", ".join(map(repr, values))
-    )
+    """The values in words; of many numbers the first and the last."""
+    if len(values) > _SHOWN and type(values[0]) is int:
+        return f"{values[0]!r}, {values[1]!r}, ..., {values[-1]!r}"
+    return ", ".join(map(repr, values))
 
 
 @dataclass(eq=False, slots=True)
@@ -349,69 +340,3 @@ def any_of(parts: Sequence[Expr]) -> Expr:
         return parts[0] if parts else never
     middle = len(parts) // 2
     return Or(any_of(parts[:middle]), any_of(parts[middle:]))
-
-
-def variables(expr: Expr) -> Iterator[Variable]:
-    """Every variable that an expression reads, as often as it reads it."""
-    match expr:
-        case In(variable, _):
-            yield variable
-        case Compare(left, _, right):
-            yield left
-            yield right
-        case Not(operand):
-            yield from variables(operand)
-        case And(left, right) | Or(left, right):
-            yield from variables(left)
-            yield from variables(right)
-        case Any(_, body):
-            yield from variables(body)
-        case Late(make):
-            yield from variables(make())
-
-
-_ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
-
-
-def has(acting: Scope, wanted: Scope) -> bool:
-    """Whether someone of scope ``acting`` is, or belongs to, one of scope ``wanted``."""
-    return _ORDER.index(wanted) <= _ORDER.index(acting)
-
-
-def check_scopes(expr: Expr, acting: Scope) -> None:
-    """Check that every field and group of an expression means something where ``acting`` acts.
-
-    Raises:
-        BadModel: A CPU field or `other_cpus` is used where no CPU acts, or the like.
-    """
-    match expr:
-        case In(variable, _):
-            _check_field(variable, acting)
-        case Compare(left, _, right):
-            _check_field(left, acting)
-            _check_field(right, acting)
-        case Not(operand):
-            check_scopes(operand, acting)
-        case And(left, right) | Or(left, right):
-            check_scopes(left, acting)
-            check_scopes(right, acting)
-        case Any(group, body):
-            check_group(group, acting)
-            check_scopes(body, group.scope)
-        case Late(make):
-            check_scopes(make(), acting)
-
-
-def check_group(group: Group, acting: Scope) -> None:
-    """Check that a group means something where ``acting`` acts.
-
-    Raises:
-        BadModel: It does not.
-    """
-    if not has(acting, group.relative_to):
-        raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")
-
-
-def _check_field(variable: Variable, acting: Scope) -> None:
-    if isinstance(variable, Field) and not has(acting, variable.scope):
-        raise BadModel(f"field `{variable.name}` of a {variable.scope.value} is used where none acts")

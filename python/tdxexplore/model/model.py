@@ -24,8 +24,8 @@ from tdxexplore.model.expr import (
     cpus,
     never,
     packages,
-    variables,
 )
+from tdxexplore.model.scopes import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

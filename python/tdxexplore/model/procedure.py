@@ -94,8 +94,10 @@ class Procedure:
     def set(self, target: Variable, value: Value | Variable) -> None:
         """Assign a constant, or a copy of a variable with the same domain."""
         if isinstance(value, Variable):
+            known = {(type(v), v) for v in target.values}
             for each in value.values:
-                target.check(each)
+                if (type(each), each) not in known:
+                    target.check(each)
         else:
             target.check(value)
         self.emit(Set(target, value))

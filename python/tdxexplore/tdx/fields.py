@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from tdxexplore.linux.state import UNBOUNDED, Budgets, Linux
+from tdxexplore.linux.state import UNBOUNDED, Linux
 from tdxexplore.model import Scope
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class World(Linux):
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
 
     Attributes:
-        td_in_full: Every call of a TD's life is recorded, as a budget asks for it.
+        td_in_full: Every call of a TD's life is recorded, as some budget needs it.
         contended: Two calls that take the module's global lock can be in flight at once.
     """
 
@@ -75,20 +75,17 @@ class World(Linux):
     ) -> None:
         self.module = module
         self.key_ids = key_ids
-        super().__init__(
-            model,
-            Budgets(model, BUDGETS, limits),
-            boot=boot,
-            stoppable=stoppable,
-            oopses=(CORRUPT, SEAMCALL_UD, VMXOFF_UD),
-        )
+        oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
+        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
         self.contended = self.has("second_user")
 
-        # The TDX module and VMX: changed by instructions only. Kexec turns VMX off and leaves what is in the module.
+    def declare_hardware(self, model: Model) -> None:
+        """The TDX module and VMX: changed by instructions only. Kexec turns VMX off and leaves what is in the module."""
         self.sys_state = self.kept(model.enum("sys_state", ["PENDING", "INIT_DONE", "CONFIG_DONE", "READY"]))
         self.lp_is_init = self.kept(model.flag("lp_is_init", Scope.CPU))
         self.pkg_config = self.kept(model.flag("pkg_config", Scope.PACKAGE))
+        self.vmx_on = model.flag("vmx_on", Scope.CPU)
         self.hkid_live = self.kept(model.flag("hkid_live"))
         self.td_key = self.kept(model.flag("td_key", Scope.PACKAGE))
         self.written_back = model.flag("written_back", Scope.PACKAGE)
@@ -100,17 +97,16 @@ class World(Linux):
         self.installed = self.kept(model.flag("installed", Scope.CPU))
         self.handoff_valid = self.kept(model.flag("handoff_valid"))
         self.generation = self.kept(model.counter("generation", self.limit["update"]))
-        self.vmx_on = model.flag("vmx_on", Scope.CPU)
-        self.vmx_users = model.counter("vmx_users", 2, Scope.CPU)
 
-        # The host library, arch/x86/virt/vmx/tdx/tdx.c.
+    def declare_software(self, model: Model) -> None:
+        """The host library; KVM and its virtual machine with a TD; what has gone wrong so far."""
+        self.vmx_users = model.counter("vmx_users", 2, Scope.CPU)
         self.tdx_status = model.enum("tdx_status", ["UNINITIALIZED", "INITIALIZED", "ERROR"])
         self.tdx_module_lock = model.flag("tdx_module_lock")
         self.sysinit_ret = model.enum("sysinit_ret", ["not called", "0", "-EACCES", "-EIO"])
         self.tdx_lp_initialized = model.flag("tdx_lp_initialized", Scope.CPU)
         self.update_failed = model.flag("update_failed")
 
-        # KVM, and its virtual machine with a TD.
         self.kvm_loaded = model.flag("kvm_loaded")
         self.kvm_tried = self.kept(model.flag("kvm_tried"))
         self.kvm_unloading = model.flag("kvm_unloading")
@@ -125,7 +121,6 @@ class World(Linux):
         least, most = -self.limit["td_fail"], 1 + self.limit["td_destroy"] + self.largest["kvm_unload"]
         self.nr_configured_hkid = model.counter("nr_configured_hkid", most, smallest=least)
 
-        # What has gone wrong so far.
         self.td_call_without_lp_init = self.kept(model.flag("td_call_without_lp_init"))
         self.seamcall_outside_vmx = self.kept(model.flag("seamcall_outside_vmx"))
         self.hkid_leaked = self.kept(model.flag("hkid_leaked"))

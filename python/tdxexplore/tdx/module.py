@@ -163,7 +163,7 @@ def sys_rd(k: Kernel) -> Variable:
 
 
 def enough_lps(w: World, initialised: Operand) -> Operand:
-    """Whether the LPs that are ``initialised`` are as many as TDH.SYS.CONFIG asks for: all, or one in each package."""
+    """Whether enough LPs are ``initialised`` for TDH.SYS.CONFIG: all, or one in each package."""
     return cpus.all(initialised) if w.module == "strict" else packages.all(package_cpus.any(initialised))
 
 

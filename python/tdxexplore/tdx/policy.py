@@ -60,7 +60,7 @@ class Policy:
         has_boot: Whether `boot` runs something before user space.
         has_update: Whether `update` does anything.
         boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
-        hooks: Its cpuhp states, in the order in which a CPU that comes up meets them; set by `declare`.
+        hooks: Its cpuhp states, in the order of a CPU that comes up; set by `declare`.
     """
 
     name: ClassVar[str]
@@ -131,7 +131,7 @@ class Policy:
         """The last virtual machine is gone."""
 
     def second_user(self, k: Kernel) -> None:
-        """Another in-kernel user calls tdx_enable(), and does before it what this design asks of a caller."""
+        """Another in-kernel user calls tdx_enable(), after the steps that this design requires of a caller."""
         with k.cpus_read_lock():
             tdx_enable(k)
 

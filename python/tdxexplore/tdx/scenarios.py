@@ -52,9 +52,11 @@ class Scenario:
         last = range(topology.cpus - self.offline, topology.cpus)
         return kept_down(self.boots, topology) | frozenset(last)
 
-    def applies_to(self, policy: Policy) -> bool:
-        """Whether this can happen to a design: a module that is never updated at run time is not."""
-        return policy.has_update or not self.budgets.get("update")
+    def cannot_happen(self, policy: Policy) -> str:
+        """What a design does not do, so that this cannot happen to it; empty if it can happen."""
+        if self.budgets.get("update") and not policy.has_update:
+            return "does not update the module at run time"
+        return ""
 
 
 def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:
@@ -62,7 +64,7 @@ def _late(name: str, text: str, budgets: Mapping[str, int]) -> Scenario:
     return Scenario(name, text, budgets, offline=1, up_after_load=True)
 
 
-# How bring-up meets CPU hotplug: what the mails are about.
+# CPU hotplug before, during and after bring-up, which the mails are about.
 HOTPLUG = (
     Scenario("all-online", "all CPUs are online and stay so", {"kvm_load": 1}),
     _late(

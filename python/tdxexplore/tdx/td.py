@@ -1,7 +1,7 @@
 """The life of a TD: KVM creates it, runs it on every CPU, and destroys it.
 
-Source: arch/x86/kvm/vmx/tdx.c, v6.16. Every call of creation and destruction is recorded where a budget asks for it
-(`World.td_in_full`); elsewhere TDH.MNG.CREATE stands for all of them.
+Source: arch/x86/kvm/vmx/tdx.c, v6.16. Every call of creation and destruction is recorded where a budget needs it
+(`World.td_in_full`). Elsewhere TDH.MNG.CREATE stands for all of them.
 """
 
 from __future__ import annotations

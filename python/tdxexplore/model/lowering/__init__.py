@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.errors import BadModel
 from tdxexplore.model.expr import Not, Scope
 from tdxexplore.model.lowering.layout import layout
 from tdxexplore.model.lowering.steps import rules_of
@@ -36,6 +37,15 @@ def lower(model: Model) -> Program:
     Raises:
         BadModel: A step never ends, or does what a Program cannot express; the message says where.
     """
+    try:
+        return _lower(model)
+    except RecursionError:
+        raise BadModel(
+            f"a condition of model `{model.name}` is nested too deeply; keep part of it in a field"
+        ) from None
+
+
+def _lower(model: Model) -> Program:
     slots = layout(model)
 
     def guards(kind: str, asked: Property | Response | Price, when: Expr) -> tuple[Guard, ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.model.expr import And, Any, Compare, Const, Expr, Field, In, Not, Or, Scope, always, never, variables
+from tdxexplore.model.expr import And, Any, Compare, Const, Expr, Field, In, Not, Or, Scope, always, never
 from tdxexplore.model.lowering.path import Members
+from tdxexplore.model.scopes import variables
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable

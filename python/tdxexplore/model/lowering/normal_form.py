@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.model.expr import Field, Group, Scope, always, variables
+from tdxexplore.model.expr import Field, Group, Scope, always
+from tdxexplore.model.scopes import variables
 
 if TYPE_CHECKING:
     from tdxexplore.model.lowering.path import Path

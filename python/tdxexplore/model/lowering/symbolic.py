@@ -22,14 +22,12 @@ from tdxexplore.model.expr import (
     Temp,
     Value,
     Variable,
-    check_scopes,
-    has,
     never,
-    variables,
 )
 from tdxexplore.model.lowering.matches import Matches
 from tdxexplore.model.lowering.members import alike, before, conjoin, negate
 from tdxexplore.model.lowering.path import BulkStep, Members, Path
+from tdxexplore.model.scopes import check_scopes, has, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,135 @@
+"""What each SEAMCALL returns when it comes too early, too late, twice, or on the wrong LP: the guards of the TDX module.
+
+The designs keep most of these calls from happening, so that only a test which makes them sees the guard.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tdxexplore.model import Model, State, Topology, always, cpus, reference
+from tdxexplore.tdx import module
+from tdxexplore.tdx.fields import MODULE_KINDS, ModuleKind, World
+from tdxexplore.tdx.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+OK = module.SUCCESS
+STARTED = [module.sys_init, module.sys_lp_init]
+CONFIGURED = [*STARTED, module.sys_config]
+READY = [*CONFIGURED, module.sys_key_config]
+
+
+def run(
+    calls: Sequence[Callable[[Kernel], object]],
+    kind: ModuleKind = "strict",
+    *,
+    sizes: tuple[int, ...] = (1,),
+    vmx: bool = True,
+) -> tuple[list[str], State]:
+    """The status of each call, all of them on the first CPU, and the last state."""
+    model = Model("calls")
+    w = World(model, kind, {"td_destroy": 1, "update": 1})
+    k = Kernel(w, "caller")
+    k.step("begin", rest=True)
+    if vmx:
+        k.set_each(cpus, where=always, values={w.vmx_on: True})
+    for call in calls:
+        with k.on_any_cpu(w.online, "call"):
+            call(k)
+    k.step("end", rest=True)
+    model.add(k)
+    state = State.initial(model, Topology(sizes))
+    statuses: list[str] = []
+    while steps := reference.transitions(model, state):
+        state = steps[0].target
+        statuses += [note.partition(" = ")[2] for note in steps[0].notes if " = " in note]
+    return statuses, state
+
+
+LAST: dict[str, tuple[Sequence[Callable[[Kernel], object]], str]] = {
+    "SYS.INIT again": ([module.sys_init, module.sys_init], module.INIT_NOT_PENDING),
+    "SYS.LP.INIT before SYS.INIT": ([module.sys_lp_init], module.LP_INIT_NOT_PENDING),
+    "SYS.LP.INIT again": ([*STARTED, module.sys_lp_init], module.LP_INIT_DONE),
+    "SYS.LP.INIT after CONFIG": ([*CONFIGURED, module.sys_lp_init], module.LP_INIT_NOT_PENDING),
+    "SYS.RD without LP.INIT": ([module.sys_init, module.sys_rd], module.LP_INIT_NOT_DONE),
+    "SYS.CONFIG before SYS.INIT": ([module.sys_config], module.CONFIG_NOT_PENDING),
+    "SYS.CONFIG without LP.INIT": ([module.sys_init, module.sys_config], module.CONFIG_NOT_PENDING),
+    "SYS.CONFIG again": ([*CONFIGURED, module.sys_config], module.CONFIG_NOT_PENDING),
+    "SYS.KEY.CONFIG before CONFIG": ([*STARTED, module.sys_key_config], module.KEY_CONFIG_NOT_PENDING),
+    "SYS.KEY.CONFIG when READY": ([*READY, module.sys_key_config], module.KEY_CONFIG_NOT_PENDING),
+    "SYS.TDMR.INIT before READY": ([*CONFIGURED, module.sys_tdmr_init], module.NOT_READY),
+    "SYS.SHUTDOWN before READY": ([*CONFIGURED, module.sys_shutdown], module.NOT_READY),
+    "a call after SYS.SHUTDOWN": ([*READY, module.sys_shutdown, module.sys_rd], module.SHUTDOWN),
+    "SYS.UPDATE before SYS.INIT": ([module.sys_update], module.STATE_INCORRECT),
+    "SYS.UPDATE when READY": ([*READY, module.sys_update], module.STATE_INCORRECT),
+    "SYS.UPDATE without LP.INIT": ([module.sys_init, module.sys_update], module.STATE_INCORRECT),
+    "SYS.UPDATE without handoff data": ([*STARTED, module.sys_update], module.INVALID_HANDOFF),
+    "MNG.CREATE before READY": ([*CONFIGURED, module.mng_create], module.NOT_READY),
+    "VPFLUSHDONE while a vCPU is associated": (
+        [*READY, module.mng_create, module.vp_enter, module.vpflushdone],
+        module.FLUSHVP_NOT_DONE,
+    ),
+    "VPFLUSHDONE after VP.FLUSH": ([*READY, module.vp_enter, module.vp_flush, module.vpflushdone], OK),
+    "KEY.FREEID before CACHE.WB": ([*READY, module.mng_create, module.mng_key_freeid], module.STATE_INCORRECT),
+    "KEY.FREEID after CACHE.WB": ([*READY, module.phymem_cache_wb, module.mng_key_freeid], OK),
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_a_call_that_the_module_refuses_says_why(name: str) -> None:
+    calls, last = LAST[name]
+    statuses, _ = run(calls)
+    assert statuses == [OK] * (len(calls) - 1) + [last]
+
+
+def test_bring_up_in_order_makes_the_module_ready() -> None:
+    statuses, state = run([*READY, module.sys_tdmr_init])
+    assert statuses == [OK] * 5
+    assert state.globals["sys_state"] == "READY"
+
+
+def test_key_config_succeeds_once_in_each_package() -> None:
+    """The second call comes to the package that has its key: the state is still CONFIG_DONE, as the other one has none."""
+
+    def initialise_all(k: Kernel) -> None:
+        k.set_each(cpus, where=always, values={k.w.lp_is_init: True})
+
+    calls = [module.sys_init, initialise_all, module.sys_config, module.sys_key_config, module.sys_key_config]
+    statuses, state = run(calls, sizes=(1, 1))
+    assert statuses == [OK, OK, OK, module.KEY_CONFIGURED]
+    assert state.globals["sys_state"] == "CONFIG_DONE"
+    assert [package["pkg_config"] for package in state.packages] == [True, False]
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_outside_vmx_every_call_is_ud_and_changes_nothing(name: str) -> None:
+    calls, _ = LAST[name]
+    statuses, state = run(calls[-1:], vmx=False)
+    assert statuses == [module.UD]
+    assert state.globals["sys_state"] == "PENDING"
+    assert state.globals["seamcall_outside_vmx"] is True
+
+
+@pytest.mark.parametrize("kind", MODULE_KINDS)
+def test_a_relaxed_module_takes_late_lps_and_only_one_kind_checks_td_calls(kind: ModuleKind) -> None:
+    # Every call comes to the first CPU; the second one never has LP.INIT.
+    bring_up, state = run(READY, kind, sizes=(2,))
+    assert bring_up == (
+        [OK, OK, module.CONFIG_NOT_PENDING, module.KEY_CONFIG_NOT_PENDING] if kind == "strict" else [OK] * 4
+    )
+    assert run([*READY, module.sys_lp_init], kind)[0][-1] == (
+        module.LP_INIT_NOT_PENDING if kind == "strict" else module.LP_INIT_DONE
+    )
+    assert state.globals["sys_state"] == ("INIT_DONE" if kind == "strict" else "READY")
+
+    def enter_elsewhere(k: Kernel) -> None:
+        k.set(k.w.sys_state, "READY")
+        module.vp_enter(k)
+
+    (status,), state = run([enter_elsewhere], kind)
+    assert status == (module.LP_INIT_NOT_DONE if kind == "subset" else module.CORRUPT)
+    assert state.globals["oops"] == ("none" if kind == "subset" else "corrupt")
