@@ -30,6 +30,7 @@ pub(crate) struct RuleTally {
 /// The states with one outcome, or in which one property holds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StateTally {
+    /// Labelled states.
     pub(crate) states: Total,
     /// The lowest id, so one with the least depth.
     pub(crate) first: Option<StateId>,
