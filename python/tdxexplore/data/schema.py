@@ -18,7 +18,7 @@ from tdxexplore.explore.settings import DESCRIBED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PARTITION = ("policy", "module")
 
 
@@ -123,13 +123,20 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "outcomes": (
         *POINT,
         _count("rank", "0 for the most severe outcome of the point"),
-        _text("outcome", "class of the terminal states"),
+        _text("outcome", "how runs end: a class of terminal states, or never"),
         _text("severity", "S0 (catastrophic) to S4 (nuisance), ok"),
-        _integer("terminal_states", "concrete terminal states, exact"),
-        _integer("interleavings", "maximal runs with labelled CPUs that end there, exact"),
+        _integer(
+            "terminal_states",
+            "concrete terminal states, exact; of runs that never end, the concrete states from which no terminal "
+            "state can be reached",
+        ),
+        _integer(
+            "interleavings",
+            "maximal runs with labelled CPUs that end so, exact; one that never ends counts up to the first of these states",
+        ),
         _real("log10_interleavings", "base-10 logarithm of interleavings"),
         _real("interleaving_share", "interleavings over those of all outcomes: each maximal run counts once"),
-        _real("probability", "of ending there, if each enabled step is equally likely"),
+        _real("probability", "of ending so, if each enabled step is equally likely"),
         _count("shortest_steps", "length of the shortest trace", "steps"),
         _text("schedule", "of the shortest trace"),
     ),
@@ -151,10 +158,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "prices": (
         *POINT,
         _count("rank", "of the outcome: 0 for the most severe of the point"),
-        _text("outcome", "class of the terminal states"),
+        _text("outcome", "how runs end: a class of terminal states, or never"),
         _text("severity", "S0 (catastrophic) to S4 (nuisance), ok"),
         _text("price", "what is counted in each run"),
-        _real("mean", "over all interleavings that end so"),
+        _real("mean", "over all interleavings that end so; one that never ends costs up to where it is counted"),
         _count("least", "of any interleaving that ends so"),
         _count("most", "of any interleaving that ends so"),
         _integer("total", "sum over all interleavings that end so, exact"),
