@@ -67,13 +67,13 @@ def test_c2_the_public_module_does_not_allow_it() -> None:
     reached = {policy: never_online(policy, "strict") for policy in SUBSET_DESIGNS}
     assert len(reached) == 11
     for policy, names in reached.items():
-        assert names == {"off-until-reboot"}, policy
+        assert names == {"lp-missing"}, policy
 
 
 @pytest.mark.parametrize("policy", SUBSET_DESIGNS)
 def test_c3_with_an_offline_cpu_tdx_enable_fails_at_config(policy: str) -> None:
     answer = tdxexplore.check(policy, module="strict", scenario="late-online", cpus=CPUS, budgets={"cpu_up": 0})
-    calls = [note for step in answer.traces["off-until-reboot"] for note in step.notes if note.startswith("TDH.")]
+    calls = [note for step in answer.traces["lp-missing"] for note in step.notes if note.startswith("TDH.")]
     assert calls[-1] == "TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING"
     assert "TDX_SUCCESS" in calls[-2]
 
@@ -151,7 +151,7 @@ def test_c9_kvm_can_have_all_online_cpus_ready_before_tdx_enable() -> None:
             ready = model["vmx_on"] & model["tdx_lp_initialized"]
             assert always(model, scenario.name, ~configuring | cpus.all(~model["online"] | ready)), (module, scenario)
             asked += 1
-    assert asked == 21
+    assert asked == 24
 
 
 def test_c10_kvm_can_make_a_cpu_ready_before_it_goes_online() -> None:
@@ -216,7 +216,7 @@ def test_c16_while_kvm_owns_vmxon_a_core_hook_adds_nothing() -> None:
         for scenario in (s.name for s in HOTPLUG):
             assert outcomes("kvm-hook-lp-init", module, scenario) == outcomes("hook-after-kvm", module, scenario)
             compared += 1
-    assert compared == 21
+    assert compared == 24
 
 
 def test_c17_what_a_skipped_cpu_can_do_later() -> None:

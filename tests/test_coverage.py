@@ -32,14 +32,14 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
         "S0",
         "#UD oops: SEAMCALL without VMXON",
         "seamcall-oops",
-        Asked("linux-6.16", "strict", "fault-resume"),
+        Asked("inner-enable", "strict", "fault-resume"),
         " = #UD",
     ),
     (
         "S0",
         "BUG: VMXOFF without VMXON",
         "vmxoff-bug",
-        Asked("v7-2022", "strict", "fault-resume", budgets={"cpu_down": 1}),
+        Asked("v7-2022", "strict", "fault-resume", budgets={"suspend": 2}),
         "VMXOFF: #UD",
     ),
     (
@@ -55,7 +55,7 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
         "key id irreclaimable though the TD is freed",
         "key-id-lost",
         Asked("linux-6.16", "strict", "fault-td", sizes=(2, 1)),
-        "TDH.MNG.KEY.FREEID = TDX_SYS_STATE_INCORRECT",
+        "TDH.MNG.KEY.FREEID = TDX_WBCACHE_NOT_COMPLETE",
     ),
     (
         "S1",
@@ -102,16 +102,23 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
     (
         "S3",
         "TDX unavailable with an offline LP on STRICT",
-        "off-until-reboot",
+        "lp-missing",
         Asked("linux-6.16", "strict", "late-online", budgets={"cpu_up": 0}),
         "TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING",
+    ),
+    (
+        "S3",
+        "TDX unavailable, as bringing it up broke half way",
+        "off-until-reboot",
+        Asked("linux-7.1", "strict", "fault-seamcall"),
+        "TDH.SYS.KEY.CONFIG = TDX_KEY_GENERATION_FAILED",
     ),
     (
         "S3",
         "KVM does not load because of TDX",
         "kvm-not-loaded",
         Asked("linux-6.16", "strict", "fault-seamcall"),
-        "TDH.SYS.LP.INIT = TDX_SYS_BUSY",
+        "TDH.SYS.LP.INIT = TDX_RND_NO_ENTROPY",
     ),
     ("S4", "WARN", "warned", Asked("linux-7.1", "strict", "fault-resume"), "WARN: tdx_syscore_resume()"),
     (

@@ -70,18 +70,27 @@ class FailingUp(Failing):
     """Coming up, the upper callback fails; the lower one is called to undo."""
 
     name = "failing-up"
+    dynamic = False
 
     def declare(self, w: World) -> None:
         super().declare(w)
         lower, upper = self.hooks
         back = self.vetoes if self.setting["way_back"] == "fails" else self.works
         self.hooks = (
-            Hook(lower.state, lower.registered, self.works, back),
+            Hook(lower.state, lower.registered, self.works, back, self.dynamic),
             Hook(upper.state, upper.registered, self.vetoes, self.works),
         )
 
 
+class FailingUpDynamic(FailingUp):
+    """The same in dynamic states."""
+
+    name = "failing-up-dynamic"
+    dynamic = True
+
+
 STUCK = "WARN: error in a rollback, the CPU is stuck between two states"
+TAKEN_DOWN = "WARN: error in a rollback, the control CPU takes the CPU down"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +98,10 @@ STUCK = "WARN: error in a rollback, the CPU is stuck between two states"
     [
         (Failing, "offline-mid-enable", True, {"works": "clean-refusal", "fails": "warned"}),
         (FailingUp, "late-online", False, {"works": "online-refused", "fails": "online-refused"}),
+        (FailingUpDynamic, "late-online", False, {"works": "online-refused", "fails": "online-refused"}),
     ],
 )
-def test_an_error_on_the_way_back_is_a_warn_and_the_cpu_stays_where_it_is(
+def test_an_error_on_the_way_back_is_a_warn_and_the_cpu_stays_where_it_is_or_ends_offline(
     policy: type[Policy], scenario: str, up: bool, outcomes: dict[str, str]
 ) -> None:
     for way_back, outcome in outcomes.items():
@@ -100,12 +110,17 @@ def test_an_error_on_the_way_back_is_a_warn_and_the_cpu_stays_where_it_is(
         last = [s for s in answer.traces[outcome] if s.actor == "hotplug" and "rollback" in s.title][-1]
         active = {(name.partition("[")[0], new) for name, _, new in last.changes}
         if way_back == "works":
-            assert STUCK not in last.notes
+            assert not {STUCK, TAKEN_DOWN} & set(last.notes)
             assert (("active", True) if up else ("online", False)) in active
-        else:
+        elif up or policy is FailingUpDynamic:
+            # cpuhp_thread_fun() gives up, or workqueue_offline_cpu() refuses: the CPU is online, and no task runs on it.
             assert last.notes[-1] == STUCK
             assert not active & {("active", True), ("online", False)}
-            assert ("cpu_hotplug_lock.writer", "none") in active
+        else:
+            # cpuhp_up_callbacks() goes on down.
+            assert TAKEN_DOWN in last.notes
+            assert ("online", False) in active
+        assert ("cpu_hotplug_lock.writer", "none") in active
 
 
 class Registers(Failing):

@@ -77,12 +77,12 @@ def protocol(limits: dict[str, int], *, vetoes: bool = False) -> tuple[Model, Wa
     k.cpuhp_setup_state(hook)
     model.add(k)
     if w.has("cpu_up") or w.has("cpu_down"):
-        model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (hook,), w.booted))
+        model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (hook,), w.booted, w.booted))
     if w.has("suspend"):
         model.add(suspend(Kernel(w, "suspend"), (hook,), lambda k: k.note("asleep"), excuse=never))
     if w.has("kexec"):
         model.add(kexec(Kernel(w, "kexec")))
-    model.settle()
+    model.settle(boot.varying(w, offline=False, smt_blocked=False, later=False))
     model.outcome("deadlock", "S1", model.stuck())
     model.outcome("aborted", "S2", w.suspend_aborted)
     watched = w.registered & cpus.all(~w.active | w.armed)
@@ -94,7 +94,13 @@ def protocol(limits: dict[str, int], *, vetoes: bool = False) -> tuple[Model, Wa
 
 
 def compared(model: Model, count: int = 2) -> Compared:
-    return compare_all(model, State.initial(model, Topology.of(count)), replay=False)
+    return compare_all(model, initial(model, count), replay=False)
+
+
+def initial(model: Model, count: int) -> State:
+    state = State.initial(model, Topology.of(count))
+    boot.starts_with(state, (), smt_blocked=False, later=False)
+    return state
 
 
 @pytest.mark.parametrize("budgets", [{}, {"cpu_down": 1}, {"cpu_down": 2, "cpu_up": 1}, {"suspend": 1}])
@@ -153,8 +159,8 @@ def _reads_on_each_cpu(count: int) -> pl.DataFrame:
         k.step("inside")
         k.note("reads")
     model.add(k)
-    model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (), w.booted))
-    model.settle()
+    model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (), w.booted, w.booted))
+    model.settle(boot.varying(w, offline=False, smt_blocked=False, later=False))
     model.outcome("deadlock", "S1", model.stuck())
     model.outcome("over", "ok", when=True)
     model.invariant("readers exclude hotplug", ~(w.cpus_read & (w.cpus_writer == "held")))

@@ -31,8 +31,22 @@ def run(
     vmx: bool = True,
 ) -> tuple[list[str], State]:
     """The status of each call, all of them on the first CPU, and the last state."""
-    model = Model("calls")
-    w = World(model, kind, {"td_destroy": 1, "update": 1})
+    model, state = recorded(calls, World(Model("calls"), kind, {"td_destroy": 1, "update": 1}), sizes, vmx=vmx)
+    statuses: list[str] = []
+    while steps := reference.transitions(model, state):
+        state = steps[0].target
+        statuses += returned(steps[0])
+    return statuses, state
+
+
+def returned(step: reference.Transition) -> list[str]:
+    return [note.partition(" = ")[2] for note in step.notes if " = " in note]
+
+
+def recorded(
+    calls: Sequence[Callable[[Kernel], object]], w: World, sizes: tuple[int, ...], *, vmx: bool
+) -> tuple[Model, State]:
+    """A caller that makes each call in a step of its own, and its initial state."""
     k = Kernel(w, "caller")
     k.step("begin", rest=True)
     if vmx:
@@ -41,13 +55,8 @@ def run(
         with k.on_any_cpu(w.online, "call"):
             call(k)
     k.step("end", rest=True)
-    model.add(k)
-    state = State.initial(model, Topology(sizes))
-    statuses: list[str] = []
-    while steps := reference.transitions(model, state):
-        state = steps[0].target
-        statuses += [note.partition(" = ")[2] for note in steps[0].notes if " = " in note]
-    return statuses, state
+    w.model.add(k)
+    return w.model, State.initial(w.model, Topology(sizes))
 
 
 LAST: dict[str, tuple[Sequence[Callable[[Kernel], object]], str]] = {
@@ -74,7 +83,7 @@ LAST: dict[str, tuple[Sequence[Callable[[Kernel], object]], str]] = {
         module.FLUSHVP_NOT_DONE,
     ),
     "VPFLUSHDONE after VP.FLUSH": ([*READY, module.vp_enter, module.vp_flush, module.vpflushdone], OK),
-    "KEY.FREEID before CACHE.WB": ([*READY, module.mng_create, module.mng_key_freeid], module.STATE_INCORRECT),
+    "KEY.FREEID before CACHE.WB": ([*READY, module.mng_create, module.mng_key_freeid], module.WBCACHE_NOT_COMPLETE),
     "KEY.FREEID after CACHE.WB": ([*READY, module.phymem_cache_wb, module.mng_key_freeid], OK),
 }
 
@@ -103,6 +112,52 @@ def test_key_config_succeeds_once_in_each_package() -> None:
     assert statuses == [OK, OK, OK, module.KEY_CONFIGURED]
     assert state.globals["sys_state"] == "CONFIG_DONE"
     assert [package["pkg_config"] for package in state.packages] == [True, False]
+
+
+TD = [*READY, module.mng_create]
+UPDATED = [*READY, module.sys_shutdown, lambda k: module.seamldr_install(k, all_lps=True), *STARTED]
+# The status that a call returns when it finds no entropy, and when it finds the module's global lock taken: the module's
+# sources, one file a call. Calls of a TD take no global lock.
+FAULTS: dict[str, tuple[Sequence[Callable[[Kernel], object]], Callable[[Kernel], object], str, str]] = {
+    "TDH.SYS.INIT": ([], module.sys_init, module.NO_ENTROPY, module.BUSY),
+    "TDH.SYS.LP.INIT": ([module.sys_init], module.sys_lp_init, module.NO_ENTROPY, module.BUSY),
+    "TDH.SYS.RD": (STARTED, module.sys_rd, "", ""),
+    "TDH.SYS.CONFIG": (STARTED, module.sys_config, "", module.BUSY),
+    "TDH.SYS.KEY.CONFIG": (CONFIGURED, module.sys_key_config, module.KEY_GENERATION_FAILED, module.BUSY),
+    "TDH.SYS.TDMR.INIT": (READY, module.sys_tdmr_init, "", ""),
+    "TDH.SYS.LP.SHUTDOWN": (READY, module.sys_lp_shutdown, "", module.BUSY),
+    "TDH.SYS.SHUTDOWN": (READY, module.sys_shutdown, "", module.BUSY),
+    "TDH.SYS.UPDATE": (UPDATED, module.sys_update, "", module.BUSY),
+    "TDH.MNG.CREATE": (READY, module.mng_create, module.NO_ENTROPY, ""),
+    "TDH.MNG.KEY.CONFIG": (TD, module.mng_key_config, module.KEY_GENERATION_FAILED, ""),
+    "TDH.MNG.ADDCX": (TD, module.mng_addcx, module.NO_ENTROPY, ""),
+    "TDH.VP.ENTER": (TD, module.vp_enter, "", ""),
+    "TDH.VP.FLUSH": (TD, module.vp_flush, "", ""),
+    "TDH.MNG.VPFLUSHDONE": (TD, module.vpflushdone, "", ""),
+    "TDH.PHYMEM.CACHE.WB": (TD, module.phymem_cache_wb, "", ""),
+    "TDH.MNG.KEY.FREEID": ([*TD, module.phymem_cache_wb], module.mng_key_freeid, "", ""),
+}
+
+
+def test_every_public_call_is_in_the_table_of_faults() -> None:
+    recorded = {
+        name
+        for name, value in vars(module).items()
+        if callable(value) and name.split("_")[0] in {"sys", "mng", "vp", "vpflushdone", "phymem"}
+    }
+    assert recorded == {row[1].__name__ for row in FAULTS.values()}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_happens_at_every_call_that_can_meet_it_and_at_no_other(name: str) -> None:
+    before, last, no_entropy, busy = FAULTS[name]
+    for fault, status in (("no_entropy", no_entropy), ("sys_busy", busy)):
+        limits = {"td_destroy": 1, "update": 1, fault: 1}
+        model, state = recorded([*before, last], World(Model("faults"), "strict", limits), (1,), vmx=True)
+        for _ in ("begin", *before):
+            state = reference.transitions(model, state)[0].target
+        statuses = {status for step in reference.transitions(model, state) for status in returned(step)[-1:]}
+        assert statuses == {OK, status or OK}, fault
 
 
 @pytest.mark.parametrize("name", LAST)

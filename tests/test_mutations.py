@@ -11,7 +11,6 @@ from asking import Asked
 from tdxexplore.model.code import Add, Await, Branch, Label, SetEach
 from tdxexplore.model.expr import Const, Expr
 from tdxexplore.model.scopes import variables
-from tdxexplore.tdx.kernel import Kernel
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model
@@ -67,8 +66,8 @@ MUTATIONS = [
         "cpus_read_lock() does not wait for a writer that holds the lock",
         Asked("linux-6.16", "strict", "offline-mid-enable"),
         step="cpus_read_lock()",
-        before=names("off-until-reboot", "tdx-up"),
-        after=names("off-until-reboot", "kvm-not-loaded", "tdx-up"),
+        before=names("lp-missing", "tdx-up"),
+        after=names("lp-missing", "off-until-reboot", "kvm-not-loaded", "tdx-up"),
     ),
     Mutation(
         "cpus_write_lock() does not wait for readers",
@@ -137,8 +136,8 @@ MUTATIONS = [
         "the offline veto is missing",
         Asked("linux-6.16", "strict", "offline-mid-enable", (1, 1), budgets={"kvm_unload": 1}),
         reads=names("hkid_live", "online"),
-        before=names("off-until-reboot", "tdx-up"),
-        after=names("key-id-lost", "off-until-reboot", "tdx-up"),
+        before=names("lp-missing", "tdx-up"),
+        after=names("key-id-lost", "lp-missing", "tdx-up"),
     ),
     Mutation(
         "KVM is unloaded while a VM exists",
@@ -205,8 +204,8 @@ MUTATIONS = [
         Asked("linux-6.16", "strict", "fault-td", (2, 1)),
         reads=names("written_back"),
         step="TDH.MNG.KEY.FREEID",
-        before=names("key-id-lost", "off-until-reboot", "tdx-up"),
-        after=names("off-until-reboot", "tdx-up"),
+        before=names("key-id-lost", "lp-missing", "off-until-reboot", "kvm-not-loaded", "warned", "tdx-up"),
+        after=names("lp-missing", "off-until-reboot", "kvm-not-loaded", "warned", "tdx-up"),
     ),
     Mutation(
         "mutex_lock(&tdx_lock) does not wait",
@@ -230,11 +229,11 @@ MUTATIONS = [
     ),
     Mutation(
         "kvm_disable_virtualization_cpu() does not ask whether KVM has enabled VMX here",
-        Asked("linux-6.16", "subset", "fault-resume", budgets={"cpu_down": 1}),
+        Asked("linux-6.16", "subset", "fault-resume", budgets={"suspend": 2}),
         reads=names("virtualization_enabled"),
         taken=True,
-        before=names("seamcall-oops", "online-refused", "warned", "tdx-up", "clean-refusal"),
-        after=names("seamcall-oops", "vmxoff-bug", "online-refused", "warned", "tdx-up", "clean-refusal"),
+        before=names("td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
+        after=names("vmxoff-bug", "td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
     ),
     Mutation(
         "v7-2022 does not ask whether every LP is online",
@@ -260,11 +259,22 @@ def test_a_guard_that_is_removed_changes_an_answer_or_cannot(mutation: Mutation)
         assert (before, after) == (set(mutation.before), set(mutation.after))
 
 
-def test_the_last_online_cpu_may_go_offline_when_nothing_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_boot_cpu_may_go_offline_when_nothing_forbids_it() -> None:
     question = Asked("linux-6.16", "subset", "offline-mid-enable", (1,))
     assert question.outcomes(question.model()) == {"tdx-up"}
-    monkeypatch.setattr(Kernel, "another_cpu_online", Const(value=True))
-    assert question.outcomes(question.model()) == {"deadlock", "tdx-up"}
+    mutant = question.model()
+    places = 0
+    for code in mutant.codes:
+        for instruction in code.instructions:
+            if (
+                isinstance(instruction, Await)
+                and code.actor == "hotplug"
+                and "boot_cpu" in reads(instruction.condition)
+            ):
+                instruction.condition = mutant["active"] & (mutant["budget.cpu_down"] > 0)
+                places += 1
+    assert places == 1
+    assert question.outcomes(mutant) == {"deadlock", "tdx-up"}
 
 
 def test_a_waiting_writer_that_does_not_block_readers_hides_the_deadlock() -> None:

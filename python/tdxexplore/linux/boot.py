@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
-from tdxexplore.linux.state import ACTIVE, ONLINE, SMP_INIT, SMT_BLOCKED
+from tdxexplore.linux.state import ACTIVE, BOOT_CPU, ONLINE, SMP_INIT, SMT_BLOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -51,7 +51,7 @@ def kept_down(boots: Boots, topology: Topology) -> frozenset[int]:
 
 
 def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, later: bool) -> None:
-    """Take CPUs offline in an initial state.
+    """Say which CPU of an initial state is the boot CPU, and take CPUs offline.
 
     Args:
         state: Is changed.
@@ -59,6 +59,7 @@ def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, la
         smt_blocked: ``nosmt`` keeps them down.
         later: All other CPUs but the first wait for `bringup_nonboot_cpus`.
     """
+    state.cpus[0][BOOT_CPU] = True
     for number, cpu in enumerate(state.cpus):
         down = number in offline
         if down or (later and number > 0):
@@ -69,7 +70,9 @@ def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, la
 
 def varying(w: Linux, *, offline: bool, smt_blocked: bool, later: bool) -> list[Field]:
     """The fields that `starts_with` sets, CPU by CPU: they are part of the state although no step may assign them."""
-    fields = [w.smp_init] if later else []
+    fields = [w.boot_cpu] if w.has("cpu_down") or w.has("suspend") else []
+    if later:
+        fields.append(w.smp_init)
     if later or offline:
         fields += [w.online, w.active]
     if smt_blocked:

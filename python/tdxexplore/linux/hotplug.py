@@ -15,19 +15,20 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound=Kernel)
 
 
-def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand) -> K:
+def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand, down_when: Operand) -> K:
     """The administrator brings CPUs up and down, one at a time (cpu_add_remove_lock): the writer of cpu_hotplug_lock.
 
-    Going down, the last online CPU is refused (-EBUSY) before anything happens.
+    The boot CPU cannot go offline.
 
     Args:
         k: An actor on each CPU.
         hooks: In the order of a CPU that comes up.
         up_when: CPUs are brought online only then.
+        down_when: CPUs are taken offline only then.
     """
     w = k.w
     up = ~w.online & ~w.smt_blocked & (w.budget["cpu_up"] > 0) & up_when
-    down = w.active & (w.budget["cpu_down"] > 0) & w.booted & k.another_cpu_online
+    down = w.active & ~w.boot_cpu & (w.budget["cpu_down"] > 0) & down_when
     with k.loop():
         k.step("/sys/devices/system/cpu/cpuN/online", rest=True)
         k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & (up | down))

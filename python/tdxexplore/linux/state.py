@@ -24,7 +24,8 @@ UNBOUNDED = (1 << 63) - 1
 BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "kexec")
 
 # Fields by name: an initial state sets them before any procedure runs.
-ONLINE, ACTIVE, SMP_INIT, SMT_BLOCKED = "online", "active", "started by smp_init()", "smt_blocked"
+ONLINE, ACTIVE, BOOT_CPU = "online", "active", "boot_cpu"
+SMP_INIT, SMT_BLOCKED = "started by smp_init()", "smt_blocked"
 
 CPUHP_BUG = "cpuhp BUG_ON"
 # Readers of cpu_hotplug_lock among the actors of the machine, and among those of one CPU.
@@ -52,6 +53,8 @@ class Linux:
         budget: How often an action may still happen: a counter for each.
         online: The cpu_online bit.
         active: CPUHP_AP_ACTIVE, from which on tasks run on the CPU.
+        boot_cpu: CPU 0, which cannot go offline on x86 since Linux 6.5 (before that only if it was built so), and stays up in
+            suspend. It is part of the state where CPUs go offline.
         cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
             there, so that the number of CPUs is no limit.
         smp_init: The CPU waits for smp_init(): it is present, and the boot starts it later.
@@ -85,6 +88,7 @@ class Linux:
 
         self.online = model.flag(ONLINE, Scope.CPU, initial=True)
         self.active = model.flag(ACTIVE, Scope.CPU, initial=True)
+        self.boot_cpu = self.kept(model.flag(BOOT_CPU, Scope.CPU))
         self.cpus_readers = model.counter("cpu_hotplug_lock.readers", _MOST_READERS)
         self.cpus_readers_here = model.counter("cpu_hotplug_lock.readers_here", _MOST_READERS, Scope.CPU)
         self.cpus_writer = model.enum("cpu_hotplug_lock.writer", ["none", "waiting", "held"])

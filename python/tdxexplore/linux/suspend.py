@@ -20,8 +20,7 @@ K = TypeVar("K", bound=Kernel)
 def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excuse: Operand) -> K:
     """suspend_enter(): tasks are frozen, so no other actor is in the kernel; all CPUs but one go offline and come back.
 
-    The CPU that stays is the boot CPU. Here it is any, as numbers are names. Suspend waits for the actors that were added to
-    the model before it.
+    The boot CPU stays (freeze_secondary_cpus(0)). Suspend waits for the actors that were added to the model before it.
 
     Args:
         k: The actor.
@@ -40,18 +39,17 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
         k.set(w.frozen, value=True)
         k.set(w.cpu_add_remove_lock, value=True)
         with k.function("freeze_secondary_cpus()", CPUHP):
-            with k.on_each_cpu(w.active, "freeze a CPU", serial=True) as each:
-                with k.if_(k.another_cpu_online):
-                    k.cpu_down(hooks, vetoed=w.suspend_error)
-                    with k.if_(w.suspend_error):
-                        each.stop()
-                    k.set(w.frozen_cpu, value=True)
+            with k.on_each_cpu(w.active & ~w.boot_cpu, "freeze a CPU", serial=True) as each:
+                k.cpu_down(hooks, vetoed=w.suspend_error)
+                with k.if_(w.suspend_error):
+                    each.stop()
+                k.set(w.frozen_cpu, value=True)
         with k.if_(w.suspend_error):
             k.set(w.suspend_error, value=False)
             with k.if_(~excuse):
                 k.set(w.suspend_aborted, value=True)
         with k.else_():
-            with k.on_any_cpu(w.online, "syscore_suspend(); sleep; syscore_resume()", "drivers/base/syscore.c"):
+            with k.on_any_cpu(w.boot_cpu, "syscore_suspend(); sleep; syscore_resume()", "drivers/base/syscore.c"):
                 syscore(k)
         with k.function("thaw_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.frozen_cpu, "thaw a CPU", serial=True):

@@ -61,8 +61,11 @@ def build(
         boot=policy.has_boot,
         stoppable=policy.has_update and limits["update"] > 0,
         key_ids=policy.key_ids,
+        seamcall_ud=policy.seamcall_ud,
     )
-    environment.record(world, policy, up_after_load=scenario.up_after_load, split_releases=split_releases)
+    environment.record(
+        world, policy, up_after_load=scenario.up_after_load, down=scenario.down, split_releases=split_releases
+    )
     down = scenario.offline > 0 or scenario.boots != "all"
     nosmt = scenario.boots == "primaries"
     model.settle(boot.varying(world, offline=down, smt_blocked=nosmt, later=policy.boots_aps))

@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING
 from tdxexplore.linux.boot import initcalls
 from tdxexplore.linux.hotplug import hotplug, smt_control
 from tdxexplore.linux.kexec import kexec
+from tdxexplore.linux.state import UNBOUNDED
 from tdxexplore.linux.suspend import suspend
-from tdxexplore.model import Scope
+from tdxexplore.model import Scope, always, cpus
 from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.td import td, vcpu
 
 if TYPE_CHECKING:
+    from tdxexplore.model.expr import Operand
     from tdxexplore.tdx.fields import World
     from tdxexplore.tdx.policy import Policy
+    from tdxexplore.tdx.scenarios import Down
 
 
-def record(w: World, policy: Policy, *, up_after_load: bool = False, split_releases: bool = False) -> None:
+def record(
+    w: World, policy: Policy, *, up_after_load: bool = False, down: Down = "any-time", split_releases: bool = False
+) -> None:
     """Record every actor's procedure, in the order that breaks ties.
 
     Args:
         w: The fields.
         policy: The design.
         up_after_load: CPUs are brought online only once KVM has tried to load.
+        down: When CPUs are taken offline.
         split_releases: See `tdxexplore.linux.actor.Actor`.
     """
 
@@ -41,14 +47,15 @@ def record(w: World, policy: Policy, *, up_after_load: bool = False, split_relea
     policy.declare(w)
     if policy.has_boot:
         w.model.add(initcalls(actor("boot"), policy.boot))
-    w.model.add(modprobe(actor("kvm"), policy))
+    w.model.add(modprobe(actor("kvm"), policy, when=_cpus_are_gone(w) if down == "before-load" else always))
     if w.has("second_enable") or w.has("second_user"):
         w.model.add(second_user(actor("second"), policy))
     w.model.add(td(actor("td"), policy))
     w.model.add(vcpu(actor("vcpu", Scope.CPU)))
     if w.has("cpu_up") or w.has("cpu_down"):
         up_when = w.kvm_tried if up_after_load else w.booted
-        w.model.add(hotplug(actor("hotplug", Scope.CPU), policy.hooks, up_when))
+        down_when = w.booted & (w.kvm_load_begun if down == "from-load-on" else always)
+        w.model.add(hotplug(actor("hotplug", Scope.CPU), policy.hooks, up_when, down_when))
     if w.has("smt_on"):
         w.model.add(smt_control(actor("smt"), policy.hooks))
     if w.has("update") and policy.has_update:
@@ -60,12 +67,19 @@ def record(w: World, policy: Policy, *, up_after_load: bool = False, split_relea
         w.model.add(kexec(actor("kexec")))
 
 
-def modprobe(k: Kernel, policy: Policy) -> Kernel:
-    """The administrator loads KVM, and unloads it when no VM is left, as the budgets allow."""
+def _cpus_are_gone(w: World) -> Operand:
+    """Whether the CPUs that go offline before the load of KVM have done so."""
+    unbounded = w.limit["cpu_down"] == UNBOUNDED
+    gone = ~cpus.all(w.online) if unbounded else w.budget["cpu_down"] == 0
+    return gone & (w.cpus_writer == "none")
+
+
+def modprobe(k: Kernel, policy: Policy, when: Operand) -> Kernel:
+    """The administrator loads KVM when the scenario lets him, and unloads it when no VM is left, as the budgets allow."""
     w = k.w
     with k.loop():
         k.step("modprobe kvm_intel tdx=1", rest=True)
-        k.await_(w.booted & ~w.frozen & ~w.kvm_loaded & (w.budget["kvm_load"] > 0))
+        k.await_(w.booted & ~w.frozen & ~w.kvm_loaded & (w.budget["kvm_load"] > 0) & when)
         k.spend("kvm_load")
         k.set(w.enable_tdx, value=True)
         policy.kvm_load(k)

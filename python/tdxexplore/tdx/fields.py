@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from tdxexplore.linux.state import UNBOUNDED, Linux
-from tdxexplore.model import Scope
+from tdxexplore.model import Scope, always
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ModuleKind: TypeAlias = Literal["strict", "subset", "subset-nocheck"]
 KeyIds: TypeAlias = Literal["counter", "allocator"]
+# SEAMCALL outside VMX operation: a status, by an entry in the exception table, or an oops.
+SeamcallUd: TypeAlias = Literal["status", "oops"]
 MODULE_KINDS: tuple[ModuleKind, ...] = get_args(ModuleKind)
 
 BUDGETS = {
@@ -57,6 +59,7 @@ class World(Linux):
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine().
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
+        seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
 
     Attributes:
         td_in_full: Every call of a TD's life is recorded, as some budget needs it.
@@ -72,8 +75,10 @@ class World(Linux):
         boot: bool = False,
         stoppable: bool = False,
         key_ids: KeyIds = "counter",
+        seamcall_ud: SeamcallUd = "status",
     ) -> None:
         self.module = module
+        self.seamcall_ud = seamcall_ud
         self.key_ids = key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
         super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
@@ -112,7 +117,7 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
-        self.td = model.enum("td", ["none", "running", "refused", "dying"])
+        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead"])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
@@ -129,12 +134,23 @@ class World(Linux):
         self.tds_lost = self.kept(model.flag("tds_lost"))
 
     @property
+    def kvm_load_begun(self) -> Operand:
+        """Whether KVM is being loaded or has been; where that has no limit, which nothing counts, it is always so."""
+        unbounded = self.limit["kvm_load"] == UNBOUNDED
+        return always if unbounded else self.budget["kvm_load"] != self.largest["kvm_load"]
+
+    @property
+    def td_has_key_id(self) -> Operand:
+        """Whether the TD runs, or did until KVM gave its VM up."""
+        return self.td.isin(["running", "dead"])
+
+    @property
     def key_id_in_use(self) -> Operand:
         """What the kernel believes; the hardware's view is ``hkid_live``."""
         if self.td_in_full:
             return self.nr_configured_hkid != 0
         # After kexec a key id may be live of which the new kernel knows nothing.
-        return self.hkid_live & (self.td == "running") if self.has("kexec") else self.hkid_live
+        return self.hkid_live & self.td_has_key_id if self.has("kexec") else self.hkid_live
 
 
-__all__ = ["BUDGETS", "MAX_BUDGET", "MAY_BE_UNBOUNDED", "MODULE_KINDS", "UNBOUNDED", "KeyIds", "ModuleKind", "World"]
+__all__ = ["BUDGETS", "MAX_BUDGET", "MAY_BE_UNBOUNDED", "MODULE_KINDS", "UNBOUNDED", "ModuleKind", "World"]

@@ -15,6 +15,7 @@ from tdxexplore.tdx import module
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Knob, Policy
+from tdxexplore.tdx.td import oops_unless_fixed_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,10 +81,13 @@ class KvmPolicy(Policy):
             k.warn_on(error != OK, "kvm_resume()")
 
     def flush_vcpus(self, k: Kernel) -> None:
-        """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF."""
+        """tdx_disable_virtualization_cpu(), arch/x86/kvm/vmx/tdx.c: the vCPUs that ran here last, before KVM's VMXOFF.
+
+        It ignores errors.
+        """
         if k.w.td_in_full:
             with k.if_(k.w.vcpu_associated):
-                module.vp_flush(k)
+                oops_unless_fixed_up(k, module.vp_flush(k))
 
 
 class VirtAtLoad(KvmPolicy):
@@ -110,9 +114,10 @@ class VirtAtLoad(KvmPolicy):
         teardown: Callable[[Kernel], Variable],
         *,
         before_kvm: bool = False,
+        dynamic: bool = False,
     ) -> Hook:
         """A cpuhp state for TDX beside KVM's: after it, unless said otherwise."""
-        hook = Hook(state, w.model.flag("TDX hook registered"), startup, teardown)
+        hook = Hook(state, w.model.flag("TDX hook registered"), startup, teardown, dynamic)
         self.hooks = (hook, self.kvm_online) if before_kvm else (self.kvm_online, hook)
         return hook
 
@@ -168,8 +173,11 @@ class VirtAtLoad(KvmPolicy):
 class Alternative(VirtAtLoad):
     """A design that was argued in April 2024. The mails say of all of them that KVM_ONLINE does VMXON.
 
-    Core has no cpuhp state that could hold the offline veto, so that the veto is in KVM's (an assumption).
+    Core has no cpuhp state that could hold the offline veto, so that the veto is in KVM's (an assumption). The mails discuss KVM
+    TDX v19, from which the rest of KVM is taken.
     """
+
+    seamcall_ud = "oops"
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""

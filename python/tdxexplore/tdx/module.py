@@ -40,7 +40,8 @@ LP_INIT_DONE = "TDX_SYS_LP_INIT_DONE"
 LP_INIT_NOT_DONE = "TDX_SYS_LP_INIT_NOT_DONE"
 CONFIG_NOT_PENDING = "TDX_SYS_CONFIG_NOT_PENDING"
 KEY_CONFIG_NOT_PENDING = "TDX_SYS_KEY_CONFIG_NOT_PENDING"
-KEY_CONFIGURED = "TDX_SYS_KEY_CONFIGURED"
+KEY_CONFIGURED = "TDX_KEY_CONFIGURED"
+KEY_GENERATION_FAILED = "TDX_KEY_GENERATION_FAILED"
 NOT_READY = "TDX_SYS_NOT_READY"
 BUSY = "TDX_SYS_BUSY"
 NO_ENTROPY = "TDX_RND_NO_ENTROPY"
@@ -49,6 +50,7 @@ STATE_INCORRECT = "TDX_SYS_STATE_INCORRECT"
 INVALID_HANDOFF = "TDX_SYS_INVALID_HANDOFF"
 VCPU_ASSOCIATED = "TDX_VCPU_ASSOCIATED"
 FLUSHVP_NOT_DONE = "TDX_FLUSHVP_NOT_DONE"
+WBCACHE_NOT_COMPLETE = "TDX_WBCACHE_NOT_COMPLETE"
 VMFAIL_INVALID = "VMfailInvalid"
 CORRUPT = "runs on an uninitialised LP"
 
@@ -148,6 +150,7 @@ def sys_lp_init(k: Kernel) -> Variable:
             call.returns(LP_INIT_NOT_PENDING)
         with k.if_(w.lp_is_init):
             call.returns(LP_INIT_DONE, LP_INIT_AGAIN)
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(w.lp_is_init, value=True)
         call.returns(SUCCESS)
     return call.result
@@ -182,13 +185,13 @@ def sys_config(k: Kernel) -> Variable:
 def sys_key_config(k: Kernel) -> Variable:
     """TDH.SYS.KEY.CONFIG, tdh_sys_key_config.c: once in each package; the last one makes the module READY."""
     w = k.w
-    codes = (KEY_CONFIG_NOT_PENDING, KEY_CONFIGURED)
+    codes = (KEY_CONFIG_NOT_PENDING, KEY_CONFIGURED, KEY_GENERATION_FAILED)
     with seamcall(k, "TDH.SYS.KEY.CONFIG", *codes, lock="exclusive") as call:
         with k.if_(w.sys_state != "CONFIG_DONE"):
             call.returns(KEY_CONFIG_NOT_PENDING)
         with k.if_(w.pkg_config):
             call.returns(KEY_CONFIGURED)
-        k.may_fail("no_entropy", call, NO_ENTROPY)
+        k.may_fail("no_entropy", call, KEY_GENERATION_FAILED)
         k.set(w.pkg_config, value=True)
         with k.if_(packages.all(w.pkg_config)):
             k.set(w.sys_state, "READY")
@@ -275,7 +278,7 @@ def sys_update(k: Kernel) -> Variable:
 
 @block
 def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
-    """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...): #UD is an oops, as KVM does not expect it.
+    """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...).
 
     The dispatcher (tdx_vmm_dispatcher.c) tests the state READY, not lp_is_init; ``subset`` assumes that a relaxed module
     would test it.
@@ -293,13 +296,12 @@ def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
                 call.returns(CORRUPT)
         yield call
         call.returns(SUCCESS)
-    with k.if_(call.result == UD):
-        k.set(w.oops, fields.SEAMCALL_UD)
 
 
 def mng_create(k: Kernel) -> Variable:
     """TDH.MNG.CREATE, tdh_mng_create.c: a key id becomes live in the hardware's table."""
     with td_call(k, "TDH.MNG.CREATE") as call:
+        k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(k.w.hkid_live, value=True)
     return call.result
 
@@ -307,9 +309,16 @@ def mng_create(k: Kernel) -> Variable:
 def mng_key_config(k: Kernel) -> Variable:
     """TDH.MNG.KEY.CONFIG, tdh_mng_key_config.c: the TD's key in this package."""
     w = k.w
-    with td_call(k, "TDH.MNG.KEY.CONFIG") as call:
-        k.may_fail("no_entropy", call, NO_ENTROPY)
+    with td_call(k, "TDH.MNG.KEY.CONFIG", KEY_GENERATION_FAILED) as call:
+        k.may_fail("no_entropy", call, KEY_GENERATION_FAILED)
         k.set(w.td_key, value=True)
+    return call.result
+
+
+def mng_addcx(k: Kernel) -> Variable:
+    """TDH.MNG.ADDCX, tdh_mng_addcx.c: a control page of the TD; here it stands for TDH.MNG.INIT too, which has its guards."""
+    with td_call(k, "TDH.MNG.ADDCX") as call:
+        k.may_fail("no_entropy", call, NO_ENTROPY)
     return call.result
 
 
@@ -347,8 +356,8 @@ def phymem_cache_wb(k: Kernel) -> Variable:
 def mng_key_freeid(k: Kernel) -> Variable:
     """TDH.MNG.KEY.FREEID, tdh_mng_key_freeid.c: the key id is free again, if every package has been written back."""
     w = k.w
-    with td_call(k, "TDH.MNG.KEY.FREEID", STATE_INCORRECT) as call:
+    with td_call(k, "TDH.MNG.KEY.FREEID", WBCACHE_NOT_COMPLETE) as call:
         with k.if_(~packages.all(w.written_back)):
-            call.returns(STATE_INCORRECT)
+            call.returns(WBCACHE_NOT_COMPLETE)
         k.set(w.hkid_live, value=False)
     return call.result

@@ -45,12 +45,23 @@ def declare(w: World) -> None:
     m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")
     error = (w.tdx_status == "ERROR") | w.sysinit_ret.isin(["-EACCES", "-EIO"])
     # LP.INIT lasts. TDH.SYS.CONFIG is accepted once, so that a failure after it cannot be tried again.
-    retry = w.sys_state.isin(["PENDING", "INIT_DONE"]) & ~w.sys_shutdown & enough_lps(w, w.online | w.lp_is_init)
+    untouched = w.sys_state.isin(["PENDING", "INIT_DONE"]) & ~w.sys_shutdown
+    enough = enough_lps(w, w.online | w.lp_is_init)
     m.outcome(
-        "sticky-error", "S3", error & retry, "TDX is off until reboot, though the hardware would let it try again"
+        "sticky-error",
+        "S3",
+        error & untouched & enough,
+        "TDX is off until reboot, though the hardware would let it try again",
     )
-    limit = "TDX is off until reboot: an LP was offline that the module needs, or initialisation broke half way"
-    m.outcome("off-until-reboot", "S3", error | w.update_failed, limit)
+    m.outcome(
+        "lp-missing",
+        "S3",
+        error & untouched & ~enough,
+        "TDX is off until reboot: an LP is offline that the module needs, the documented limit",
+    )
+    m.outcome(
+        "off-until-reboot", "S3", error | w.update_failed, "TDX is off until reboot: bringing it up broke half way"
+    )
     m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
     m.outcome("warned", "S4", w.warned, "the kernel warns")
     up = w.tdx_status == "INITIALIZED"

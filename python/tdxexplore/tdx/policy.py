@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.model.expr import Operand, Variable
-    from tdxexplore.tdx.fields import KeyIds, World
+    from tdxexplore.tdx.fields import KeyIds, SeamcallUd, World
     from tdxexplore.tdx.kernel import Hook, Kernel
 
 
@@ -52,6 +52,9 @@ class Policy:
         source: The mail or the source it stands for.
         knobs: What its source leaves open.
         key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
+        seamcall_ud: #UD of a TD call is a status for KVM (``status``): since Linux 6.8 the SEAMCALL wrapper has an entry in the
+            exception table, and KVM of 6.16 and later gives up the VM with a WARN, or fails the ioctl with -EIO. Or it is an
+            oops: the KVM series of 2023 and 2024 answered TDX_SEAMCALL_UD with kvm_spurious_fault(), which is BUG().
         abstracted: What this class leaves out, and why that hides no outcome. The documentation lists it with what the base
             classes and the shared mechanics leave out.
         lp_init_first: It makes no SEAMCALL but TDH.SYS.INIT and TDH.SYS.LP.INIT before both have succeeded in this kernel,
@@ -68,6 +71,7 @@ class Policy:
     source: ClassVar[str]
     knobs: ClassVar[tuple[Knob, ...]] = ()
     key_ids: ClassVar[KeyIds] = "counter"
+    seamcall_ud: SeamcallUd = "status"
     lp_init_first: ClassVar[bool] = False
     abstracted: ClassVar[tuple[str, ...]] = ()
 

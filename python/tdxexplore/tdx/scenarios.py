@@ -6,7 +6,7 @@ In every scenario a TD user runs TD calls on any online CPU whenever the kernel 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.errors import BadModel
 from tdxexplore.linux.boot import kept_down
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tdxexplore.linux.boot import Boots
     from tdxexplore.model import Topology
     from tdxexplore.tdx.policy import Policy
+
+# When CPUs go offline: at any time; before KVM is loaded, which waits for them; or from then on.
+Down: TypeAlias = Literal["any-time", "before-load", "from-load-on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Scenario:
         budgets: How often each environment action may happen; 0 if not named.
         offline: CPUs that are offline at first: the last ones.
         up_after_load: Offline CPUs may come online only once KVM has tried to load.
+        down: When CPUs go offline.
         boots: Which CPUs the boot brings up besides the ``offline`` ones: ``all``; ``one`` (``maxcpus=1``); or
             ``primaries`` (``nosmt``): the first half of each package, and siblings wait for smt/control.
     """
@@ -38,16 +42,17 @@ class Scenario:
     budgets: Mapping[str, int] = field(default_factory=dict)
     offline: int = 0
     up_after_load: bool = False
+    down: Down = "any-time"
     boots: Boots = "all"
 
     def offline_at_first(self, topology: Topology) -> frozenset[int]:
         """The CPUs that are offline at first.
 
         Raises:
-            BadModel: No CPU would be online.
+            BadModel: No CPU would be online, or none could go offline that must.
         """
-        if topology.cpus <= self.offline:
-            least = self.offline + 1
+        least = 1 + max(self.offline, self.budgets.get("cpu_down", 0) if self.down == "before-load" else 0)
+        if topology.cpus < least:
             raise BadModel(f"--cpus is {topology.cpus}; scenario `{self.name}` needs at least {least}")
         last = range(topology.cpus - self.offline, topology.cpus)
         return kept_down(self.boots, topology) | frozenset(last)
@@ -72,7 +77,18 @@ HOTPLUG = (
         "an LP that was never brought up comes online after KVM was loaded",
         {"kvm_load": 1, "cpu_up": 1},
     ),
-    Scenario("offline-mid-enable", "a CPU goes offline at any time", {"kvm_load": 1, "cpu_down": 1}),
+    Scenario(
+        "offline-before-load",
+        "a CPU goes offline; then KVM is loaded",
+        {"kvm_load": 1, "cpu_down": 1},
+        down="before-load",
+    ),
+    Scenario(
+        "offline-mid-enable",
+        "a CPU goes offline at any time from the load of KVM on",
+        {"kvm_load": 1, "cpu_down": 1},
+        down="from-load-on",
+    ),
     Scenario("online-mid-enable", "an offline CPU comes online at any time", {"kvm_load": 1, "cpu_up": 1}, offline=1),
     _late(
         "kvm-reload",
@@ -119,8 +135,9 @@ SYSTEM = (
     ),
     Scenario(
         "td-life",
-        "a VM is created, runs, is destroyed and created again, call by call; a CPU goes offline at any time",
+        "a VM is created, runs, is destroyed and created again, call by call; a CPU goes offline from the load of KVM on",
         {"kvm_load": 1, "td_destroy": 1, "cpu_down": 1},
+        down="from-load-on",
     ),
     Scenario(
         "update",
@@ -154,8 +171,9 @@ FAULTS = (
     ),
     Scenario(
         "fault-td",
-        "creating a TD fails half way, once; then others; a CPU goes offline at any time",
+        "creating a TD fails half way, once; then others; a CPU goes offline from the load of KVM on",
         {"kvm_load": 1, "td_destroy": 2, "td_fail": 1, "no_entropy": 1, "cpu_down": 1},
+        down="from-load-on",
     ),
     Scenario(
         "fault-td-suspend",

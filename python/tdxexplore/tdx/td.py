@@ -9,12 +9,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from tdxexplore.linux.errno import OK
+from tdxexplore.linux.errno import EIO, OK
 from tdxexplore.model import cpus, package_cpus, packages
-from tdxexplore.tdx import module
+from tdxexplore.tdx import fields, module
 
 if TYPE_CHECKING:
-    from tdxexplore.model.expr import Variable
+    from tdxexplore.model.expr import Expr, Variable
     from tdxexplore.model.procedure import Frame
     from tdxexplore.tdx.kernel import Kernel
     from tdxexplore.tdx.policy import Policy
@@ -57,9 +57,7 @@ def _td_init_short(k: Kernel, f: Frame) -> None:
         with k.if_(~packages.all(package_cpus.any(w.online))):
             k.note("a package has no online CPU: -EIO")
             f.returns()
-        created = module.mng_create(k)
-        with k.if_(created != module.SUCCESS):
-            k.set(w.td_error, value=True)
+        with k.if_(_failed(k, module.mng_create(k))):
             f.returns()
         k.set(w.td, "running")
 
@@ -68,7 +66,7 @@ def _td_init(k: Kernel, f: Frame) -> None:
     """Every call of creation.
 
     A failed charge precedes the increment of nr_configured_hkid, and its error path decrements all the same; the allocator of
-    core has no such path. After TDH.MNG.CREATE, a failure leaves the key id to the destruction of the VM.
+    core has no such path. A failure after TDH.MNG.CREATE (label ``teardown``) releases the key id at once.
     """
     w = k.w
     k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
@@ -87,18 +85,60 @@ def _td_init(k: Kernel, f: Frame) -> None:
                     _hkid_free(k, f, "-ENOMEM, ")
             with k.if_(~packages.all(package_cpus.any(w.online))):
                 _hkid_free(k, f, "a package has no online CPU: -EIO, ")
-            created = module.mng_create(k)
-            with k.if_(created != module.SUCCESS):
-                k.set(w.td_error, value=True)
+            with k.if_(_failed(k, module.mng_create(k))):
                 _count_key_id(k, -1)
                 f.returns()
+        error = _key_config(k)
+    with k.if_(error == OK):
+        with k.on_any_cpu(w.active, "TDH.MNG.ADDCX; TDH.MNG.INIT"):
+            k.set(w.td, "running")
+            with k.if_(_failed(k, module.mng_addcx(k))):
+                k.set(w.td, "refused")
+            if w.has("td_fail"):
+                with k.if_(w.td == "running"), k.fault("td_fail"):
+                    k.note("TDH.MNG.INIT: an operand that user space gave is invalid")
+                    k.set(w.td, "refused")
+    with k.if_(w.td == "refused"):
+        _release_hkid(k)
+
+
+def _key_config(k: Kernel) -> Variable:
+    """TDH.MNG.KEY.CONFIG on a CPU of each package, up to the first error."""
+    w = k.w
+    with k.function("tdh_mng_key_config()", KVM_TDX, returns=(OK, EIO)) as f:
         with k.once_in_each_package(w.online, w.td_key, "TDH.MNG.KEY.CONFIG"):
-            configured = module.mng_key_config(k)
-            with k.if_(configured != module.SUCCESS):
-                with k.if_(configured != module.NO_ENTROPY):
-                    k.set(w.td_error, value=True)
-                f.returns()
-    k.set(w.td, "running")
+            with k.if_(_failed(k, module.mng_key_config(k))):
+                f.returns(EIO)
+        f.returns(OK)
+    return f.result
+
+
+def _failed(k: Kernel, status: Variable) -> Expr:
+    """Whether a call of creation failed: without entropy -EAGAIN, else a WARN and -EIO.
+
+    Entropy is the machine's fault, not the design's: it is no `td-error`, and the WARN of TDX_KEY_GENERATION_FAILED stays.
+    """
+    fault = [code for code in (module.NO_ENTROPY, module.KEY_GENERATION_FAILED) if code in status.values]
+    with k.if_((oops_unless_fixed_up(k, status) != module.SUCCESS) & (status != module.NO_ENTROPY)):
+        k.warn("SEAMCALL failed")
+    with k.if_((status != module.SUCCESS) & ~status.isin(fault)):
+        k.set(k.w.td_error, value=True)
+    return status != module.SUCCESS
+
+
+def warns(k: Kernel, status: Variable) -> Variable:
+    """TDX_BUG_ON() in the creation and the destruction of a TD: an error is a WARN, and the caller gets -EIO."""
+    with k.if_(oops_unless_fixed_up(k, status) != module.SUCCESS):
+        k.warn("SEAMCALL failed")
+    return status
+
+
+def oops_unless_fixed_up(k: Kernel, status: Variable) -> Variable:
+    """Outside VMX operation a SEAMCALL raises #UD: a status for its caller, or an oops (`Policy.seamcall_ud`)."""
+    if k.w.seamcall_ud == "oops":
+        with k.if_(status == module.UD):
+            k.set(k.w.oops, fields.SEAMCALL_UD)
+    return status
 
 
 def _hkid_free(k: Kernel, f: Frame, why: str) -> None:
@@ -135,7 +175,7 @@ def _destroy(k: Kernel, policy: Policy) -> None:
 def _release_hkid_short(k: Kernel) -> None:
     """tdx_mmu_release_hkid(): TDH.PHYMEM.CACHE.WB needs a CPU in every package, else the key id is lost."""
     w = k.w
-    with k.function("tdx_mmu_release_hkid()", KVM_TDX), k.if_(w.td == "running"), k.cpus_read_lock():
+    with k.function("tdx_mmu_release_hkid()", KVM_TDX), k.if_(w.td_has_key_id), k.cpus_read_lock():
         with k.if_(~packages.all(package_cpus.any(w.online))):
             k.note("a package has no CPU for TDH.PHYMEM.CACHE.WB: the key id is lost")
             k.set(w.hkid_leaked, value=True)
@@ -148,12 +188,16 @@ def _release_hkid(k: Kernel) -> None:
     with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
         with k.cpus_read_lock():
             with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
-                flushed = module.vp_flush(k)
+                flushed = warns(k, module.vp_flush(k))
                 with k.if_(flushed != module.SUCCESS):
                     k.set(w.td_error, value=True)
             with k.mutex(w.tdx_lock):
                 with k.on_any_cpu(w.active, "TDH.MNG.VPFLUSHDONE"):
-                    _leak_unless(k, f, module.vpflushdone(k))
+                    done = module.vpflushdone(k)
+                    with k.if_(done == module.FLUSHVP_NOT_DONE):
+                        k.set(w.hkid_leaked, value=True)
+                        f.returns()
+                    _leak_unless(k, f, done)
                 with k.once_in_each_package(w.online, w.written_back, "TDH.PHYMEM.CACHE.WB"):
                     _leak_unless(k, f, module.phymem_cache_wb(k))
                 with k.on_any_cpu(w.active, "TDH.MNG.KEY.FREEID"):
@@ -162,8 +206,8 @@ def _release_hkid(k: Kernel) -> None:
 
 
 def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
-    """tdx_mmu_release_hkid() gives up on an error."""
-    with k.if_(status != module.SUCCESS):
+    """tdx_mmu_release_hkid() gives up on an error: TDX_FLUSHVP_NOT_DONE silently, any other with a WARN."""
+    with k.if_(warns(k, status) != module.SUCCESS):
         k.set(k.w.hkid_leaked, value=True)
         f.returns()
 
@@ -175,7 +219,11 @@ def vcpu(k: Kernel) -> Kernel:
         k.step("KVM_RUN", "arch/x86/kvm/vmx/tdx.c tdx_vcpu_run()", rest=True)
         k.await_((w.td == "running") & ~w.frozen & ~w.kvm_unloading & w.active & ~w.td_entered)
         k.set(w.td_entered, value=True)
-        entered = module.vp_enter(k)
+        entered = oops_unless_fixed_up(k, module.vp_enter(k))
         with k.if_(entered != module.SUCCESS):
             k.set(w.td_error, value=True)
+            if w.seamcall_ud == "status":
+                with k.if_(entered == module.UD):
+                    k.warn("KVM_BUG_ON(): the VM is dead")
+                    k.set(w.td, "dead")
     return k

@@ -43,7 +43,9 @@ class DynHookIfEnabled(Alternative):
     def declare(self, w: World) -> None:
         super().declare(w)
         self.pass_error = w.model.flag("pass.error", Scope.GLOBAL)
-        self.dyn_hook = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.nothing_to_undo)
+        self.dyn_hook = self.add_tdx_hook(
+            w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.nothing_to_undo, dynamic=True
+        )
 
     def tdx_bringup(self, k: Kernel) -> None:
         w = k.w

@@ -27,6 +27,12 @@ class HookBeforeUsers(Alternative):
     knobs = (
         OFFLINE_VETO,
         Knob("registered_at", ("boot", "after-kvm-load"), "when core registers its hook"),
+        Knob(
+            "boot_error",
+            ("tdx-off", "ignored"),
+            "an error of cpuhp_setup_state() at boot turns TDX off, as in Linux 7.1, or is ignored; no mail says which, so that "
+            "both are our reading",
+        ),
     )
 
     def declare(self, w: World) -> None:
@@ -36,8 +42,12 @@ class HookBeforeUsers(Alternative):
         )
 
     def boot(self, k: Kernel) -> None:
+        """An initcall registers the hook."""
         if self.setting["registered_at"] == "boot":
-            k.cpuhp_setup_state(self.core_hook)
+            error = k.cpuhp_setup_state(self.core_hook)
+            if self.setting["boot_error"] == "tdx-off":
+                with k.if_(error != OK):
+                    k.set(k.w.tdx_status, "ERROR")
 
     def tdx_bringup(self, k: Kernel) -> None:
         if self.setting["registered_at"] == "after-kvm-load":

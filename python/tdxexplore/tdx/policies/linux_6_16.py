@@ -31,7 +31,9 @@ class Linux616(VirtAtLoad):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_dyn = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu)
+        self.tdx_dyn = self.add_tdx_hook(
+            w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu, dynamic=True
+        )
 
     def tdx_bringup(self, k: Kernel) -> None:
         """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load."""

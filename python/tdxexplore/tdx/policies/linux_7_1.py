@@ -48,7 +48,9 @@ class Linux71(VirtAtLoad):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self.tdx_dyn = self.add_tdx_hook(w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu)
+        self.tdx_dyn = self.add_tdx_hook(
+            w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu, dynamic=True
+        )
 
     @property
     def boots_aps(self) -> bool:

@@ -29,6 +29,7 @@ class V19(KvmPolicy):
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hotplug does VMXON only"
     source = PATCH
     lp_init_first = True
+    seamcall_ud = "oops"
     abstracted: ClassVar[tuple[str, ...]] = (
         (
             "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. It excludes no actor "

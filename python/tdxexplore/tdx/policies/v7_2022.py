@@ -15,6 +15,8 @@ from tdxexplore.tdx.kvm import KvmPolicy
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
 
@@ -38,7 +40,19 @@ class V72022(KvmPolicy):
         ),
         "Status NONE after VMfailInvalid: an image is loaded in every scenario that applies to this design.",
     )
-    knobs = (Knob("offline_veto", ("off", "on"), "refuse to offline a package's last CPU while a TD holds a key id"),)
+    knobs = (
+        Knob("offline_veto", ("off", "on"), "refuse to offline a package's last CPU while a TD holds a key id"),
+        Knob(
+            "seamcall_ud",
+            ("status", "oops"),
+            "KVM's answer to TDX_SEAMCALL_UD, which the wrapper of this series returns for #UD: an error, or BUG() as in the KVM "
+            "series of 2023 and 2024; its KVM half was not read, so that both are our reading",
+        ),
+    )
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        super().__init__(knobs)
+        self.seamcall_ud = "oops" if self.setting["seamcall_ud"] == "oops" else "status"
 
     def declare(self, w: World) -> None:
         self.lp_init_failed = w.model.flag("tdx_module_init_cpus.error")
