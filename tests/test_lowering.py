@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import interpreter
+from small_models import finish
 from tdxexplore.errors import BadModel
 from tdxexplore.export import Form, murphi
 from tdxexplore.model import (
@@ -40,12 +41,6 @@ if TYPE_CHECKING:
 
     from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
-
-
-def finish(model: Model) -> Model:
-    model.outcome("deadlock", "S1", model.stuck())
-    model.outcome("done", "ok", when=True)
-    return model
 
 
 class Board:

@@ -158,11 +158,13 @@ class Notation(ABC):
 
     def condition(self, condition: Condition, acting: Acting) -> list[str]:
         """A conjunction, as parts: own fields first, as they are cheap."""
-        parts = self.tests(condition.own, acting)
-        for member, some in condition.quantified:
-            found = self.some(member, acting)
-            parts.append(found if some else f"{self.not_}{found}")
-        return parts
+        others = [self.quantified(member, acting, some=some) for member, some in condition.quantified]
+        return [*self.tests(condition.own, acting), *others]
+
+    def quantified(self, member: Member, acting: Acting, *, some: bool) -> str:
+        """Some member of a group, but for whoever acts, is like that, or none is."""
+        found = self.some(member, acting)
+        return found if some else f"{self.not_}{found}"
 
     def holds(self, conditions: Sequence[Condition]) -> list[str]:
         """Any of these conditions, of nobody in particular: a disjunction, as parts in parentheses."""

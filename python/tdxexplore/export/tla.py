@@ -174,8 +174,10 @@ class _Tla(Notation):
         return [*self.begins(step), head, *tests, "  /\\", *ways, *same]
 
     def _way(self, way: Way, acting: Acting, touched: set[str], head: str) -> list[str]:
-        # To TLC every witness of a condition `\E` is a way of its own, unless the condition is a value.
-        conditions = [f"{c} = TRUE" if c.startswith("(\\E") else c for c in self.condition(way.condition, acting)]
+        conditions = self.tests(way.condition.own, acting)
+        for member, some in way.condition.quantified:
+            # TLC takes each witness of an `\E` in an action as a way of its own, unless the formula is compared as a value.
+            conditions.append(self.quantified(member, acting, some=some) + " = TRUE" * some)
         slots = [s for s in self._slots if s.name in touched]
         effect = [f"Assert(FALSE, {_string(way.trap)})"] if way.trap else self._effect(way, acting, slots)
         changed = {c.slot.name for c in _all_changes(way)}

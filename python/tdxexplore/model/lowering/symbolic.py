@@ -11,7 +11,6 @@ from tdxexplore.model.expr import (
     Any,
     Compare,
     Const,
-    Expr,
     Field,
     Group,
     In,
@@ -20,7 +19,6 @@ from tdxexplore.model.expr import (
     Or,
     Scope,
     Temp,
-    Value,
     Variable,
     never,
 )
@@ -32,6 +30,7 @@ from tdxexplore.model.scopes import check_scopes, has, variables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tdxexplore.model.expr import Expr, Value
     from tdxexplore.model.model import Model
     from tdxexplore.model.program import Atom, Guard, Slot
 
