@@ -5,23 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import (
-    Event,
-    Field,
-    Group,
-    Model,
-    Procedure,
-    Scope,
-    State,
-    Topology,
-    cpus,
-    other_cpus,
-    other_package_cpus,
-    other_packages,
-    package_cpus,
-    packages,
-    reference,
-)
+from tdxexplore.model import Event, Field, Group, Model, Procedure, Scope, State, Topology, package_cpus, reference
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Value, Variable
@@ -30,9 +14,16 @@ SIZES = [(1,), (2,), (3,), (1, 1), (2, 1), (2, 2), (1, 1, 1), (4,)]
 ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
 # The groups that mean something where somebody of a scope acts.
 GROUPS = {
-    Scope.GLOBAL: [cpus, packages],
-    Scope.PACKAGE: [cpus, packages, other_packages, package_cpus],
-    Scope.CPU: [cpus, other_cpus, package_cpus, other_package_cpus, packages, other_packages],
+    Scope.GLOBAL: [Group.CPUS, Group.PACKAGES],
+    Scope.PACKAGE: [Group.CPUS, Group.PACKAGES, Group.OTHER_PACKAGES, Group.PACKAGE_CPUS],
+    Scope.CPU: [
+        Group.CPUS,
+        Group.OTHER_CPUS,
+        Group.PACKAGE_CPUS,
+        Group.OTHER_PACKAGE_CPUS,
+        Group.PACKAGES,
+        Group.OTHER_PACKAGES,
+    ],
 }
 
 

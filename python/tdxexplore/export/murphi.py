@@ -72,7 +72,8 @@ class _Murphi(Notation):
             f"  cpu_id: 0 .. {form.cpus - 1};",
             f"  package_id: 0 .. {form.packages - 1};",
             *self._variables(),
-            *self._functions(),
+            *self._homes(),
+            *self.properties(),
             *(line for step in form.steps for line in self._step(step)),
             *self._start(),
         ]
@@ -96,24 +97,18 @@ class _Murphi(Notation):
             kind = f"{slot.values[0]} .. {slot.values[-1]}"
         return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
 
-    def _functions(self) -> list[str]:
+    def _homes(self) -> list[str]:
+        """The function that gives the package of a CPU; one package needs none."""
         homes = self.form.start.package_of
+        if self.form.packages == 1:
+            return []
         text = str(homes[-1])
         for cpu in reversed(range(1, self.form.cpus)):
             if homes[cpu] != homes[cpu - 1]:
                 text = f"(c < {cpu} ? {homes[cpu - 1]} : {text})"
-        lines = []
-        if self.form.packages > 1:
-            lines += ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
-        lines += ["", *self.comments(["Outcomes of terminal states, the first that holds; violated invariants."])]
-        if self.form.fatal:
-            lines += self._disjunction("fatal", self.holds(self.form.fatal))
-        for kind, found, conditions in self.form.properties:
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += self._disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
-        return lines
+        return ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
 
-    def _disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         head = f"function {name}(): boolean; begin return"
         return [head, *(f"  {part} |" for part in parts[:-1]), f"  {parts[-1]};", "end;"]
 
@@ -133,7 +128,7 @@ class _Murphi(Notation):
 
     def _rule(self, step: Step, ways: Sequence[Way], acting: Acting) -> list[str]:
         conditions = [self.all(self.condition(way.condition, acting)) for way in ways]
-        guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])] or [self.true]
+        guard = [*self.tests(step.tests, acting), *([f"!{self.fatal}()"] if self.form.fatal else [])] or [self.true]
         title = f"{step.actor}: {step.label.name} ({ways[0].number})"
         scratch = [
             f"var hit_{way.number}_{n}: array [{self._index(each)}] of boolean;"

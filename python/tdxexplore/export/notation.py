@@ -83,6 +83,8 @@ class Notation(ABC):
     false: ClassVar[str]
     true: ClassVar[str]
     reserved: ClassVar[str]
+    fatal: ClassVar[str] = "fatal"
+    judged: ClassVar[str] = "Outcomes of terminal states, the first that holds; violated invariants."
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -115,6 +117,10 @@ class Notation(ABC):
     @abstractmethod
     def exists(self, scope: Scope, who: str, conditions: Sequence[str]) -> str:
         """Some CPU or package ``who`` meets all conditions."""
+
+    @abstractmethod
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+        """A named condition that holds where one of its parts does."""
 
     def constant(self, slot: Slot, value: str) -> str:
         """What stands for a named value."""
@@ -195,6 +201,16 @@ class Notation(ABC):
                 parts.append(found if some else f"{self.not_}{found}")
             return parts
         return self.tests((*member.cpu, *member.package), Acting(who, self.home(who)))
+
+    def properties(self) -> list[str]:
+        """Outcomes and invariants as named conditions, after one for the fatal outcomes."""
+        lines = ["", *self.comments([self.judged])]
+        if self.form.fatal:
+            lines += self.disjunction(self.fatal, self.holds(self.form.fatal))
+        for kind, found, conditions in self.form.properties:
+            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
+            lines += self.disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
+        return lines
 
     # -- comments -----------------------------------------------------------------------------------------------------
 

@@ -179,7 +179,7 @@ class _Promela(Notation):
 
     def text(self) -> str:
         steps = self.form.steps
-        lines = [*self.header(), *self._macros(), *self._variables(), *self._properties()]
+        lines = [*self.header(), *self._macros(), *self._variables(), *self.properties()]
         lines += [line for step in steps for line in self._conditions(step)]
         most = max((len(way.each) for step in steps for way in step.ways), default=0)
         lines += ["", *self.comments(["Everyone who acts. Hidden variables are scratch, not part of the state."])]
@@ -215,16 +215,7 @@ class _Promela(Notation):
                 lines.append(f"#define {self._having[slot.name, value]} ({' & '.join(sets)})  {self.comment} {value}")
         return lines
 
-    def _properties(self) -> list[str]:
-        lines = ["", *self.comments(["Outcomes of terminal states, the first that holds; violated invariants."])]
-        if self.form.fatal:
-            lines += self._disjunction("fatal", self.holds(self.form.fatal))
-        for kind, found, conditions in self.form.properties:
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += self._disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
-        return lines
-
-    def _disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         return [f"#define {name} (\\", *(f"  {part} || \\" for part in parts[:-1]), f"  {parts[-1]})"]
 
     # -- steps --------------------------------------------------------------------------------------------------------
@@ -247,7 +238,7 @@ class _Promela(Notation):
 
     def _here(self, step: Step) -> list[str]:
         free = self.tests([t for t in step.tests if t.slot.scope is Scope.GLOBAL], NOBODY)
-        return [*free, *(["!fatal"] if self.form.fatal else [])]
+        return [*free, *([f"!{self.fatal}"] if self.form.fatal else [])]
 
     def _alternative(self, step: Step) -> list[str]:
         scope, can = step.label.scope, f"can_{step.ways[0].number}"

@@ -51,6 +51,7 @@ class _Tla(Notation):
     comment = r"\*"
     and_, or_, not_, equal, unequal = "/\\", "\\/", "~", "=", "#"
     false, true = "FALSE", "TRUE"
+    fatal, judged = "Fatal", "Outcomes of terminal states; violated invariants."
     reserved = """
         ASSUME ASSUMPTION AXIOM BOOLEAN BY CASE CHOOSE CONSTANT CONSTANTS COROLLARY DEF DEFINE DEFS DOMAIN ELSE ENABLED
         EXCEPT EXTENDS FALSE HAVE HIDE IF IN INSTANCE LAMBDA LEMMA LET LOCAL MODULE NEW OBVIOUS OMITTED OTHER PICK
@@ -127,11 +128,11 @@ class _Tla(Notation):
             "",
             "Init ==",
             *(f"  /\\ {self.fields[s.name]} = {self._start(s)}" for s in slots),
-            *self._properties(),
+            *self.properties(),
             *(line for step in self.form.steps for line in self._step(step)),
             "",
             "Next ==",
-            *(["  /\\ ~Fatal"] if self.form.fatal else []),
+            *([f"  /\\ ~{self.fatal}"] if self.form.fatal else []),
             *self._next(),
             "",
             *self.comments(["A terminal state has the first outcome that holds."]),
@@ -151,15 +152,8 @@ class _Tla(Notation):
             return starts[0]
         return _function("i", _SETS[slot.scope], starts)
 
-    def _properties(self) -> list[str]:
-        lines = ["", *self.comments(["Outcomes of terminal states; violated invariants."])]
-        if self.form.fatal:
-            lines += ["Fatal ==", *(f"  \\/ {part}" for part in self.holds(self.form.fatal))]
-        for kind, found, conditions in self.form.properties:
-            name = self.names.new(f"{kind} {found.name}")
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += [f"{name} ==", *(f"  \\/ {part}" for part in self.holds(conditions))]
-        return lines
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+        return [f"{name} ==", *(f"  \\/ {part}" for part in parts)]
 
     def _step(self, step: Step) -> list[str]:
         acting = self.acting[step.label.scope]

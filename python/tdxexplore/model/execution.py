@@ -11,28 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tdxexplore.errors import BadModel, Trap
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
-from tdxexplore.model.expr import (
-    RELATIONS,
-    And,
-    Any,
-    Compare,
-    Const,
-    Field,
-    Group,
-    In,
-    Late,
-    Not,
-    Or,
-    Scope,
-    Temp,
-    Variable,
-)
+from tdxexplore.model.expr import RELATIONS, And, Any, Compare, Const, Field, Group, In, Late, Not, Or, Scope, Temp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.model.code import Code, Event
-    from tdxexplore.model.expr import Expr, Value
+    from tdxexplore.model.expr import Expr, Value, Variable
     from tdxexplore.model.model import Model
     from tdxexplore.model.topology import State, Values
 
@@ -198,11 +183,12 @@ class _Step:
                     yield choices, state, notes
                     return
                 case Set(target, value):
-                    new = read(value, state, self.package, self.cpu, temps) if isinstance(value, Variable) else value
+                    if not isinstance(value, (bool, int, str)):
+                        value = read(value, state, self.package, self.cpu, temps)
                     if isinstance(target, Temp):
-                        temps[target] = new
+                        temps[target] = value
                     elif isinstance(target, Field):
-                        home(target, state, self.package, self.cpu)[target.name] = new
+                        home(target, state, self.package, self.cpu)[target.name] = value
                 case Add(target, delta):
                     values = home(target, state, self.package, self.cpu)
                     values[target.name] += delta  # type: ignore[operator]
