@@ -1,9 +1,9 @@
-"""Murphi, for Rumur: a rule for each step, in a ruleset over the CPUs or packages that may take it.
+"""This module writes Murphi for Rumur: a rule for each step, in a ruleset over the CPUs or packages that may take it.
 
-Ways through a step that exclude each other share a rule and are branches in it, as Rumur looks at every rule for every
-CPU in every state; a free choice has rules of its own, so that each still counts as a transition.
-Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space; deadlock
-detection is off, as terminal states are what the model is about. Source: the Murphi and Rumur manuals.
+Ways through a step that exclude each other are branches of one rule, because Rumur evaluates every rule for every CPU in
+every state. Each alternative of a free choice has a rule of its own, so that it counts as a transition.
+Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space. Deadlock detection
+is off, because a model asks about its terminal states. Source: the Murphi and Rumur manuals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ARRAYS = {Scope.PACKAGE: ("package_id", "package"), Scope.CPU: ("cpu_id", "cpu"
 
 
 def murphi(form: Form) -> str:
-    """The text of a model for Rumur."""
+    """Write a model for Rumur."""
     return _Murphi(form).text()
 
 

@@ -1,8 +1,8 @@
-"""TLA+, for TLC: an action for each step, a disjunct for each way through it.
+"""This module writes TLA+ for TLC: an action for each step, and in it a disjunct for each way through the step.
 
-A field is a variable: a value, or a function of the CPU or package. TLC counts a generated state for each disjunct
-that is enabled for each CPU, which is one for each transition here. Effects read the state before the step, so bulk
-changes need no order. Source: Specifying Systems (Lamport), chapters 14 and 18.
+A field becomes a variable, whose value is that of the field or a function of the CPU or package. TLC counts a generated
+state for each CPU and each disjunct that is enabled for it, which is one for each transition here. Effects read the state
+before the step, so bulk changes need no order. Source: Specifying Systems (Lamport), chapters 14 and 18.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NEXT Next
 
 
 def tla(form: Form, module: str = "") -> str:
-    """The text of a module for TLC; `CONFIGURATION` goes with it.
+    """Write a module for TLC, which needs `CONFIGURATION` beside it.
 
     Args:
-        form: What is written.
-        module: Name of the module and so of its file; default: made from the model's name.
+        form: The form to write.
+        module: The name of the module and so of its file; default: a name made from the model's.
 
     Raises:
         BadModel: The name cannot be that of a module.
@@ -222,7 +222,7 @@ class _Tla(Notation):
         return f"{variable} {'+' if change.delta > 0 else '-'} {abs(change.delta)}"
 
     def _bulk(self, slot: Slot, changes: list[tuple[Each, Change]], own: Change | None, acting: Acting) -> str:
-        """The last change of a member counts; whoever acts is no member."""
+        """Write the new function of a field: the last change of a member counts, and whoever acts is no member."""
         text = ""
         if own is not None:
             who = acting.cpu if slot.scope is Scope.CPU else acting.package
@@ -240,7 +240,7 @@ def _all_changes(way: Way) -> list[Change]:
 
 
 def _function(index: str, domain: str, values: list[str]) -> str:
-    """A function by its values: the first one's, but for those that differ."""
+    """Write a function by its values: the first value is the default, the others are listed."""
     text = values[0]
     for value in dict.fromkeys(values[1:]):
         if value != values[0]:
@@ -254,6 +254,6 @@ def _listed(head: str, names: Sequence[str]) -> list[str]:
 
 
 def _string(text: str) -> str:
-    """A string literal; TLC's parser knows few characters in them."""
+    """Write a string literal; characters that TLC's parser does not accept there become quotes."""
     known = re.sub(r"[^A-Za-z0-9~@#$%^&*\-+=(){}\[\]<>|/,.?:;'_! ]", "'", text)
     return f'"{known}"'

@@ -1,7 +1,7 @@
-"""The reference, state by state: it evaluates conditions and executes the steps of an *unlowered* model on dictionaries.
+"""This module executes the steps of an *unlowered* model on dictionaries, one state at a time, for the reference.
 
 It exists to be obviously right, and is never optimised. It shares with lowering the recorded instructions and nothing
-else, so that a defect of lowering cannot hide in both.
+else, so that a defect of lowering shows as a difference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Transition:
-    """One step of one actor in one state. The first four fields are its place in the canonical order."""
+    """One step of one actor in one state.
+
+    Attributes:
+        actor: The index of the actor.
+        package: The acting package, or that of the acting CPU; -1 for none.
+        cpu: The acting CPU; -1 for none.
+        choices: The branch taken of each free choice.
+        label: The step.
+        notes: The notes of the way taken through the step.
+        events: The events that happened.
+        target: The successor.
+    """
 
     actor: int
     package: int
@@ -37,7 +48,7 @@ class Transition:
 
     @property
     def order(self) -> tuple[int, int, int, tuple[int, ...]]:
-        """Sort key among the transitions of a state; -1 stands for no package, no CPU."""
+        """The key that puts the transitions of a state into canonical order."""
         return (self.actor, self.package, self.cpu, self.choices)
 
 
@@ -45,7 +56,7 @@ Temps: TypeAlias = "dict[Temp, Value]"
 
 
 def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Temps) -> bool:
-    """The truth of ``expr`` for acting ``package`` and ``cpu`` (-1: none)."""
+    """Evaluate ``expr`` for the acting ``package`` and ``cpu``; -1 stands for none."""
     match expr:
         case Const(value):
             return value
@@ -68,7 +79,7 @@ def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Temps) -> 
 
 
 def members(group: Group, state: State, package: int, cpu: int) -> Iterator[tuple[int, int]]:
-    """The (package, CPU) pairs of a group, as seen by the acting package and CPU."""
+    """Yield the members of a group, as seen by the acting package and CPU, as (package, CPU); CPU -1 stands for none."""
     acting = {Scope.GLOBAL: 0, Scope.PACKAGE: package, Scope.CPU: cpu}[group.relative_to]
     if acting < 0:
         raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")
@@ -85,7 +96,7 @@ def members(group: Group, state: State, package: int, cpu: int) -> Iterator[tupl
 
 
 def home(field: Field, state: State, package: int, cpu: int) -> Values:
-    """The dictionary that holds a field."""
+    """Return the dictionary that holds a field."""
     if field.scope is Scope.GLOBAL:
         return state.globals
     if field.scope is Scope.PACKAGE and package >= 0:
@@ -96,7 +107,7 @@ def home(field: Field, state: State, package: int, cpu: int) -> Values:
 
 
 def read(variable: Variable, state: State, package: int, cpu: int, temps: Temps) -> Value:
-    """The value of a field or temporary."""
+    """Return the value of a field or a temporary."""
     if isinstance(variable, Field):
         return home(variable, state, package, cpu)[variable.name]
     if isinstance(variable, Temp) and variable in temps:
@@ -105,7 +116,7 @@ def read(variable: Variable, state: State, package: int, cpu: int, temps: Temps)
 
 
 def transitions(model: Model, state: State) -> list[Transition]:
-    """All transitions of a state in canonical order; none after a fatal outcome."""
+    """List all transitions of a state in canonical order; a state with a fatal outcome has none."""
     if is_over(model, state):
         return []
     found: list[Transition] = []
@@ -125,7 +136,7 @@ def transitions(model: Model, state: State) -> list[Transition]:
 
 
 def normalise(model: Model, state: State) -> None:
-    """Forget what a model declares as forgotten where a state is (`Model.forget`)."""
+    """Bring a state into normal form: give forgotten fields their initial values (`Model.forget`)."""
     for forgotten in model.forgotten:
         if evaluate(forgotten.when, state, -1, -1, {}):
             for values in (state.globals, *state.packages, *state.cpus):
@@ -133,15 +144,15 @@ def normalise(model: Model, state: State) -> None:
 
 
 def is_over(model: Model, state: State) -> bool:
-    """Whether a fatal outcome has ended the run."""
+    """Return whether a fatal outcome ends the run in this state."""
     return any(o.fatal and evaluate(o.when, state, -1, -1, {}) for o in model.outcomes)
 
 
 def outcome_of(model: Model, state: State) -> str:
-    """The first outcome that a terminal state matches.
+    """Return the first outcome that a terminal state matches.
 
     Raises:
-        BadModel: It matches none.
+        BadModel: The state matches no outcome.
     """
     for outcome in model.outcomes:
         if evaluate(outcome.when, state, -1, -1, {}):

@@ -1,7 +1,7 @@
-"""The reference: it explores an *unlowered* model and computes every figure in the obvious way.
+"""This module is the reference: it explores an *unlowered* model and computes every figure in the obvious way.
 
 It exists to be obviously right, and is never optimised. Every result of the engine is compared with it on small
-models (``tests/test_differential.py``). `execution` gives the transitions of one state.
+models (``tests/test_differential.py``). `execution` gives it the transitions of one state.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ Successors: TypeAlias = "dict[Key, list[Key]]"
 
 @dataclass(slots=True)
 class Cost:
-    """What runs cost.
+    """The cost of the runs to one outcome.
 
     Attributes:
-        total: The sum over all of them.
-        least, most: Of a single one.
+        total: The sum over all runs.
+        least: The cost of the cheapest run.
+        most: The cost of the dearest run.
     """
 
     total: int
@@ -53,26 +54,29 @@ class Cost:
 
 @dataclass(slots=True)
 class Answer:
-    """What the reference finds: the figures that the engine must reproduce.
+    """The figures that the engine must reproduce.
 
     Attributes:
-        states: Distinct states.
-        transitions: Transitions (generated successors).
-        terminal_states: By outcome, the distinct states where a run ends: terminal states, and those that diverge.
-        outcome_depths: By outcome, the distance of the nearest of them.
+        states: The number of distinct states.
+        transitions: The number of transitions.
+        terminal_states: For each outcome, the number of states in which a run ends: terminal states, and diverging ones if
+            the model has an outcome for them.
+        outcome_depths: For each outcome, the least depth of a state in which a run ends with it.
         diverging: The keys of the states from which no terminal state can be reached.
-        cyclic: Some state can be reached again from itself.
-        interleavings: Maximal runs by outcome, each up to the first state where it ends; None when there is a cycle before.
-        probability: By outcome, each transition of a state being equally likely; None as above.
-        violating_states: By invariant.
-        expected_states: By expectation.
-        lost_states: By response, the states in which it is lost: due, with its goal out of reach, and a fair run can avoid every
-            fatal outcome.
-        lost_depths: By response, the distance of the nearest of them, or None.
-        prices: By outcome and price; None as above.
-        labels: Times each (actor, label) was taken.
-        depth: Distance of the furthest state.
-        graph: Each state by its key, and the keys of its successors.
+        cyclic: Whether some state can be reached again from itself.
+        interleavings: For each outcome, the number of maximal runs, each up to the first state in which it ends; None if a
+            run can go through a cycle before it ends.
+        probability: For each outcome, its probability if each transition of a state is equally likely; None if
+            ``interleavings`` is None.
+        violating_states: For each invariant, the number of states that violate it.
+        expected_states: For each expectation, the number of states that satisfy it.
+        lost_states: For each response, the number of states in which it is lost: it is due, its goal is out of reach, and a
+            fair run can avoid every fatal outcome.
+        lost_depths: For each response, the least depth of a state in which it is lost, or None if there is none.
+        prices: For each outcome and price, the cost of the runs; None if ``interleavings`` is None.
+        labels: For each actor and label, the number of transitions that take this step.
+        depth: The largest distance of a state from the initial state.
+        graph: Each state by its key, with the keys of its successors.
     """
 
     states: int = 0
@@ -130,7 +134,7 @@ def explore(model: Model, initial: State) -> Answer:
     answer.cyclic = _topological(graph.successors, graph.root) is None
     for outcome in model.outcomes:
         if outcome.diverges:
-            # From here on a run ends where it begins to diverge, as in a terminal state.
+            # The figures below count a run up to its first diverging state, where it ends as in a terminal state.
             outcomes |= dict.fromkeys(answer.diverging, outcome.name)
             graph.successors = _up_to(answer.diverging, graph.successors, graph.root)
             graph.events |= {key: [] for key in answer.diverging}
@@ -192,14 +196,14 @@ def _prices(model: Model, graph: _Graph, outcomes: dict[Key, str], order: list[K
 
 
 def _out_of_reach(response: Response, graph: _Graph) -> set[Key]:
-    """The states in which the response is due and from which no path leads to its goal."""
+    """Find the states in which the response is due and from which no path leads to its goal."""
     goals = {key for key, state in graph.states.items() if evaluate(response.reach, state, -1, -1, {})}
     due = {key for key, state in graph.states.items() if evaluate(response.when, state, -1, -1, {})}
     return due - _leading_to(goals, graph.successors)
 
 
 def _leading_to(marked: set[Key], successors: Successors) -> set[Key]:
-    """The states that are marked, or from which a path leads to one that is."""
+    """Find the marked states and all from which a path leads to one."""
     found = set(marked)
     while more := {k for k, targets in successors.items() if k not in found and not found.isdisjoint(targets)}:
         found |= more
@@ -207,7 +211,7 @@ def _leading_to(marked: set[Key], successors: Successors) -> set[Key]:
 
 
 def _up_to(ends: frozenset[Key], successors: Successors, root: Key) -> Successors:
-    """The transitions of all runs up to the first of these states."""
+    """Cut the graph so that each run ends in the first state of ``ends`` that it reaches."""
     inside = {key: targets for key, targets in successors.items() if key not in ends}
     reached = {root, *(target for targets in inside.values() for target in targets)}
     return inside | {key: [] for key in reached & ends}
@@ -219,7 +223,7 @@ def _costs(
     order: list[Key],
     steps: dict[Key, list[int]],
 ) -> dict[str, Cost]:
-    """What the runs to each outcome cost: every run by its cost, and how many there are of it."""
+    """Add up the costs of the runs to each outcome. ``runs`` counts, for each state and cost, the runs that arrive so."""
     runs: dict[Key, Counter[int]] = {key: Counter() for key in order}
     runs[order[0]][0] = 1
     ended: dict[str, Counter[int]] = {}
@@ -236,7 +240,7 @@ def _costs(
 
 
 def _topological(successors: Successors, root: Key) -> list[Key] | None:
-    """Every state before its successors; None when the graph has a cycle."""
+    """List every state before its successors; None if the graph has a cycle."""
     waiting = Counter(t for targets in successors.values() for t in targets)
     ready, order = [root] if not waiting[root] else [], []
     while ready:
@@ -250,7 +254,7 @@ def _topological(successors: Successors, root: Key) -> list[Key] | None:
 
 
 def _measure(answer: Answer, successors: Successors, outcomes: dict[Key, str], order: list[Key]) -> None:
-    """Runs and probability arriving at each state, pushed on to its successors."""
+    """Count the runs, and add up the probability, that arrive at each state, and hand both on to its successors."""
     runs: Counter[Key] = Counter({order[0]: 1})
     probability: dict[Key, Fraction] = dict.fromkeys(order, Fraction(0))
     probability[order[0]] = Fraction(1)
