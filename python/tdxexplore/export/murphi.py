@@ -98,7 +98,7 @@ class _Murphi(Notation):
         return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
 
     def _homes(self) -> list[str]:
-        """The function that gives the package of a CPU; one package needs none."""
+        """Define the function that gives the package of a CPU; one package needs none."""
         homes = self.form.start.package_of
         if self.form.packages == 1:
             return []

@@ -179,7 +179,7 @@ class Notation(ABC):
         return found if some else f"{self.not_}{found}"
 
     def holds(self, conditions: Sequence[Condition]) -> list[str]:
-        """Write conditions that no one's own fields enter as the parts of a disjunction, each in parentheses."""
+        """Write conditions on global fields and on any CPUs or packages as the parts of a disjunction, in parentheses."""
         return [f"({self.all(self.condition(c, NOBODY))})" for c in conditions] or [self.false]
 
     def some(self, member: Member, acting: Acting) -> str:

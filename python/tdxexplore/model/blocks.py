@@ -85,7 +85,7 @@ class _Block(AbstractContextManager[T]):
 
 
 def block(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextManager[T]]:
-    """Make a context manager as ``contextlib.contextmanager`` does, but one that it is an error to make and not to enter.
+    """Make a context manager as ``contextlib.contextmanager`` does; to make one and not to enter it is an error.
 
     One argument of ``function`` has the attribute ``unentered``: the procedure that is recorded, or an object that
     belongs to it.

@@ -217,7 +217,7 @@ class In(Expr):
 class Compare(Expr):
     """``left`` and ``right`` are in this relation.
 
-    Each is a global field, or one of the CPU or package that the expression is about.
+    Each is a global field, one of the CPU or package that the expression is about, or one of the package of that CPU.
     """
 
     left: Variable

@@ -81,7 +81,7 @@ class Atom:
         )
 
     def _has_cpu(self, other: Atom) -> bool:
-        """Return whether the member that satisfies this atom is or contains a CPU that satisfies ``other``, over ``cpus``."""
+        """Return whether the member that satisfies this atom is or contains a CPU that matches ``other``."""
         if self.over == "package-cpus":
             return self.cpu.within(other.cpu) and other.package == ANY
         inside = any(some and cube.within(other.cpu) for some, cube in self.nested)

@@ -183,7 +183,7 @@ def _find_lost(model: Model, graph: _Graph, answer: Answer) -> None:
 
 
 def _prices(model: Model, graph: _Graph, outcomes: dict[Key, str], order: list[Key]) -> dict[str, dict[str, Cost]]:
-    """The costs of the runs to each outcome, by price."""
+    """Compute the costs of the runs to each outcome, by price."""
     found: dict[str, dict[str, Cost]] = {}
     for price in model.prices:
         steps = {
