@@ -1,7 +1,7 @@
 """Runs one command and reports what it used: ``alone.py SECONDS MEMORY OUTPUT COMMAND...``.
 
-A process of its own because the kernel counts the image that a process is forked from into its peak size: this one
-imports little and stays under ten MiB. Prints one JSON line: status, wall seconds, peak bytes.
+The command gets this parent because the kernel counts the image that a process is forked from into its peak size: this
+one imports little and stays under ten MiB. It prints one JSON line: status, wall seconds, peak bytes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How long does a data set of 100,000 points take to answer each question, from opening it to the collected table?
+"""Measures how long a data set of 100,000 points takes to answer each question, from opening it to the collected table.
 
 The data set is synthetic: the rows of a small sweep of real points, repeated for 40 policies, more scenarios, packages and
 CPU counts with figures drawn from a fixed seed; compacted, as `tdxexplore compact` leaves it. Tables `levels` and `rules`,
@@ -39,7 +39,7 @@ OUTCOMES = (("corrupt", "S0"), ("deadlock", "S1"), ("td-error", "S2"), ("sticky-
 
 
 def points() -> pl.DataFrame:
-    """The key of every point."""
+    """Make the key of every point."""
     scenarios = -(-POINTS // (POLICIES * len(MODULES) * len(CPUS) * len(PACKAGES)))
     axes = {
         "policy": [f"policy-{i:02}" for i in range(POLICIES)],
@@ -56,7 +56,7 @@ def points() -> pl.DataFrame:
 
 
 def write(root: Path, table: str, frame: pl.DataFrame) -> None:
-    """A merged file a partition, as `compact` writes it."""
+    """Write a merged file for each partition, as `compact` does."""
     for (policy, module), part in frame.group_by("policy", "module", maintain_order=True):
         names = [c.name for c in TABLES[table]]
         rows = part.with_columns(pl.lit(None).alias(n) for n in names if n not in part.columns).select(names)

@@ -1,9 +1,10 @@
-"""How many instructions does the engine take for a transition?
+"""Counts the instructions that the engine takes for a transition.
 
-A stable figure for regressions, unlike a time: fixed Programs (`benches/programs`), one thread, counted by callgrind. A
-run that stops at the initial state is taken off, so that reading the Program does not count. The figure of each search
-is compared with benches/results/callgrind.json and may be worse by 3 %; a figure that is better by more should be
-committed, with ``--update``. Exit status 1 if one is worse, or if the compiler is not that of the committed figures.
+The count is stable, unlike a time, and so shows regressions: callgrind counts on fixed Programs (`benches/programs`) with
+one thread. The count of a run that stops at the initial state is subtracted, so that reading the Program does not count.
+The figure of each search is compared with benches/results/callgrind.json and may be worse by 3 %; a figure that is better
+by more should be committed, with ``--update``. The exit status is 1 if a figure is worse, or if the compiler is not that
+of the committed figures.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def built() -> str:
-    """The path of the program that searches."""
+    """Build the program that searches, and return its path."""
     command = ["cargo", "build", "--release", "--locked", "--package=tdxexplore-core", "--example=search"]
     done = subprocess.run(
         [*command, "--message-format=json"], cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True
@@ -64,7 +65,7 @@ def built() -> str:
 
 
 def figure(binary: str, search: tuple[str, str, str]) -> float:
-    """Instructions for each generated transition."""
+    """Count the instructions for each generated transition."""
     whole, found = counted(binary, search)
     start, _ = counted(binary, search, "0")
     assert found == SEARCHES[search], f"{' '.join(search)}: found {found}, not {SEARCHES[search]}"
@@ -72,7 +73,7 @@ def figure(binary: str, search: tuple[str, str, str]) -> float:
 
 
 def counted(binary: str, search: tuple[str, str, str], *limits: str) -> tuple[int, tuple[int, ...]]:
-    """Instructions of one run, and what it found."""
+    """Count the instructions of one run; return them with the counts that the search printed."""
     program, initial, space = search
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", binary]
     command += [str(HERE / f"programs/{program}.json"), str(HERE / f"programs/{initial}.json"), space, *limits]
@@ -83,7 +84,7 @@ def counted(binary: str, search: tuple[str, str, str], *limits: str) -> tuple[in
 
 
 def version(tool: str) -> str:
-    """What a tool says first."""
+    """Return the version that a tool prints."""
     return subprocess.run([tool, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 

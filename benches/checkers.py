@@ -1,8 +1,9 @@
-"""How this engine and the other checkers are run: each at its best settings, alone, measured from outside.
+"""Runs this engine and the other checkers, each at its best settings, alone, and measured from outside.
 
 A run is a process; its wall time and its peak resident size come from the kernel (`wait4`), so an interpreter or a
-virtual machine that has to start is part of it, and compiling a model is not. What a checker says about its own search
-is read from its text: Spin returns 0 after errors, and when its depth limit cut the search.
+virtual machine that has to start is part of it, and compiling a model is not. Counts and errors are read from the text
+that a checker prints, as its exit status does not tell: Spin returns 0 after errors, and when its depth limit cut the
+search.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 JAR = HERE / ".peers/tla2tools.jar"
 STATERIGHT = HERE / "stateright/target/release/tdxexplore-stateright"
 THREADS = len(os.sched_getaffinity(0))
-# For the C that Spin and Rumur write.
+# Options of the compiler for the C that Spin and Rumur write.
 FASTEST = ("-O3", "-march=native")
 UNOPTIMISED = ("-O0",)
 # Spin prints counts with eight digits.
@@ -47,7 +48,7 @@ class Stopped(Exception):
     """A run that a limit ended.
 
     Args:
-        reason: In words.
+        reason: The reason, in words.
         seconds: The limit, if it was time.
     """
 
@@ -58,7 +59,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may use: seconds, and bytes of memory."""
+    """The seconds and the bytes of memory that a run may use."""
 
     seconds: float = 600
     memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10
@@ -66,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Run:
-    """What a process printed and used."""
+    """The output of a process, and the time and memory that it used."""
 
     output: str
     seconds: float
@@ -75,7 +76,7 @@ class Run:
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """What this engine says about its own search: without the start of the interpreter, and how large a state is."""
+    """The figures that this engine reports: its time without the start of the interpreter, its counts, and its memory."""
 
     seconds: float
     stored: int
@@ -86,7 +87,7 @@ class OwnFigures:
 
 @dataclass(frozen=True)
 class Found:
-    """What a checker found; None where it does not say."""
+    """The counts that a checker reports; None for one that it does not."""
 
     states: int
     transitions: int
@@ -96,7 +97,7 @@ class Found:
     own: OwnFigures | None = None
 
     def check(self, expected: Expected, who: str) -> None:
-        """Every count that the checker gives must be ours."""
+        """Check that every count that the checker reports is ours."""
         pairs = {
             "states": (self.states, expected.states),
             "transitions": (self.transitions, expected.transitions),
@@ -113,8 +114,8 @@ class Case:
     """A model in a folder, in every form.
 
     Args:
-        name: For tables.
-        program: What is explored.
+        name: The name in tables.
+        program: The Program.
         start: The initial state.
         folder: An empty folder.
     """
@@ -141,8 +142,8 @@ class Checker(ABC):
     """One way to explore a case.
 
     Attributes:
-        name: For tables.
-        settings: What was chosen, in words.
+        name: The name in tables.
+        settings: The chosen settings, in words.
     """
 
     name: ClassVar[str]
@@ -150,10 +151,10 @@ class Checker(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """The installed version.
+        """Return the installed version.
 
         Raises:
-            Missing: There is none.
+            Missing: The checker is not installed.
         """
 
     def build(self, case: Case) -> bool:
@@ -162,10 +163,10 @@ class Checker(ABC):
 
     @abstractmethod
     def find(self, case: Case, limits: Limits) -> Found:
-        """Explore.
+        """Explore a case.
 
         Raises:
-            Stopped: A limit was hit.
+            Stopped: The run hit a limit.
         """
 
 
@@ -188,7 +189,7 @@ class Engine(Checker):
         return self.run(case.folder, limits)
 
     def run(self, folder: Path, limits: Limits) -> Found:
-        """Explore what `program.json` and `initial.json` in a folder say."""
+        """Explore the Program and the initial state in the files of a folder."""
         how = [self.space, self.symmetry, str(self.threads)]
         command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, *how]
         run = measured(command, folder, limits)
@@ -200,7 +201,7 @@ class Engine(Checker):
 
 
 class Spin(Checker):
-    """Spin: every state stored, depth first, as its other searches are not faster (`settings.py`)."""
+    """Spin stores every state and searches depth first, as its other searches are not faster (`settings.py`)."""
 
     name = "Spin"
 
@@ -284,7 +285,7 @@ class Rumur(Checker):
 
 
 class Tlc(Checker):
-    """TLC."""
+    """TLC, which interprets TLA+."""
 
     name = "TLC"
 
@@ -346,9 +347,9 @@ def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run
     """Run a process to its end.
 
     Args:
-        command: What to run.
-        folder: Where.
-        limits: Its memory is address space; 0 leaves it alone, as Java reserves far more than it uses.
+        command: The command.
+        folder: The folder in which it runs.
+        limits: The limits. That of memory is one of address space; 0 sets none, as Java reserves far more than it uses.
 
     Raises:
         Stopped: The time was up.
@@ -381,7 +382,7 @@ def compiled(command: Sequence[str], folder: Path) -> None:
 
 
 def first_line(command: Sequence[str]) -> str:
-    """What a program says first, such as its version."""
+    """Return the first line that a program prints, such as its version."""
     if shutil.which(command[0]) is None:
         raise Missing(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -389,12 +390,12 @@ def first_line(command: Sequence[str]) -> str:
 
 
 def number(pattern: str, text: str) -> float:
-    """The number that a pattern finds."""
+    """Return the number that a pattern finds."""
     match = re.search(pattern, text)
     assert match is not None, f"no `{pattern}` in: {tail(text)}"
     return float(match[1])
 
 
 def tail(text: str) -> str:
-    """The end of an output, in a line."""
+    """Return the end of an output, in one line."""
     return " / ".join(line.strip() for line in text.strip().splitlines()[-5:])[-300:]

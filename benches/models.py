@@ -107,7 +107,7 @@ def rotation(count: int) -> tuple[Program, State]:
 
 @contextmanager
 def action(model: Model, name: str, scope: Scope) -> Iterator[Procedure]:
-    """An action that may happen again and again: one step that leads back to itself."""
+    """Record an action that may happen again and again: one step that leads back to itself."""
     p = Procedure(name, scope)
     with p.loop():
         p.step(name, rest=True)

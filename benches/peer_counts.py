@@ -1,4 +1,4 @@
-"""Do Spin, Rumur, TLC and Stateright find exactly our states, transitions, depth and terminal states?
+"""Checks that Spin, Rumur, TLC and Stateright find exactly our states, transitions, depth and terminal states.
 
 Small models of every kind: known ones, built-in policies in several scenarios and topologies, and random ones that use
 every construct of the language. Fails at the first difference, and when a checker is missing (``make peers``).

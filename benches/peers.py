@@ -1,4 +1,4 @@
-"""How much faster than Spin, Rumur, TLC and Stateright, on the same models, on this machine, in one session?
+"""Measures how much faster the engine is than Spin, Rumur, TLC and Stateright, on the same models and machine.
 
 Each model is one Program in every checker's language; a time counts only when states and transitions (and, where
 printed, depth) equal ours. A run over its limit gives a lower bound. On models of at least `LARGE` states every checker
@@ -71,7 +71,7 @@ def policy(name: str, scenario: str) -> Callable[[int], tuple[Program, State]]:
     return make
 
 
-# About 10^5, 10^6 and more than 2 * 10^7 states each,
+# Each family has models of about 10^5, of 10^6 and of more than 2 * 10^7 states.
 FAMILIES: dict[str, tuple[Callable[[int], tuple[Program, State]], tuple[int, ...]]] = {
     "v19, second-enable": (policy("v19", "second-enable"), (6, 7, 9, 10)),
     "linux-6.16, second-user": (policy("linux-6.16", "second-user"), (8, 10, 13)),
@@ -79,14 +79,14 @@ FAMILIES: dict[str, tuple[Callable[[int], tuple[Program, State]], tuple[int, ...
     "two-phase commit": (two_phase_commit, (7, 8, 10)),
     "increment lock": (increment_lock, (8, 9, 10)),
 }
-# on the large ones a peer gets `ENOUGH` times as long as would show that a target is reached,
+# On the large ones a peer gets `ENOUGH` times as long as would show that a target is reached.
 ENOUGH = 1.25
-# and on this family so many seconds, so that most come to their end;
+# On this family a peer gets so many seconds, so that most runs come to their end.
 MEASURED, PATIENCE = "v19, second-enable", 240
-# where none of them is run: 10^8 states.
+# On this size of it, 10^8 states, no peer is run.
 OURS_ONLY = ("v19, second-enable", 10)
 
-# What must be reached on models of at least LARGE states: wall time of a peer over ours.
+# The targets that must be reached on models of at least LARGE states: wall time of a peer over ours.
 TARGETS = {"Spin": 20, "Rumur": 60, "TLC": 40, "Stateright": 40}
 
 
@@ -95,11 +95,11 @@ class Row:
     """One run: figures, or the reason why there are none.
 
     Attributes:
-        compile_seconds: Time to compile the model, for checkers that do.
-        seconds: Wall time of the process.
-        over_seconds: The limit that it ran into.
-        estimated_seconds: Not run; its time at the rate of the next smaller size,
-        open_ended: or more, as that one ran into its limit.
+        compile_seconds: The time to compile the model, for checkers that do.
+        seconds: The wall time of the process.
+        over_seconds: The limit that the run hit.
+        estimated_seconds: For a run that was not made, its time at the rate of the next smaller size.
+        open_ended: Whether the estimate is a lower bound, because the run on the next smaller size hit its limit.
     """
 
     model: str
@@ -119,19 +119,19 @@ class Row:
 
     @classmethod
     def read(cls, line: str) -> Row:
-        """A line of a journal."""
+        """Read a line of a journal."""
         values = json.loads(line)
         own = values.pop("own")
         return cls(**values, own=own and OwnFigures(**own))
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What was run."""
+        """The model, its counts, the checker and its settings, by which a run is found in a journal."""
         return (self.model, self.cpus, self.states, self.transitions, self.checker, self.settings)
 
     @property
     def label(self) -> str:
-        """Who ran, for tables."""
+        """The name of the checker in tables; for this engine, its settings."""
         return self.settings.removesuffix(", no measures") if self.checker == BASE.name else self.checker
 
     @property
@@ -140,7 +140,7 @@ class Row:
         return self.transitions / self.own.seconds if self.own and self.own.seconds else None
 
     def cell(self, base: float) -> str:
-        """Seconds, and ratio to `base` seconds."""
+        """Write the seconds, and their ratio to `base` seconds."""
         if self.seconds is not None:
             return f"{self.seconds:.2f} s" + ("" if self.settings == BASE.settings else f" ×{self.seconds / base:.3g}")
         if self.over_seconds is not None:
@@ -151,13 +151,13 @@ class Row:
 
 
 class Session:
-    """Every checker on every model, one after the other.
+    """Runs every checker on every model, one after the other.
 
     Args:
-        limits: Of a run.
-        largest: States of a model at most.
-        folder: For the models.
-        journal: Every run as soon as it is made, a JSON line each; a run that it holds already is not made again.
+        limits: The limits of a run.
+        largest: The largest number of states of a model.
+        folder: The folder for the models.
+        journal: The file that gets a JSON line for each run as soon as it is made. A run that it holds is not made again.
     """
 
     def __init__(self, limits: Limits, largest: float, folder: Path, journal: Path) -> None:
@@ -221,7 +221,7 @@ class Session:
         return Row(*row, found.run.seconds, found.run.peak_bytes, found.own)
 
     def _foregone(self, case: Case, peer: Checker, limits: Limits) -> Row | None:
-        """The row of a run that is not worth making."""
+        """Make the row of a run that is not worth making; None if the run is worth it."""
         smaller = [row for row in self.rows if (row.model, row.checker) == (case.name, peer.name)]
         if not smaller or case.expected.states >= LARGE:
             return None
@@ -247,32 +247,32 @@ class Session:
 
 
 def described(case: Case, checker: Checker) -> tuple[str, int, int, int, str, str]:
-    """The first columns of a row."""
+    """Return the first columns of a row."""
     expected = case.expected
     return (case.name, case.cpus, expected.states, expected.transitions, checker.name, checker.settings)
 
 
 def say(about: Case | Row, who: str, what: str) -> None:
-    """A line of progress."""
+    """Print a line of progress."""
     name = about.name if isinstance(about, Case) else about.model
     print(f"{name:32} {about.cpus:3} {who:28} {what}", file=sys.stderr, flush=True)
 
 
 class Results:
-    """Tables of a session."""
+    """Makes the tables of a session."""
 
     def __init__(self, session: Session) -> None:
         self.rows = session.rows
         self.labels = list(dict.fromkeys(row.label for row in session.rows))
 
     def models(self) -> Iterator[tuple[Row, dict[str, Row]]]:
-        """Each model: the engine in the space of bits with all threads, and everybody."""
+        """Yield, for each model, the row of the engine in the space of bits with all threads, and all rows by label."""
         for model, cpus in dict.fromkeys((row.model, row.cpus) for row in self.rows):
             here = {row.label: row for row in self.rows if (row.model, row.cpus) == (model, cpus)}
             yield next(row for row in here.values() if row.settings == BASE.settings), here
 
     def table(self) -> list[str]:
-        """A line a model: seconds, and ratio to the engine's space of bits with all threads."""
+        """Make a line for each model: seconds, and their ratio to those of the engine's space of bits with all threads."""
         columns = ["model", "CPUs", "states", "transitions", *self.labels]
         lines = []
         for base, here in self.models():
@@ -282,7 +282,7 @@ class Results:
         return aligned(columns, lines)
 
     def details(self) -> list[str]:
-        """A line a run: compile time, peak size, and the engine's own figures."""
+        """Make a line for each run: compile time, peak size, and the engine's own figures."""
         columns = [
             "model",
             "CPUs",
@@ -315,7 +315,7 @@ class Results:
         return aligned(columns, lines)
 
     def targets(self) -> list[str]:
-        """What must be reached, and what was."""
+        """Make the table of the targets and the figures that were reached."""
         large = [(base, here) for base, here in self.models() if base.states >= LARGE]
         lines = []
         for peer, target in TARGETS.items():
@@ -338,13 +338,13 @@ class Results:
 
 
 def at_least(row: Row, base: Row) -> float | None:
-    """The measured ratio, or its measured lower bound; an estimate is neither."""
+    """Return the measured ratio, or its measured lower bound; an estimate is neither."""
     seconds = row.seconds or row.over_seconds
     return seconds / base.seconds if seconds and base.seconds else None
 
 
 def judged(what: str, target: str, values: list[float], bound: float, *, most: bool = False) -> list[str]:
-    """A line of targets: the worst value counts."""
+    """Make a line of the table of targets: the worst value counts."""
     if not values:
         return [what, target, "", "not measured"]
     worst = max(values) if most else min(values)
@@ -357,7 +357,7 @@ def size(states: int) -> str:
 
 
 def aligned(columns: list[str], lines: list[list[str]]) -> list[str]:
-    """A Markdown table whose source lines up."""
+    """Write a Markdown table whose source lines up."""
     rule = ["---", *("---:" for _ in columns[1:])]
     rows = [columns, rule, *lines]
     widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
@@ -365,7 +365,7 @@ def aligned(columns: list[str], lines: list[list[str]]) -> list[str]:
 
 
 def machine() -> dict[str, object]:
-    """What it ran on."""
+    """Describe the machine."""
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
@@ -375,7 +375,7 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of every checker and compiler.
+    """Return the version of every checker and compiler.
 
     Raises:
         Missing: A checker is not installed.

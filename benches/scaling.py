@@ -1,4 +1,4 @@
-"""How does the cost of one question grow with the number of CPUs, in the orbit space?
+"""Measures how the cost of one question grows with the number of CPUs, in the orbit space.
 
 One policy and scenario on 2 to 512 CPUs, doubling; without measures, all threads, one process a point. Ends at the
 first point that is refused or over a limit, and says so. The power of N is the slope of a least-squares line through
@@ -43,8 +43,8 @@ class Point:
     Attributes:
         orbits: Stored states.
         generated: Transitions between them.
-        seconds: Of the search alone.
-        held_bytes: What the engine accounts for.
+        seconds: The time of the search alone.
+        held_bytes: The memory that the engine accounts for.
         peak_bytes: Resident size of the process, interpreter included.
     """
 
@@ -56,7 +56,7 @@ class Point:
     peak_bytes: int
 
 
-# What is fitted: name, figure of a point.
+# The figures that are fitted: their names, and how each is read from a point.
 FIGURES: dict[str, Callable[[Point], float]] = {
     "orbits": lambda point: point.orbits,
     "transitions": lambda point: point.generated,
@@ -80,7 +80,7 @@ class Chosen:
 
 
 def point(chosen: Chosen, cpus: int, limits: Limits) -> Point:
-    """Explores once.
+    """Explore once.
 
     Raises:
         BadModel: The size is refused.
@@ -102,7 +102,7 @@ def point(chosen: Chosen, cpus: int, limits: Limits) -> Point:
 
 
 def powers(points: list[Point]) -> dict[str, float]:
-    """The exponent of N of each figure; none if there are fewer than three points to fit."""
+    """Fit the exponent of N of each figure; there is none if fewer than three points can be fitted."""
     fitted = [p for p in points if p.cpus >= FIT_FROM]
     if len(fitted) < 3:
         return {}
@@ -114,7 +114,7 @@ def powers(points: list[Point]) -> dict[str, float]:
 
 
 def plot(points: list[Point], fits: dict[str, float], title: str, path: Path) -> None:
-    """One log-log panel a figure, with the fitted line."""
+    """Draw a log-log panel for each figure, with the fitted line."""
     # The same bytes for the same figures.
     mpl.rcParams["svg.hashsalt"] = "scaling"
     figure = Figure(figsize=(9, 6.5), layout="constrained")

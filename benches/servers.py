@@ -1,4 +1,4 @@
-"""Is every built-in policy and scenario explored on a whole server, exactly?
+"""Checks on how many CPUs every built-in policy and scenario is explored, up to a whole server.
 
 Every policy x scenario on 64 CPUs in 2 packages, in the orbit space with all threads and without measures, one process
 a point. CPUs that start out different are interchangeable too (`--symmetry all`): outcomes, runs and traces are the same.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
 
 CPUS, PACKAGES = 64, 2
-# What a point may take to count as answered at once.
+# The limits within which a point counts as answered at once.
 TARGET = Limits(10, 2 << 30)
 
 
@@ -42,9 +42,9 @@ class Point:
     Attributes:
         orbits: Stored states; of a search that was ended, none.
         states: Labelled states, from all renamings of the initial one.
-        seconds: Of the process, from start to end.
+        seconds: The time of the process, from start to end.
         peak_bytes: Resident size of the process.
-        ended: Which limit ended it.
+        ended: The limit that ended it.
     """
 
     policy: str
@@ -69,7 +69,7 @@ class Point:
 
 
 def explore(policy: str, module: ModuleKind, scenario: str, cpus: int, limits: Limits) -> Point:
-    """One point in a process of its own."""
+    """Explore one point in a process of its own."""
     question = Question.of(policy, module=module, scenario=scenario, cpus=cpus, packages=PACKAGES)
     compiled = question.compile()
     with tempfile.TemporaryDirectory() as name:
@@ -87,7 +87,7 @@ def explore(policy: str, module: ModuleKind, scenario: str, cpus: int, limits: L
 
 
 def tries(policy: str, module: ModuleKind, scenario: str, limits: Limits) -> Iterator[Point]:
-    """The point, and if it misses the target, smaller ones down to the first that does not."""
+    """Yield the point and, if it misses the target, smaller ones down to the first that reaches it."""
     cpus = CPUS
     while cpus >= 2 * PACKAGES:
         point = explore(policy, module, scenario, cpus, limits)
@@ -98,7 +98,7 @@ def tries(policy: str, module: ModuleKind, scenario: str, limits: Limits) -> Ite
 
 
 def cell(tried: list[Point]) -> str:
-    """The point, and the size at which the target is reached if that is another."""
+    """Write the figures of the point and, if it misses the target, those of the smaller one that was tried last."""
     first, last = tried[0], tried[-1]
     return first.cell if first is last else f"{first.cell}; {last.cpus} CPUs: {last.cell}"
 

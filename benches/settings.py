@@ -1,4 +1,4 @@
-"""Which settings of the other checkers are the fastest?
+"""Finds the fastest settings of the other checkers.
 
 Each is tried on one model of a million states with equal counts as in `peers.py`, which uses the first of each checker.
 Writes benches/results/settings.md.

@@ -1,4 +1,4 @@
-"""How long does one small question take, interpreter start included?
+"""Measures how long one small question takes, interpreter start included.
 
 Prints minimum and median over several runs, beside the bare interpreter on the same machine in the same minute.
 """

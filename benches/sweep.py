@@ -1,4 +1,4 @@
-"""How long does the sweep of everything take: all policies × module kinds × scenarios × 2 to 16 CPUs, prices included?
+"""Measures the sweep of everything: all policies × module kinds × scenarios × 2 to 16 CPUs, prices included.
 
 Runs `sweeps/built_in.toml` into an empty folder on two threads and prints points, stored states, wall time, CPU time and the
 load of the machine before and after, which says whether the wall time means anything.

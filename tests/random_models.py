@@ -5,29 +5,26 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import (
-    Event,
-    Field,
-    Group,
-    Model,
-    Procedure,
-    Scope,
-    State,
-    Topology,
-    cpus,
-    other_cpus,
-    other_package_cpus,
-    other_packages,
-    package_cpus,
-    packages,
-    reference,
-)
+from tdxexplore.model import Event, Field, Group, Model, Procedure, Scope, State, Topology, package_cpus, reference
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Value, Variable
 
 SIZES = [(1,), (2,), (3,), (1, 1), (2, 1), (2, 2), (1, 1, 1), (4,)]
 ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
+# The groups that mean something where somebody of a scope acts.
+GROUPS = {
+    Scope.GLOBAL: [Group.CPUS, Group.PACKAGES],
+    Scope.PACKAGE: [Group.CPUS, Group.PACKAGES, Group.OTHER_PACKAGES, Group.PACKAGE_CPUS],
+    Scope.CPU: [
+        Group.CPUS,
+        Group.OTHER_CPUS,
+        Group.PACKAGE_CPUS,
+        Group.OTHER_PACKAGE_CPUS,
+        Group.PACKAGES,
+        Group.OTHER_PACKAGES,
+    ],
+}
 
 
 class Generator:
@@ -110,20 +107,12 @@ class Generator:
         if roll < 0.75 or quantified:
             left, right = (self._expr(scope, depth - 1, quantified=quantified) for _ in range(2))
             return left & right if self.random.random() < 0.5 else left | right
-        group = self.random.choice(self._groups(scope))
+        group = self.random.choice(GROUPS[scope])
         if group.scope is Scope.PACKAGE:
             inner = self._atom([f for f in self.fields if f.scope is not Scope.CPU])
             nested = self._quantify(package_cpus, self._atom([f for f in self.fields if f.scope is not Scope.PACKAGE]))
             return self._quantify(group, self.random.choice([inner, nested, inner & nested, inner | nested]))
         return self._quantify(group, self._expr(Scope.CPU, depth - 1, quantified=True))
-
-    def _groups(self, scope: Scope) -> list[Group]:
-        groups = {
-            Scope.GLOBAL: [cpus, packages],
-            Scope.PACKAGE: [cpus, packages, other_packages, package_cpus],
-            Scope.CPU: [cpus, other_cpus, package_cpus, other_package_cpus, packages, other_packages],
-        }
-        return groups[scope]
 
     def _quantify(self, group: Group, body: Expr) -> Expr:
         return self.random.choice([group.any, group.all, group.none])(body)
@@ -237,7 +226,7 @@ class Generator:
         p.set(field, self.random.choice(same) if self.random.random() < 0.3 else source)
 
     def _bulk(self, p: Procedure, scope: Scope) -> None:
-        group = self.random.choice(self._groups(scope))
+        group = self.random.choice(GROUPS[scope])
         fields = [f for f in self.fields if f.scope is group.scope]
         field = self.random.choice(fields)
         where = self._atom([f for f in self.fields if ORDER.index(f.scope) <= ORDER.index(group.scope)])

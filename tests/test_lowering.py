@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import interpreter
+from small_models import finish
 from tdxexplore.errors import BadModel
-from tdxexplore.export import Form, murphi
+from tdxexplore.export import Form, murphi, tla
 from tdxexplore.model import (
     Model,
     Procedure,
@@ -40,12 +41,6 @@ if TYPE_CHECKING:
 
     from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
-
-
-def finish(model: Model) -> Model:
-    model.outcome("deadlock", "S1", model.stuck())
-    model.outcome("done", "ok", when=True)
-    return model
 
 
 class Board:
@@ -184,6 +179,23 @@ def test_nested_choices_have_numbers_of_their_own() -> None:
     compared = compare_all(model, State.initial(model, Topology((1,))))
     assert (compared.answer.states, compared.answer.transitions) == (6, 5)
     assert sorted(rule.choice for rule in lower(model).rules) == [0, 1, 2, 3, 4]
+
+
+def test_an_action_of_tla_takes_a_condition_on_some_cpu_as_a_value_or_tlc_would_count_each_such_cpu() -> None:
+    model = Model("some and none")
+    up, bad = model.flag("up", Scope.CPU), model.flag("bad", Scope.CPU)
+    p = Procedure("actor")
+    p.step("wait")
+    p.await_(cpus.any(up) & cpus.none(bad))
+    model.add(p)
+    model.outcome("some", "S2", cpus.any(up))
+    lines = tla(Form(lower(finish(model)), State.initial(model, Topology((2,))))).splitlines()
+    quantified = [line.strip().removeprefix("/\\ ") for line in lines if "\\E i" in line]
+    assert quantified == [
+        r"\/ ((\E i \in Cpus : up[i]))",
+        r"(\E i \in Cpus : up[i]) = TRUE",
+        r"~(\E i \in Cpus : bad[i])",
+    ]
 
 
 def test_an_exported_rule_of_murphi_stands_for_one_transition_of_a_state() -> None:

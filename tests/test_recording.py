@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tdxexplore
+from small_models import finish
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.model import (
+    Group,
     Model,
     Procedure,
     Scope,
@@ -20,10 +22,6 @@ from tdxexplore.model import (
     block,
     cpus,
     lower,
-    other_cpus,
-    other_package_cpus,
-    other_packages,
-    package_cpus,
     packages,
     reference,
 )
@@ -35,16 +33,10 @@ from witnesses import compare_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tdxexplore.model import Expr, Field, Frame, Group
+    from tdxexplore.model import Expr, Field, Frame
     from tdxexplore.model.expr import Variable
 
 HERE = Path(__file__)
-
-
-def finish(model: Model) -> Model:
-    model.outcome("deadlock", "S1", model.stuck())
-    model.outcome("done", "ok", when=True)
-    return model
 
 
 def answer(model: Model, sizes: tuple[int, ...] = (2,)) -> reference.Answer:
@@ -424,12 +416,12 @@ def test_what_leads_nowhere_is_refused(wrong: Callable[[Procedure, Frame], None]
 @pytest.mark.parametrize(
     ("scope", "group", "missing"),
     [
-        (Scope.GLOBAL, other_cpus, "cpu"),
-        (Scope.GLOBAL, other_package_cpus, "cpu"),
-        (Scope.GLOBAL, package_cpus, "package"),
-        (Scope.GLOBAL, other_packages, "package"),
-        (Scope.PACKAGE, other_cpus, "cpu"),
-        (Scope.PACKAGE, other_package_cpus, "cpu"),
+        (Scope.GLOBAL, Group.OTHER_CPUS, "cpu"),
+        (Scope.GLOBAL, Group.OTHER_PACKAGE_CPUS, "cpu"),
+        (Scope.GLOBAL, Group.PACKAGE_CPUS, "package"),
+        (Scope.GLOBAL, Group.OTHER_PACKAGES, "package"),
+        (Scope.PACKAGE, Group.OTHER_CPUS, "cpu"),
+        (Scope.PACKAGE, Group.OTHER_PACKAGE_CPUS, "cpu"),
     ],
 )
 @pytest.mark.parametrize("how", ["condition", "bulk assignment", "property"])

@@ -9,25 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import interpreter
+from random_models import GROUPS, ORDER
 from slices import every
 from tdxexplore.errors import BadModel
-from tdxexplore.model import (
-    Field,
-    Group,
-    Model,
-    Procedure,
-    Scope,
-    State,
-    Topology,
-    cpus,
-    lower,
-    other_cpus,
-    other_package_cpus,
-    other_packages,
-    package_cpus,
-    packages,
-    reference,
-)
+from tdxexplore.model import Field, Group, Model, Procedure, Scope, State, Topology, lower, package_cpus, reference
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr
@@ -36,12 +21,6 @@ BATCHES = 24
 MODELS = 500
 STATES = 6
 SIZES = [(1,), (2,), (3,), (1, 1), (2, 1), (2, 2), (1, 2, 1)]
-ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
-GROUPS = {
-    Scope.GLOBAL: [cpus, packages],
-    Scope.PACKAGE: [cpus, packages, other_packages, package_cpus],
-    Scope.CPU: [cpus, other_cpus, package_cpus, other_package_cpus, packages, other_packages],
-}
 
 
 class Step:

@@ -201,8 +201,7 @@ class Dataset:
         Raises:
             BadDataset: The data set holds two answers to the same question.
         """
-        self._refuse_two_answers(self.runs)
-        return answers(self.runs, self.scan("outcomes"), self.scan("properties"))
+        return answers(*self._answered())
 
     @property
     def findings(self) -> pl.LazyFrame:
@@ -211,8 +210,7 @@ class Dataset:
         Raises:
             BadDataset: The data set holds two answers to the same question.
         """
-        self._refuse_two_answers(self.runs)
-        return findings(self.runs, self.scan("outcomes"), self.scan("properties"))
+        return findings(*self._answered())
 
     @property
     def prices(self) -> pl.LazyFrame:
@@ -224,7 +222,9 @@ class Dataset:
         shares = self.answers.select("point", "rank", "verdict", "complete", "interleaving_share")
         return self.scan("prices").join(shares, on=["point", "rank"])
 
-    def _refuse_two_answers(self, runs: pl.LazyFrame) -> None:
+    def _answered(self) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
+        """Runs, outcomes and properties of a data set that holds one answer to each question."""
+        runs = self.runs
         twice = runs.group_by(QUESTION).agg(pl.len(), pl.col("version").unique().sort()).filter(pl.col("len") > 1)
         found = self.collect(twice.sort(QUESTION))
         if len(found):
@@ -235,6 +235,7 @@ class Dataset:
                 f"{self.root}: {len(found)} questions have several answers, as {about} of tdxexplore {versions}; "
                 "a data set holds one model and one version: sweep each into a folder of its own"
             )
+        return runs, self.scan("outcomes"), self.scan("properties")
 
 
 _POINT = tuple(c.name for c in POINT)

@@ -1,11 +1,11 @@
-"""The same model for other checkers: Promela for Spin, Murphi for Rumur, TLA+ for TLC.
+"""This wing writes models for other checkers: in Promela for Spin, in Murphi for Rumur and in TLA+ for TLC.
 
 A Program and a labelled initial state become text whose distinct states and generated transitions are exactly those of
 the concrete space: CPUs keep their identities and no symmetry is used. One transition of the Program is one transition
-there, so a foreign checker that reports other counts has found a defect in one of the two.
+there, so a checker that reports other counts shows a defect in one of the two.
 
-`steps` decodes masks to fields, `notation` writes conditions, and one module a language writes the rest. Rejected: one
-process for each actor, which Spin would like better, as its counts then depend on where Spin cuts atomic steps.
+`steps` decodes masks to fields, `notation` writes conditions, and one module for each language writes the rest. Rejected:
+one process for each actor, which suits Spin better, because its counts then depend on where Spin cuts atomic steps.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = ["CONFIGURATION", "Expected", "Form", "Language", "export", "murphi", 
 
 Language = Literal["promela", "murphi", "tla"]
 
-# Orbits are explored for the counts in the header; a model with more of them is written without.
+# The header gives counts, for which the orbits are explored; the text of a model with more orbits is written without.
 _COUNTED = 200_000
 
 
 def export(question: Question, to: Language, module: str = "") -> str:
-    """A question as a model for another checker.
+    """Write the model of a question for another checker.
 
     Args:
-        question: What is asked.
+        question: The question.
         to: The language.
-        module: Name of a TLA+ module and so of its file; default: made from the model's name.
+        module: The name of a TLA+ module and so of its file; default: a name made from the model's.
 
     Raises:
-        BadModel: Something in the question is not allowed, or the name cannot be that of a module.
+        BadModel: The question is not allowed, or ``module`` cannot be the name of a module.
     """
     compiled = question.compile()
     start = initial_state(compiled.model, question.topology, compiled.scenario)

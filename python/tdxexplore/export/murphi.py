@@ -1,9 +1,9 @@
-"""Murphi, for Rumur: a rule for each step, in a ruleset over the CPUs or packages that may take it.
+"""This module writes Murphi for Rumur: a rule for each step, in a ruleset over the CPUs or packages that may take it.
 
-Ways through a step that exclude each other share a rule and are branches in it, as Rumur looks at every rule for every
-CPU in every state; a free choice has rules of its own, so that each still counts as a transition.
-Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space; deadlock
-detection is off, as terminal states are what the model is about. Source: the Murphi and Rumur manuals.
+Ways through a step that exclude each other are branches of one rule, because Rumur evaluates every rule for every CPU in
+every state. Each alternative of a free choice has a rule of its own, so that it counts as a transition.
+Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space. Deadlock detection
+is off, because a model asks about its terminal states. Source: the Murphi and Rumur manuals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ARRAYS = {Scope.PACKAGE: ("package_id", "package"), Scope.CPU: ("cpu_id", "cpu"
 
 
 def murphi(form: Form) -> str:
-    """The text of a model for Rumur."""
+    """Write a model for Rumur."""
     return _Murphi(form).text()
 
 
@@ -72,7 +72,8 @@ class _Murphi(Notation):
             f"  cpu_id: 0 .. {form.cpus - 1};",
             f"  package_id: 0 .. {form.packages - 1};",
             *self._variables(),
-            *self._functions(),
+            *self._homes(),
+            *self.properties(),
             *(line for step in form.steps for line in self._step(step)),
             *self._start(),
         ]
@@ -96,24 +97,18 @@ class _Murphi(Notation):
             kind = f"{slot.values[0]} .. {slot.values[-1]}"
         return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
 
-    def _functions(self) -> list[str]:
+    def _homes(self) -> list[str]:
+        """Define the function that gives the package of a CPU; one package needs none."""
         homes = self.form.start.package_of
+        if self.form.packages == 1:
+            return []
         text = str(homes[-1])
         for cpu in reversed(range(1, self.form.cpus)):
             if homes[cpu] != homes[cpu - 1]:
                 text = f"(c < {cpu} ? {homes[cpu - 1]} : {text})"
-        lines = []
-        if self.form.packages > 1:
-            lines += ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
-        lines += ["", *self.comments(["Outcomes of terminal states, the first that holds; violated invariants."])]
-        if self.form.fatal:
-            lines += self._disjunction("fatal", self.holds(self.form.fatal))
-        for kind, found, conditions in self.form.properties:
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += self._disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
-        return lines
+        return ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
 
-    def _disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         head = f"function {name}(): boolean; begin return"
         return [head, *(f"  {part} |" for part in parts[:-1]), f"  {parts[-1]};", "end;"]
 
@@ -133,7 +128,7 @@ class _Murphi(Notation):
 
     def _rule(self, step: Step, ways: Sequence[Way], acting: Acting) -> list[str]:
         conditions = [self.all(self.condition(way.condition, acting)) for way in ways]
-        guard = [*self.tests(step.tests, acting), *(["!fatal()"] if self.form.fatal else [])] or [self.true]
+        guard = [*self.tests(step.tests, acting), *([f"!{self.fatal}()"] if self.form.fatal else [])] or [self.true]
         title = f"{step.actor}: {step.label.name} ({ways[0].number})"
         scratch = [
             f"var hit_{way.number}_{n}: array [{self._index(each)}] of boolean;"

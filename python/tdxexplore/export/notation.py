@@ -1,6 +1,7 @@
-"""What the three languages share: names, conditions, comments. A language says how its operators look.
+"""This module holds the parts that the three languages share: names, conditions, properties and comments.
 
-Variables carry the names of the fields, so that a counterexample of the other checker reads like a trace of this one.
+Each language says how its operators look. Variables carry the names of the fields, so that a counterexample of the other
+checker reads like a trace of this one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _NUMBERED = re.compile(r"(when|can|step|hit)(_\d+)+")
 
 
 class Names:
-    """Distinct identifiers of letters, digits and underscores; they differ in more than case.
+    """Makes distinct identifiers of letters, digits and underscores, which differ in more than case.
 
     Args:
-        reserved: Words of the language, and names that the text uses itself.
+        reserved: The words of the language, and the names that the text uses itself.
     """
 
     def __init__(self, reserved: Iterable[str]) -> None:
@@ -37,7 +38,7 @@ class Names:
         self._taken = set(self._reserved)
 
     def new(self, text: str) -> str:
-        """A name that reads like ``text``."""
+        """Make a name that reads like ``text``."""
         name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_LONGEST_NAME].strip("_") or "field"
         if not name[0].isalpha():
             name = f"v_{name}"
@@ -52,13 +53,18 @@ class Names:
 
 
 def is_flag(slot: Slot) -> bool:
-    """Whether its values are false and true; a counter up to 1 is none, though Python calls the values equal."""
+    """Return whether the values are false and true. A counter up to 1 is no flag, though its values are equal to Python."""
     return slot.values[0] is False
 
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """Whose fields a condition means: the texts of an acting CPU and package, empty for none."""
+    """Names whoever acts, whose fields a condition reads.
+
+    Attributes:
+        cpu: The text of the acting CPU; empty for none.
+        package: The text of the acting package, or of that of the acting CPU; empty for none.
+    """
 
     cpu: str = ""
     package: str = ""
@@ -71,7 +77,7 @@ class Notation(ABC):
     """Writes a form in a language.
 
     Args:
-        form: What is written.
+        form: The form to write.
     """
 
     comment: ClassVar[str]
@@ -83,6 +89,8 @@ class Notation(ABC):
     false: ClassVar[str]
     true: ClassVar[str]
     reserved: ClassVar[str]
+    fatal: ClassVar[str] = "fatal"
+    judged: ClassVar[str] = "Outcomes of terminal states, the first that holds; violated invariants."
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -94,48 +102,52 @@ class Notation(ABC):
         }
         self.acting = {Scope.GLOBAL: NOBODY, Scope.PACKAGE: Acting("", "p"), Scope.CPU: Acting("c", self.home("c"))}
 
-    # -- what a language decides --------------------------------------------------------------------------------------
+    # -- left to each language --------------------------------------------------------------------------------------
 
     @abstractmethod
     def text(self) -> str:
-        """The whole text."""
+        """Write the whole text."""
 
     @abstractmethod
     def running(self) -> list[str]:
-        """How to run it, and what the checker should then print: lines of the header."""
+        """Write the lines of the header that give the command to run and the counts that the checker should print."""
 
     @abstractmethod
     def variable(self, slot: Slot, who: str) -> str:
-        """A field of the global state, of a package or of a CPU."""
+        """Write a field of the global state, or of the package or CPU ``who``."""
 
     @abstractmethod
     def value(self, slot: Slot, value: Value) -> str:
-        """A constant."""
+        """Write a value of a field."""
 
     @abstractmethod
     def exists(self, scope: Scope, who: str, conditions: Sequence[str]) -> str:
-        """Some CPU or package ``who`` meets all conditions."""
+        """Write that some CPU or package, named ``who``, meets all conditions."""
+
+    @abstractmethod
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+        """Define a named condition that holds where one of its parts does."""
 
     def constant(self, slot: Slot, value: str) -> str:
-        """What stands for a named value."""
+        """Make the text of a named value."""
         return self.names.new(f"{slot.name}_is_{value}")
 
     def home(self, cpu: str) -> str:
-        """The package of a CPU."""
+        """Write the package of a CPU."""
         return f"package_of({cpu})" if self.form.packages > 1 else "0"
 
     # -- conditions ---------------------------------------------------------------------------------------------------
 
     def all(self, parts: Sequence[str]) -> str:
-        """A conjunction; its parts bind tighter."""
+        """Join parts that bind tighter to a conjunction."""
         return f" {self.and_} ".join(parts) or self.true
 
     def any(self, parts: Sequence[str]) -> str:
-        """A disjunction in parentheses; its parts bind tighter."""
+        """Join parts that bind tighter to a disjunction in parentheses."""
         return f"({f' {self.or_} '.join(parts)})" if parts else self.false
 
     def test(self, test: Test, acting: Acting) -> str:
-        """A field of whoever acts has one of some values."""
+        """Write that a field of whoever acts has one of the values of a test."""
         slot = test.slot
         variable = self.variable(slot, {Scope.CPU: acting.cpu, Scope.PACKAGE: acting.package}.get(slot.scope, ""))
         if not test.values:
@@ -148,34 +160,36 @@ class Notation(ABC):
         return self.all([f"{variable} {self.unequal} {self.value(slot, v)}" for v in others])
 
     def among(self, variable: str, values: Sequence[str]) -> str:
-        """A variable has one of some values."""
+        """Write that a variable has one of some values."""
         tests = [f"{variable} {self.equal} {value}" for value in values]
         return tests[0] if len(tests) == 1 else self.any(tests)
 
     def tests(self, tests: Iterable[Test], acting: Acting) -> list[str]:
-        """A conjunction of tests, as parts."""
+        """Write tests as the parts of a conjunction."""
         return [self.test(t, acting) for t in tests]
 
     def condition(self, condition: Condition, acting: Acting) -> list[str]:
-        """A conjunction, as parts: own fields first, as they are cheap."""
-        parts = self.tests(condition.own, acting)
-        for member, some in condition.quantified:
-            found = self.some(member, acting)
-            parts.append(found if some else f"{self.not_}{found}")
-        return parts
+        """Write a condition as the parts of a conjunction: own fields first, as they are cheap."""
+        others = [self.quantified(member, acting, some=some) for member, some in condition.quantified]
+        return [*self.tests(condition.own, acting), *others]
+
+    def quantified(self, member: Member, acting: Acting, *, some: bool) -> str:
+        """Write that some member of a group passes the tests of ``member``, or that none does."""
+        found = self.some(member, acting)
+        return found if some else f"{self.not_}{found}"
 
     def holds(self, conditions: Sequence[Condition]) -> list[str]:
-        """Any of these conditions, of nobody in particular: a disjunction, as parts in parentheses."""
+        """Write conditions on global fields and on any CPUs or packages as the parts of a disjunction, in parentheses."""
         return [f"({self.all(self.condition(c, NOBODY))})" for c in conditions] or [self.false]
 
     def some(self, member: Member, acting: Acting) -> str:
-        """Some member of a group, but for whoever acts, is like that."""
+        """Write that some member of a group, other than whoever acts, passes the tests of ``member``."""
         if member.over == "packages":
             return self.exists(Scope.PACKAGE, "q", [*self.outside(member, acting, "q"), *self.like(member, "q")])
         return self.exists(Scope.CPU, "i", [*self.outside(member, acting, "i"), *self.like(member, "i")])
 
     def outside(self, member: Member, acting: Acting, who: str) -> list[str]:
-        """``who`` belongs to the group and does not act."""
+        """Write that ``who`` belongs to the group of ``member`` and does not act, as parts of a conjunction."""
         if member.over == "packages":
             return [f"{who} {self.unequal} {acting.package}"] if acting.package else []
         parts = [f"{who} {self.unequal} {acting.cpu}"] if acting.cpu else []
@@ -184,7 +198,7 @@ class Notation(ABC):
         return parts
 
     def like(self, member: Member, who: str) -> list[str]:
-        """``who`` is like the member, as parts."""
+        """Write that ``who`` passes the tests of ``member``, as parts of a conjunction."""
         if member.over == "packages":
             parts = self.tests(member.package, Acting("", who))
             for some, tests in member.nested:
@@ -194,17 +208,27 @@ class Notation(ABC):
             return parts
         return self.tests((*member.cpu, *member.package), Acting(who, self.home(who)))
 
+    def properties(self) -> list[str]:
+        """Define outcomes, violated invariants and expectations as named conditions, after one for the fatal outcomes."""
+        lines = ["", *self.comments([self.judged])]
+        if self.form.fatal:
+            lines += self.disjunction(self.fatal, self.holds(self.form.fatal))
+        for kind, found, conditions in self.form.properties:
+            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
+            lines += self.disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
+        return lines
+
     # -- comments -----------------------------------------------------------------------------------------------------
 
     def comments(self, lines: Iterable[str], indent: str = "") -> list[str]:
-        """Comment lines, wrapped."""
+        """Write comment lines, wrapped."""
         width = _WIDTH - len(indent)
         layout = TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         wrapped = [part for line in lines for part in layout.wrap(line) or [""]]
         return [f"{indent}{self.comment} {line}".rstrip() for line in wrapped]
 
     def header(self) -> list[str]:
-        """What this is, how to run it, what to expect."""
+        """Write the comment at the top: the model, the command that runs it and the expected counts."""
         form = self.form
         lines = [form.title, f"Every interleaving; written by tdxexplore from the Program {form.program.digest}."]
         lines += ["", *self.running()]
@@ -214,13 +238,13 @@ class Notation(ABC):
         return self.comments(lines)
 
     def way(self, way: Way) -> str:
-        """A rule in a line: its number and what happens."""
+        """Write a rule in one line: its number and its notes."""
         return f"rule {way.number}{': ' if way.notes else ''}{'; '.join(way.notes)}"
 
     def begins(self, step: Step) -> list[str]:
-        """The comment above a step."""
+        """Write the comment above a step."""
         return ["", *self.comments([step.title])]
 
     def legend(self, slot: Slot) -> str:
-        """A trailing comment with the field's name, where the variable's differs."""
+        """Write a trailing comment with the name of the field, if the variable has another."""
         return "" if self.fields[slot.name] == slot.name else f"  {self.comment} {slot.name}"

@@ -1,11 +1,11 @@
-"""Promela, for Spin: one process whose loop has an alternative for each step; a CPU field is a set of CPUs.
+"""This module writes Promela for Spin: one process, whose loop has an alternative for each step.
 
-An ``atomic`` alternative is executable exactly when some CPU can take some way through its step; it chooses the CPU,
-then the way, and ends in one new state, so Spin counts one transition for each way and CPU. Sets, one bit a CPU, keep
-Spin's state vector short and its C small. Arrays of structures were tried: Spin has no quantifiers, so conditions on
-other CPUs are spelled out CPU by CPU, and the C of a model with 9 CPUs took five minutes to compile and ran at half the
-speed. Source: Spin 6.5 manual pages `atomic`, `d_step`, `hidden`; option ``-o2`` of `spin`, as Spin otherwise leaves
-fields that no step reads out of the state.
+The bits of a CPU field are sets of CPUs. An ``atomic`` alternative is executable exactly if some CPU can take some way
+through its step. It chooses the CPU, then the way, and ends in one new state, so Spin counts one transition for each way
+and CPU. A set has one bit for each CPU, which keeps Spin's state vector short and its C small. Rejected: arrays of
+structures. Spin has no quantifiers, so conditions on other CPUs are then written CPU by CPU, and the C of a model with 9
+CPUs took five minutes to compile and ran at half the speed. Source: Spin 6.5, manual pages `atomic`, `d_step`, `hidden`.
+The option ``-o2`` of `spin` is needed, as Spin otherwise leaves fields that no step reads out of the state.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MAX_CPUS = 31
 
 
 def promela(form: Form) -> str:
-    """The text of a model for Spin.
+    """Write a model for Spin.
 
     Raises:
-        BadModel: There are more CPUs than an integer of Spin has bits.
+        BadModel: The topology has more CPUs than an integer of Spin has bits.
     """
     if form.cpus > _MAX_CPUS:
         raise BadModel(f"--cpus is {form.cpus}; Promela is written for at most {_MAX_CPUS} CPUs")
@@ -82,7 +82,7 @@ class _Promela(Notation):
         return self.fields[slot.name]
 
     def value(self, slot: Slot, value: Value) -> str:
-        # A variable holds the code of a value: a counter that begins below 0 has no negative numbers here.
+        # A variable holds the code of a value, so no counter has negative numbers here, even if it begins below 0.
         return self.constants.get((slot.name, value)) or str(slot.codes[value])
 
     def exists(self, scope: Scope, who: str, conditions: Sequence[str]) -> str:
@@ -91,7 +91,7 @@ class _Promela(Notation):
     # -- sets of CPUs and packages ------------------------------------------------------------------------------------
 
     def where(self, tests: Iterable[Test]) -> list[str]:
-        """The sets of those that pass each test."""
+        """Write, for each test, the set of the CPUs or packages that pass it."""
         found = []
         for t in tests:
             others = [v for v in t.slot.values if v not in t.values]
@@ -101,7 +101,7 @@ class _Promela(Notation):
         return found
 
     def alike(self, member: Member) -> str:
-        """The set of CPUs or packages that are like a member."""
+        """Write the set of CPUs or packages that pass the tests of ``member``."""
         if member.over != "packages":
             inside = [f"inside({' & '.join(self.where(member.package))})"] if member.package else []
             return " & ".join([_EVERY[Scope.CPU], *self.where(member.cpu), *inside])
@@ -111,7 +111,10 @@ class _Promela(Notation):
         return " & ".join(parts)
 
     def seeing(self, member: Member, scope: Scope) -> str:
-        """The set of those who see another one that is like the member; for nobody, whether there is one."""
+        """Write the set of those of a scope for which another one passes the tests of ``member``.
+
+        If the scope is global there is no set: the text is then true if some CPU or package passes them.
+        """
         alike = self.alike(member)
         match scope, member.over:
             case Scope.GLOBAL, _:
@@ -127,12 +130,12 @@ class _Promela(Notation):
         return f"homes({alike})"
 
     def condition(self, condition: Condition, acting: object = NOBODY) -> list[str]:
-        """A condition of nobody in particular."""
+        """Write a condition on global fields and on any CPUs or packages, as parts of a conjunction."""
         parts = self.tests(condition.own, NOBODY)
         return parts + [f"{'' if some else '!'}{self.seeing(m, Scope.GLOBAL)}" for m, some in condition.quantified]
 
     def able(self, condition: Condition, scope: Scope) -> str:
-        """The set of CPUs or packages of which a condition holds."""
+        """Write the set of CPUs or packages for which a condition holds."""
         free = self.tests([t for t in condition.own if t.slot.scope is Scope.GLOBAL], NOBODY)
         sets = [_EVERY[scope], *self.where([t for t in condition.own if t.slot.scope is scope])]
         if scope is Scope.CPU and (homes := self.where([t for t in condition.own if t.slot.scope is Scope.PACKAGE])):
@@ -179,7 +182,7 @@ class _Promela(Notation):
 
     def text(self) -> str:
         steps = self.form.steps
-        lines = [*self.header(), *self._macros(), *self._variables(), *self._properties()]
+        lines = [*self.header(), *self._macros(), *self._variables(), *self.properties()]
         lines += [line for step in steps for line in self._conditions(step)]
         most = max((len(way.each) for step in steps for way in step.ways), default=0)
         lines += ["", *self.comments(["Everyone who acts. Hidden variables are scratch, not part of the state."])]
@@ -215,22 +218,13 @@ class _Promela(Notation):
                 lines.append(f"#define {self._having[slot.name, value]} ({' & '.join(sets)})  {self.comment} {value}")
         return lines
 
-    def _properties(self) -> list[str]:
-        lines = ["", *self.comments(["Outcomes of terminal states, the first that holds; violated invariants."])]
-        if self.form.fatal:
-            lines += self._disjunction("fatal", self.holds(self.form.fatal))
-        for kind, found, conditions in self.form.properties:
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += self._disjunction(self.names.new(f"{kind} {found.name}"), self.holds(conditions))
-        return lines
-
-    def _disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         return [f"#define {name} (\\", *(f"  {part} || \\" for part in parts[:-1]), f"  {parts[-1]})"]
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _conditions(self, step: Step) -> list[str]:
-        """Who may take each way, and who can take the step."""
+        """Define the sets of those that may take each way, and of those that can take the step."""
         scope, first = step.label.scope, step.ways[0].number
         whens = [f"when_{way.number}" for way in step.ways]
         lines = self.begins(step)
@@ -247,7 +241,7 @@ class _Promela(Notation):
 
     def _here(self, step: Step) -> list[str]:
         free = self.tests([t for t in step.tests if t.slot.scope is Scope.GLOBAL], NOBODY)
-        return [*free, *(["!fatal"] if self.form.fatal else [])]
+        return [*free, *([f"!{self.fatal}"] if self.form.fatal else [])]
 
     def _alternative(self, step: Step) -> list[str]:
         scope, can = step.label.scope, f"can_{step.ways[0].number}"
@@ -287,7 +281,7 @@ class _Promela(Notation):
         return lines or ["skip"]
 
     def _hit(self, each: Each, scope: Scope) -> str:
-        """The members that change: those of the group that were like that, but for whoever acts."""
+        """Write the set of members that change: those that pass the tests, without whoever acts."""
         parts = [self.alike(each.member)]
         match scope, each.member.over:
             case Scope.CPU, "packages":
@@ -301,7 +295,7 @@ class _Promela(Notation):
         return " & ".join(parts)
 
     def _assign(self, change: Change, who: str) -> list[str]:
-        """Give a field a value in every member of a set."""
+        """Assign a value to a field in every member of a set."""
         code = change.slot.values.index(change.value)
         bits = enumerate(self._bits[change.slot.name])
         return [f"{bit} = {bit} {'|' if code >> k & 1 else '& ~'}{' ' * (code >> k & 1)}{who}" for k, bit in bits]

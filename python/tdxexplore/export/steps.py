@@ -1,7 +1,7 @@
-"""A Program on a topology, decoded for people: masks become fields, rules become steps with their ways.
+"""This module decodes a Program on a topology: masks become tests of fields, rules become steps and ways through them.
 
-What every language needs and none says differently: which values a mask stands for, which rules belong to one step,
-what the ways through it have in common, and in which order bulk updates may be written one after the other.
+It does the work that is the same for every language. It finds the values that a mask stands for, the rules that belong to
+one step, the tests that all its ways have in common, and the bulk updates whose members must be noted beforehand.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What a CPU or a package of a group must be like; see `tdxexplore.model.program.Atom`."""
+    """The tests that a CPU or a package of a group must pass, as decoded from a `tdxexplore.model.program.Atom`."""
 
     over: str
     cpu: tuple[Test, ...]
@@ -41,14 +41,19 @@ class Member:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Names of the fields that it looks at."""
+        """The names of the fields that the tests read."""
         tests = (*self.cpu, *self.package, *(t for _, inner in self.nested for t in inner))
         return frozenset(t.slot.name for t in tests)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Tests of the fields of whoever acts, and whether some member of a group is like that, or none."""
+    """A decoded guard.
+
+    Attributes:
+        own: The tests of the fields of whoever acts, and of global fields.
+        quantified: The tests of members of groups, each true if some member must pass them, false if none may.
+    """
 
     own: tuple[Test, ...]
     quantified: tuple[tuple[Member, bool], ...]
@@ -65,12 +70,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A change in every member that was like that before the step.
+    """A change in every member that passed some tests before the step.
 
     Attributes:
-        member: Who.
-        changes: What.
-        early: An earlier one of this step changes what this one looks at: its members must be noted beforehand.
+        member: The tests.
+        changes: The changes.
+        early: Whether an earlier bulk change of this step changes a field that these tests read. The text must then note the
+            members before it.
     """
 
     member: Member
@@ -80,16 +86,16 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way through a step: a rule, without what its step says already.
+    """One way through a step: a rule, without the tests that all ways of its step have in common.
 
     Attributes:
         number: The rule's number in the Program.
-        choice: Ways of a step with the same one exclude each other.
-        notes: What happens on this way, in kernel words.
-        condition: When, besides the step's tests.
-        each: Changes in others; written before the own ones, as they look at the state before the step.
-        changes: Changes in the fields of whoever acts.
-        trap: It must never be enabled; what is wrong if it is.
+        choice: The number of its free choices. Ways of a step with one number exclude each other.
+        notes: The notes of this way, in kernel words.
+        condition: The condition on this way, besides the tests of the step.
+        each: The changes in others. They are written before the own ones, as their tests read the state before the step.
+        changes: The changes in the fields of whoever acts.
+        trap: If given, the way must never be enabled, and the text says what is wrong if it is.
     """
 
     number: int
@@ -106,10 +112,10 @@ class Step:
     """A step of an actor: the rules of one label.
 
     Attributes:
-        actor: Who takes it.
-        label: What it is.
-        tests: What every way through it tests, the program counters among it.
-        ways: At least one.
+        actor: The actor's name.
+        label: The label.
+        tests: The tests that all ways have in common; those of the program counters are among them.
+        ways: The ways through it, at least one.
     """
 
     actor: str
@@ -119,7 +125,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """Actor, functions, step and source, in a line."""
+        """The actor, the functions around the step, its name and its source, in one line."""
         words = [*self.label.frames, self.label.name]
         source = f"  [{self.label.source}]" if self.label.source else ""
         return f"{self.actor}: {': '.join(words)}{source}"
@@ -127,13 +133,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a checker should find.
+    """The counts that a checker should report.
 
     Attributes:
-        states: Distinct states.
-        transitions: Generated ones, without the initial state.
-        depth: Of the deepest state; the initial one has 0.
-        terminal: Terminal states by outcome; states that diverge are not terminal.
+        states: The number of distinct states.
+        transitions: The number of transitions; the initial state is not counted as one.
+        depth: The depth of the deepest state; that of the initial state is 0.
+        terminal: For each outcome, the number of terminal states; states that diverge are not terminal.
     """
 
     states: int
@@ -143,7 +149,7 @@ class Expected:
 
     @classmethod
     def of(cls, program: Program, found: Found) -> Expected | None:
-        """The concrete figures of an exploration; None when it is not complete."""
+        """Take the concrete figures of an exploration; None if it is not complete."""
         if not found.complete:
             return None
         import polars as pl  # noqa: PLC0415 -- only counted exports need tables
@@ -158,9 +164,9 @@ class Form:
     """A Program with a labelled initial state, decoded.
 
     Args:
-        program: What is written.
-        start: The initial state; it carries the topology.
-        expected: The counts, for the header, when they are known.
+        program: The Program.
+        start: The initial state, which gives the topology.
+        expected: The counts for the header, if they are known.
     """
 
     def __init__(self, program: Program, start: State, expected: Expected | None = None) -> None:
@@ -170,26 +176,26 @@ class Form:
 
     @property
     def cpus(self) -> int:
-        """CPUs in all."""
+        """The number of all CPUs."""
         return len(self.start.cpus)
 
     @property
     def packages(self) -> int:
-        """Packages in all."""
+        """The number of packages."""
         return len(self.start.packages)
 
     @property
     def title(self) -> str:
-        """The model and its topology, in a line."""
+        """The model and its topology, in one line."""
         cpus, packages = self.cpus, self.packages
         return f"{self.program.name}: {cpus} CPU{'s' * (cpus > 1)} in {packages} package{'s' * (packages > 1)}"
 
     def slots(self, scope: Scope) -> list[Slot]:
-        """The fields of a scope that can change at all: those of one value need no variable."""
+        """List the fields of a scope that have several values; a field of one value needs no variable."""
         return [s for s in self.program.slots.values() if s.scope is scope and len(s.values) > 1]
 
     def starts(self, slot: Slot) -> list[Value]:
-        """The initial values of a field: one, or one a package or CPU."""
+        """List the initial values of a field: one, or one for each package or CPU."""
         scopes = {Scope.GLOBAL: [self.start.globals], Scope.PACKAGE: self.start.packages, Scope.CPU: self.start.cpus}
         return [values[slot.name] for values in scopes[slot.scope]]
 
@@ -201,19 +207,19 @@ class Form:
         return [self._step(list(rules)) for _, rules in groups]
 
     def holds(self, guards: tuple[Guard, ...]) -> list[Condition]:
-        """A property: one of these conditions."""
+        """Decode the guards of a property, which holds if one of the conditions does."""
         return [self._condition(g) for g in guards]
 
     @cached_property
     def fatal(self) -> list[Condition]:
-        """When a run ends at once: any of these."""
+        """The conditions of which any ends a run at once."""
         return [c for p, guards in self.program.outcomes if p.fatal for c in self.holds(guards)]
 
     @property
     def properties(self) -> list[tuple[str, Property, list[Condition]]]:
-        """Outcomes, violated invariants and expectations: (kind, property, when).
+        """The outcomes, violated invariants and expectations, as (kind, property, conditions).
 
-        Which runs never end is no predicate on states, so the outcome of these is not among them.
+        No predicate on single states says that a run never ends, so the outcome of such runs is not among them.
         """
         kinds = {
             "outcome": [(p, guards) for p, guards in self.program.outcomes if not p.diverges],
@@ -238,7 +244,7 @@ class Form:
         each: list[Each] = []
         for bulk in rule.bulk:
             new = self._each(bulk)
-            # The same changes may hit a member twice; other changes must not hide what this one looks at.
+            # Two updates with the same changes may both hit a member; other changes must not alter what these tests read.
             touched = {c.slot.name for e in each if e.changes != new.changes for c in e.changes}
             each.append(replace(new, early=bool(touched & new.member.reads)))
         changes = tuple(c for scope, update in rule.own.items() for c in self._changes(scope, update))

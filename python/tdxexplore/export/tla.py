@@ -1,8 +1,8 @@
-"""TLA+, for TLC: an action for each step, a disjunct for each way through it.
+"""This module writes TLA+ for TLC: an action for each step, and in it a disjunct for each way through the step.
 
-A field is a variable: a value, or a function of the CPU or package. TLC counts a generated state for each disjunct
-that is enabled for each CPU, which is one for each transition here. Effects read the state before the step, so bulk
-changes need no order. Source: Specifying Systems (Lamport), chapters 14 and 18.
+A field becomes a variable, whose value is that of the field or a function of the CPU or package. TLC counts a generated
+state for each CPU and each disjunct that is enabled for it, which is one for each transition here. Effects read the state
+before the step, so bulk changes need no order. Source: Specifying Systems (Lamport), chapters 14 and 18.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NEXT Next
 
 
 def tla(form: Form, module: str = "") -> str:
-    """The text of a module for TLC; `CONFIGURATION` goes with it.
+    """Write a module for TLC, which needs `CONFIGURATION` beside it.
 
     Args:
-        form: What is written.
-        module: Name of the module and so of its file; default: made from the model's name.
+        form: The form to write.
+        module: The name of the module and so of its file; default: a name made from the model's.
 
     Raises:
         BadModel: The name cannot be that of a module.
@@ -51,6 +51,7 @@ class _Tla(Notation):
     comment = r"\*"
     and_, or_, not_, equal, unequal = "/\\", "\\/", "~", "=", "#"
     false, true = "FALSE", "TRUE"
+    fatal, judged = "Fatal", "Outcomes of terminal states; violated invariants."
     reserved = """
         ASSUME ASSUMPTION AXIOM BOOLEAN BY CASE CHOOSE CONSTANT CONSTANTS COROLLARY DEF DEFINE DEFS DOMAIN ELSE ENABLED
         EXCEPT EXTENDS FALSE HAVE HIDE IF IN INSTANCE LAMBDA LEMMA LET LOCAL MODULE NEW OBVIOUS OMITTED OTHER PICK
@@ -127,11 +128,11 @@ class _Tla(Notation):
             "",
             "Init ==",
             *(f"  /\\ {self.fields[s.name]} = {self._start(s)}" for s in slots),
-            *self._properties(),
+            *self.properties(),
             *(line for step in self.form.steps for line in self._step(step)),
             "",
             "Next ==",
-            *(["  /\\ ~Fatal"] if self.form.fatal else []),
+            *([f"  /\\ ~{self.fatal}"] if self.form.fatal else []),
             *self._next(),
             "",
             *self.comments(["A terminal state has the first outcome that holds."]),
@@ -151,15 +152,8 @@ class _Tla(Notation):
             return starts[0]
         return _function("i", _SETS[slot.scope], starts)
 
-    def _properties(self) -> list[str]:
-        lines = ["", *self.comments(["Outcomes of terminal states; violated invariants."])]
-        if self.form.fatal:
-            lines += ["Fatal ==", *(f"  \\/ {part}" for part in self.holds(self.form.fatal))]
-        for kind, found, conditions in self.form.properties:
-            name = self.names.new(f"{kind} {found.name}")
-            lines += self.comments([f"{found.severity}: {found.text or found.name}"])
-            lines += [f"{name} ==", *(f"  \\/ {part}" for part in self.holds(conditions))]
-        return lines
+    def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
+        return [f"{name} ==", *(f"  \\/ {part}" for part in parts)]
 
     def _step(self, step: Step) -> list[str]:
         acting = self.acting[step.label.scope]
@@ -174,8 +168,10 @@ class _Tla(Notation):
         return [*self.begins(step), head, *tests, "  /\\", *ways, *same]
 
     def _way(self, way: Way, acting: Acting, touched: set[str], head: str) -> list[str]:
-        # To TLC every witness of a condition `\E` is a way of its own, unless the condition is a value.
-        conditions = [f"{c} = TRUE" if c.startswith("(\\E") else c for c in self.condition(way.condition, acting)]
+        conditions = self.tests(way.condition.own, acting)
+        for member, some in way.condition.quantified:
+            # TLC takes each witness of an `\E` in an action as a way of its own, unless the formula is compared as a value.
+            conditions.append(self.quantified(member, acting, some=some) + " = TRUE" * some)
         slots = [s for s in self._slots if s.name in touched]
         effect = [f"Assert(FALSE, {_string(way.trap)})"] if way.trap else self._effect(way, acting, slots)
         changed = {c.slot.name for c in _all_changes(way)}
@@ -226,7 +222,7 @@ class _Tla(Notation):
         return f"{variable} {'+' if change.delta > 0 else '-'} {abs(change.delta)}"
 
     def _bulk(self, slot: Slot, changes: list[tuple[Each, Change]], own: Change | None, acting: Acting) -> str:
-        """The last change of a member counts; whoever acts is no member."""
+        """Write the new function of a field: the last change of a member counts, and whoever acts is no member."""
         text = ""
         if own is not None:
             who = acting.cpu if slot.scope is Scope.CPU else acting.package
@@ -244,7 +240,7 @@ def _all_changes(way: Way) -> list[Change]:
 
 
 def _function(index: str, domain: str, values: list[str]) -> str:
-    """A function by its values: the first one's, but for those that differ."""
+    """Write a function by its values: the first value is the default, the others are listed."""
     text = values[0]
     for value in dict.fromkeys(values[1:]):
         if value != values[0]:
@@ -258,6 +254,6 @@ def _listed(head: str, names: Sequence[str]) -> list[str]:
 
 
 def _string(text: str) -> str:
-    """A string literal; TLC's parser knows few characters in them."""
+    """Write a string literal; characters that TLC's parser does not accept there become quotes."""
     known = re.sub(r"[^A-Za-z0-9~@#$%^&*\-+=(){}\[\]<>|/,.?:;'_! ]", "'", text)
     return f'"{known}"'

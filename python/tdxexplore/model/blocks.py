@@ -1,8 +1,10 @@
-"""The `with` blocks of a recording, and what they hand out: a function, a loop, a pass over CPUs, a free choice.
+"""This module holds the `with` blocks of a recording and the objects that they give to their bodies.
 
-A block that is made and not entered records nothing: ``k.cpus_read_lock()`` without ``with`` takes no lock. So `block`,
-which stands where ``contextlib.contextmanager`` would, notes each block that is made until it is entered, and the
-procedure is refused while one is left.
+These objects are a `Frame` for a function, a `Loop`, a `Region` for a pass over CPUs or packages, and a `Choice`.
+
+A block that is made and not entered would record nothing: ``k.cpus_read_lock()`` without ``with`` takes no lock. The
+decorator `block` therefore replaces ``contextlib.contextmanager``: it lists each block from the moment that it is made
+until it is entered, and `Procedure.finish` refuses a procedure while the list is not empty.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Recorded = TypeVar("Recorded", bound="Instruction")
 
-# Values of program counters that no step has, as no title begins like that: outside a loop over CPUs, and behind the
-# last step.
+# Two values of program counters that are no step: IDLE outside a loop over CPUs or packages, DONE after the last step. No
+# title of a step begins with RESERVED, so no step has such a name.
 IDLE = "(idle)"
 DONE = "(done)"
 RESERVED = "("
@@ -41,31 +43,31 @@ class Unentered:
         self._made: dict[int, tuple[AbstractContextManager[object], str]] = {}
 
     def made(self, block: AbstractContextManager[object], what: str) -> None:
-        """A block is made; ``what`` says where, and by which call."""
+        """Note that a block was made; ``what`` says where, and by which call."""
         self._made[id(block)] = (block, what)
 
     def entered(self, block: AbstractContextManager[object]) -> None:
-        """It is entered.
+        """Note that a block is entered.
 
         Raises:
-            BadModel: It was entered before.
+            BadModel: The block was entered before.
         """
         if id(block) not in self._made:
             raise BadModel("a block of a recording is entered a second time; make a new one")
         del self._made[id(block)]
 
     def check(self) -> None:
-        """Check that none is left.
+        """Check that every block was entered.
 
         Raises:
-            BadModel: One is, which records nothing; the message says where it was made.
+            BadModel: A block was not, so it recorded nothing; the message says where it was made.
         """
         for _, what in self._made.values():
             raise BadModel(f"{what} is not entered, so it records nothing; write `with` before it")
 
 
 class _Block(AbstractContextManager[T]):
-    """A block that says when it is entered."""
+    """A context manager that tells `Unentered` when it is made and when it is entered."""
 
     def __init__(self, inner: AbstractContextManager[T], unentered: Unentered, what: str) -> None:
         self._inner = inner
@@ -83,9 +85,10 @@ class _Block(AbstractContextManager[T]):
 
 
 def block(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextManager[T]]:
-    """A context manager, as by ``contextlib.contextmanager``, that is an error when it is made and not entered.
+    """Make a context manager as ``contextlib.contextmanager`` does; to make one and not to enter it is an error.
 
-    One of its arguments is the procedure that is recorded, or something of its.
+    One argument of ``function`` has the attribute ``unentered``: the procedure that is recorded, or an object that
+    belongs to it.
     """
     managed = contextmanager(function)
 
@@ -102,13 +105,13 @@ def block(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextMana
 
 
 class Recording(Protocol):
-    """What blocks need of the procedure that is recorded.
+    """The part of a procedure that its blocks use; a protocol, as `Procedure` itself imports this module.
 
     Attributes:
-        actor: Who acts.
-        held: Releases of what is held here, in the order of taking it.
-        region: The loop over CPUs or packages that is being recorded.
-        unentered: Blocks that were made and not entered yet.
+        actor: The actor's name.
+        held: For each lock or other thing that is held here, the function that records its release, in the order of taking.
+        region: The loop over CPUs or packages that is being recorded, if any.
+        unentered: The blocks that were made and not entered yet.
     """
 
     actor: str
@@ -118,7 +121,7 @@ class Recording(Protocol):
 
     @property
     def position(self) -> int:
-        """Where the next instruction goes."""
+        """The index of the next instruction."""
 
     def emit(self, instruction: Recorded) -> Recorded:
         """Append an instruction."""
@@ -127,11 +130,11 @@ class Recording(Protocol):
         """Assign."""
 
     def nested(self) -> AbstractContextManager[None]:
-        """A deeper level of control."""
+        """Open a deeper level of control."""
 
 
 class WayOut:
-    """Something that is being recorded and can be left from inside: what was taken since it began is released."""
+    """A block that can be left from inside. Leaving it releases everything that was taken since it began."""
 
     def __init__(self, procedure: Recording, what: str) -> None:
         self._procedure = procedure
@@ -142,7 +145,7 @@ class WayOut:
         self.exits: list[Jump] = []
 
     def over(self) -> None:
-        """What is recorded from here on is behind it."""
+        """End the block: every exit leads to the next instruction."""
         for jump in self.exits:
             jump.target = self._procedure.position
         self._over = True
@@ -169,7 +172,7 @@ class WayOut:
 
 
 class Frame(WayOut):
-    """A function that is being recorded: its result and its way out."""
+    """A function that is being recorded; it has a result and can be returned from."""
 
     def __init__(self, procedure: Recording, name: str, result: Variable | None) -> None:
         super().__init__(procedure, name)
@@ -177,13 +180,13 @@ class Frame(WayOut):
 
     @property
     def result(self) -> Variable:
-        """What the function returned; readable until the next step."""
+        """The value that the function returned. It can be read until the next step."""
         if self._result is None:
             raise BadModel(f"`{self._what}` returns nothing; name its values: `k.function(..., returns=(...))`")
         return self._result
 
     def returns(self, value: Value | Variable | None = None) -> None:
-        """``return value``, releasing what was taken inside the function."""
+        """Record ``return value``, which releases what was taken inside the function."""
         if value is not None:
             self._procedure.set(self.result, value)
         self._leave()
@@ -196,7 +199,7 @@ class Loop(WayOut):
         super().__init__(procedure, "loop")
 
     def leave(self) -> None:
-        """``break``, releasing what was taken inside the loop."""
+        """Record ``break``, which releases what was taken inside the loop."""
         self._leave()
 
 
@@ -204,8 +207,8 @@ class Region(WayOut):
     """An IPI pass or a loop over CPUs or packages that is being recorded.
 
     Attributes:
-        scope: Whom the loop is over.
-        implied: Program counters that are known inside, with their labels' names.
+        scope: Whether the loop is over CPUs or over packages.
+        implied: The program counters of the actor that are known inside, each with the label that it holds.
     """
 
     def __init__(self, procedure: Recording, pc: Field, group: Group, first: Label, *, serial: bool) -> None:
@@ -219,10 +222,10 @@ class Region(WayOut):
         self._ends: list[Jump] = []
 
     def stop(self) -> None:
-        """Leave the loop, releasing what was taken inside: members that have not begun never will."""
+        """Leave the loop and release what was taken inside. Members that have not begun never will."""
         self._check_inside()
         self._release()
-        if self._serial:  # nobody else is at work
+        if self._serial:  # no other member is between its first step and its last
             self._procedure.emit(SetEach(self._group, Const(value=True), ((self._pc, IDLE),)))
             self.exits.append(self._procedure.emit(Jump()))
         else:
@@ -231,7 +234,7 @@ class Region(WayOut):
             self._ends.append(self._procedure.emit(Jump()))
 
     def done(self) -> None:
-        """What is recorded from here on is the end of a member."""
+        """Let a member that stops go on at the next instruction, where every member ends."""
         for jump in self._ends:
             jump.target = self._procedure.position
 
@@ -248,7 +251,7 @@ class Choice:
 
     @block
     def branch(self) -> Iterator[None]:
-        """One of the alternatives."""
+        """Record one of the alternatives."""
         self._check_between()
         self._instruction.targets.append(self._procedure.position)
         with self._procedure.nested():
@@ -257,7 +260,7 @@ class Choice:
         self._ends = self._procedure.position
 
     def over(self) -> None:
-        """What is recorded from here on is behind it."""
+        """End the choice: every branch leads to the next instruction."""
         self._check_between()
         self._ends = -1
         for jump in self._exits:

@@ -1,8 +1,8 @@
-"""A procedure as recorded: a flat list of instructions, the form that both readers of a model share.
+"""This module holds the recorded form of a procedure: a flat list of instructions, which both readers of a model share.
 
-The reference interpreter executes it on plain dictionaries; lowering executes it symbolically. It is PlusCal's notion
-of a procedure: a `Label` starts an atomic step, and everything up to the next label that control reaches belongs to
-that step. Other actors run only between steps.
+The reference interpreter executes it on plain dictionaries; lowering executes it symbolically. Steps are those of
+PlusCal: a `Label` starts an atomic step, and everything up to the next label that control reaches belongs to that step.
+Other actors run only between steps.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Field, Group, Scope, Value, Variable
 
 
-# How the names of program counters begin, and no others.
+# The name of every program counter, and of no other field, begins with this.
 PROGRAM_COUNTER = "pc."
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens in a step and is counted: prices name its kind.
+    """An event happens in a step, and a price counts the events of the kinds that it names.
 
     Attributes:
-        kind: What it counts as, such as ``seamcall``.
-        name: Which of its kind it is, such as ``TDH.SYS.INIT``.
+        kind: The word by which prices name it, such as ``seamcall``.
+        name: Its name among the events of its kind, such as ``TDH.SYS.INIT``.
     """
 
     kind: str
@@ -34,19 +34,19 @@ class Event:
 
 @dataclass(eq=False, slots=True)
 class Label:
-    """Start of a step.
+    """A label starts a step.
 
     Attributes:
-        name: Unique in its procedure; the value of the program counter.
-        title: What the step does, in kernel words.
-        frames: The functions it is in, outermost first.
-        source: What the step stands for: file, function and version, or mail and date.
-        scope: Who takes the step: the actor itself, or any CPU or package that stands at the label.
-        pc: The program counter that holds the label.
-        rest: An actor that waits here is not stuck.
-        passive: No rule of its own: the actor waits while its CPUs or packages work.
-        implied: Further program counters that are known here, with their labels' names.
-        events: They happen whenever the step is taken.
+        name: The value of the program counter at this step; unique in its procedure.
+        title: The action of the step, in kernel words.
+        frames: The functions around the step, outermost first.
+        source: The text that the step stands for: file, function and version, or mail and date.
+        scope: Global if the actor itself takes the step, else the scope of the CPUs or packages that stand at the label.
+        pc: The name of the program counter that holds the label.
+        rest: Whether the actor rests here: it is no deadlock if a run ends with the actor at this step.
+        passive: Whether the step has no rule, because the actor waits while its CPUs or packages work.
+        implied: The other program counters of the actor that are known here, each with the label that it holds.
+        events: The events that happen whenever the step is taken.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Label:
 
 @dataclass(eq=False, slots=True)
 class Set:
-    """Assign a constant, or a copy of another variable with the same values."""
+    """Assign a constant, or the value of another variable."""
 
     target: Variable
     value: Value | Variable
@@ -117,7 +117,7 @@ class Either:
 
 @dataclass(eq=False, slots=True)
 class Note:
-    """A word for the trace: a call and what it returned. Events of this way through the step come with it."""
+    """Add a note to the trace, such as a call and its status. The events happen on the ways through the step that pass here."""
 
     text: str
     events: tuple[Event, ...] = ()
@@ -125,7 +125,7 @@ class Note:
 
 @dataclass(eq=False, slots=True)
 class Stop:
-    """End of the step; program counters stay as they were set."""
+    """End the step. The program counters keep the values that the step gave them."""
 
 
 Instruction: TypeAlias = "Label | Set | Add | SetEach | Branch | Jump | Await | Either | Note | Stop"
@@ -133,10 +133,10 @@ Instruction: TypeAlias = "Label | Set | Add | SetEach | Branch | Jump | Await | 
 
 @dataclass(eq=False)
 class Code:
-    """One actor's procedure.
+    """The procedure of one actor.
 
     Attributes:
-        actor: Who runs it.
+        actor: The actor's name.
         scope: Global, or CPU for an actor with an instance on each CPU.
         instructions: Its instructions.
         counters: Its program counters by name, with their scope.
@@ -149,12 +149,12 @@ class Code:
 
     @cached_property
     def labels(self) -> list[tuple[int, Label]]:
-        """Its labels with their positions, in order; kept, for the reference looks them up in every state."""
+        """Its labels with their positions, in order. They are cached, as the reference looks them up in every state."""
         return [(at, i) for at, i in enumerate(self.instructions) if isinstance(i, Label)]
 
 
 def targets_of(instruction: Instruction) -> list[int]:
-    """Where control may go on besides the next instruction."""
+    """List the positions, other than the next one, at which control may go on."""
     match instruction:
         case Branch(_, otherwise):
             return [otherwise]
@@ -167,7 +167,7 @@ def targets_of(instruction: Instruction) -> list[int]:
 
 
 def reachable(code: list[Instruction]) -> set[int]:
-    """Positions that control can reach, whatever the conditions."""
+    """Find the positions that control can reach if every condition may be true or false."""
     reached: set[int] = set()
     waiting = [0]
     while waiting:

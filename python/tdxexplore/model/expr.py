@@ -36,17 +36,17 @@ _SHOWN = 8
 
 
 class Scope(enum.Enum):
-    """Where a field lives, or who takes a step: once, once a package, once a CPU."""
+    """A field exists, and a step can be taken, once, once for each package or once for each CPU."""
 
     GLOBAL = "global"
     PACKAGE = "package"
     CPU = "cpu"
 
-    __hash__ = object.__hash__  # that of an enum hashes its name each time, which lowering notices
+    __hash__ = object.__hash__  # `Enum.__hash__` hashes the name at each call, which slows lowering down
 
 
 class Operand:
-    """What the boolean operators work on: expressions, and flags."""
+    """The boolean operators take an operand on each side: an expression, or a flag."""
 
     __slots__ = ()
 
@@ -77,7 +77,7 @@ class Expr(Operand):
 
 
 class Variable(Operand):
-    """Something with a finite domain that comparisons turn into expressions: a field or a temporary."""
+    """A variable is a field or a temporary. It has a finite domain, and comparing it gives an expression."""
 
     __slots__ = ()
 
@@ -85,7 +85,7 @@ class Variable(Operand):
     values: tuple[Value, ...]
 
     def isin(self, values: Iterable[Value]) -> Expr:
-        """True when the variable has one of ``values``, each of which must be in its domain."""
+        """Return the condition that the variable has one of ``values``, each of which must be in its domain."""
         chosen = tuple(values)
         for value in chosen:
             self.check(value)
@@ -95,7 +95,7 @@ class Variable(Operand):
         """Return ``value`` when it is in the domain.
 
         Raises:
-            BadModel: It is not; the message gives the domain.
+            BadModel: The value is not in the domain, which the message gives.
         """
         # `True == 1` in Python: a flag must not take 1, nor a counter True.
         if value not in self.values or type(self.values[self.values.index(value)]) is not type(value):
@@ -132,7 +132,11 @@ class Variable(Operand):
         return Compare(other, "<=", self) if self._counts_like(other) else self._ordered(other, operator.ge)
 
     def _counts_like(self, other: object) -> TypeGuard[Variable]:
-        """Whether ``other`` is another counter; anything but a counter and a number has no place in an order."""
+        """Return whether ``other`` is a counter, and not a number.
+
+        Raises:
+            BadModel: This variable is not a counter, or ``other`` is neither a counter nor a number: there is no order.
+        """
         for variable in (self, other):
             if isinstance(variable, Variable) and not is_counter(variable):
                 raise BadModel(f"field `{variable.name}` is not a counter, so it has no order")
@@ -145,12 +149,12 @@ class Variable(Operand):
 
 
 def is_counter(variable: Variable) -> bool:
-    """Whether the values are numbers."""
+    """Return whether the values are numbers."""
     return bool(variable.values) and type(variable.values[0]) is int
 
 
 def _shown(values: tuple[Value, ...]) -> str:
-    """The values in words; of many numbers the first and the last."""
+    """Write the values for a message; of many numbers only the first two and the last."""
     if len(values) > _SHOWN and type(values[0]) is int:
         return f"{values[0]!r}, {values[1]!r}, ..., {values[-1]!r}"
     return ", ".join(map(repr, values))
@@ -160,14 +164,14 @@ def _shown(values: tuple[Value, ...]) -> str:
 class Field(Variable):
     """A finite-domain variable of one scope.
 
-    A program counter gets its values when its procedure is complete; every other field is never changed.
+    `Procedure.finish` gives a program counter its values, and `Model.settle` sets ``constant``; nothing else changes.
 
     Attributes:
-        name: Unique in its model.
+        name: Its name, unique in its model.
         scope: Global, package or CPU.
         values: The domain; value i is encoded as the integer i.
-        initial: Its value in the initial state, unless a scenario says otherwise.
-        constant: It has that value in every state, so that it is no part of a Program (`Model.settle`).
+        initial: Its value in the initial state, unless a scenario gives another.
+        constant: Whether it has its initial value in every state; a Program leaves it out then.
     """
 
     name: str
@@ -178,13 +182,13 @@ class Field(Variable):
 
     @property
     def width(self) -> int:
-        """Bits of its encoding."""
+        """The number of bits of its encoding."""
         return (len(self.values) - 1).bit_length()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Temp(Variable):
-    """A value that lives within one step: what a function returned. It is not part of the state."""
+    """A variable for the result of a function. It lives within one step and is not part of the state."""
 
     name: str
     values: tuple[Value, ...]
@@ -197,7 +201,7 @@ class Const(Expr):
     value: bool
 
 
-# For a condition that Python decides: `due = always if every_call else ~done`.
+# These serve conditions that Python decides, as in `due = always if every_call else ~done`.
 always, never = Const(value=True), Const(value=False)
 
 
@@ -211,31 +215,34 @@ class In(Expr):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Compare(Expr):
-    """``left`` and ``right``, two fields of whoever is meant or of the state, are in this relation."""
+    """``left`` and ``right`` are in this relation.
+
+    Each is a global field, one of the CPU or package that the expression is about, or one of the package of that CPU.
+    """
 
     left: Variable
     relation: Relation
     right: Variable
 
     def right_for(self, left: Value) -> frozenset[Value]:
-        """The values of the right side for which it holds, given that of the left side."""
+        """Return the values of the right side for which the relation holds if the left side is ``left``."""
         holds = RELATIONS[self.relation]
         return frozenset(right for right in self.right.values if holds(left, right))
 
     def left_for(self, right: Value) -> frozenset[Value]:
-        """The values of the left side for which it holds, given that of the right side."""
+        """Return the values of the left side for which the relation holds if the right side is ``right``."""
         holds = RELATIONS[self.relation]
         return frozenset(left for left in self.left.values if holds(left, right))
 
     def by_value(self) -> Expr:
-        """The same as a disjunction over the values of the left side."""
+        """Return the comparison as a disjunction over the values of the left side."""
         cases = [And(In(self.left, frozenset([v])), In(self.right, self.right_for(v))) for v in self.left.values]
         return any_of(cases)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Late(Expr):
-    """An expression that is known once all procedures are recorded."""
+    """An expression that can be made only when all procedures are recorded."""
 
     make: Callable[[], Expr]
 
@@ -249,7 +256,7 @@ class Not(Expr):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class And(Expr):
-    """Conjunction; the right side is looked at only when the left is true."""
+    """Conjunction; the right side is evaluated only if the left is true."""
 
     left: Expr
     right: Expr
@@ -257,7 +264,7 @@ class And(Expr):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Or(Expr):
-    """Disjunction; the right side is looked at only when the left is false."""
+    """Disjunction; the right side is evaluated only if the left is false."""
 
     left: Expr
     right: Expr
@@ -265,17 +272,17 @@ class Or(Expr):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Any(Expr):
-    """Some member of ``group`` satisfies ``body``, whose fields are then those of that member."""
+    """Some member of ``group`` satisfies ``body``; a field in ``body`` is the field of that member."""
 
     group: Group
     body: Expr
 
 
 class Group(enum.Enum):
-    """Sets of CPUs or packages to quantify over, and to assign in bulk.
+    """A set of CPUs or packages, over which a condition quantifies or which a step assigns in bulk.
 
-    The *other* and *package* groups are relative to the acting CPU or package; inside a quantifier over packages,
-    ``package_cpus`` are those of the quantified package.
+    The *other* and *package* groups are relative to the acting CPU or package. Inside a quantifier over packages,
+    ``package_cpus`` are the CPUs of the quantified package.
     """
 
     CPUS = "cpus"
@@ -287,12 +294,12 @@ class Group(enum.Enum):
 
     @property
     def scope(self) -> Scope:
-        """What the members are."""
+        """Package if the members are packages, else CPU."""
         return Scope.PACKAGE if self in (Group.PACKAGES, Group.OTHER_PACKAGES) else Scope.CPU
 
     @property
     def relative_to(self) -> Scope:
-        """Who has to act, or to be quantified over, for the group to mean something."""
+        """The group means something only where one of this scope acts or is quantified over."""
         match self:
             case Group.CPUS | Group.PACKAGES:
                 return Scope.GLOBAL
@@ -301,15 +308,15 @@ class Group(enum.Enum):
         return Scope.CPU
 
     def any(self, body: Operand | bool) -> Expr:
-        """Some member satisfies ``body``."""
+        """Return the condition that some member satisfies ``body``."""
         return Any(self, as_expr(body))
 
     def all(self, body: Operand | bool) -> Expr:
-        """Every member satisfies ``body``; true for an empty group."""
+        """Return the condition that every member satisfies ``body``; it is true for an empty group."""
         return Not(Any(self, Not(as_expr(body))))
 
     def none(self, body: Operand | bool) -> Expr:
-        """No member satisfies ``body``."""
+        """Return the condition that no member satisfies ``body``."""
         return Not(Any(self, as_expr(body)))
 
 
@@ -322,7 +329,7 @@ other_packages = Group.OTHER_PACKAGES
 
 
 def as_expr(value: Operand | bool) -> Expr:
-    """A flag, an expression or a Python bool as an expression."""
+    """Turn a flag, an expression or a Python bool into an expression."""
     if isinstance(value, bool):
         return Const(value)
     if isinstance(value, Expr):
@@ -335,7 +342,7 @@ def as_expr(value: Operand | bool) -> Expr:
 
 
 def any_of(parts: Sequence[Expr]) -> Expr:
-    """A disjunction, as deep as the logarithm of its length."""
+    """Build a balanced disjunction: its depth grows with the logarithm of its length, as readers recurse into it."""
     if len(parts) <= 1:
         return parts[0] if parts else never
     middle = len(parts) // 2

@@ -1,6 +1,7 @@
-"""A model: fields, procedures, and what is asked of them: outcomes, invariants, expectations, responses, prices.
+"""This module holds the model: its fields, its procedures, and the questions that are asked of them.
 
-How a procedure is recorded is in `tdxexplore.model.procedure`.
+The questions are outcomes, invariants, expectations, responses and prices. `tdxexplore.model.procedure` records a
+procedure.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ class Property:
     """A named predicate on states: an outcome, an invariant or an expectation.
 
     Attributes:
-        name: Unique among its kind.
+        name: Its name, unique among properties of its kind.
         severity: ``S0`` (catastrophic) to ``S4`` (nuisance), or ``ok``.
-        when: Outcome or expectation: where it holds. Invariant: what must hold in every state.
-        text: What it means, in a sentence.
-        fatal: Reaching it ends the run (an oops).
-        diverges: It is the outcome of runs that never come to an end, and ``when`` never holds.
+        when: The predicate. An invariant must satisfy it in every state, an expectation in at least one.
+        text: Its meaning, in a sentence.
+        fatal: Whether a run ends where it is reached, as at an oops.
+        diverges: Whether it is the outcome of runs that never come to an end. Its predicate is then false in every state.
     """
 
     name: str
@@ -61,18 +62,18 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What must stay possible: from every reachable state in which ``when`` holds, one in which ``reach`` holds can be reached.
+    """A goal that must stay reachable: from every reachable state in which ``when`` holds, some run reaches ``reach``.
 
-    In CTL: AG (when -> EF reach). Where ``reach`` ends what ``when`` says is going on, this is termination under strong
-    fairness. A fatal outcome ends a run and is an answer of its own: nothing is due where a fair run comes to one for sure
-    (AG EF fatal).
+    In CTL: AG (when -> EF reach). If ``when`` says that something goes on and ``reach`` that it has ended, this is
+    termination under strong fairness. A fatal outcome ends a run and is reported as such, so no response is due in a
+    state from which every fair run comes to a fatal outcome (AG EF fatal).
 
     Attributes:
-        name: Unique among responses.
+        name: Its name, unique among responses.
         severity: ``S0`` to ``S4``.
-        when: Where it is due.
-        reach: What has to be reachable from there.
-        text: What it means, in a sentence.
+        when: The condition under which the response is due.
+        reach: The goal.
+        text: Its meaning, in a sentence.
     """
 
     name: str
@@ -84,13 +85,13 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a run costs: the sum over its steps.
+    """A quantity that a run adds up over its steps.
 
     Attributes:
-        name: Unique among prices.
-        text: What is counted, in a sentence.
-        events: Each event of one of these kinds costs 1.
-        during: A step from a state in which this holds costs 1 more.
+        name: Its name, unique among prices.
+        text: Its meaning, in a sentence.
+        events: The kinds of events that count; each such event costs 1.
+        during: The condition under which each step costs 1 more; it is evaluated in the state before the step.
     """
 
     name: str
@@ -99,17 +100,17 @@ class Price:
     during: Expr
 
     def of(self, events: Sequence[Event]) -> int:
-        """What a step in which these events happen costs, wherever it is taken."""
+        """Return what these events cost together; the cost of ``during`` comes on top."""
         return sum(event.kind in self.events for event in events)
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Fields that have their initial values wherever a condition holds, as nothing reads them there.
+    """Fields that have their initial values wherever a condition holds, because no later step reads their values there.
 
     Attributes:
-        fields: What is forgotten, in every CPU or package that has it.
-        when: Where; it looks at other fields.
+        fields: The fields; each is forgotten in every CPU or package that has it.
+        when: The condition. It reads no field that is ever forgotten.
     """
 
     fields: tuple[Field, ...]
@@ -117,10 +118,10 @@ class Forgotten:
 
 
 class Model:
-    """Fields, procedures and properties: everything that is explored.
+    """A model consists of fields, procedures and properties.
 
     Args:
-        name: For messages and dumps.
+        name: The name that messages and dumps use.
     """
 
     def __init__(self, name: str) -> None:
@@ -139,11 +140,11 @@ class Model:
     # -- fields -------------------------------------------------------------------------------------------------------
 
     def flag(self, name: str, scope: Scope = Scope.GLOBAL, *, initial: bool = False) -> Field:
-        """A field that is true or false."""
+        """Declare a field that is true or false."""
         return self._field(name, scope, (False, True), initial)
 
     def enum(self, name: str, values: Sequence[str], scope: Scope = Scope.GLOBAL, *, initial: str = "") -> Field:
-        """A field with named values; the first is initial unless said otherwise."""
+        """Declare a field with named values; the first is initial unless ``initial`` names another."""
         if len(set(values)) != len(values) or not values:
             raise BadModel(f"field `{name}` needs distinct values, not {list(values)}")
         return self._field(name, scope, tuple(values), initial or values[0])
@@ -151,13 +152,13 @@ class Model:
     def counter(
         self, name: str, largest: int, scope: Scope = Scope.GLOBAL, *, smallest: int = 0, initial: int = 0
     ) -> Field:
-        """A field that counts from ``smallest`` to ``largest``; a step that leaves this range is a trap."""
+        """Declare a field that counts from ``smallest`` to ``largest``; a step that leaves this range is a trap."""
         if largest < smallest:
             raise BadModel(f"counter `{name}` needs a largest value of at least {smallest}, not {largest}")
         return self._field(name, scope, tuple(range(smallest, largest + 1)), initial)
 
     def assigned(self) -> list[Field]:
-        """The fields that some step of the procedures so far assigns, in order of declaration."""
+        """List the fields that some procedure assigns of those added so far, in order of declaration."""
         found: set[int] = set()
         for code in self.codes:
             found |= {id(self.fields[pc]) for pc in code.counters}
@@ -165,10 +166,10 @@ class Model:
         return [f for f in self.fields.values() if id(f) in found]
 
     def settle(self, varying: Iterable[Field] = ()) -> None:
-        """Make constants of the fields that no step assigns: what a model does not use costs it no state.
+        """Make a constant of each field that no step assigns, so that it takes no bits of a state.
 
         Args:
-            varying: Fields whose initial value a scenario sets; they stay.
+            varying: The fields whose initial values a scenario sets; these stay variable.
         """
         kept = {id(f) for f in (*self.assigned(), *varying)}
         for field in self.fields.values():
@@ -178,12 +179,12 @@ class Model:
     def forget(self, fields: Iterable[Field], when: Operand | bool) -> None:
         """Declare a normal form of states: wherever ``when`` holds, these fields have their initial values.
 
-        Every step ends in normal form, so that states which differ only in what nothing reads any more are one state. That
-        nothing reads it is for the modeller to know, and for a test that compares with a model that forgets nothing.
+        Every step ends in normal form. Two states that differ only in values which no later step reads thus become one
+        state. The modeller must know that no later step reads them; a test compares the model with one that forgets nothing.
 
         Args:
-            fields: What is forgotten, in every CPU or package that has it.
-            when: Where. It looks at no field that is ever forgotten, so that forgetting does not change where it applies.
+            fields: The fields; each is forgotten in every CPU or package that has it.
+            when: The condition. It reads no field that is ever forgotten, so that forgetting does not change its truth.
         """
         new = Forgotten(tuple(fields), as_expr(when))
         everything = [*self.forgotten, new]
@@ -195,10 +196,10 @@ class Model:
         self.forgotten.append(new)
 
     def __getitem__(self, name: str) -> Field:
-        """The field of that name.
+        """Return the field of that name.
 
         Raises:
-            BadModel: There is none; the message suggests one.
+            BadModel: There is no such field; the message suggests one.
         """
         if name not in self.fields:
             raise BadModel(f"field `{name}` is not defined in model `{self.name}`; {suggest(name, self.fields)}")
@@ -221,8 +222,8 @@ class Model:
     def outcome(self, name: str, severity: str, when: Operand | bool, text: str = "", *, fatal: bool = False) -> None:
         """Name a class of terminal states.
 
-        A terminal state gets the first outcome that matches: the most severe one, and of equal severity the one that was
-        declared first. So a policy may declare its own before the shared ones are.
+        A terminal state gets the most severe outcome that matches, and among those of equal severity the one that was
+        declared first. A policy may therefore declare outcomes of its own before the shared ones.
         """
         self._outcome(Property(name, severity, as_expr(when), text, fatal))
 
@@ -230,31 +231,31 @@ class Model:
         """Name the outcome of runs that never come to an end, whatever the scheduler does.
 
         A state diverges if no terminal state can be reached from it: every run that enters it goes on for ever. All such states
-        have this outcome; a run is counted, and costs, up to the first of them.
+        have this outcome. A run is counted and priced up to the first of them.
 
         Raises:
-            BadModel: Such an outcome is declared already.
+            BadModel: The model has such an outcome already.
         """
         if known := next((p.name for p in self.outcomes if p.diverges), None):
             raise BadModel(f"outcome `{name}`: runs that never come to an end have the outcome `{known}` already")
         self._outcome(Property(name, severity, never, text, diverges=True))
 
     def invariant(self, name: str, holds: Operand | bool, text: str = "", severity: str = "S0") -> None:
-        """Something that must hold in every state."""
+        """Declare a condition that must hold in every reachable state."""
         self._property(self.invariants, Property(name, severity, as_expr(holds), text))
 
     def expect(self, name: str, reachable: Operand | bool, text: str = "") -> None:
-        """Something that must be reachable, or the model says nothing: a `sometimes` expectation."""
+        """Declare a condition that some reachable state must satisfy; otherwise the model says nothing."""
         self._property(self.expectations, Property(name, "ok", as_expr(reachable), text))
 
     def response(
         self, name: str, when: Operand | bool, reach: Operand | bool, text: str = "", severity: str = "S3"
     ) -> None:
-        """Something that must stay possible wherever ``when`` holds."""
+        """Declare a goal that must stay reachable wherever ``when`` holds."""
         self._property(self.responses, Response(name, severity, as_expr(when), as_expr(reach), text))
 
     def price(self, name: str, text: str = "", *, events: Iterable[str] = (), during: Operand | bool = False) -> None:
-        """Something that runs cost: events of these kinds, and steps taken while ``during`` holds."""
+        """Declare a price, which counts events of these kinds and steps that are taken while ``during`` holds."""
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
         self.prices.append(Price(name, text, frozenset(events), as_expr(during)))
@@ -273,10 +274,10 @@ class Model:
     # -- procedures ---------------------------------------------------------------------------------------------------
 
     def add(self, procedure: Procedure) -> None:
-        """Take a finished procedure; its program counters become fields.
+        """Finish a procedure and add it; its program counters become fields.
 
         Raises:
-            BadModel: It cannot be finished, or does not fit the others.
+            BadModel: The procedure cannot be finished, or it contradicts one that was added before.
         """
         if any(code.actor == procedure.actor for code in self.codes):
             raise BadModel(f"actor `{procedure.actor}` has two procedures")
@@ -292,7 +293,10 @@ class Model:
         self._stuck = None
 
     def _check_counters(self, code: Code) -> None:
-        """What a step assumes of its actor's program counters holds only if others reset all of them or none."""
+        """Check that a procedure resets either all program counters of another actor or none.
+
+        A step of that actor relies on it: by one of its program counters it knows the others (`Label.implied`).
+        """
         assigned = {f.name: values for f, values in _constants(code)}
         for other in self.codes:
             touched = assigned.keys() & other.counters.keys()
@@ -304,7 +308,7 @@ class Model:
                     raise BadModel(f"`{code.actor}` moves `{name}` of another actor; it may only reset it to its start")
 
     def code(self, actor: str) -> Code:
-        """The procedure of an actor.
+        """Return the procedure of an actor.
 
         Raises:
             BadModel: There is no such actor; the message suggests one.
@@ -315,7 +319,7 @@ class Model:
         return known[actor]
 
     def busy(self, code: Code) -> Expr:
-        """The actor of a procedure, in some instance of it, is at a step at which it does not rest."""
+        """Return the condition that some instance of a procedure is at a step at which its actor does not rest."""
         found: Expr = never
         for pc, scope in code.counters.items():
             steps = frozenset(label.name for _, label in code.labels if label.pc == pc and not label.rest)
@@ -325,9 +329,9 @@ class Model:
         return found
 
     def stuck(self) -> Expr:
-        """Some actor is at a step at which it does not rest: in a terminal state, a deadlock.
+        """Return the condition that some actor is at a step at which it does not rest; a terminal state is then a deadlock.
 
-        It means every actor of the finished model, whenever it is asked for.
+        The condition covers every actor of the finished model, also one that is added after this call.
         """
         return Late(self._anybody_busy)
 
@@ -341,7 +345,7 @@ class Model:
 
 
 def _constants(code: Code) -> Iterator[tuple[Field, set[Value | None]]]:
-    """The fields that a procedure assigns, with the constants; None stands for what is no constant."""
+    """Yield each field that a procedure assigns, with its new constants; None stands for a value that is no constant."""
     found: dict[Field, set[Value | None]] = {}
     for instruction in code.instructions:
         match instruction:

@@ -1,7 +1,7 @@
-"""Recording a procedure: what one actor does, step by step.
+"""This module records a procedure: the steps of one actor.
 
 A procedure's body is an ordinary Python function that runs once and records its steps, so that it reads beside the
-source that it stands for. Python's own ``if`` and ``for`` decide what is recorded (knobs, module kinds);
+source that it stands for. Python's own ``if`` and ``for`` decide which steps are recorded (knobs, module kinds);
 ``with k.if_(...)`` records a decision that is taken in each state.
 """
 
@@ -54,10 +54,10 @@ __all__ = ["Frame", "Procedure", "Recorded"]
 
 
 class Procedure:
-    """Records what one actor does.
+    """Records the steps of one actor.
 
     Args:
-        actor: Who acts; unique in the model.
+        actor: The actor's name, unique in the model.
         scope: Global, or CPU for an actor with an instance on each CPU.
     """
 
@@ -81,10 +81,10 @@ class Procedure:
         """Start a step: what follows, up to the next step that control reaches, is one atomic action.
 
         Args:
-            title: What it does, in kernel words.
-            source: What it stands for; default: the source of the function it is in.
-            rest: An actor that waits here is not stuck.
-            events: They happen whenever the step is taken, and prices count them.
+            title: The action of the step, in kernel words.
+            source: The text that the step stands for; default: the source of the function around it.
+            rest: Whether the actor rests here: it is no deadlock if a run ends with the actor at this step.
+            events: The events that happen whenever the step is taken; prices count them.
         """
         counter = self._counter(self.acting) if self.region else self._main
         label = self._label(title, source, self.acting, counter, rest=rest)
@@ -92,7 +92,7 @@ class Procedure:
         self.emit(label)
 
     def set(self, target: Variable, value: Value | Variable) -> None:
-        """Assign a constant, or a copy of a variable with the same domain."""
+        """Assign a constant, or the value of a variable whose every value the target can have."""
         if isinstance(value, Variable):
             known = {(type(v), v) for v in target.values}
             for each in value.values:
@@ -117,18 +117,18 @@ class Procedure:
         self.emit(SetEach(group, as_expr(where), tuple(values.items())))
 
     def await_(self, condition: Operand | bool) -> None:
-        """The step cannot be taken before ``condition`` holds."""
+        """Bar the step in every state in which ``condition`` does not hold."""
         self.emit(Await(self._condition(condition)))
 
     def note(self, text: str, *events: Event) -> None:
-        """A word for the trace: a call and what it returned. ``events`` happen with it, and prices count them."""
+        """Add a note to the trace, such as a call and its status. ``events`` happen with it; prices count them."""
         self.emit(Note(text, events))
 
     # -- control ------------------------------------------------------------------------------------------------------
 
     @block
     def if_(self, condition: Operand | bool) -> Iterator[None]:
-        """A decision, taken in the state that the step has made so far."""
+        """Record the body for the case that ``condition`` holds, which sees what the step has assigned so far."""
         branch = self.emit(Branch(self._condition(condition)))
         with self.nested():
             yield
@@ -137,7 +137,7 @@ class Procedure:
 
     @block
     def else_(self) -> Iterator[None]:
-        """The other side of the `if_` just before."""
+        """Record the other side of the `if_` just before."""
         branch = self._open_ifs.pop(self._depth, None)
         if branch is None or branch.otherwise != self.position:
             raise BadModel(f"`else_` without `if_` in the procedure of `{self.actor}`")
@@ -149,7 +149,7 @@ class Procedure:
 
     @block
     def loop(self) -> Iterator[Loop]:
-        """Repeat until left; budgets, not the loop, bound how often."""
+        """Repeat the body until the loop is left. Budgets bound how often; the loop itself does not."""
         start, loop = self.position, Loop(self)
         with self.nested():
             yield loop
@@ -158,7 +158,7 @@ class Procedure:
 
     @block
     def either(self) -> Iterator[Choice]:
-        """A free choice among the branches recorded inside."""
+        """Record a free choice among the branches that are recorded inside."""
         instruction = self.emit(Either())
         choice = Choice(self, instruction)
         with self.nested():
@@ -167,12 +167,12 @@ class Procedure:
 
     @block
     def function(self, name: str, source: str = "", returns: Sequence[Value] = ()) -> Iterator[Frame]:
-        """A function of the source: names the steps in it, and gives them its source.
+        """Record a function of the source. The steps inside carry its name and its source.
 
         Args:
-            name: As a kernel developer would search for it, such as ``tdx_enable()``.
+            name: The name as a kernel developer would search for it, such as ``tdx_enable()``.
             source: File, function and version, or mail and date.
-            returns: The values it may return, when the caller looks at them.
+            returns: The values that it may return, if the caller reads the result.
         """
         frame = Frame(self, name, self.result(f"{name}.return", tuple(returns)) if returns else None)
         self._frames.append((name, source))
@@ -183,7 +183,7 @@ class Procedure:
 
     @block
     def holding(self, release: Callable[[], None]) -> Iterator[None]:
-        """What is recorded inside holds something; ``release`` records its release, on every way out."""
+        """Hold a lock or another thing while the body runs; ``release`` records its release on every way out."""
         self.held.append(release)
         with self.nested():
             yield
@@ -193,18 +193,18 @@ class Procedure:
 
     @block
     def on_any_cpu(self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False) -> Iterator[None]:
-        """One step on one CPU where ``where`` holds, whichever the scheduler picks.
+        """Record one step that runs on one CPU where ``where`` holds; the scheduler picks the CPU.
 
         Args:
-            where: Which CPUs can take it.
-            title: What it does, in kernel words.
-            source: What it stands for; default: the source of the function it is in.
-            rest: An actor that waits here is not stuck.
+            where: The condition under which a CPU can take the step.
+            title: The action of the step, in kernel words.
+            source: The text that the step stands for; default: the source of the function around it.
+            rest: Whether the actor rests here: it is no deadlock if a run ends with the actor at this step.
         """
         self._only_global("on_any_cpu")
         self.emit(self._label(title, source, Scope.CPU, self._main, rest=rest))
         self.emit(Await(as_expr(where)))
-        # The body is one step; a step inside it is the actor's own again.
+        # The body belongs to this step; a step that begins inside it is again taken by the actor and by no CPU.
         with self.nested():
             yield
 
@@ -219,19 +219,19 @@ class Procedure:
         rest: bool = False,
         events: tuple[Event, ...] = (),
     ) -> Iterator[Region]:
-        """Every CPU where ``where`` holds runs the body, and the caller waits for all.
+        """Let every CPU where ``where`` holds run the body, and let the actor wait for all of them.
 
-        The body starts as one step; `step` inside it splits it. In any order, interleaved like IPIs, or with
-        ``serial`` one CPU after the other, again in any order: the kernel goes by number, but which CPU has which
-        number is a matter of naming.
+        The body begins as one step; `step` inside it begins another. The CPUs act in any order and interleave, as after
+        an IPI. With ``serial`` they run the body one after the other, also in any order: the kernel goes by number, but
+        numbers are names, and each order stands for another numbering.
 
         Args:
-            where: Which CPUs run it.
-            title: What the first step of the body does, in kernel words.
-            source: What it stands for; default: the source of the function it is in.
-            serial: One CPU after the other.
-            rest: A CPU that waits before the first step is not stuck, nor is the actor that waits for it.
-            events: They happen on every CPU that begins, and prices count them.
+            where: The condition under which a CPU runs the body.
+            title: The action of the first step of the body, in kernel words.
+            source: The text that this step stands for; default: the source of the function around it.
+            serial: Whether one CPU runs the body after the other.
+            rest: Whether a CPU rests before the first step, and the actor while it waits for the CPUs.
+            events: The events that happen on every CPU that begins; prices count them.
         """
         with self._on_each(Scope.CPU, cpus, where, title, source, serial=serial, rest=rest, events=events) as region:
             yield region
@@ -240,7 +240,7 @@ class Procedure:
     def on_each_package(
         self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False
     ) -> Iterator[Region]:
-        """Every package where ``where`` holds runs the body, one after the other, in any order."""
+        """Let every package where ``where`` holds run the body, one after the other, in any order."""
         with self._on_each(Scope.PACKAGE, packages, where, title, source, serial=True, rest=rest) as region:
             yield region
 
@@ -290,11 +290,11 @@ class Procedure:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
-        """Where a function's result is kept: it lives within one step."""
+        """Make the variable that holds a function's result; it lives within one step."""
         return Temp(name, values)
 
     def call(self, callback: Callable[[Self], Variable]) -> Variable:
-        """Record what a callback does, and check that it returns what a caller can look at.
+        """Record the steps of a callback, and check that it returns a variable, which its caller can read.
 
         Raises:
             BadModel: It returns something else; the message names the callback.
@@ -309,12 +309,12 @@ class Procedure:
 
     @property
     def acting(self) -> Scope:
-        """Who takes a step that is recorded here: the actor, or each CPU or package of the loop around it."""
+        """The scope of a step that is recorded here: that of the loop over CPUs or packages around it, else the actor's."""
         return self.region.scope if self.region else self.scope
 
     @property
     def position(self) -> int:
-        """Where the next instruction goes."""
+        """The index of the next instruction."""
         return len(self._code)
 
     def emit(self, instruction: Recorded) -> Recorded:
@@ -324,7 +324,7 @@ class Procedure:
 
     @block
     def nested(self) -> Iterator[None]:
-        """A deeper level of control, for matching `else_` with its `if_`."""
+        """Open a deeper level of control, by which an `else_` finds its `if_`."""
         self._open_ifs.pop(self._depth, None)
         self._depth += 1
         yield
@@ -332,7 +332,7 @@ class Procedure:
         self._depth -= 1
 
     def finish(self) -> Code:
-        """Close the procedure; its program counters know their labels from here on.
+        """Close the procedure, and give its program counters their values.
 
         Raises:
             BadModel: A block was made and not entered, or a step cannot be reached.
@@ -355,7 +355,7 @@ class Procedure:
         return Code(self.actor, self.scope, self._code, scopes)
 
     def _condition(self, condition: Operand | bool) -> Expr:
-        # `None != OK` is true in Python: what a helper forgot to return would decide silently.
+        # `None != OK` is true in Python: a helper that forgets its `return` would decide the condition unnoticed.
         if isinstance(condition, bool):
             raise BadModel(
                 f"a condition of `{self.actor}` is {condition}, which Python has decided: use Python's `if`, or `always` and "
@@ -390,6 +390,6 @@ class Procedure:
 
     @property
     def _falls_through(self) -> bool:
-        """Whether control can reach what is recorded next."""
+        """Whether control can reach the next instruction."""
         ends = bool(self._code) and isinstance(self._code[-1], (Jump, Stop))
         return not ends or any(self.position in targets_of(i) for i in self._code)

@@ -1,9 +1,10 @@
-"""The Program: the flat guarded-command form that the engine runs.
+"""This module holds the Program: the flat guarded-command form that the engine runs.
 
-Three words (global, package, CPU) hold the fields. A rule fires for an instance of its scope when its guard, a
-conjunction of bit-mask matches, holds; its effect clears, sets and adds, here and in bulk. Quantifiers and bulk updates
-never include the acting CPU (nor, over packages, the acting package): lowering spells that part out. The same shape as
-LTSmin's PINS: the engine knows nothing of what a Program means.
+Three words (global, package, CPU) hold the fields. A rule can fire for the state, a package or a CPU, as its scope says,
+if its guard holds, which is a conjunction of bit-mask matches. Its effect clears bits, sets bits and adds to counters, in
+the words of whoever acts and, in bulk, in those of others. Quantifiers and bulk updates never include the acting CPU nor, over
+packages, the acting package: lowering writes their part as matches and updates of their own words. As in LTSmin's PINS,
+the engine knows nothing of what a Program means.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ class Cube(NamedTuple):
     value: int = 0
 
     def meet(self, other: Cube) -> Cube | None:
-        """Both; None when they contradict each other."""
+        """Return the cube that matches what both match; None if no word can match both."""
         if (self.value ^ other.value) & self.care & other.care:
             return None
         return self.joined(other)
 
     def joined(self, other: Cube) -> Cube:
-        """Both, which are known not to contradict each other."""
+        """Return the cube that matches what both match; the caller knows that some word does."""
         return Cube(self.care | other.care, self.value | other.value)
 
     def within(self, other: Cube) -> bool:
-        """Whether every word that matches this one matches ``other``."""
+        """Return whether every word that matches this cube also matches ``other``."""
         return not other.care & ~self.care and not (self.value ^ other.value) & other.care
 
     def to_json(self) -> dict[str, str]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         return {"care": hex(self.care), "value": hex(self.value)}
 
 
@@ -56,13 +57,14 @@ ANY = Cube()
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """Some member of a group matches: the unit of quantified conditions.
+    """An atom is the condition that some member of a group matches; quantified conditions are made of atoms.
 
     Attributes:
-        over: ``cpus``, ``package-cpus`` or ``packages``, without the acting one.
-        cpu: What the CPU's word must match.
-        package: What its package's word, or the package's own, must match.
-        nested: Over packages: (some or none, match on a CPU of that package).
+        over: The group: ``cpus``, ``package-cpus`` or ``packages``, each without the acting one.
+        cpu: The match on the word of a CPU that is a member.
+        package: The match on the word of a package that is a member, or of the package of a CPU that is one.
+        nested: Conditions on the CPUs of a package that is a member: each is true for some CPU or false for none, and a
+            match on the CPU's word.
     """
 
     over: str
@@ -71,7 +73,7 @@ class Atom:
     nested: tuple[tuple[bool, Cube], ...] = ()
 
     def within(self, other: Atom) -> bool:
-        """Whether, if some member satisfies this one, some member satisfies ``other``."""
+        """Return whether this atom implies ``other``."""
         if self.over != other.over:
             return other.over == "cpus" and self._has_cpu(other)
         return (
@@ -79,14 +81,14 @@ class Atom:
         )
 
     def _has_cpu(self, other: Atom) -> bool:
-        """Whether a CPU that this one is about, in some package but the acting CPU, satisfies ``other``."""
+        """Return whether the member that satisfies this atom is or contains a CPU that matches ``other``."""
         if self.over == "package-cpus":
             return self.cpu.within(other.cpu) and other.package == ANY
         inside = any(some and cube.within(other.cpu) for some, cube in self.nested)
         return self.package.within(other.package) and (inside or other.cpu == ANY)
 
     def to_json(self, *, some: bool) -> dict[str, Json]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         out: dict[str, Json] = {"over": self.over, "some": some}
         if self.over != "packages":
             out["cpu"] = self.cpu.to_json()
@@ -99,13 +101,18 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A conjunction of matches and of quantified matches (atom, some or none)."""
+    """A conjunction of matches.
+
+    Attributes:
+        own: The matches on the global word and on the words of the acting package and CPU.
+        quantified: The conditions on others: each is an atom, and true if some member must match, false if none may.
+    """
 
     own: dict[Scope, Cube]
     quantified: tuple[tuple[Atom, bool], ...]
 
     def to_json(self) -> dict[str, Json]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         out: dict[str, Json] = {s.value: c.to_json() for s, c in self.own.items() if c.care}
         out["quantified"] = [atom.to_json(some=some) for atom, some in self.quantified]
         return out
@@ -113,28 +120,28 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Clear, then set, then add: (offset, width, delta)."""
+    """A change of one word: it clears bits, then sets bits, then adds to counters, each given as (offset, width, delta)."""
 
     clear: int = 0
     set: int = 0
     add: tuple[tuple[int, int, int], ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         added = [{"offset": o, "width": w, "delta": d} for o, w, d in self.add]
         return {"clear": hex(self.clear), "set": hex(self.set), "add": added}
 
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Clear and set in every member of a group that matched before the step."""
+    """A change of the word of every member that matched before the step: it clears bits, then sets bits."""
 
     target: Atom
     clear: int
     set: int
 
     def to_json(self) -> dict[str, Json]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         out = self.target.to_json(some=True)
         del out["some"]
         out.pop("cpus", None)
@@ -143,18 +150,18 @@ class Bulk:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Guard and effect of one way through one step.
+    """A rule is the guard and the effect of one way through one step.
 
     Attributes:
-        actor: Index of the actor.
+        actor: The index of the actor.
         label: The step.
-        choice: Which of its free choices; rules of a label with equal choice exclude each other.
-        notes: What happens on this way, in kernel words.
-        guard: When it may fire.
-        own: Effect on the global, package and CPU word.
-        bulk: Effect on others.
-        trap: It must never be enabled; what is wrong if it is.
-        events: What happens on this way, for prices.
+        choice: The number of the free choices made on this way. Rules of a label with one number exclude each other.
+        notes: The notes of this way, for the trace.
+        guard: The condition under which the rule may fire.
+        own: The effect on the global word and on the words of the acting package and CPU.
+        bulk: The effect on others.
+        trap: If given, the rule must never be enabled, and the text says what is wrong if it is.
+        events: The events that happen on this way; prices count them.
     """
 
     actor: int
@@ -168,7 +175,7 @@ class Rule:
     events: tuple[Event, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """As the engine reads it."""
+        """Write it as the engine reads it."""
         effect: dict[str, Json] = {s.value: u.to_json() for s, u in self.own.items()}
         effect["bulk"] = [b.to_json() for b in self.bulk]
         return {
@@ -186,7 +193,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a field lies in the word of its scope."""
+    """The place of a field in the word of its scope."""
 
     name: str
     scope: Scope
@@ -195,12 +202,12 @@ class Slot:
 
     @cached_property
     def width(self) -> int:
-        """Bits."""
+        """The number of its bits."""
         return (len(self.values) - 1).bit_length()
 
     @cached_property
     def mask(self) -> int:
-        """Its bits in the word."""
+        """The bits of the field, in the word."""
         return ((1 << self.width) - 1) << self.offset
 
     @cached_property
@@ -209,11 +216,11 @@ class Slot:
         return {value: code for code, value in enumerate(self.values)}
 
     def encode(self, value: Value) -> int:
-        """A value in place."""
+        """Return the code of a value, shifted to the place of the field."""
         return self.codes[value] << self.offset
 
     def decode(self, word: int) -> Value:
-        """Its value in a word."""
+        """Return the value of the field in a word."""
         return self.values[(word & self.mask) >> self.offset]
 
 
@@ -222,15 +229,16 @@ class Program:
     """Rules over packed words, validated by the engine when it reads them.
 
     Attributes:
-        name: For messages.
+        name: The name that messages use.
         slots: The layout, by field name.
-        actors: In order of declaration.
-        index: Program counters of actors and CPUs, by which the engine finds the rules that may fire.
-        rules: In order of declaration: actor, step, way through it.
-        outcomes, invariants, expectations: Properties with the guards under which they hold (outcome, expectation)
-            or are violated (invariant).
-        responses: With the guards under which they are due, and those under which they have come.
-        prices: With the guards under which every step costs.
+        actors: The names of the actors, in order of declaration.
+        index: The program counters of actors and CPUs, by which the engine finds the rules that may fire.
+        rules: The rules, in order of declaration: by actor, then by step, then by way through it.
+        outcomes: The outcomes, each with the guards of the states in which it holds.
+        invariants: The invariants, each with the guards of the states in which it is violated.
+        expectations: The expectations, each with the guards of the states in which it holds.
+        responses: The responses, each with the guards of the states in which it is due, and of those in its goal.
+        prices: The prices, each with the guards of the states in which every step costs 1.
     """
 
     name: str
@@ -250,11 +258,11 @@ class Program:
         return next((at for at, (p, _) in enumerate(self.outcomes) if p.diverges), None)
 
     def width(self, scope: Scope) -> int:
-        """Bits of a word."""
+        """Return the number of bits of a word."""
         return max((s.offset + s.width for s in self.slots.values() if s.scope is scope), default=0)
 
     def pack(self, state: State) -> str:
-        """A labelled state as the engine reads it."""
+        """Write a labelled state as the engine reads it."""
 
         def word(scope: Scope, values: dict[str, Value]) -> str:
             return hex(sum(s.encode(values[s.name]) for s in self.slots.values() if s.scope is scope))
@@ -269,12 +277,12 @@ class Program:
         return json.dumps({"global": word(Scope.GLOBAL, state.globals), "packages": packages})
 
     def unpack(self, scope: Scope, word: int) -> dict[str, Value]:
-        """The field values in a word."""
+        """Return the values of the fields in a word."""
         return {s.name: s.decode(word) for s in self.slots.values() if s.scope is scope}
 
     @cached_property
     def text(self) -> str:
-        """The canonical text: what the engine reads and what the digest covers."""
+        """The canonical text, which the engine reads and of which the digest is a hash."""
         return json.dumps(self._document(), sort_keys=True, separators=(",", ":"))
 
     def _document(self) -> dict[str, Json]:
@@ -329,7 +337,7 @@ class Program:
         return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
 
     def to_text(self) -> str:
-        """A dump to read: fields, then rules with decoded guards and effects."""
+        """Write a dump for people: the fields, then the rules with decoded guards and effects."""
         lines = [f"program {self.name}  digest {self.digest}"]
         for slot in self.slots.values():
             values = " ".join(map(str, slot.values))

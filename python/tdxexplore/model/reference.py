@@ -1,7 +1,7 @@
-"""The reference: a plain interpreter of the *unlowered* model on dictionaries.
+"""This module is the reference: it explores an *unlowered* model and computes every figure in the obvious way.
 
 It exists to be obviously right, and is never optimised. Every result of the engine is compared with it on small
-models (``tests/test_differential.py``). It shares with lowering the recorded instructions and nothing else.
+models (``tests/test_differential.py``). `execution` gives it the transitions of one state.
 """
 
 from __future__ import annotations
@@ -11,227 +11,40 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
-from tdxexplore.errors import BadModel, BadSchedule, Trap
-from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
-from tdxexplore.model.expr import (
-    RELATIONS,
-    And,
-    Any,
-    Compare,
-    Const,
-    Expr,
-    Field,
-    Group,
-    In,
-    Late,
-    Not,
-    Or,
-    Scope,
-    Temp,
-    Variable,
-)
+from tdxexplore.errors import BadModel, BadSchedule
+from tdxexplore.model.execution import evaluate, is_over, normalise, outcome_of, transitions
 from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tdxexplore.model.code import Code, Event
-    from tdxexplore.model.expr import Value
+    from tdxexplore.model.code import Event
+    from tdxexplore.model.execution import Transition
     from tdxexplore.model.model import Model, Response
-    from tdxexplore.model.topology import State, Values
+    from tdxexplore.model.topology import State
 
+__all__ = [
+    "Answer",
+    "Cost",
+    "evaluate",
+    "explore",
+    "is_over",
+    "normalise",
+    "outcome_of",
+    "replay",
+    "transitions",
+]
 
-@dataclass(slots=True)
-class Transition:
-    """One step of one actor in one state. The first four fields are its place in the canonical order."""
-
-    actor: int
-    package: int
-    cpu: int
-    choices: tuple[int, ...]
-    label: Label
-    notes: tuple[str, ...]
-    events: tuple[Event, ...]
-    target: State
-
-    @property
-    def order(self) -> tuple[int, int, int, tuple[int, ...]]:
-        """Sort key among the transitions of a state; -1 stands for no package, no CPU."""
-        return (self.actor, self.package, self.cpu, self.choices)
-
-
-Temps: TypeAlias = "dict[Temp, Value]"
-
-
-def evaluate(expr: Expr, state: State, package: int, cpu: int, temps: Temps) -> bool:
-    """The truth of ``expr`` for acting ``package`` and ``cpu`` (-1: none)."""
-    match expr:
-        case Const(value):
-            return value
-        case In(variable, values):
-            return read(variable, state, package, cpu, temps) in values
-        case Compare(left, relation, right):
-            first, second = (read(v, state, package, cpu, temps) for v in (left, right))
-            return RELATIONS[relation](first, second)
-        case Not(operand):
-            return not evaluate(operand, state, package, cpu, temps)
-        case And(left, right):
-            return evaluate(left, state, package, cpu, temps) and evaluate(right, state, package, cpu, temps)
-        case Or(left, right):
-            return evaluate(left, state, package, cpu, temps) or evaluate(right, state, package, cpu, temps)
-        case Any(group, body):
-            return any(evaluate(body, state, p, c, temps) for p, c in members(group, state, package, cpu))
-        case Late(make):
-            return evaluate(make(), state, package, cpu, temps)
-    raise BadModel(f"{expr!r} is not an expression")
-
-
-def members(group: Group, state: State, package: int, cpu: int) -> Iterator[tuple[int, int]]:
-    """The (package, CPU) pairs of a group, as seen by the acting package and CPU."""
-    acting = {Scope.GLOBAL: 0, Scope.PACKAGE: package, Scope.CPU: cpu}[group.relative_to]
-    if acting < 0:
-        raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")
-    if group in (Group.PACKAGES, Group.OTHER_PACKAGES):
-        for p in range(len(state.packages)):
-            if group is Group.PACKAGES or p != package:
-                yield p, -1
-        return
-    same_package = group in (Group.PACKAGE_CPUS, Group.OTHER_PACKAGE_CPUS)
-    not_self = group in (Group.OTHER_CPUS, Group.OTHER_PACKAGE_CPUS)
-    for c, p in enumerate(state.package_of):
-        if not (same_package and p != package) and not (not_self and c == cpu):
-            yield p, c
-
-
-def home(field: Field, state: State, package: int, cpu: int) -> Values:
-    """The dictionary that holds a field."""
-    if field.scope is Scope.GLOBAL:
-        return state.globals
-    if field.scope is Scope.PACKAGE and package >= 0:
-        return state.packages[package]
-    if field.scope is Scope.CPU and cpu >= 0:
-        return state.cpus[cpu]
-    raise BadModel(f"field `{field.name}` of a {field.scope.value} is used where no {field.scope.value} acts")
-
-
-def read(variable: Variable, state: State, package: int, cpu: int, temps: Temps) -> Value:
-    """The value of a field or temporary."""
-    if isinstance(variable, Field):
-        return home(variable, state, package, cpu)[variable.name]
-    if isinstance(variable, Temp) and variable in temps:
-        return temps[variable]
-    raise BadModel(f"`{variable.name}` is read, but was not set in this step")
-
-
-def transitions(model: Model, state: State) -> list[Transition]:
-    """All transitions of a state in canonical order; none after a fatal outcome."""
-    if is_over(model, state):
-        return []
-    found: list[Transition] = []
-    for actor, code in enumerate(model.codes):
-        for at, label in code.labels:
-            if label.passive:
-                continue
-            for package, cpu in _instances(label.scope, state):
-                if read(model.fields[label.pc], state, package, cpu, {}) == label.name:
-                    step = _Step(model, code, label, package, cpu)
-                    for choices, target, notes in step.run(at + 1, state.copy(), {}, (), ()):
-                        normalise(model, target)
-                        events = (*label.events, *(event for note in notes for event in note.events))
-                        words = tuple(note.text for note in notes)
-                        found.append(Transition(actor, package, cpu, choices, label, words, events, target))
-    return sorted(found, key=lambda t: t.order)
-
-
-def normalise(model: Model, state: State) -> None:
-    """Forget what a model declares as forgotten where a state is (`Model.forget`)."""
-    for forgotten in model.forgotten:
-        if evaluate(forgotten.when, state, -1, -1, {}):
-            for values in (state.globals, *state.packages, *state.cpus):
-                values.update({f.name: f.initial for f in forgotten.fields if f.name in values})
-
-
-def is_over(model: Model, state: State) -> bool:
-    """Whether a fatal outcome has ended the run."""
-    return any(o.fatal and evaluate(o.when, state, -1, -1, {}) for o in model.outcomes)
-
-
-def _instances(scope: Scope, state: State) -> list[tuple[int, int]]:
-    if scope is Scope.GLOBAL:
-        return [(-1, -1)]
-    if scope is Scope.PACKAGE:
-        return [(p, -1) for p in range(len(state.packages))]
-    return [(p, c) for c, p in enumerate(state.package_of)]
-
-
-@dataclass(slots=True)
-class _Step:
-    """Executes one step: from its label to the next one that control reaches."""
-
-    model: Model
-    code: Code
-    label: Label
-    package: int
-    cpu: int
-
-    def run(
-        self, at: int, state: State, temps: Temps, choices: tuple[int, ...], notes: tuple[Note, ...]
-    ) -> Iterator[tuple[tuple[int, ...], State, tuple[Note, ...]]]:
-        while True:
-            instruction = self.code.instructions[at]
-            at += 1
-            match instruction:
-                case Label(name=name, pc=pc):
-                    counter = self.model.fields[pc]
-                    home(counter, state, self.package, self.cpu)[pc] = name
-                    yield choices, state, notes
-                    return
-                case Stop():
-                    yield choices, state, notes
-                    return
-                case Set(target, value):
-                    new = read(value, state, self.package, self.cpu, temps) if isinstance(value, Variable) else value
-                    if isinstance(target, Temp):
-                        temps[target] = new
-                    elif isinstance(target, Field):
-                        home(target, state, self.package, self.cpu)[target.name] = new
-                case Add(target, delta):
-                    values = home(target, state, self.package, self.cpu)
-                    values[target.name] += delta  # type: ignore[operator]
-                    if values[target.name] not in target.values:
-                        raise Trap(f"`{target.name}` becomes {values[target.name]} at `{self.label.name}`", "")
-                case SetEach(group, where, assignments):
-                    chosen = [
-                        (p, c)
-                        for p, c in members(group, state, self.package, self.cpu)
-                        if evaluate(where, state, p, c, temps)
-                    ]
-                    for p, c in chosen:
-                        for target, new in assignments:
-                            home(target, state, p, c)[target.name] = new
-                case Branch(condition, otherwise):
-                    if not evaluate(condition, state, self.package, self.cpu, temps):
-                        at = otherwise
-                case Jump(target_position):
-                    at = target_position
-                case Await(condition):
-                    if not evaluate(condition, state, self.package, self.cpu, temps):
-                        return
-                case Either(targets):
-                    for i, position in enumerate(targets):
-                        yield from self.run(position, state.copy(), dict(temps), (*choices, i), notes)
-                    return
-                case Note():
-                    notes = (*notes, instruction)
+Key: TypeAlias = object
+Successors: TypeAlias = "dict[Key, list[Key]]"
 
 
 @dataclass(slots=True)
 class Cost:
-    """What runs cost.
+    """The cost of the runs to one outcome.
 
     Attributes:
-        total: The sum over all of them.
-        least, most: Of a single one.
+        total: The sum over all runs.
+        least: The cost of the cheapest run.
+        most: The cost of the dearest run.
     """
 
     total: int
@@ -241,33 +54,36 @@ class Cost:
 
 @dataclass(slots=True)
 class Answer:
-    """What the reference finds: the figures that the engine must reproduce.
+    """The figures that the engine must reproduce.
 
     Attributes:
-        states: Distinct states.
-        transitions: Transitions (generated successors).
-        terminal_states: By outcome, the distinct states where a run ends: terminal states, and those that diverge.
-        outcome_depths: By outcome, the distance of the nearest of them.
+        states: The number of distinct states.
+        transitions: The number of transitions.
+        terminal_states: For each outcome, the number of states in which a run ends: terminal states, and diverging ones if
+            the model has an outcome for them.
+        outcome_depths: For each outcome, the least depth of a state in which a run ends with it.
         diverging: The keys of the states from which no terminal state can be reached.
-        cyclic: Some state can be reached again from itself.
-        interleavings: Maximal runs by outcome, each up to the first state where it ends; None when there is a cycle before.
-        probability: By outcome, each transition of a state being equally likely; None as above.
-        violating_states: By invariant.
-        expected_states: By expectation.
-        lost_states: By response, the states in which it is lost: due, with its goal out of reach, and a fair run can avoid every
-            fatal outcome.
-        lost_depths: By response, the distance of the nearest of them, or None.
-        prices: By outcome and price; None as above.
-        labels: Times each (actor, label) was taken.
-        depth: Distance of the furthest state.
-        graph: Each state by its key, and the keys of its successors.
+        cyclic: Whether some state can be reached again from itself.
+        interleavings: For each outcome, the number of maximal runs, each up to the first state in which it ends; None if a
+            run can go through a cycle before it ends.
+        probability: For each outcome, its probability if each transition of a state is equally likely; None if
+            ``interleavings`` is None.
+        violating_states: For each invariant, the number of states that violate it.
+        expected_states: For each expectation, the number of states that satisfy it.
+        lost_states: For each response, the number of states in which it is lost: it is due, its goal is out of reach, and a
+            fair run can avoid every fatal outcome.
+        lost_depths: For each response, the least depth of a state in which it is lost, or None if there is none.
+        prices: For each outcome and price, the cost of the runs; None if ``interleavings`` is None.
+        labels: For each actor and label, the number of transitions that take this step.
+        depth: The largest distance of a state from the initial state.
+        graph: Each state by its key, with the keys of its successors.
     """
 
     states: int = 0
     transitions: int = 0
     terminal_states: Counter[str] = field(default_factory=Counter)
     outcome_depths: dict[str, int] = field(default_factory=dict)
-    diverging: frozenset[object] = frozenset()
+    diverging: frozenset[Key] = frozenset()
     cyclic: bool = False
     interleavings: Counter[str] | None = None
     probability: dict[str, Fraction] | None = None
@@ -278,120 +94,137 @@ class Answer:
     prices: dict[str, dict[str, Cost]] | None = None
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     depth: int = 0
-    graph: dict[object, tuple[State, list[object]]] = field(default_factory=dict)
+    graph: dict[Key, tuple[State, list[Key]]] = field(default_factory=dict)
 
 
-def outcome_of(model: Model, state: State) -> str:
-    """The first outcome that a terminal state matches.
+@dataclass(slots=True)
+class _Graph:
+    """The reachable states by their keys, in the order of a breadth-first search.
 
-    Raises:
-        BadModel: It matches none.
+    Attributes:
+        root: The initial state.
+        states: Each state.
+        depths: Its distance from the initial state.
+        successors: The targets of its transitions, in canonical order.
+        events: The events of each of these transitions.
     """
-    for outcome in model.outcomes:
-        if evaluate(outcome.when, state, -1, -1, {}):
-            return outcome.name
-    raise BadModel(f"a terminal state of model `{model.name}` matches no outcome: {state.globals}")
+
+    root: Key
+    states: dict[Key, State] = field(default_factory=dict)
+    depths: dict[Key, int] = field(default_factory=dict)
+    successors: Successors = field(default_factory=dict)
+    events: dict[Key, list[tuple[Event, ...]]] = field(default_factory=dict)
 
 
 def explore(model: Model, initial: State) -> Answer:
-    """Breadth-first over all states, then runs and probabilities over the graph.
+    """Find all states breadth-first, then count runs and add up probabilities and costs over the graph.
 
     Raises:
         BadModel: The initial state is not in normal form (`Model.forget`), or a terminal state has no outcome.
     """
-    root, normal = initial.key(), initial.copy()
+    normal = initial.copy()
     normalise(model, normal)
-    if normal.key() != root:
+    if normal.key() != initial.key():
         raise BadModel(f"the initial state of model `{model.name}` is not in normal form: it holds what is forgotten")
     answer = Answer()
-    successors: dict[object, list[object]] = {}
-    outcomes: dict[object, str] = {}
-    states: dict[object, State] = {}
-    depths: dict[object, int] = {}
-    happened: dict[object, list[tuple[Event, ...]]] = {}
-    level: dict[object, State] = {root: initial}
-    while level:
-        following: dict[object, State] = {}
-        for key, state in level.items():
-            steps = transitions(model, state)
-            successors[key] = [t.target.key() for t in steps]
-            states[key], depths[key], happened[key] = state, answer.depth, [t.events for t in steps]
-            answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
-            if not steps:
-                outcomes[key] = outcome_of(model, state)
-            answer.violating_states.update(p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {}))
-            answer.expected_states.update(p.name for p in model.expectations if evaluate(p.when, state, -1, -1, {}))
-            for step in steps:
-                if step.target.key() not in successors and step.target.key() not in level:
-                    following[step.target.key()] = step.target
-        answer.depth += bool(following)
-        level = following
-    answer.graph = {key: (state, successors[key]) for key, state in states.items()}
-    answer.states = len(successors)
-    answer.transitions = sum(map(len, successors.values()))
-    fatal = {key for key, state in states.items() if is_over(model, state)}
-    avoids_fatal = _leading_to(states.keys() - _leading_to(fatal, successors), successors)
-    for response in model.responses:
-        lost = _out_of_reach(response, states, successors) & avoids_fatal
-        answer.lost_states[response.name] = len(lost)
-        answer.lost_depths[response.name] = min((depths[key] for key in lost), default=None)
-    answer.diverging = frozenset(states.keys() - _leading_to(set(outcomes), successors))
-    answer.cyclic = _topological(successors, root) is None
+    graph = _search(model, initial, answer)
+    outcomes = {key: outcome_of(model, graph.states[key]) for key, targets in graph.successors.items() if not targets}
+    _find_lost(model, graph, answer)
+    answer.diverging = frozenset(graph.states.keys() - _leading_to(set(outcomes), graph.successors))
+    answer.cyclic = _topological(graph.successors, graph.root) is None
     for outcome in model.outcomes:
         if outcome.diverges:
-            # From here on a run ends where it begins to diverge, as in a terminal state.
+            # The figures below count a run up to its first diverging state, where it ends as in a terminal state.
             outcomes |= dict.fromkeys(answer.diverging, outcome.name)
-            successors = _up_to(answer.diverging, successors, root)
-            happened |= {key: [] for key in answer.diverging}
+            graph.successors = _up_to(answer.diverging, graph.successors, graph.root)
+            graph.events |= {key: [] for key in answer.diverging}
     answer.terminal_states.update(outcomes.values())
     for key, name in outcomes.items():
-        answer.outcome_depths[name] = min(depths[key], answer.outcome_depths.get(name, depths[key]))
-    order = _topological(successors, root)
+        answer.outcome_depths[name] = min(graph.depths[key], answer.outcome_depths.get(name, graph.depths[key]))
+    order = _topological(graph.successors, graph.root)
     if order is not None:
-        _measure(answer, successors, outcomes, order)
-        answer.prices = {}
-        for price in model.prices:
-            costs = {
-                key: [evaluate(price.during, state, -1, -1, {}) + price.of(events) for events in happened[key]]
-                for key, state in states.items()
-            }
-            for ended, cost in _costs(successors, outcomes, order, costs).items():
-                answer.prices.setdefault(ended, {})[price.name] = cost
+        _measure(answer, graph.successors, outcomes, order)
+        answer.prices = _prices(model, graph, outcomes, order)
     return answer
 
 
-def _out_of_reach(
-    response: Response, states: dict[object, State], successors: dict[object, list[object]]
-) -> set[object]:
-    """The states in which the response is due and from which no path leads to its goal."""
-    goals = {key for key, state in states.items() if evaluate(response.reach, state, -1, -1, {})}
-    due = {key for key, state in states.items() if evaluate(response.when, state, -1, -1, {})}
-    return due - _leading_to(goals, successors)
+def _search(model: Model, initial: State, answer: Answer) -> _Graph:
+    """Find all states, level by level, and count what the answer says of single states and transitions."""
+    graph = _Graph(initial.key())
+    level: dict[Key, State] = {graph.root: initial}
+    while level:
+        following: dict[Key, State] = {}
+        for key, state in level.items():
+            steps = transitions(model, state)
+            graph.states[key], graph.depths[key] = state, answer.depth
+            graph.successors[key], graph.events[key] = [t.target.key() for t in steps], [t.events for t in steps]
+            answer.labels.update((model.codes[t.actor].actor, t.label.name) for t in steps)
+            answer.violating_states.update(p.name for p in model.invariants if not evaluate(p.when, state, -1, -1, {}))
+            answer.expected_states.update(p.name for p in model.expectations if evaluate(p.when, state, -1, -1, {}))
+            for step in steps:
+                if step.target.key() not in graph.successors and step.target.key() not in level:
+                    following[step.target.key()] = step.target
+        answer.depth += bool(following)
+        level = following
+    answer.graph = {key: (state, graph.successors[key]) for key, state in graph.states.items()}
+    answer.states = len(graph.states)
+    answer.transitions = sum(map(len, graph.successors.values()))
+    return graph
 
 
-def _leading_to(marked: set[object], successors: dict[object, list[object]]) -> set[object]:
-    """The states that are marked, or from which a path leads to one that is."""
+def _find_lost(model: Model, graph: _Graph, answer: Answer) -> None:
+    """Find the states in which a response is lost although a fair run can avoid every fatal outcome."""
+    fatal = {key for key, state in graph.states.items() if is_over(model, state)}
+    avoids_fatal = _leading_to(graph.states.keys() - _leading_to(fatal, graph.successors), graph.successors)
+    for response in model.responses:
+        lost = _out_of_reach(response, graph) & avoids_fatal
+        answer.lost_states[response.name] = len(lost)
+        answer.lost_depths[response.name] = min((graph.depths[key] for key in lost), default=None)
+
+
+def _prices(model: Model, graph: _Graph, outcomes: dict[Key, str], order: list[Key]) -> dict[str, dict[str, Cost]]:
+    """Compute the costs of the runs to each outcome, by price."""
+    found: dict[str, dict[str, Cost]] = {}
+    for price in model.prices:
+        steps = {
+            key: [evaluate(price.during, state, -1, -1, {}) + price.of(events) for events in graph.events[key]]
+            for key, state in graph.states.items()
+        }
+        for outcome, cost in _costs(graph.successors, outcomes, order, steps).items():
+            found.setdefault(outcome, {})[price.name] = cost
+    return found
+
+
+def _out_of_reach(response: Response, graph: _Graph) -> set[Key]:
+    """Find the states in which the response is due and from which no path leads to its goal."""
+    goals = {key for key, state in graph.states.items() if evaluate(response.reach, state, -1, -1, {})}
+    due = {key for key, state in graph.states.items() if evaluate(response.when, state, -1, -1, {})}
+    return due - _leading_to(goals, graph.successors)
+
+
+def _leading_to(marked: set[Key], successors: Successors) -> set[Key]:
+    """Find the marked states and all from which a path leads to one."""
     found = set(marked)
     while more := {k for k, targets in successors.items() if k not in found and not found.isdisjoint(targets)}:
         found |= more
     return found
 
 
-def _up_to(ends: frozenset[object], successors: dict[object, list[object]], root: object) -> dict[object, list[object]]:
-    """The transitions of all runs up to the first of these states."""
+def _up_to(ends: frozenset[Key], successors: Successors, root: Key) -> Successors:
+    """Cut the graph so that each run ends in the first state of ``ends`` that it reaches."""
     inside = {key: targets for key, targets in successors.items() if key not in ends}
     reached = {root, *(target for targets in inside.values() for target in targets)}
     return inside | {key: [] for key in reached & ends}
 
 
 def _costs(
-    successors: dict[object, list[object]],
-    outcomes: dict[object, str],
-    order: list[object],
-    steps: dict[object, list[int]],
+    successors: Successors,
+    outcomes: dict[Key, str],
+    order: list[Key],
+    steps: dict[Key, list[int]],
 ) -> dict[str, Cost]:
-    """What the runs to each outcome cost: every run by its cost, and how many there are of it."""
-    runs: dict[object, Counter[int]] = {key: Counter() for key in order}
+    """Add up the costs of the runs to each outcome. ``runs`` counts, for each state and cost, the runs that arrive so."""
+    runs: dict[Key, Counter[int]] = {key: Counter() for key in order}
     runs[order[0]][0] = 1
     ended: dict[str, Counter[int]] = {}
     for key in order:
@@ -406,8 +239,8 @@ def _costs(
     }
 
 
-def _topological(successors: dict[object, list[object]], root: object) -> list[object] | None:
-    """Every state before its successors; None when the graph has a cycle."""
+def _topological(successors: Successors, root: Key) -> list[Key] | None:
+    """List every state before its successors; None if the graph has a cycle."""
     waiting = Counter(t for targets in successors.values() for t in targets)
     ready, order = [root] if not waiting[root] else [], []
     while ready:
@@ -420,12 +253,10 @@ def _topological(successors: dict[object, list[object]], root: object) -> list[o
     return order if len(order) == len(successors) else None
 
 
-def _measure(
-    answer: Answer, successors: dict[object, list[object]], outcomes: dict[object, str], order: list[object]
-) -> None:
-    """Runs and probability arriving at each state, pushed on to its successors."""
-    runs: Counter[object] = Counter({order[0]: 1})
-    probability: dict[object, Fraction] = dict.fromkeys(order, Fraction(0))
+def _measure(answer: Answer, successors: Successors, outcomes: dict[Key, str], order: list[Key]) -> None:
+    """Count the runs, and add up the probability, that arrive at each state, and hand both on to its successors."""
+    runs: Counter[Key] = Counter({order[0]: 1})
+    probability: dict[Key, Fraction] = dict.fromkeys(order, Fraction(0))
     probability[order[0]] = Fraction(1)
     answer.interleavings = Counter()
     answer.probability = dict.fromkeys(sorted(set(outcomes.values())), Fraction(0))

@@ -1,8 +1,8 @@
-"""A schedule: one interleaving as a short string.
+"""This module writes one interleaving as a short string, its schedule, and reads it back.
 
 Each step is the index of the transition taken among those enabled, in canonical order (actor, package, CPU, choice):
-a base-36 digit, or a decimal number in parentheses from 36 on. It needs no names, so it is short; it means nothing
-without the model, so it is always printed with the command that replays it.
+a base-36 digit, or a decimal number in parentheses from 36 on. A schedule is short because it contains no names. It means
+nothing without the model, so it is always printed with the command that replays it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _TOKEN = re.compile(r"([0-9a-z])|\(([0-9]{1,9})\)")
 
 
 def encode(indices: Iterable[int]) -> str:
-    """The schedule of a list of indices."""
+    """Write a list of indices as a schedule."""
     return "".join(_DIGITS[i] if i < len(_DIGITS) else f"({i})" for i in indices)
 
 
 def decode(schedule: str) -> list[int]:
-    """The indices of a schedule.
+    """Read the indices of a schedule.
 
     Raises:
         BadSchedule: Something in it is not a token.

@@ -1,4 +1,7 @@
-"""What an expression reads, and whether that means something where somebody of a scope acts."""
+"""This module finds the variables that an expression reads, and checks that they mean something for whoever acts.
+
+A CPU field, for example, means nothing in a step that no CPU takes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def variables(expr: Expr) -> Iterator[Variable]:
-    """Every variable that an expression reads, as often as it reads it."""
+    """Yield every variable that an expression reads, as often as it reads it."""
     match expr:
         case In(variable, _):
             yield variable
@@ -36,7 +39,7 @@ _ORDER = (Scope.GLOBAL, Scope.PACKAGE, Scope.CPU)
 
 
 def has(acting: Scope, wanted: Scope) -> bool:
-    """Whether someone of scope ``acting`` is, or belongs to, one of scope ``wanted``."""
+    """Return whether an actor of scope ``acting`` is, or belongs to, one of scope ``wanted``: a CPU belongs to a package."""
     return _ORDER.index(wanted) <= _ORDER.index(acting)
 
 
@@ -68,7 +71,7 @@ def check_group(group: Group, acting: Scope) -> None:
     """Check that a group means something where ``acting`` acts.
 
     Raises:
-        BadModel: It does not.
+        BadModel: The group means nothing there.
     """
     if not has(acting, group.relative_to):
         raise BadModel(f"`{group.value}` is used where no {group.relative_to.value} acts")

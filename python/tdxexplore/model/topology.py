@@ -1,4 +1,4 @@
-"""How many CPUs in how many packages, and one labelled state of a model on them."""
+"""This module holds the topology, which is the number of CPUs in each package, and the labelled states on a topology."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Topology:
     """Packages (sockets) and the CPUs (logical processors) of each; CPUs are numbered through.
 
     Attributes:
-        sizes: CPUs in each package.
+        sizes: The number of CPUs in each package.
     """
 
     sizes: tuple[int, ...]
 
     @classmethod
     def of(cls, cpus: int, packages: int = 1) -> Topology:
-        """``cpus`` CPUs in all, spread over ``packages`` packages as evenly as they go, larger ones first.
+        """Spread ``cpus`` CPUs over ``packages`` packages as evenly as possible, larger packages first.
 
         Raises:
             BadModel: The numbers do not fit.
@@ -50,12 +50,12 @@ class Topology:
 
     @property
     def cpus(self) -> int:
-        """CPUs in all."""
+        """The number of all CPUs."""
         return sum(self.sizes)
 
     @property
     def packages(self) -> int:
-        """Packages in all."""
+        """The number of packages."""
         return len(self.sizes)
 
     @property
@@ -74,8 +74,8 @@ class State:
     Attributes:
         package_of: The package of each CPU.
         globals: Values of the global fields.
-        packages: Values of the package fields, a dictionary a package.
-        cpus: Values of the CPU fields, a dictionary a CPU.
+        packages: Values of the package fields, one dictionary for each package.
+        cpus: Values of the CPU fields, one dictionary for each CPU.
     """
 
     package_of: tuple[int, ...]
@@ -85,7 +85,7 @@ class State:
 
     @classmethod
     def initial(cls, model: Model, topology: Topology) -> State:
-        """Every field at its initial value."""
+        """Make the state in which every field has its initial value."""
 
         def values(scope: Scope) -> Values:
             return {f.name: f.initial for f in model.fields.values() if f.scope is scope}
@@ -98,11 +98,11 @@ class State:
         )
 
     def copy(self) -> State:
-        """A state of its own with the same values."""
+        """Return an independent state with the same values."""
         return State(self.package_of, dict(self.globals), list(map(dict, self.packages)), list(map(dict, self.cpus)))
 
     def key(self) -> tuple[object, ...]:
-        """Hashable, and equal for equal states."""
+        """Return a hashable key, which is equal for equal states."""
         return (
             tuple(self.globals.values()),
             tuple(tuple(p.values()) for p in self.packages),

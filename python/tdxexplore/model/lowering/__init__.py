@@ -1,17 +1,19 @@
-"""Lowering: a recorded model becomes a Program.
+"""Lowering turns a recorded model into a Program.
 
-Each step is executed symbolically from its label. A *path* is one way through it: what it has learnt of the state
-before the step (the values that each field may have had, which quantified matches hold) and what it has assigned. A
-condition that the path does not decide forks it, so the paths of a step exclude each other. Each path becomes one rule,
-or a few where a set of values is not a single bit-mask match. So a state has exactly one transition for each actor,
-instance and free choice, as in the reference interpreter.
+Each step is executed symbolically from its label. A *path* is one way through it. It knows facts of the state before the
+step (the values that each field may have had, and the quantified matches that hold or do not) and the assignments so
+far. A condition that the facts do not decide forks the path, so the paths of a step exclude each other. Each path becomes
+one rule, or several where a set of values is not a single bit-mask match. So a state has exactly one transition for each
+actor, instance and free choice, as in the reference.
 
-Assignments are constants or small additions; a copy forks on the value. That keeps every condition a condition on the
-state before the step. Rejected: lowering by truth tables over all fields, which needs no symbolic execution but is
-exponential in the fields that a step reads.
+Assignments are constants or small additions; the copy of a variable forks the path on its value. Every condition thus
+stays a condition on the state before the step. Rejected: lowering by truth tables over all fields, which needs no
+symbolic execution but is exponential in the fields that a step reads.
 
-`layout` places the fields in words; `path` holds what a path knows; `symbolic` decides conditions and applies
-assignments; `matches` turns what is known into guards; `steps` runs the steps of an actor.
+`layout` places the fields in words. `path` holds the facts and assignments of a path. `symbolic` decides conditions and
+applies assignments; `members` translates a condition on others to the state before the step. `normal_form` ends a step in
+normal form. `matches` turns facts into guards, and `updates` turns assignments into effects. `steps` runs all of them for
+the steps of an actor.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def lower(model: Model) -> Program:
     """Turn a model into a Program.
 
     Raises:
-        BadModel: A step never ends, or does what a Program cannot express; the message says where.
+        BadModel: A step never ends, or a Program cannot express it; the message names the step.
     """
     try:
         return _lower(model)
@@ -53,7 +55,7 @@ def _lower(model: Model) -> Program:
 
     for forgotten in model.forgotten:
         names = ", ".join(f"`{f.name}`" for f in forgotten.fields)
-        # Refused here if it asks for an acting CPU.
+        # This refuses a condition that asks for an acting CPU.
         Symbolic(model, slots, Scope.GLOBAL, f"where {names} is forgotten").guards(forgotten.when)
     return Program(
         name=model.name,

@@ -1,4 +1,4 @@
-"""Where fields lie in the words of a state, and which bit-mask matches tell some of their values from the rest."""
+"""This module places the fields in the words of a state, and finds bit-mask matches that tell some of their values apart."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Value
     from tdxexplore.model.model import Model
 
-# Bits of each word; the engine's limits (rust/core/src/program/validate.rs).
+# The engine's limits on the bits of each word (rust/core/src/program/validate.rs).
 WIDEST = {Scope.GLOBAL: 128, Scope.PACKAGE: 64, Scope.CPU: 48}
 _NAMED = 6
-# Of a domain of more bits, not every order of bits is tried: their number is exponential in the width.
+# In a domain of more bits only two orders of bits are tried, as the number of orders is exponential in the width.
 _TRY_EVERY_ORDER = 5
 
 
 def layout(model: Model) -> dict[str, Slot]:
-    """Fields side by side in the word of their scope, in order of declaration.
+    """Place the fields side by side in the word of their scope, in order of declaration.
 
     Raises:
-        BadModel: They do not fit; the message names the widest.
+        BadModel: The fields do not fit; the message names the widest.
     """
     ends = dict.fromkeys(Scope, 0)
     slots = {}
@@ -43,7 +43,7 @@ def layout(model: Model) -> dict[str, Slot]:
 
 
 def cubes(slot: Slot, values: frozenset[Value]) -> list[Cube]:
-    """Disjoint bit-mask matches that tell ``values`` from the rest of the domain; unused codes may fall either way."""
+    """Find disjoint bit-mask matches that tell ``values`` from the rest of the domain; codes of no value may match or not."""
     codes = frozenset(map(slot.codes.__getitem__, values))
     return [
         Cube(care << slot.offset, value << slot.offset) for care, value in _cover(codes, len(slot.values), slot.width)
@@ -55,10 +55,10 @@ Cover = tuple[tuple[int, int], ...]
 
 @cache
 def _cover(codes: frozenset[int], domain: int, width: int) -> Cover:
-    """Disjoint (care, value) pairs that cover ``codes`` and no other code below ``domain``."""
+    """Find disjoint (care, value) pairs that cover ``codes`` and no other code below ``domain``."""
     if width <= _TRY_EVERY_ORDER:
         return _smallest(codes, domain, width)
-    # A range falls into few halves from the highest bit down, what steps by a power of two from the lowest bit up.
+    # A range needs few halves if the highest bit is halved first; numbers that step by a power of two, if the lowest is.
     everything = (tuple(sorted(codes)), tuple(c for c in range(domain) if c not in codes))
     up, down = (_halved(*everything, order) for order in (range(width), range(width - 1, -1, -1)))
     return up if len(up) <= len(down) else down
@@ -66,7 +66,7 @@ def _cover(codes: frozenset[int], domain: int, width: int) -> Cover:
 
 @cache
 def _smallest(codes: frozenset[int], domain: int, width: int, care: int = 0, value: int = 0) -> Cover:
-    """The fewest pairs that any order of halving gives."""
+    """Find the fewest pairs that any order of halving gives."""
     here = [c for c in range(domain) if c & care == value]
     inside = [c for c in here if c in codes]
     if not inside:
@@ -85,7 +85,7 @@ def _smallest(codes: frozenset[int], domain: int, width: int, care: int = 0, val
 
 
 def _halved(inside: tuple[int, ...], outside: tuple[int, ...], order: range, care: int = 0, value: int = 0) -> Cover:
-    """The pairs that halving by one order of bits gives: linear in the domain for each bit."""
+    """Find the pairs that halving by one order of bits gives, in time linear in the domain for each bit."""
     if not inside:
         return ()
     if not outside:

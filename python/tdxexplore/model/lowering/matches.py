@@ -1,4 +1,4 @@
-"""Conditions as matches: which CPUs or packages an expression means, and the guards of a path."""
+"""This module writes conditions as matches: those on other CPUs or packages as atoms, the facts of a path as guards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tdxexplore.model.lowering.path import Path
     from tdxexplore.model.program import Slot
 
-# Matches of one condition: a disjunction of more would make a Program that nobody waits for.
+# The largest number of matches of one condition: a disjunction of more would make a Program that nobody waits for.
 MOST_MATCHES = 4_096
 
 
@@ -27,7 +27,7 @@ class Matches:
 
     Args:
         slots: The layout.
-        where: What is being lowered, for messages.
+        where: The step or property that is lowered, for messages.
     """
 
     def __init__(self, slots: dict[str, Slot], where: str) -> None:
@@ -35,10 +35,10 @@ class Matches:
         self._where = where
 
     def guards_of(self, path: Path) -> list[Guard]:
-        """What a path knows of the state before the step, as disjoint guards.
+        """Write the facts of a path, which are about the state before the step, as disjoint guards.
 
         Raises:
-            BadModel: There are too many; the message names the fields.
+            BadModel: There are too many guards; the message names the fields.
         """
         always = dict.fromkeys(Scope, ANY)
         choices: dict[str, list[tuple[Scope, Cube]]] = {}
@@ -64,13 +64,14 @@ class Matches:
         return found
 
     def atoms(self, members: Members, body: Expr, *, apart: bool) -> list[Atom]:
-        """Quantified matches, of which one holds exactly if some member satisfies ``body`` before the step.
+        """Find atoms of which one holds exactly if some member satisfies ``body`` before the step.
 
         Args:
             members: The class of the members.
-            body: What a member must satisfy; it reads fields of the member only.
-            apart: ``FAR`` means the CPUs of other packages only; else all CPUs but the acting one. A Program has no
-                quantifier over the CPUs of other packages: some such CPU matches exactly if some other package has one.
+            body: The condition on a member; it reads fields of the member only.
+            apart: Whether ``FAR`` means the CPUs of other packages only, and not all CPUs but the acting one. A Program has
+                no quantifier over the CPUs of other packages, but some such CPU matches exactly if some other package has
+                a CPU that matches.
         """
         atoms = []
         for found in self._disjuncts(body, truth=True):
@@ -89,14 +90,14 @@ class Matches:
         return atoms
 
     def targets(self, members: Members, where: Expr) -> list[Atom]:
-        """The members that a bulk assignment changes; of ``FAR``, near CPUs that match are among them."""
+        """Find the members that a bulk assignment changes; those of ``FAR`` include the near CPUs that match."""
         atoms = self.atoms(members, where, apart=False)
         if any(atom.nested for atom in atoms):
             raise self._unsupported("a bulk assignment to packages cannot depend on their CPUs")
         return atoms
 
     def described(self, atom: Atom) -> str:
-        """What an atom asks, for messages: whose fields it reads."""
+        """Describe an atom for messages by the group and the fields that it reads."""
         cubes_ = [(Scope.CPU, atom.cpu), (Scope.PACKAGE, atom.package), *((Scope.CPU, c) for _, c in atom.nested)]
         names = [s.name for s in self._slots.values() if any(s.scope is k and s.mask & c.care for k, c in cubes_)]
         return f"whether some of {atom.over} has certain {', '.join(f'`{n}`' for n in names)}"
@@ -104,7 +105,7 @@ class Matches:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _disjuncts(self, expr: Expr, *, truth: bool) -> list[Atom]:
-        """``expr == truth`` as a disjunction of matches; the `over` of these is empty."""
+        """Write ``expr == truth`` as a disjunction of atoms, whose `over` is empty."""
         match expr:
             case Const(value):
                 return [Atom("")] if value is truth else []
@@ -126,7 +127,7 @@ class Matches:
         raise self._unsupported(f"expression {expr!r}")
 
     def _nested(self, group: Group, body: Expr, *, truth: bool) -> list[Atom]:
-        """``package_cpus`` inside a quantifier over packages: some CPU of that package, or none."""
+        """Write a quantifier over ``package_cpus`` inside one over packages: some CPU of that package matches, or none does."""
         if group is not Group.PACKAGE_CPUS:
             raise self._unsupported(f"`{group.value}` inside a quantifier; only `package_cpus` can stand there")
         inner = self._disjuncts(body, truth=True)
@@ -134,11 +135,11 @@ class Matches:
             raise self._unsupported("a quantifier inside a quantifier over CPUs")
         if truth:
             return [Atom("", ANY, a.package, ((True, a.cpu),)) for a in inner]
-        # No CPU satisfies any of these: the package is another one, or none of its CPUs matches.
+        # No CPU satisfies any part: for each part the package does not match, or none of its CPUs does.
         return self._all_of([[Atom("", ANY, ANY, ((False, a.cpu),)), *_unlike(a.package)] for a in inner])
 
     def _all_of(self, sides: Iterable[list[Atom]]) -> list[Atom]:
-        """Matches that satisfy one of each side."""
+        """Find the atoms that satisfy one atom of each side."""
         found = [Atom("")]
         for side in sides:
             found = [m for a, b in product(found, side) if (m := _meet(a, b)) is not None]
@@ -157,13 +158,13 @@ def _match(scope: Scope, cube: Cube) -> Atom:
 
 
 def _unlike(cube: Cube) -> list[Atom]:
-    """Packages that a match does not fit: some bit of it differs."""
+    """Find the packages that a cube does not match, as some bit differs."""
     bits = [1 << b for b in range(cube.care.bit_length()) if cube.care >> b & 1]
     return [Atom("", package=Cube(bit, ~cube.value & bit)) for bit in bits]
 
 
 def _meet(a: Atom, b: Atom) -> Atom | None:
-    """Both matches of one member; None when they contradict each other."""
+    """Return the atom of a member that satisfies both; None if no member can."""
     cpu, package = a.cpu.meet(b.cpu), a.package.meet(b.package)
     if cpu is None or package is None:
         return None

@@ -1,7 +1,7 @@
-"""Conditions on other CPUs and packages, seen through what the step has done to them already.
+"""This module translates conditions on other CPUs and packages from the middle of a step to the state before it.
 
-A step reads what it has written: after a bulk assignment, a quantifier means the new values. A guard looks at the state
-before the step. `before` translates the one into the other; `alike` says whether near and far CPUs can be asked at once.
+A step reads the values that it has written: after a bulk assignment, a quantifier means the new ones. A guard reads the
+state before the step. `before` translates a condition; `alike` says whether one condition serves near and far CPUs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def before(expr: Expr, bulk: tuple[BulkStep, ...], members: Members) -> Expr:
-    """The condition on the state before the step that holds of a member exactly if ``expr`` holds of it now.
+    """Return the condition that held of a member before the step exactly if ``expr`` holds of it now.
 
     Args:
-        expr: It reads fields of the member only: its own, and of a CPU those of its package.
-        bulk: What the step has done so far.
-        members: The class of the member. The package of a near CPU is that of whoever acts, whose fields the path knows;
-            so ``expr`` reads none of them.
+        expr: A condition that reads fields of the member only, and if this is a CPU also fields of its package.
+        bulk: The bulk assignments of the step so far.
+        members: The class of the member. If it is ``NEAR``, ``expr`` reads no package field: that package is the acting
+            one, and the path knows its fields.
     """
     match expr:
         case In(variable, values) if isinstance(variable, Field):
@@ -43,14 +43,14 @@ def before(expr: Expr, bulk: tuple[BulkStep, ...], members: Members) -> Expr:
         case Or(left, right):
             return Or(before(left, bulk, members), before(right, bulk, members))
         case Any(group, body):
-            # `package_cpus` of another package, which are far CPUs.
+            # These are the `package_cpus` of another package, which are far CPUs.
             return Any(group, before(body, bulk, Members.FAR))
         case _:
             return expr
 
 
 def alike(expr: Expr, path: Path) -> bool:
-    """Whether one condition on the state before the step means ``expr`` now for near and for far CPUs."""
+    """Return whether one condition on the state before the step means ``expr`` now, both for near and for far CPUs."""
     for variable in variables(expr):
         if isinstance(variable, Field):
             if variable.scope is Scope.PACKAGE:
@@ -62,18 +62,18 @@ def alike(expr: Expr, path: Path) -> bool:
 
 
 def _history(variable: Variable, bulk: tuple[BulkStep, ...], members: Members) -> list[tuple[BulkStep, Expr]]:
-    """The bulk assignments to a field of a member, or of its package, with the condition under which each hits."""
+    """List the bulk assignments to a field of a member, or of its package, with the condition under which each changes it."""
     over = Members.PACKAGES if isinstance(variable, Field) and variable.scope is Scope.PACKAGE else members
     return [(step, step.where[over]) for step in bulk if over in step.where and step.assigns(variable) is not None]
 
 
 def negate(expr: Expr) -> Expr:
-    """Not, with constants folded."""
+    """Negate a condition; constants are folded."""
     return Const(not expr.value) if isinstance(expr, Const) else Not(expr)
 
 
 def conjoin(left: Expr, right: Expr) -> Expr:
-    """And, with constants folded."""
+    """Join two conditions by and; constants are folded."""
     if isinstance(left, Const):
         return right if left.value else never
     if isinstance(right, Const):
@@ -82,7 +82,7 @@ def conjoin(left: Expr, right: Expr) -> Expr:
 
 
 def disjoin(left: Expr, right: Expr) -> Expr:
-    """Or, with constants folded."""
+    """Join two conditions by or; constants are folded."""
     if isinstance(left, Const):
         return always if left.value else right
     if isinstance(right, Const):

@@ -1,4 +1,4 @@
-"""The end of a step in normal form: what a model declares as forgotten has its initial value (`Model.forget`)."""
+"""This module ends a step in normal form: forgotten fields get their initial values (`Model.forget`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def in_normal_form(step: Symbolic, path: Path) -> list[Path]:
-    """The ways on which a step ends in normal form; a condition that is not known forks the path.
+    """End a path in normal form; a condition for forgetting that the path does not decide forks it.
 
-    The state before the step was in normal form. A step that changes neither what is forgotten nor what decides it leaves
-    it so, and needs no fork.
+    The state before the step was in normal form. A step that changes neither the forgotten fields nor the fields that
+    their condition reads keeps it so, and its path needs no fork.
     """
     paths = [path]
     for forgotten in step.model.forgotten:

@@ -1,4 +1,4 @@
-"""One way through a step: what it knows of the state before, and what it has done so far."""
+"""This module holds a path, which is one way through a step: facts of the state before it, and assignments so far."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class Members(enum.Enum):
-    """Who else there is, seen from whoever acts. A step may change each of these classes differently.
+    """A class of CPUs or packages, as seen from whoever acts. A step may change each class differently.
 
-    Where nobody in particular acts, all CPUs are ``FAR`` and all packages are ``PACKAGES``.
+    If the acting scope is global, all CPUs are ``FAR`` and all packages are ``PACKAGES``.
     """
 
     NEAR = "the other CPUs of the acting package"
     FAR = "the CPUs of other packages"
     PACKAGES = "the other packages"
 
-    __hash__ = object.__hash__  # that of an enum hashes its name each time
+    __hash__ = object.__hash__  # `Enum.__hash__` hashes the name at each call
 
 
 class BulkStep(NamedTuple):
     """A bulk assignment of a step, without the acting member's own part.
 
     Attributes:
-        where: For each class that it may change, the members that it changes, as a condition on the state *before the
-            step* that reads fields of the member only.
-        values: What it assigns.
-        together: Near and far CPUs are changed by one condition: that for the far ones, which may read package fields,
-            holds of near ones as well.
+        where: For each class that it may change, the condition under which it changes a member. The condition is on the
+            state *before the step* and reads fields of the member only.
+        values: The fields that it assigns, with their new values.
+        together: Whether one condition serves near and far CPUs: that for the far ones, which may read package fields,
+            means the same for near ones.
     """
 
     where: Mapping[Members, Expr]
@@ -42,25 +42,27 @@ class BulkStep(NamedTuple):
     together: bool
 
     def assigns(self, variable: Variable) -> Value | None:
-        """The value that it gives to a field; None if it leaves it alone."""
+        """Return the value that it assigns to a field; None if it assigns none."""
         return next((value for f, value in self.values if f is variable), None)
 
 
 class Path(NamedTuple):
-    """What is known of the state before the step, and what the step has done so far. Never changed, only replaced.
+    """A path knows facts of the state before the step, and the assignments so far. It is never changed, only replaced.
 
-    A named tuple, because lowering replaces paths a million times in a sweep, and data classes are slow at it.
+    It is a named tuple, because a sweep replaces paths a million times, and data classes are slower at it.
+
+    *Own* fields are those of the acting CPU, of its package or of the acting package, and the global ones.
 
     Attributes:
-        allowed: Values that a field of the acting CPU, its package or the globals may have had; absent: all.
-        assigned: New constants.
-        added: Additions to counters that have no new constant.
-        temps: Values of temporaries.
-        facts: Quantified matches that were decided.
-        bulk: Bulk assignments in order.
-        notes: Words for the trace.
-        events: What has happened, for prices.
-        choices: The free choices so far: which branch of each.
+        allowed: The values that own fields may have had before the step; a field that is absent may have had any.
+        assigned: The constants that own fields have got.
+        added: The additions to own counters that have got no constant.
+        temps: The values of temporaries.
+        facts: The atoms that were decided, each with whether it holds.
+        bulk: The bulk assignments, in order.
+        notes: The notes so far.
+        events: The events so far.
+        choices: The branch taken of each free choice so far.
     """
 
     allowed: Mapping[Field, frozenset[Value]] = {}
@@ -74,28 +76,28 @@ class Path(NamedTuple):
     choices: tuple[int, ...] = ()
 
     def possible(self, f: Field) -> frozenset[Value]:
-        """The values that a field may have had before the step."""
+        """Return the values that an own field may have had before the step."""
         return self.allowed.get(f, frozenset(f.values))
 
     def assign(self, f: Field, value: Value) -> Path:
-        """With a new constant in a field."""
+        """Assign a constant to an own field."""
         added = {k: v for k, v in self.added.items() if k is not f}
         return self._replace(assigned={**self.assigned, f: value}, added=added)
 
     def require(self, f: Field, values: frozenset[Value]) -> Path:
-        """Knowing that a field had one of ``values`` before the step."""
+        """Add the fact that an own field had one of ``values`` before the step."""
         return self._replace(allowed={**self.allowed, f: values})
 
     def changes_own(self, f: Field) -> bool:
-        """Whether the step changes a field of the acting CPU, its package or the globals."""
+        """Return whether the step changes an own field."""
         return f in self.assigned or f in self.added
 
     def changes(self, f: Field) -> bool:
-        """Whether the step changes a field, here or in others."""
+        """Return whether the step changes a field, of whoever acts or of others."""
         return self.changes_own(f) or any(step.assigns(f) is not None for step in self.bulk)
 
     def recall(self, atom: Atom) -> bool | None:
-        """Whether some member matches, as far as the path knows."""
+        """Return whether an atom holds, as far as the facts decide it."""
         for known, some in self.facts.items():
             if some and known.within(atom):
                 return True

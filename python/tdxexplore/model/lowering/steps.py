@@ -1,4 +1,4 @@
-"""The steps of an actor: each label that control can reach, with every way from it to the next label."""
+"""This module lowers the steps of an actor: each label that control can reach, with every way from it to the next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_STEP = 2_000
 
 
 def rules_of(model: Model, slots: dict[str, Slot], actor: int, code: Code) -> list[Rule]:
-    """The rules of every step of an actor that can be taken at all.
+    """Make the rules of every step of an actor that control can reach.
 
     Args:
         model: The model.
@@ -45,7 +45,7 @@ class _Actor:
         self._code = code
 
     def rules(self) -> list[Rule]:
-        """The rules of every step that can be taken at all."""
+        """Make the rules of every step that control can reach."""
         labels = {(label.pc, label.name): (at, label) for at, label in self._code.labels}
         entry = self._code.instructions[0]
         assert isinstance(entry, Label)
@@ -62,7 +62,7 @@ class _Actor:
         return [rule for key in labels if key in lowered for rule, _ in lowered[key]]
 
     def _step(self, at: int, label: Label) -> list[tuple[Rule, list[tuple[str, str]]]]:
-        """The rules of a step, and for each the program counters that it sets, with their new values."""
+        """Make the rules of a step, each with the fields that it assigns and their values: those that are labels come next."""
         where = f"step `{label.name}` of `{self._code.actor}`"
         fields = self._model.fields
         idle = [fields[pc] for pc in self._code.counters if pc != label.pc and pc not in label.implied]
@@ -78,7 +78,7 @@ class _Actor:
             rules += len(guards)
             if rules > MOST_WAYS:
                 raise step.too_many(f"{MOST_WAYS} rules")
-        # A choice is numbered by its place among all of the step, so that no two have one number.
+        # The number of a choice is its place among all choices of the step, so that no two have the same.
         numbers = {choices: number for number, choices in enumerate(sorted({path.choices for path, _, _ in ways}))}
         found = []
         for path, trap, guards in ways:
@@ -94,7 +94,7 @@ class _Actor:
 
 
 def _run(step: Symbolic, code: Code, at: int, path: Path) -> Iterator[tuple[Path, str | None]]:
-    """Every way from an instruction to the end of its step, and what is wrong with it (a trap) or None."""
+    """Yield every path from an instruction to the end of its step, with the text of its trap, or None."""
     waiting = [(at, path, 0)]
     while waiting:
         at, path, length = waiting.pop()

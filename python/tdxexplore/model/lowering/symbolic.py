@@ -1,4 +1,4 @@
-"""Symbolic execution of one step: conditions are decided on a path, or fork it; assignments change it."""
+"""This module executes one step symbolically: a condition is decided on a path or forks it, an assignment changes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tdxexplore.model.expr import (
     Any,
     Compare,
     Const,
-    Expr,
     Field,
     Group,
     In,
@@ -20,7 +19,6 @@ from tdxexplore.model.expr import (
     Or,
     Scope,
     Temp,
-    Value,
     Variable,
     never,
 )
@@ -32,29 +30,30 @@ from tdxexplore.model.scopes import check_scopes, has, variables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tdxexplore.model.expr import Expr, Value
     from tdxexplore.model.model import Model
     from tdxexplore.model.program import Atom, Guard, Slot
 
-# Ways through one step or one property, those that come to nothing among them; and rules of a step, as a way takes
-# several where a set of values is no single match. The built-in models stay below 300 and 1,000.
+# The largest number of ways through one step or one property, blocked ones included, and of rules of a step: a way takes
+# several rules where a set of values is no single match. The built-in models stay below 300 ways and 1,000 rules.
 MOST_WAYS = 1 << 14
-# Reads of one condition. A part that is written once and used in many places counts as often as it is used.
+# The largest number of reads of one condition. A part that is written once counts as often as it is used.
 MOST_PARTS = 4_096
 _NAMED = 3
 
 
 class Symbolic:
-    """Symbolic evaluation for one acting scope.
+    """Decides conditions and applies assignments for one acting scope.
 
     Args:
         model: The model.
         slots: Its layout.
-        scope: Who acts: nobody in particular, a package or a CPU.
-        where: What is being lowered, for messages.
-        idle: Program counters of loops over CPUs or packages that are known to be idle everywhere.
+        scope: The acting scope: a CPU, a package, or global if neither acts.
+        where: The step or property that is lowered, for messages.
+        idle: The program counters of loops over CPUs or packages that are known to be idle in every member.
 
     Attributes:
-        forks: How many ways each field has added, by what a message says of it.
+        forks: The number of ways that each field or atom has added, by its description for messages.
     """
 
     def __init__(
@@ -75,19 +74,19 @@ class Symbolic:
     # -- conditions ---------------------------------------------------------------------------------------------------
 
     def decide(self, expr: Expr, path: Path) -> list[tuple[bool, Path]]:
-        """The truth of an expression on a path, forking the path where it is not known.
+        """Evaluate an expression on a path, and fork the path where it does not decide the expression.
 
         Raises:
-            BadModel: It reads a field, or asks a group, that means nothing here.
+            BadModel: The expression reads a field or a group that means nothing here.
         """
         self._check(expr)
         return self._decide(expr, path)
 
     def truth(self, expr: Expr, path: Path) -> bool | None:
-        """The truth of an expression as far as the path knows it, without a fork.
+        """Return the truth of an expression as far as the path decides it, without a fork.
 
-        `decide` looks from left to right. This finds a condition to be false whatever comes before the part that says so,
-        which spares rules that could never fire.
+        `decide` evaluates from left to right and forks at the first undecided part. This method finds a conjunction to be
+        false although an earlier part is undecided, which spares rules that could never fire.
         """
         match expr:
             case Const(value):
@@ -106,7 +105,7 @@ class Symbolic:
                 return None
 
     def guards(self, expr: Expr) -> tuple[Guard, ...]:
-        """When an expression is true, as disjoint guards."""
+        """Write the states in which an expression is true as disjoint guards."""
         return tuple(g for value, path in self.decide(expr, Path()) if value for g in self.matches.guards_of(path))
 
     def _decide(self, expr: Expr, path: Path) -> list[tuple[bool, Path]]:
@@ -141,7 +140,7 @@ class Symbolic:
         return found
 
     def _split(self, variable: Variable, values: frozenset[Value], path: Path) -> list[tuple[bool, Path]]:
-        """The path on which a variable has one of ``values``, and the one on which it has not, where there are such."""
+        """Fork a path into one on which a variable has one of ``values`` and one on which it has not, if these are possible."""
         if (known := self._known(variable, path)) is not None:
             return [(known in values, path)]
         f = self._own(variable)
@@ -152,7 +151,7 @@ class Symbolic:
         return [(truth, path.require(f, part)) for truth, part in ((True, yes), (False, no)) if part]
 
     def _known(self, variable: Variable, path: Path) -> Value | None:
-        """The value that a variable has now, where the path says it without a look at the state before."""
+        """Return the value that a variable has now, if it does not depend on the state before the step."""
         if isinstance(variable, Temp):
             if variable not in path.temps:
                 raise self._unsupported(f"`{variable.name}` is read, but was not set in this step")
@@ -162,7 +161,7 @@ class Symbolic:
         return path.assigned.get(self._own(variable))
 
     def _values(self, variable: Variable, path: Path) -> list[tuple[Value, Path]]:
-        """Every value that a variable may have now, each on a path that knows it."""
+        """Fork a path into one for each value that a variable may have now."""
         if (known := self._known(variable, path)) is not None:
             return [(known, path)]
         f = self._own(variable)
@@ -177,7 +176,7 @@ class Symbolic:
     # -- conditions on others -----------------------------------------------------------------------------------------
 
     def _decide_others(self, group: Group, body: Expr, path: Path) -> list[tuple[bool, Path]]:
-        """Whether some member of a group, but for whoever acts, satisfies ``body``."""
+        """Decide whether some member of a group, other than whoever acts, satisfies ``body``."""
         classes = self._classes(group)
         if len(classes) == 1 or alike(body, path):
             return self._decide_members(classes[0], body, path, apart=False)
@@ -207,7 +206,7 @@ class Symbolic:
         return [(some, path._replace(facts={**path.facts, atom: some})) for some in (True, False)]
 
     def _specialise(self, expr: Expr, path: Path, members: Members) -> list[tuple[Expr, Path]]:
-        """Replace what does not depend on the member (globals, temporaries) by its truth on the path."""
+        """Replace parts that do not depend on the member (globals, temporaries) by their truth on the path."""
         match expr:
             case In(variable, _):
                 fixed = self._fixed(variable, members)
@@ -232,7 +231,8 @@ class Symbolic:
             case Or(left, right):
                 return self._specialise(Not(And(Not(left), Not(right))), path, members)
             case Any(group, body):
-                # Every package has a CPU.
+                # A body that is false settles any group. One that is true settles `package_cpus` only: every package has a
+                # CPU, but another group may be empty.
                 settled = (False, True) if group is Group.PACKAGE_CPUS else (False,)
                 return [
                     (e if isinstance(e, Const) and e.value in settled else Any(group, e), p)
@@ -251,7 +251,7 @@ class Symbolic:
     # -- assignments --------------------------------------------------------------------------------------------------
 
     def assign(self, target: Variable, value: Value | Variable, path: Path) -> list[Path]:
-        """After an assignment; a copy forks on the value."""
+        """Return the paths after an assignment; the copy of a variable forks on its value."""
         options = self._values(value, path) if isinstance(value, Variable) else [(value, path)]
         if isinstance(target, Temp):
             return [p._replace(temps={**p.temps, target: v}) for v, p in options]
@@ -259,7 +259,7 @@ class Symbolic:
         return [p.assign(f, v) for v, p in options]
 
     def add(self, target: Field, delta: int, path: Path) -> list[tuple[Path, str | None]]:
-        """After an addition: on the values where it stays in the domain, and a trap on the others."""
+        """Return the paths after an addition: one on which it stays in the domain, and one with a trap on which it does not."""
         f = self._own(target)
         least, largest = f.values[0], f.values[-1]
         assert isinstance(least, int)
@@ -280,7 +280,7 @@ class Symbolic:
     def assign_each(
         self, group: Group, where: Expr, assignments: tuple[tuple[Field, Value], ...], path: Path
     ) -> list[Path]:
-        """After a bulk assignment: the acting member's own part here, the others' as a bulk step."""
+        """Return the paths after a bulk assignment: the acting member is assigned at once, the others by a bulk step."""
         self._check(Any(group, where))
         found = []
         for hit, p in self._decide(where if self._includes_own(group) else never, path):
@@ -304,7 +304,7 @@ class Symbolic:
     # -- who is meant -------------------------------------------------------------------------------------------------
 
     def _check(self, expr: Expr) -> None:
-        """Check an expression once: its size, its fields and what they mean here."""
+        """Check an expression once: its size, and that its fields belong to the model and mean something here."""
         if id(expr) in self._checked:
             return
         for number, variable in enumerate(variables(expr)):
@@ -324,14 +324,14 @@ class Symbolic:
         return variable
 
     def _own(self, variable: Variable) -> Field:
-        """A field of the acting CPU or package, or a global one."""
+        """Return the variable as an own field: one of the acting CPU or package, or a global one."""
         f = self._in_model(variable)
         if not has(self.scope, f.scope):
             raise self._unsupported(f"field `{f.name}` of a {f.scope.value} is used where none acts")
         return f
 
     def _fixed(self, variable: Variable, members: Members) -> bool:
-        """Whether a variable is the same for every member of a class."""
+        """Return whether a variable has the same value for every member of a class."""
         if not isinstance(variable, Field) or variable.constant:
             return True
         return variable.scope is Scope.GLOBAL or (variable.scope is Scope.PACKAGE and members is Members.NEAR)
@@ -342,7 +342,7 @@ class Symbolic:
         return group is Group.PACKAGES and self.scope is not Scope.GLOBAL
 
     def _classes(self, group: Group) -> tuple[Members, ...]:
-        """The members of a group, but for whoever acts."""
+        """Return the classes of members of a group, without whoever acts."""
         if group.scope is Scope.PACKAGE:
             return (Members.PACKAGES,)
         if group in (Group.PACKAGE_CPUS, Group.OTHER_PACKAGE_CPUS):
@@ -350,7 +350,7 @@ class Symbolic:
         return (Members.FAR,) if self.scope is Scope.GLOBAL else (Members.FAR, Members.NEAR)
 
     def too_many(self, what: str) -> BadModel:
-        """An error that names what multiplies."""
+        """Make an error that names the fields and atoms that multiply."""
         most = ", ".join(name for name, _ in self.forks.most_common(_NAMED))
         return self._unsupported(f"it takes more than {what}, as these multiply: {most}; read or copy less at once")
 

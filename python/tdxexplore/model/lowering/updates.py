@@ -1,4 +1,4 @@
-"""What a path has done, as updates of words: its own, and in bulk."""
+"""This module turns the assignments of a path into updates of words: of whoever acts, and in bulk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def own_updates(path: Path, slots: dict[str, Slot]) -> dict[Scope, Update]:
-    """The effect on the global word, and on those of the acting package and CPU."""
+    """Return the effect on the global word and on the words of the acting package and CPU."""
     clear, new = dict.fromkeys(Scope, 0), dict.fromkeys(Scope, 0)
     added: dict[Scope, tuple[tuple[int, int, int], ...]] = dict.fromkeys(Scope, ())
     for f, value in path.assigned.items():
@@ -30,7 +30,7 @@ def own_updates(path: Path, slots: dict[str, Slot]) -> dict[Scope, Update]:
 
 
 def bulk_updates(path: Path, slots: dict[str, Slot], matches: Matches) -> tuple[Bulk, ...]:
-    """The effect on others. All conditions look at the state before the step; the last update of a member counts."""
+    """Return the effect on others. All conditions read the state before the step; the last update of a member counts."""
     if any(Members.NEAR in b.where and Members.FAR in b.where and not b.together for b in path.bulk):
         return (*_packages(path, slots, matches), *_far_then_near(path, slots, matches))
     found: list[Bulk] = []
@@ -46,7 +46,11 @@ def _packages(path: Path, slots: dict[str, Slot], matches: Matches) -> list[Bulk
 
 
 def _far_then_near(path: Path, slots: dict[str, Slot], matches: Matches) -> list[Bulk]:
-    """A Program cannot name the CPUs of other packages only: it updates all, puts the near ones back, updates those."""
+    """Update far CPUs and then near ones.
+
+    A Program cannot update the CPUs of other packages only. So it updates all CPUs by the condition for the far ones, gives
+    the near ones their old values back, and then updates those by the condition for near ones.
+    """
     far = [step for step in path.bulk if Members.FAR in step.where]
     near = [step for step in path.bulk if Members.NEAR in step.where]
     found = [update for step in far for update in _updates(step, Members.FAR, slots, matches)]

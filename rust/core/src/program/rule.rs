@@ -38,17 +38,17 @@ pub struct Rule {
     pub trap: Option<String>,
 }
 
-/// A conjunction: every part must hold.
+/// The condition under which a rule may fire: every part must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guard {
-    /// On the global word.
+    /// Matches the global word.
     pub global: Cube<u128>,
-    /// On the acting package's word.
+    /// Matches the word of the acting package, or of the acting CPU's package.
     pub package: Cube<u64>,
-    /// On the acting CPU's word.
+    /// Matches the word of the acting CPU.
     pub cpu: Cube<u64>,
-    /// On other CPUs and packages.
+    /// The conditions on other CPUs and packages.
     pub quantified: Vec<Quantified>,
 }
 
@@ -56,9 +56,9 @@ pub struct Guard {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, tag = "over", rename_all = "kebab-case")]
 pub enum Quantified {
-    /// CPUs anywhere.
+    /// Asks about the CPUs of all packages.
     Cpus {
-        /// At least one, or none.
+        /// Whether at least one must match, or none may.
         #[serde(rename = "some")]
         quantifier: Quantifier,
         /// Matches the CPU's word.
@@ -68,18 +68,18 @@ pub enum Quantified {
         #[serde(default)]
         package: Cube<u64>,
     },
-    /// CPUs of the acting package.
+    /// Asks about the CPUs of the acting package.
     PackageCpus {
-        /// At least one, or none.
+        /// Whether at least one must match, or none may.
         #[serde(rename = "some")]
         quantifier: Quantifier,
         /// Matches the CPU's word.
         #[serde(default)]
         cpu: Cube<u64>,
     },
-    /// Packages.
+    /// Asks about packages.
     Packages {
-        /// At least one, or none.
+        /// Whether at least one must match, or none may.
         #[serde(rename = "some")]
         quantifier: Quantifier,
         /// Matches the package's word.
@@ -105,7 +105,7 @@ impl Quantified {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CpuCondition {
-    /// At least one, or none.
+    /// Whether at least one must match, or none may.
     #[serde(rename = "some")]
     pub quantifier: Quantifier,
     /// Matches the CPU's word.
@@ -141,13 +141,13 @@ impl Quantifier {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Effect {
-    /// On the global word.
+    /// Rewrites the global word.
     pub global: Update<u128>,
-    /// On the acting package's word.
+    /// Rewrites the word of the acting package, or of the acting CPU's package.
     pub package: Update<u64>,
-    /// On the acting CPU's word.
+    /// Rewrites the word of the acting CPU.
     pub cpu: Update<u64>,
-    /// On other CPUs and packages, applied in order.
+    /// Rewrite the words of other CPUs and packages, and are applied in order.
     pub bulk: Vec<Bulk>,
 }
 
@@ -155,7 +155,7 @@ pub struct Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, tag = "over", rename_all = "kebab-case")]
 pub enum Bulk {
-    /// CPUs anywhere.
+    /// Rewrites CPUs of all packages.
     Cpus {
         /// Matches the CPU's word.
         #[serde(default)]
@@ -163,34 +163,34 @@ pub enum Bulk {
         /// Matches the word of the CPU's package.
         #[serde(default)]
         package: Cube<u64>,
-        /// Bits to clear.
+        /// The bits to clear.
         #[serde(default, with = "hex")]
         clear: u64,
-        /// Bits to set afterwards.
+        /// The bits to set afterwards.
         #[serde(default, with = "hex")]
         set: u64,
     },
-    /// CPUs of the acting package.
+    /// Rewrites CPUs of the acting package.
     PackageCpus {
         /// Matches the CPU's word.
         #[serde(default)]
         cpu: Cube<u64>,
-        /// Bits to clear.
+        /// The bits to clear.
         #[serde(default, with = "hex")]
         clear: u64,
-        /// Bits to set afterwards.
+        /// The bits to set afterwards.
         #[serde(default, with = "hex")]
         set: u64,
     },
-    /// Packages.
+    /// Rewrites packages.
     Packages {
         /// Matches the package's word.
         #[serde(default)]
         package: Cube<u64>,
-        /// Bits to clear.
+        /// The bits to clear.
         #[serde(default, with = "hex")]
         clear: u64,
-        /// Bits to set afterwards.
+        /// The bits to set afterwards.
         #[serde(default, with = "hex")]
         set: u64,
     },
