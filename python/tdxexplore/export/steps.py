@@ -134,24 +134,32 @@ class Expected:
         transitions: Generated ones, without the initial state.
         depth: Of the deepest state; the initial one has 0.
         terminal: Terminal states by outcome; states that diverge are not terminal.
+        orbits: States up to any renaming of CPUs within packages and of packages of one size.
     """
 
     states: int
     transitions: int
     depth: int
     terminal: dict[str, int]
+    orbits: int
 
     @classmethod
-    def of(cls, program: Program, found: Found) -> Expected | None:
-        """The concrete figures of an exploration; None when it is not complete."""
-        if not found.complete:
+    def of(cls, program: Program, found: Found, renamed: Found) -> Expected | None:
+        """The concrete figures of an exploration; None when one is not complete.
+
+        Args:
+            program: What was explored.
+            found: With the symmetry of the start.
+            renamed: With all symmetry.
+        """
+        if not found.complete or not renamed.complete:
             return None
         import polars as pl  # noqa: PLC0415 -- only counted exports need tables
 
         names = [p.name for p, _ in program.outcomes]
         rows = pl.DataFrame(found.outcomes()).select("outcome", "terminal_states").iter_rows()
         terminal = {names[code]: int(count) for code, count in rows if code != program.diverges}
-        return cls(int(found.states), int(found.transitions), found.depth, terminal)
+        return cls(int(found.states), int(found.transitions), found.depth, terminal, renamed.explored)
 
 
 class Form:
