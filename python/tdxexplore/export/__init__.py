@@ -17,13 +17,13 @@ from tdxexplore.explore.settings import Settings
 from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
-from tdxexplore.export.tla import CONFIGURATION, tla
+from tdxexplore.export.tla import configuration, tla
 from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
 
-__all__ = ["CONFIGURATION", "Expected", "Form", "Language", "export", "murphi", "promela", "tla"]
+__all__ = ["Expected", "Form", "Language", "configuration", "export", "murphi", "promela", "tla"]
 
 Language = Literal["promela", "murphi", "tla"]
 
