@@ -64,7 +64,11 @@ def configuration(cpus: int, packages: int, *, symmetry: bool) -> str:
         symmetry: Whether TLC stores one state of those that differ only in the names of CPUs and packages.
     """
     constants = " ".join(f"{name} = {name}" for names in _members(cpus, packages).values() for name in names)
-    line = _SYMMETRY if symmetry else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: slower from 6 CPUs on."
+    line = (
+        _SYMMETRY
+        if symmetry
+        else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: slower from 6 CPUs on."
+    )
     return f"{_CONFIGURATION.format(constants=constants)}{line}\n"
 
 
