@@ -16,12 +16,12 @@ import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tdxexplore import _core
-from tdxexplore.export import CONFIGURATION, Expected, Form, murphi, promela, tla
+from tdxexplore.export import Expected, Form, configuration, murphi, promela, tla
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ THREADS = len(os.sched_getaffinity(0))
 # For the C that Spin and Rumur write.
 FASTEST = ("-O3", "-march=native")
 UNOPTIMISED = ("-O0",)
+# TLC's configurations, without and with symmetry reduction.
+NAMES = {False: "Model", True: "Reduced"}
 # Spin prints counts with eight digits.
 _DIGITS = 8
 
@@ -95,14 +97,19 @@ class Found:
     run: Run
     own: OwnFigures | None = None
 
-    def check(self, expected: Expected, who: str) -> None:
-        """Every count that the checker gives must be ours."""
+    def check(self, expected: Expected, who: str, *, reduced: bool = False) -> None:
+        """Every count that the checker gives must be ours.
+
+        With symmetry reduction these are the states: a checker fires the rules of each CPU of a state that it stores.
+        """
         pairs = {
             "states": (self.states, expected.states),
             "transitions": (self.transitions, expected.transitions),
             "depth": (self.depth, expected.depth),
             "terminal": (self.terminal, sum(expected.terminal.values())),
         }
+        if reduced:
+            pairs = {"orbits": (self.states, expected.orbits)}
         for name, (theirs, ours) in pairs.items():
             assert theirs is None or f"{theirs:.{_DIGITS}g}" == f"{ours:.{_DIGITS}g}", (
                 f"{who} found {theirs} {name}, not {ours}"
@@ -124,8 +131,10 @@ class Case:
         self.folder = folder
         self.cpus = len(start.cpus)
         initial = program.pack(start)
-        found = _core.Program(program.text).explore(initial, threads=THREADS, measures=False)
-        expected = Expected.of(program, found)
+        engine = _core.Program(program.text)
+        found = engine.explore(initial, threads=THREADS, measures=False)
+        renamed = engine.explore(initial, threads=THREADS, measures=False, symmetry="all")
+        expected = Expected.of(program, found, renamed)
         assert expected is not None
         self.expected = expected
         form = Form(program, start, expected)
@@ -134,7 +143,8 @@ class Case:
         (folder / "model.pml").write_text(promela(form))
         (folder / "model.m").write_text(murphi(form))
         (folder / "Model.tla").write_text(tla(form, "Model"))
-        (folder / "Model.cfg").write_text(CONFIGURATION)
+        for reduced, module in NAMES.items():
+            (folder / f"{module}.cfg").write_text(configuration(self.cpus, len(start.packages), symmetry=reduced))
 
 
 class Checker(ABC):
@@ -143,10 +153,17 @@ class Checker(ABC):
     Attributes:
         name: For tables.
         settings: What was chosen, in words.
+        reduced: Whether it stores one state of those that differ only in the names of CPUs and packages.
     """
 
     name: ClassVar[str]
     settings: str
+    reduced: bool = False
+
+    @property
+    def label(self) -> str:
+        """Who runs, for tables."""
+        return f"{self.name}, symmetry" if self.reduced else self.name
 
     @abstractmethod
     def version(self) -> str:
@@ -177,15 +194,21 @@ class Engine(Checker):
     def __init__(self, space: str, threads: int, symmetry: str = "start") -> None:
         self.space = space
         self.symmetry = symmetry
+        self.reduced = symmetry == "all"
         self.threads = threads
         how = f"--space {space}" + f" --symmetry {symmetry}" * (symmetry != "start")
         self.settings = f"{how}, {threads} thread{'s' * (threads > 1)}, no measures"
+
+    @property
+    def label(self) -> str:
+        return self.settings.removesuffix(", no measures")
 
     def version(self) -> str:
         return _core.__version__
 
     def find(self, case: Case, limits: Limits) -> Found:
-        return self.run(case.folder, limits)
+        found = self.run(case.folder, limits)
+        return replace(found, states=found.own.stored) if self.reduced and found.own else found
 
     def run(self, folder: Path, limits: Limits) -> Found:
         """Explore what `program.json` and `initial.json` in a folder say."""
@@ -251,10 +274,17 @@ class Rumur(Checker):
 
     name = "Rumur"
 
-    def __init__(self, *options: str, optimise: tuple[str, ...] = FASTEST, threads: int = THREADS) -> None:
+    def __init__(
+        self,
+        *options: str,
+        symmetry: Literal["off", "heuristic", "exhaustive"] = "off",
+        optimise: tuple[str, ...] = FASTEST,
+        threads: int = THREADS,
+    ) -> None:
+        self.reduced = symmetry != "off"
         self.flags = ("-std=c11", *optimise, "-mcx16", "-DNDEBUG")
-        off = [f"--{what}=off" for what in ("symmetry-reduction", "deadlock-detection", "counterexample-trace")]
-        self.options = (*off, f"--threads={threads}", *options)
+        off = [f"--{what}=off" for what in ("deadlock-detection", "counterexample-trace", "scalarset-schedules")]
+        self.options = (f"--symmetry-reduction={symmetry}", *off, f"--threads={threads}", *options)
         self.settings = (
             f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc {' '.join(self.flags)}; "
             f"{threads} thread{'s' * (threads > 1)}"
@@ -264,16 +294,16 @@ class Rumur(Checker):
         return first_line(["rumur", "--version"])
 
     def build(self, case: Case) -> bool:
-        folder = case.folder / "rumur"
+        folder = case.folder / NAMES[self.reduced]
         folder.mkdir(exist_ok=True)
-        capacity = max(1 << 23, 16 * case.expected.states)
+        capacity = max(1 << 23, 16 * (case.expected.orbits if self.reduced else case.expected.states))
         options = [*self.options, "--set-capacity", str(capacity), "--output", "model.c", "../model.m"]
         compiled(["rumur", *options], folder)
         compiled(["cc", "-w", *self.flags, "-o", "rumured", "model.c", "-lpthread"], folder)
         return True
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured(["./rumured"], case.folder / "rumur", limits)
+        run = measured(["./rumured"], case.folder / NAMES[self.reduced], limits)
         if "No error found" not in run.output:
             raise Stopped(tail(run.output))
         states, transitions = (
@@ -288,12 +318,17 @@ class Tlc(Checker):
 
     name = "TLC"
 
-    def __init__(self, *, workers: int = THREADS, fingerprints: str | None = "OffHeapDiskFPSet") -> None:
+    def __init__(
+        self, *, workers: int = THREADS, fingerprints: str | None = "OffHeapDiskFPSet", symmetry: bool = False
+    ) -> None:
+        self.reduced = symmetry
         self.workers = workers
         self.properties = [] if fingerprints is None else [f"-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.{fingerprints}"]
         self.settings = (
             "java -XX:+UseParallelGC -Xmx<1/4 of memory> -XX:MaxDirectMemorySize=<1/4 of memory> "
             f"{' '.join(self.properties)}; -workers {workers} -deadlock -checkpoint 0"
+            + "; SYMMETRY Symmetry"
+            * symmetry
         )
 
     def version(self) -> str:
@@ -307,7 +342,8 @@ class Tlc(Checker):
         quarter = limits.memory >> 22
         command = ["java", "-XX:+UseParallelGC", f"-Xmx{quarter}m", f"-XX:MaxDirectMemorySize={quarter}m"]
         command += [*self.properties, "-cp", str(JAR), "tlc2.TLC"]
-        command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc", "Model.tla"]
+        command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc"]
+        command += ["-config", f"{NAMES[self.reduced]}.cfg", "Model.tla"]
         run = measured(command, case.folder, Limits(limits.seconds, 0))
         shutil.rmtree(case.folder / "tlc", ignore_errors=True)
         if "No error has been found" not in run.output:
@@ -323,9 +359,11 @@ class Stateright(Checker):
 
     name = "Stateright"
 
-    def __init__(self, *, threads: int = THREADS) -> None:
+    def __init__(self, *, threads: int = THREADS, symmetry: bool = False) -> None:
+        self.reduced = symmetry
         self.threads = threads
-        self.settings = f"benches/stateright, release, lto; spawn_bfs, {threads} thread{'s' * (threads > 1)}"
+        search = "symmetry_fn (CPUs and packages sorted), spawn_dfs" if symmetry else "spawn_bfs"
+        self.settings = f"benches/stateright, release, lto; {search}, {threads} thread{'s' * (threads > 1)}"
 
     def version(self) -> str:
         if not STATERIGHT.exists():
@@ -334,7 +372,8 @@ class Stateright(Checker):
         return str(re.findall(r'name = "stateright"\nversion = "(.*)"', lock)[0])
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured([STATERIGHT, "program.json", "initial.json", str(self.threads)], case.folder, limits)
+        symmetry = "on" if self.reduced else "off"
+        run = measured([STATERIGHT, "program.json", "initial.json", str(self.threads), symmetry], case.folder, limits)
         try:
             found = json.loads(run.output)
         except ValueError:
