@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 from checkers import FASTEST, HERE, THREADS, Case, Checker, Limits, Rumur, Spin, Stateright, Stopped, Tlc
-from peers import FAMILIES, aligned
+from peer_tables import aligned
+from peers import FAMILIES
 
 MODEL, CPUS = "v19, second-enable", 7
 TRIED: tuple[tuple[str, Checker], ...] = (

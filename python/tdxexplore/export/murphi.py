@@ -53,11 +53,10 @@ class _Murphi(Notation):
         ]
         if (expected := self.form.expected) is not None:
             lines += [f"Rumur should print {expected.states} states, {expected.transitions} rules fired."]
-            lines += [f"With --symmetry-reduction {self._reduction()} states."]
+            lines += [f"With --symmetry-reduction {self._reduction(expected.orbits)} states."]
         return lines
 
-    def _reduction(self) -> str:
-        orbits = self.form.expected.orbits
+    def _reduction(self, orbits: int) -> str:
         if self.form.packages == 1:
             return f"heuristic --scalarset-schedules off: {orbits}"
         return f"exhaustive: {orbits}; with heuristic, which is faster, {orbits} or more"
