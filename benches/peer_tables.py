@@ -33,6 +33,7 @@ class Row:
         over_seconds: The limit that it ran into.
         estimated_seconds: Not run; its time at the rate of the next smaller size,
         open_ended: or more, as that one ran into its limit.
+        load: Of the machine in the minute before the run: an average, the session's own runs included.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Row:
     estimated_seconds: float | None = None
     open_ended: bool = False
     reason: str | None = None
+    load: float | None = None
 
     @classmethod
     def read(cls, line: str) -> Row:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -146,17 +147,18 @@ class Session:
 
     def _measure(self, case: Case, checker: Checker, limits: Limits, compiling: float | None = None) -> Row:
         row = (*described(case, checker), compiling)
+        load = os.getloadavg()[0]
         try:
             runs = [checker.find(case, limits)]
             while runs[0].run.seconds < SHORT and len(runs) < 3:
                 runs.append(checker.find(case, limits))
         except Stopped as stopped:
-            return Row(*row, over_seconds=stopped.seconds, reason=str(stopped))
+            return Row(*row, over_seconds=stopped.seconds, reason=str(stopped), load=load)
         for found in runs:
             found.check(case.expected, f"{checker.label} on {case.name} {case.cpus}", reduced=checker.reduced)
         median = statistics.median(found.run.seconds for found in runs)
         found = next(found for found in runs if found.run.seconds == median)
-        return Row(*row, found.run.seconds, found.run.peak_bytes, found.own)
+        return Row(*row, found.run.seconds, found.run.peak_bytes, found.own, load=load)
 
     def _foregone(self, case: Case, peer: Checker, limits: Limits) -> Row | None:
         """The row of a run that is not worth making."""
@@ -213,6 +215,15 @@ def machine() -> dict[str, object]:
     return {"processor": processor, "threads": THREADS, "memory_mib": memory, "kernel": platform.release()}
 
 
+def loaded(rows: list[Row]) -> str:
+    """How busy the machine was."""
+    loads = [row.load for row in rows if row.load is not None]
+    return (
+        f"The load average before a run was {statistics.median(loads):.1f} as a median, from {min(loads):.1f} to "
+        f"{max(loads):.1f}; a session alone on the machine has up to {THREADS}, and ratios suffer less than seconds from more."
+    )
+
+
 def versions() -> dict[str, str]:
     """Of every checker and compiler.
 
@@ -259,7 +270,7 @@ def main() -> None:
     intro = [
         (
             f"Measured {about['date']} by `make bench` in one session of {(perf_counter() - started) / 60:.0f} minutes on "
-            f"{machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB."
+            f"{machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB. {loaded(session.rows)}"
             + " It was interrupted and resumed: the minutes are those of its last part."
             * session.resumed
         ),
