@@ -283,7 +283,8 @@ class Rumur(Checker):
     ) -> None:
         self.reduced = symmetry != "off"
         self.flags = ("-std=c11", *optimise, "-mcx16", "-DNDEBUG")
-        off = [f"--{what}=off" for what in ("deadlock-detection", "counterexample-trace", "scalarset-schedules")]
+        off = [f"--{what}=off" for what in ("deadlock-detection", "counterexample-trace")]
+        off += ["--scalarset-schedules=off"] * self.reduced
         self.options = (f"--symmetry-reduction={symmetry}", *off, f"--threads={threads}", *options)
         self.settings = (
             f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc {' '.join(self.flags)}; "

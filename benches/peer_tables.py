@@ -34,6 +34,7 @@ class Row:
         estimated_seconds: Not run; its time at the rate of the next smaller size,
         open_ended: or more, as that one ran into its limit.
         load: Of the machine in the minute before the run: an average, the session's own runs included.
+        date: Of the run.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Row:
     open_ended: bool = False
     reason: str | None = None
     load: float | None = None
+    date: str = ""
 
     @classmethod
     def read(cls, line: str) -> Row:

@@ -147,18 +147,18 @@ class Session:
 
     def _measure(self, case: Case, checker: Checker, limits: Limits, compiling: float | None = None) -> Row:
         row = (*described(case, checker), compiling)
-        load = os.getloadavg()[0]
+        load, date = os.getloadavg()[0], today()
         try:
             runs = [checker.find(case, limits)]
             while runs[0].run.seconds < SHORT and len(runs) < 3:
                 runs.append(checker.find(case, limits))
         except Stopped as stopped:
-            return Row(*row, over_seconds=stopped.seconds, reason=str(stopped), load=load)
+            return Row(*row, over_seconds=stopped.seconds, reason=str(stopped), load=load, date=date)
         for found in runs:
             found.check(case.expected, f"{checker.label} on {case.name} {case.cpus}", reduced=checker.reduced)
         median = statistics.median(found.run.seconds for found in runs)
         found = next(found for found in runs if found.run.seconds == median)
-        return Row(*row, found.run.seconds, found.run.peak_bytes, found.own, load=load)
+        return Row(*row, found.run.seconds, found.run.peak_bytes, found.own, load=load, date=date)
 
     def _foregone(self, case: Case, peer: Checker, limits: Limits) -> Row | None:
         """The row of a run that is not worth making."""
@@ -197,6 +197,11 @@ def described(case: Case, checker: Checker) -> tuple[str, int, int, int, int, st
     e = case.expected
     who = (checker.name, checker.label, checker.settings, checker.reduced)
     return (case.name, case.cpus, e.states, e.transitions, e.orbits, *who)
+
+
+def today() -> str:
+    """The date."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def say(about: Case | Row, who: str, what: str) -> None:
@@ -258,7 +263,7 @@ def main() -> None:
         session.run(family)
     results = Results(session.rows)
     settings = {row.label: row.settings for row in session.rows}
-    about = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": tools}
+    about = {"date": today(), "machine": machine(), "versions": tools}
     given.out.mkdir(exist_ok=True)
     document = {
         **about,

@@ -204,7 +204,8 @@ class _Tla(Notation):
         for (p, here), (q, there) in pairwise(sorted(inside.items(), key=lambda package: len(package[1]))):
             if len(here) == len(there):
                 pairs.append([(p, q), *zip(here, there, strict=True)])
-        texts = [" @@ ".join(f"{a} :> {b} @@ {b} :> {a}" for a, b in pair) for pair in pairs]
+        # TLC refuses a set of one permutation, so the one that changes nothing is there as well.
+        texts = ["cpu_0 :> cpu_0", *(" @@ ".join(f"{a} :> {b} @@ {b} :> {a}" for a, b in pair) for pair in pairs)]
         return [f"{text}," for text in texts[:-1]] + texts[-1:]
 
     def _properties(self) -> list[str]:
