@@ -1,9 +1,8 @@
-"""Runs this engine and the other checkers, each at its best settings, alone, and measured from outside.
+"""How this engine and the other checkers are run: each at its best settings, alone, measured from outside.
 
 A run is a process; its wall time and its peak resident size come from the kernel (`wait4`), so an interpreter or a
-virtual machine that has to start is part of it, and compiling a model is not. Counts and errors are read from the text
-that a checker prints, as its exit status does not tell: Spin returns 0 after errors, and when its depth limit cut the
-search.
+virtual machine that has to start is part of it, and compiling a model is not. What a checker says about its own search
+is read from its text: Spin returns 0 after errors, and when its depth limit cut the search.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tdxexplore import _core
-from tdxexplore.export import CONFIGURATION, Expected, Form, murphi, promela, tla
+from tdxexplore.export import Expected, Form, configuration, murphi, promela, tla
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +32,11 @@ HERE = Path(__file__).parent
 JAR = HERE / ".peers/tla2tools.jar"
 STATERIGHT = HERE / "stateright/target/release/tdxexplore-stateright"
 THREADS = len(os.sched_getaffinity(0))
-# Options of the compiler for the C that Spin and Rumur write.
+# For the C that Spin and Rumur write.
 FASTEST = ("-O3", "-march=native")
 UNOPTIMISED = ("-O0",)
+# TLC's configurations, without and with symmetry reduction.
+NAMES = {False: "Model", True: "Reduced"}
 # Spin prints counts with eight digits.
 _DIGITS = 8
 
@@ -48,7 +49,7 @@ class Stopped(Exception):
     """A run that a limit ended.
 
     Args:
-        reason: The reason, in words.
+        reason: In words.
         seconds: The limit, if it was time.
     """
 
@@ -59,7 +60,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """The seconds and the bytes of memory that a run may use."""
+    """What a run may use: seconds, and bytes of memory."""
 
     seconds: float = 600
     memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10
@@ -67,7 +68,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Run:
-    """The output of a process, and the time and memory that it used."""
+    """What a process printed and used."""
 
     output: str
     seconds: float
@@ -76,7 +77,7 @@ class Run:
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """The figures that this engine reports: its time without the start of the interpreter, its counts, and its memory."""
+    """What this engine says about its own search: without the start of the interpreter, and how large a state is."""
 
     seconds: float
     stored: int
@@ -87,7 +88,7 @@ class OwnFigures:
 
 @dataclass(frozen=True)
 class Found:
-    """The counts that a checker reports; None for one that it does not."""
+    """What a checker found; None where it does not say."""
 
     states: int
     transitions: int
@@ -96,14 +97,19 @@ class Found:
     run: Run
     own: OwnFigures | None = None
 
-    def check(self, expected: Expected, who: str) -> None:
-        """Check that every count that the checker reports is ours."""
+    def check(self, expected: Expected, who: str, *, reduced: bool = False) -> None:
+        """Every count that the checker gives must be ours.
+
+        With symmetry reduction these are the states: a checker fires the rules of each CPU of a state that it stores.
+        """
         pairs = {
             "states": (self.states, expected.states),
             "transitions": (self.transitions, expected.transitions),
             "depth": (self.depth, expected.depth),
             "terminal": (self.terminal, sum(expected.terminal.values())),
         }
+        if reduced:
+            pairs = {"orbits": (self.states, expected.orbits)}
         for name, (theirs, ours) in pairs.items():
             assert theirs is None or f"{theirs:.{_DIGITS}g}" == f"{ours:.{_DIGITS}g}", (
                 f"{who} found {theirs} {name}, not {ours}"
@@ -114,8 +120,8 @@ class Case:
     """A model in a folder, in every form.
 
     Args:
-        name: The name in tables.
-        program: The Program.
+        name: For tables.
+        program: What is explored.
         start: The initial state.
         folder: An empty folder.
     """
@@ -125,8 +131,10 @@ class Case:
         self.folder = folder
         self.cpus = len(start.cpus)
         initial = program.pack(start)
-        found = _core.Program(program.text).explore(initial, threads=THREADS, measures=False)
-        expected = Expected.of(program, found)
+        engine = _core.Program(program.text)
+        found = engine.explore(initial, threads=THREADS, measures=False)
+        renamed = engine.explore(initial, threads=THREADS, measures=False, symmetry="all")
+        expected = Expected.of(program, found, renamed)
         assert expected is not None
         self.expected = expected
         form = Form(program, start, expected)
@@ -135,26 +143,34 @@ class Case:
         (folder / "model.pml").write_text(promela(form))
         (folder / "model.m").write_text(murphi(form))
         (folder / "Model.tla").write_text(tla(form, "Model"))
-        (folder / "Model.cfg").write_text(CONFIGURATION)
+        for reduced, module in NAMES.items():
+            (folder / f"{module}.cfg").write_text(configuration(self.cpus, len(start.packages), symmetry=reduced))
 
 
 class Checker(ABC):
     """One way to explore a case.
 
     Attributes:
-        name: The name in tables.
-        settings: The chosen settings, in words.
+        name: For tables.
+        settings: What was chosen, in words.
+        reduced: Whether it stores one state of those that differ only in the names of CPUs and packages.
     """
 
     name: ClassVar[str]
     settings: str
+    reduced: bool = False
+
+    @property
+    def label(self) -> str:
+        """Who runs, for tables."""
+        return f"{self.name}, symmetry" if self.reduced else self.name
 
     @abstractmethod
     def version(self) -> str:
-        """Return the installed version.
+        """The installed version.
 
         Raises:
-            Missing: The checker is not installed.
+            Missing: There is none.
         """
 
     def build(self, case: Case) -> bool:
@@ -163,10 +179,10 @@ class Checker(ABC):
 
     @abstractmethod
     def find(self, case: Case, limits: Limits) -> Found:
-        """Explore a case.
+        """Explore.
 
         Raises:
-            Stopped: The run hit a limit.
+            Stopped: A limit was hit.
         """
 
 
@@ -178,18 +194,24 @@ class Engine(Checker):
     def __init__(self, space: str, threads: int, symmetry: str = "start") -> None:
         self.space = space
         self.symmetry = symmetry
+        self.reduced = symmetry == "all"
         self.threads = threads
         how = f"--space {space}" + f" --symmetry {symmetry}" * (symmetry != "start")
         self.settings = f"{how}, {threads} thread{'s' * (threads > 1)}, no measures"
+
+    @property
+    def label(self) -> str:
+        return self.settings.removesuffix(", no measures")
 
     def version(self) -> str:
         return _core.__version__
 
     def find(self, case: Case, limits: Limits) -> Found:
-        return self.run(case.folder, limits)
+        found = self.run(case.folder, limits)
+        return replace(found, states=found.own.stored) if self.reduced and found.own else found
 
     def run(self, folder: Path, limits: Limits) -> Found:
-        """Explore the Program and the initial state in the files of a folder."""
+        """Explore what `program.json` and `initial.json` in a folder say."""
         how = [self.space, self.symmetry, str(self.threads)]
         command: list[str | Path] = [sys.executable, HERE / "engine.py", folder, *how]
         run = measured(command, folder, limits)
@@ -201,7 +223,7 @@ class Engine(Checker):
 
 
 class Spin(Checker):
-    """Spin stores every state and searches depth first, as its other searches are not faster (`settings.py`)."""
+    """Spin: every state stored, depth first, as its other searches are not faster (`settings.py`)."""
 
     name = "Spin"
 
@@ -252,10 +274,18 @@ class Rumur(Checker):
 
     name = "Rumur"
 
-    def __init__(self, *options: str, optimise: tuple[str, ...] = FASTEST, threads: int = THREADS) -> None:
+    def __init__(
+        self,
+        *options: str,
+        symmetry: Literal["off", "heuristic", "exhaustive"] = "off",
+        optimise: tuple[str, ...] = FASTEST,
+        threads: int = THREADS,
+    ) -> None:
+        self.reduced = symmetry != "off"
         self.flags = ("-std=c11", *optimise, "-mcx16", "-DNDEBUG")
-        off = [f"--{what}=off" for what in ("symmetry-reduction", "deadlock-detection", "counterexample-trace")]
-        self.options = (*off, f"--threads={threads}", *options)
+        off = [f"--{what}=off" for what in ("deadlock-detection", "counterexample-trace")]
+        off += ["--scalarset-schedules=off"] * self.reduced
+        self.options = (f"--symmetry-reduction={symmetry}", *off, f"--threads={threads}", *options)
         self.settings = (
             f"rumur {' '.join(self.options)} --set-capacity <16 bytes a state>; cc {' '.join(self.flags)}; "
             f"{threads} thread{'s' * (threads > 1)}"
@@ -265,16 +295,16 @@ class Rumur(Checker):
         return first_line(["rumur", "--version"])
 
     def build(self, case: Case) -> bool:
-        folder = case.folder / "rumur"
+        folder = case.folder / NAMES[self.reduced]
         folder.mkdir(exist_ok=True)
-        capacity = max(1 << 23, 16 * case.expected.states)
+        capacity = max(1 << 23, 16 * (case.expected.orbits if self.reduced else case.expected.states))
         options = [*self.options, "--set-capacity", str(capacity), "--output", "model.c", "../model.m"]
         compiled(["rumur", *options], folder)
         compiled(["cc", "-w", *self.flags, "-o", "rumured", "model.c", "-lpthread"], folder)
         return True
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured(["./rumured"], case.folder / "rumur", limits)
+        run = measured(["./rumured"], case.folder / NAMES[self.reduced], limits)
         if "No error found" not in run.output:
             raise Stopped(tail(run.output))
         states, transitions = (
@@ -285,16 +315,21 @@ class Rumur(Checker):
 
 
 class Tlc(Checker):
-    """TLC, which interprets TLA+."""
+    """TLC."""
 
     name = "TLC"
 
-    def __init__(self, *, workers: int = THREADS, fingerprints: str | None = "OffHeapDiskFPSet") -> None:
+    def __init__(
+        self, *, workers: int = THREADS, fingerprints: str | None = "OffHeapDiskFPSet", symmetry: bool = False
+    ) -> None:
+        self.reduced = symmetry
         self.workers = workers
         self.properties = [] if fingerprints is None else [f"-Dtlc2.tool.fp.FPSet.impl=tlc2.tool.fp.{fingerprints}"]
         self.settings = (
             "java -XX:+UseParallelGC -Xmx<1/4 of memory> -XX:MaxDirectMemorySize=<1/4 of memory> "
             f"{' '.join(self.properties)}; -workers {workers} -deadlock -checkpoint 0"
+            + "; SYMMETRY Symmetry"
+            * symmetry
         )
 
     def version(self) -> str:
@@ -308,7 +343,8 @@ class Tlc(Checker):
         quarter = limits.memory >> 22
         command = ["java", "-XX:+UseParallelGC", f"-Xmx{quarter}m", f"-XX:MaxDirectMemorySize={quarter}m"]
         command += [*self.properties, "-cp", str(JAR), "tlc2.TLC"]
-        command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc", "Model.tla"]
+        command += ["-workers", str(self.workers), "-deadlock", "-checkpoint", "0", "-metadir", "tlc"]
+        command += ["-config", f"{NAMES[self.reduced]}.cfg", "Model.tla"]
         run = measured(command, case.folder, Limits(limits.seconds, 0))
         shutil.rmtree(case.folder / "tlc", ignore_errors=True)
         if "No error has been found" not in run.output:
@@ -324,9 +360,11 @@ class Stateright(Checker):
 
     name = "Stateright"
 
-    def __init__(self, *, threads: int = THREADS) -> None:
+    def __init__(self, *, threads: int = THREADS, symmetry: bool = False) -> None:
+        self.reduced = symmetry
         self.threads = threads
-        self.settings = f"benches/stateright, release, lto; spawn_bfs, {threads} thread{'s' * (threads > 1)}"
+        search = "symmetry_fn (CPUs and packages sorted), spawn_dfs" if symmetry else "spawn_bfs"
+        self.settings = f"benches/stateright, release, lto; {search}, {threads} thread{'s' * (threads > 1)}"
 
     def version(self) -> str:
         if not STATERIGHT.exists():
@@ -335,7 +373,8 @@ class Stateright(Checker):
         return str(re.findall(r'name = "stateright"\nversion = "(.*)"', lock)[0])
 
     def find(self, case: Case, limits: Limits) -> Found:
-        run = measured([STATERIGHT, "program.json", "initial.json", str(self.threads)], case.folder, limits)
+        symmetry = "on" if self.reduced else "off"
+        run = measured([STATERIGHT, "program.json", "initial.json", str(self.threads), symmetry], case.folder, limits)
         try:
             found = json.loads(run.output)
         except ValueError:
@@ -347,9 +386,9 @@ def measured(command: Sequence[str | Path], folder: Path, limits: Limits) -> Run
     """Run a process to its end.
 
     Args:
-        command: The command.
-        folder: The folder in which it runs.
-        limits: The limits. That of memory is one of address space; 0 sets none, as Java reserves far more than it uses.
+        command: What to run.
+        folder: Where.
+        limits: Its memory is address space; 0 leaves it alone, as Java reserves far more than it uses.
 
     Raises:
         Stopped: The time was up.
@@ -382,7 +421,7 @@ def compiled(command: Sequence[str], folder: Path) -> None:
 
 
 def first_line(command: Sequence[str]) -> str:
-    """Return the first line that a program prints, such as its version."""
+    """What a program says first, such as its version."""
     if shutil.which(command[0]) is None:
         raise Missing(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -390,12 +429,12 @@ def first_line(command: Sequence[str]) -> str:
 
 
 def number(pattern: str, text: str) -> float:
-    """Return the number that a pattern finds."""
+    """The number that a pattern finds."""
     match = re.search(pattern, text)
     assert match is not None, f"no `{pattern}` in: {tail(text)}"
     return float(match[1])
 
 
 def tail(text: str) -> str:
-    """Return the end of an output, in one line."""
+    """The end of an output, in a line."""
     return " / ".join(line.strip() for line in text.strip().splitlines()[-5:])[-300:]

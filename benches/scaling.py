@@ -22,7 +22,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from checkers import HERE, THREADS, Engine, Limits, Stopped
-from peers import aligned, machine
+from peer_tables import aligned
+from peers import machine
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.tdx.build import initial_state

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkers import HERE, THREADS, Engine, Limits, Stopped
-from peers import aligned, machine
+from peer_tables import aligned
+from peers import machine
 from tdxexplore.explore.question import Question
 from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN

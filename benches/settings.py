@@ -1,6 +1,7 @@
 """Finds the fastest settings of the other checkers.
 
-Each is tried on one model of a million states with equal counts as in `peers.py`, which uses the first of each checker.
+Each is tried on one model of a million states with equal counts as in `peers.py`, which uses the first of each checker,
+and the first with symmetry reduction.
 Writes benches/results/settings.md.
 
 Tried and not comparable: Spin's parallel searches need a model without hidden variables. `-DNCORE=2 -DSEP_STATE` on such
@@ -14,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 from checkers import FASTEST, HERE, THREADS, Case, Checker, Limits, Rumur, Spin, Stateright, Stopped, Tlc
-from peers import FAMILIES, aligned
+from peer_tables import aligned
+from peers import FAMILIES
 
 MODEL, CPUS = "v19, second-enable", 7
 TRIED: tuple[tuple[str, Checker], ...] = (
@@ -33,6 +35,12 @@ TRIED: tuple[tuple[str, Checker], ...] = (
     ("the same with one worker", Tlc(workers=1)),
     (f"Stateright, breadth first, {THREADS} threads", Stateright()),
     ("the same with one thread", Stateright(threads=1)),
+    ("Rumur, heuristic symmetry reduction", Rumur(symmetry="heuristic")),
+    ("the same with --pack-state=off", Rumur("--pack-state=off", symmetry="heuristic")),
+    ("the same with --scalarset-schedules=on", Rumur("--scalarset-schedules=on", symmetry="heuristic")),
+    ("Rumur, exhaustive symmetry reduction", Rumur(symmetry="exhaustive")),
+    ("TLC, symmetry reduction", Tlc(symmetry=True)),
+    ("Stateright, symmetry reduction, depth first", Stateright(symmetry=True)),
 )
 
 
@@ -47,7 +55,7 @@ def main() -> None:
             except Stopped as stopped:
                 lines.append([what, str(stopped), ""])
             else:
-                found.check(case.expected, what)
+                found.check(case.expected, what, reduced=checker.reduced)
                 lines.append([what, f"{found.run.seconds:.2f}", f"{found.run.peak_bytes / 2**20:.0f}"])
             print(*lines[-1], sep=", ", flush=True)
     note = str(__doc__).split("\n\n")[2].replace("\n", " ").strip()

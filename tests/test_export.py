@@ -19,7 +19,7 @@ from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.export import Expected, Form, murphi, promela, tla
 from tdxexplore.export.notation import Names
-from tdxexplore.model import Scope, lower
+from tdxexplore.model import Scope, State, Topology, lower
 from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
     from tdxexplore.export.steps import Condition, Member, Step, Test, Way
-    from tdxexplore.model import Program, State
+    from tdxexplore.model import Program
 
 LANGUAGES: dict[str, Callable[[Form], str]] = {"promela": promela, "murphi": murphi, "tla": tla}
 RULE = {"promela": r":: d_step \{{ when_{}\b", "murphi": r"^ *-- rule {}(: .*)?$", "tla": r"\\\* rule {}\b"}
@@ -50,15 +50,28 @@ class Interpreter:
         self.form = form
         self.home = form.start.package_of
 
-    def count(self) -> tuple[int, int]:
-        seen, waiting, transitions = {self.form.start.key()}, [self.form.start], 0
+    def count(self, key: Callable[[State], object] = State.key) -> tuple[int, int]:
+        seen, waiting, transitions = {key(self.form.start)}, [self.form.start], 0
         while waiting:
             for after in self.successors(waiting.pop()):
                 transitions += 1
-                if after.key() not in seen:
-                    seen.add(after.key())
+                if key(after) not in seen:
+                    seen.add(key(after))
                     waiting.append(after)
         return len(seen), transitions
+
+    def renamed(self, state: State) -> object:
+        """One key for states that differ only in the names of CPUs within packages and of packages of one size."""
+        cpus = [tuple(c.values()) for c in state.cpus]
+        packages = [
+            (
+                self.home.count(p),
+                tuple(package.values()),
+                sorted(c for c, home in zip(cpus, self.home, strict=True) if home == p),
+            )
+            for p, package in enumerate(state.packages)
+        ]
+        return repr((state.globals, sorted(packages)))
 
     def successors(self, state: State) -> Iterator[State]:
         if any(self.holds(c, state, -1, -1) for c in self.form.fatal):
@@ -127,6 +140,12 @@ def counts(program: Program, start: State) -> tuple[int, int]:
     return int(found.states), int(found.transitions)
 
 
+def expected(program: Program, start: State) -> Expected | None:
+    engine, initial = _core.Program(program.text), program.pack(start)
+    found = engine.explore(initial, measures=False)
+    return Expected.of(program, found, engine.explore(initial, measures=False, symmetry="all"))
+
+
 @pytest.mark.parametrize("block", every(3, range(6)))
 def test_the_decoded_form_of_random_models_has_the_counts_of_the_engine(block: int) -> None:
     compared = 0
@@ -167,6 +186,69 @@ def test_the_decoded_form_of_every_scenario_has_the_counts_of_the_engine(scenari
     assert Interpreter(form).count() == counts(form.program, form.start)
 
 
+# -- symmetry -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_that_is_reduced_by_symmetry_has_the_orbits_of_the_engine() -> None:
+    different = 0
+    for scenario, cpus, packages in (("late-online", 3, 1), ("kvm-reload", 4, 2), ("offline-mid-enable", 5, 2)):
+        form = of_question("v19", module="subset", scenario=scenario, cpus=cpus, packages=packages)
+        found = expected(form.program, form.start)
+        assert found is not None
+        interpreter = Interpreter(form)
+        assert interpreter.count(interpreter.renamed)[0] == found.orbits < found.states
+        different += len({c["online"] for c in form.start.cpus}) > 1
+    assert different >= 1
+
+
+def test_no_step_of_murphi_or_tla_tells_cpus_or_packages_apart() -> None:
+    form = of_question("linux-6.16", module="subset", scenario="kvm-reload", cpus=5, packages=2)
+    text = murphi(form)
+    steps, start = text.split('startstate "start"')
+    assert "cpu_id: scalarset(5);" in steps
+    assert "package_id: scalarset(2);" in steps
+    assert not re.search(r"\b(cpu|package|package_of)\[\d", text)
+    assert "if m = 0 & (n = 0 | n = 1 | n = 2) | m = 1 & (n = 3 | n = 4) then package_of[i] := p; end;" in start
+    steps = tla(form).split("Fatal ==")[1]
+    assert "Step_0" in steps
+    assert not re.search(r"\b(cpu|package)_\d", steps)
+
+
+def test_the_start_of_murphi_counts_the_cpus_that_start_out_different() -> None:
+    form = of_question("v19", module="subset", scenario="late-online", cpus=3)
+    assert [c["online"] for c in form.start.cpus] == [True, True, False]
+    start = murphi(form).split('startstate "start"')[1]
+    assert "    cpu[i].online := true;\n    if n = 2 then cpu[i].online := false; end;\n" in start
+    assert r"online = [i \in Cpus |-> IF i \in {cpu_2} THEN FALSE ELSE TRUE]" in tla(form)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "order"), [((1,), 1), ((3,), 6), ((2, 1), 2), ((2, 2), 8), ((2, 1, 2), 8), ((1, 1, 1), 6)]
+)
+def test_the_symmetry_of_tla_generates_all_renamings_that_keep_the_topology(sizes: tuple[int, ...], order: int) -> None:
+    question = Question("v19", "subset", "all-online", Topology(sizes))
+    compiled = question.compile()
+    text = tla(Form(compiled.program, initial_state(compiled.model, question.topology, compiled.scenario)))
+    lines = re.search(r"^Symmetry == \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+    assert lines is not None
+    members = [f"cpu_{c}" for c in range(sum(sizes))] + [f"package_{p}" for p in range(len(sizes))]
+    found = [dict(re.findall(r"(\w+) :> (\w+)", line)) for line in lines[1].splitlines()]
+    generators = [tuple(members.index(g.get(m, m)) for m in members) for g in found]
+    homes = dict(
+        zip(members, [*(f"package_{p}" for p in question.topology.package_of), *members[-len(sizes) :]], strict=True)
+    )
+    for g in generators:
+        assert all(homes[members[g[k]]] == members[g[members.index(homes[m])]] for k, m in enumerate(members))
+    group, waiting = {tuple(range(len(members)))}, [tuple(range(len(members)))]
+    while waiting:
+        one = waiting.pop()
+        for product in [tuple(g[k] for k in one) for g in generators]:
+            if product not in group:
+                group.add(product)
+                waiting.append(product)
+    assert len(group) == order
+
+
 # -- the texts ----------------------------------------------------------------------------------------------------------
 
 
@@ -192,16 +274,15 @@ def test_the_text_of_a_small_model(
     language: str, model: Callable[[int], tuple[Program, State]], snapshot: SnapshotAssertion
 ) -> None:
     program, start = model(2)
-    found = _core.Program(program.text).explore(program.pack(start), measures=False)
-    form = Form(program, start, Expected.of(program, found))
-    assert LANGUAGES[language](form) == LANGUAGES[language](Form(program, start, Expected.of(program, found)))
+    form = Form(program, start, expected(program, start))
+    assert LANGUAGES[language](form) == LANGUAGES[language](Form(program, start, expected(program, start)))
     assert LANGUAGES[language](form) == snapshot
 
 
 def test_an_incomplete_search_has_no_expected_counts() -> None:
     program, start = increment_lock(3)
     found = _core.Program(program.text).explore(program.pack(start), max_states=5, measures=False)
-    assert Expected.of(program, found) is None
+    assert Expected.of(program, found, found) is None
     assert "should print" not in murphi(Form(program, start))
 
 
@@ -226,7 +307,9 @@ def test_names_are_distinct_and_none_is_a_word_of_the_language() -> None:
     [
         ("promela", "Spin should print 69 states, stored and 115 transitions"),
         ("murphi", "Rumur should print 69 states, 114 rules fired"),
+        ("murphi", "With --symmetry-reduction heuristic --scalarset-schedules off: 57 states."),
         ("tla", "TLC should print 115 states generated (the initial one among them), 69 distinct states found"),
+        ("tla", "with SYMMETRY 57 distinct states found"),
     ],
 )
 def test_export_prints_the_model_and_the_counts_to_expect(
@@ -242,7 +325,9 @@ def test_export_prints_the_model_and_the_counts_to_expect(
 def test_export_writes_a_tla_module_named_after_its_file_and_its_configuration(tmp_path: Path) -> None:
     assert cli.run(["export", "v19", "--cpus", "2", "--to", "tla", "-o", str(tmp_path / "Bringup.tla")]) == 0
     assert "MODULE Bringup -" in (tmp_path / "Bringup.tla").read_text()
-    assert "NEXT Next" in (tmp_path / "Bringup.cfg").read_text()
+    configuration = (tmp_path / "Bringup.cfg").read_text()
+    assert "CONSTANTS cpu_0 = cpu_0 cpu_1 = cpu_1 package_0 = package_0\nINIT Init\nNEXT Next\n" in configuration
+    assert "\\* SYMMETRY Symmetry" in configuration
     assert len(list(tmp_path.iterdir())) == 2
 
 

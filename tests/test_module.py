@@ -17,6 +17,8 @@ from tdxexplore.tdx.kernel import Kernel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tdxexplore.model.execution import Transition
+
 OK = module.SUCCESS
 STARTED = [module.sys_init, module.sys_lp_init]
 CONFIGURED = [*STARTED, module.sys_config]
@@ -39,7 +41,7 @@ def run(
     return statuses, state
 
 
-def returned(step: reference.Transition) -> list[str]:
+def returned(step: Transition) -> list[str]:
     return [note.partition(" = ")[2] for note in step.notes if " = " in note]
 
 

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 /// Where the words of the state lie: in lanes of 32 bits, each word in as many as it needs.
+#[derive(Clone)]
 pub struct Layout {
     global_lanes: usize,
     package_lanes: usize,
@@ -142,6 +143,46 @@ impl Layout {
             }
         }
         lanes
+    }
+
+    /// Gives states that differ only in the names of CPUs within packages, and of packages of one size, the same lanes.
+    pub fn sort(&self, lanes: &mut [u32]) {
+        let mut cpu = 0;
+        let mut blocks = Vec::with_capacity(self.packages);
+        for p in 0..self.packages {
+            let size = self.homes[cpu..].iter().take_while(|&&home| home == p).count();
+            let cpus = &mut lanes[self.cpu_at(cpu)..self.cpu_at(cpu + size)];
+            match self.cpu_lanes {
+                1 => cpus.sort_unstable(),
+                2 => cpus.as_chunks_mut::<2>().0.sort_unstable(),
+                3 => cpus.as_chunks_mut::<3>().0.sort_unstable(),
+                _ => cpus.as_chunks_mut::<4>().0.sort_unstable(),
+            }
+            blocks.push((size, cpu));
+            cpu += size;
+        }
+        if self.packages > 1 {
+            self.sort_packages(lanes, &blocks);
+        }
+    }
+
+    /// Sorts packages whose CPUs are sorted; `blocks` has the size and the first CPU of each.
+    fn sort_packages(&self, lanes: &mut [u32], blocks: &[(usize, usize)]) {
+        let mut places: Vec<usize> = (0..self.packages).collect();
+        places.sort_by_key(|&p| blocks[p].0);
+        let words = |range: std::ops::Range<usize>| lanes[range].to_vec();
+        let mut contents: Vec<_> = (blocks.iter().enumerate())
+            .map(|(p, &(size, first))| {
+                let package = words(self.package_at(p)..self.package_at(p + 1));
+                (size, package, words(self.cpu_at(first)..self.cpu_at(first + size)))
+            })
+            .collect();
+        contents.sort_unstable();
+        for (&p, (size, package, cpus)) in places.iter().zip(&contents) {
+            let first = blocks[p].1;
+            lanes[self.package_at(p)..self.package_at(p + 1)].copy_from_slice(package);
+            lanes[self.cpu_at(first)..self.cpu_at(first + size)].copy_from_slice(cpus);
+        }
     }
 
     fn package_at(&self, package: usize) -> usize {

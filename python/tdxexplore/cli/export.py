@@ -11,7 +11,7 @@ from tdxexplore.cli import exits
 from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import say
 from tdxexplore.errors import BadModel
-from tdxexplore.export import CONFIGURATION
+from tdxexplore.export import configuration
 from tdxexplore.export import export as emit
 
 
@@ -31,11 +31,12 @@ def export(
     """
     if out is not None and to == "tla" and out.suffix != ".tla":
         raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
-    text = emit(asked.question(policy), to, module="" if out is None else out.stem)
+    question = asked.question(policy)
+    text = emit(question, to, module="" if out is None else out.stem)
     if out is None:
         say(text, end="")
         return exits.HOLDS
     out.write_text(text)
     if to == "tla":
-        out.with_suffix(".cfg").write_text(CONFIGURATION)
+        out.with_suffix(".cfg").write_text(configuration(asked.cpus, asked.packages, symmetry=False))
     return exits.HOLDS

@@ -1,8 +1,9 @@
 """This wing writes models for other checkers: in Promela for Spin, in Murphi for Rumur and in TLA+ for TLC.
 
 A Program and a labelled initial state become text whose distinct states and generated transitions are exactly those of
-the concrete space: CPUs keep their identities and no symmetry is used. One transition of the Program is one transition
-there, so a checker that reports other counts shows a defect in one of the two.
+the concrete space. One transition of the Program is one transition there, so a checker that reports other counts shows a
+defect in one of the two. Murphi and TLA+ texts give CPUs and packages the checker's own symmetric type: with its symmetry
+reduction it finds as many states as the orbit space with `--symmetry all` stores. Spin has no such reduction.
 
 `steps` decodes masks to fields, `notation` writes conditions, and one module for each language writes the rest. Rejected:
 one process for each actor, which suits Spin better, because its counts then depend on where Spin cuts atomic steps.
@@ -16,13 +17,13 @@ from tdxexplore.explore.settings import Settings
 from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
-from tdxexplore.export.tla import CONFIGURATION, tla
+from tdxexplore.export.tla import configuration, tla
 from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
 
-__all__ = ["CONFIGURATION", "Expected", "Form", "Language", "export", "murphi", "promela", "tla"]
+__all__ = ["Expected", "Form", "Language", "configuration", "export", "murphi", "promela", "tla"]
 
 Language = Literal["promela", "murphi", "tla"]
 
@@ -51,7 +52,10 @@ def export(question: Question, to: Language, module: str = "") -> str:
 
 def _expected(question: Question) -> Expected | None:
     compiled = question.compile()
-    found = compiled.engine.explore(question.initial(), Settings(max_states=_COUNTED, measures=False))
-    if found.interrupted:
-        raise KeyboardInterrupt
-    return Expected.of(compiled.program, found)
+    searches = []
+    for symmetry in ("start", "all"):
+        settings = Settings(symmetry=symmetry, max_states=_COUNTED, measures=False)
+        searches.append(compiled.engine.explore(question.initial(), settings))
+        if searches[-1].interrupted:
+            raise KeyboardInterrupt
+    return Expected.of(compiled.program, *searches)

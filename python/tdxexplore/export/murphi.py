@@ -2,8 +2,13 @@
 
 Ways through a step that exclude each other are branches of one rule, because Rumur evaluates every rule for every CPU in
 every state. Each alternative of a free choice has a rule of its own, so that it counts as a transition.
-Symmetry is not used (ranges, not scalarsets), so that Rumur's counts are those of the concrete space. Deadlock detection
-is off, because a model asks about its terminal states. Source: the Murphi and Rumur manuals.
+
+CPUs are a scalarset, and so are packages: no rule can tell one from another, which Rumur's symmetry reduction needs.
+Where there are several packages, the package of each CPU is a variable that never changes, so that CPUs and packages may be
+renamed independently, and the orbits are still those of the topology. Only the start tells members apart, by counting them;
+it is one labelled state, of which Rumur takes any renaming, as `tdxexplore check --symmetry all` does. Without its reduction
+Rumur finds the concrete space. Deadlock detection is off, because a model asks about its terminal states. Source: the Murphi
+and Rumur manuals; Ip and Dill, "Better verification through symmetry" (1996).
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ class _Murphi(Notation):
         multiset multisetadd multisetcount multisetremove multisetremovepred none of ohead procedure process program
         property put real record return rule ruleset scalarset startstate string switch then to traceuntil true type
         undefine union union var while
-        c i p q j cpu package cpu_id package_id package_of fatal
+        c i p q j n m cpu package cpu_id package_id package_of fatal
     """
 
     def running(self) -> list[str]:
@@ -49,7 +54,16 @@ class _Murphi(Notation):
         ]
         if (expected := self.form.expected) is not None:
             lines += [f"Rumur should print {expected.states} states, {expected.transitions} rules fired."]
+            lines += [f"With --symmetry-reduction {self._reduction(expected.orbits)} states."]
         return lines
+
+    def _reduction(self, orbits: int) -> str:
+        if self.form.packages == 1:
+            return f"heuristic --scalarset-schedules off: {orbits}"
+        return f"exhaustive: {orbits}; with heuristic, which is faster, {orbits} or more"
+
+    def home(self, cpu: str) -> str:
+        return f"package_of[{cpu}]" if self.form.packages > 1 else "0"
 
     def variable(self, slot: Slot, who: str) -> str:
         name = self.fields[slot.name]
@@ -69,10 +83,10 @@ class _Murphi(Notation):
             *self.header(),
             "",
             "type",
-            f"  cpu_id: 0 .. {form.cpus - 1};",
-            f"  package_id: 0 .. {form.packages - 1};",
+            # Rumur's heuristic sorts the first type first, and the order of packages does not depend on that of CPUs.
+            f"  package_id: {f'scalarset({form.packages})' if form.packages > 1 else '0 .. 0'};",
+            f"  cpu_id: scalarset({form.cpus});",
             *self._variables(),
-            *self._homes(),
             *self.properties(),
             *(line for step in form.steps for line in self._step(step)),
             *self._start(),
@@ -86,6 +100,8 @@ class _Murphi(Notation):
             if slots := self.form.slots(scope):
                 lines += [f"  {name}: array [{index}] of record"]
                 lines += [*(f"    {self._declaration(s)}" for s in slots), "  end;"]
+        if self.form.packages > 1:
+            lines += ["  package_of: array [cpu_id] of package_id;"]
         return lines
 
     def _declaration(self, slot: Slot) -> str:
@@ -96,17 +112,6 @@ class _Murphi(Notation):
         else:
             kind = f"{slot.values[0]} .. {slot.values[-1]}"
         return f"{self.fields[slot.name]}: {kind};{self.legend(slot)}"
-
-    def _homes(self) -> list[str]:
-        """Define the function that gives the package of a CPU; one package needs none."""
-        homes = self.form.start.package_of
-        if self.form.packages == 1:
-            return []
-        text = str(homes[-1])
-        for cpu in reversed(range(1, self.form.cpus)):
-            if homes[cpu] != homes[cpu - 1]:
-                text = f"(c < {cpu} ? {homes[cpu - 1]} : {text})"
-        return ["", f"function package_of(c: cpu_id): package_id; begin return {text}; end;"]
 
     def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         head = f"function {name}(): boolean; begin return"
@@ -186,16 +191,43 @@ class _Murphi(Notation):
         return f"{target} := {self.value(change.slot, change.value)};"
 
     def _start(self) -> list[str]:
-        lines = ["", 'startstate "start"', "begin"]
-        for slot in (s for scope in Scope for s in self.form.slots(scope)):
-            starts = self.form.starts(slot)
-            if slot.scope is not Scope.GLOBAL and len(set(starts)) == 1:
-                target = self.variable(slot, "i")
-                body = f"{target} := {self.value(slot, starts[0])};"
-                lines += [f"  for i: {_ARRAYS[slot.scope][0]} do {body} end;"]
-            else:
-                lines += [f"  {self.variable(slot, str(i))} := {self.value(slot, v)};" for i, v in enumerate(starts)]
-        return [*lines, "end;"]
+        """The start, with loops that count: ``n`` CPUs, ``m`` packages, as their members have no names."""
+        form = self.form
+        lines = [f"{self.variable(s, '')} := {self.value(s, form.starts(s)[0])};" for s in form.slots(Scope.GLOBAL)]
+        several = form.packages > 1
+        lines += _counted("n", "i: cpu_id", [line for s in form.slots(Scope.CPU) for line in self._starts(s, "i", "n")])
+        inside = [line for s in form.slots(Scope.PACKAGE) for line in self._starts(s, "p", "m")]
+        if several:
+            homes = [f"m = {m} & ({_numbers('n', which)})" for m, which in enumerate(self._members())]
+            inside += _counted("n", "i: cpu_id", [f"if {' | '.join(homes)} then package_of[i] := p; end;"])
+        lines += _counted("m", "p: package_id", inside)
+        scratch = f"var n: 0 .. {form.cpus}; m: 0 .. {form.packages};"
+        return ["", 'startstate "start"', scratch, "begin", *(f"  {line}" for line in lines), "end;"]
+
+    def _members(self) -> list[list[int]]:
+        homes = self.form.start.package_of
+        return [[c for c, home in enumerate(homes) if home == m] for m in range(self.form.packages)]
+
+    def _starts(self, slot: Slot, who: str, counter: str) -> list[str]:
+        """Initial values in a loop over CPUs or packages: the first one's, but for those that differ."""
+        starts = self.form.starts(slot)
+        target = self.variable(slot, who)
+        lines = [f"{target} := {self.value(slot, starts[0])};"]
+        for value in dict.fromkeys(starts[1:]):
+            if value != starts[0]:
+                which = _numbers(counter, [n for n, v in enumerate(starts) if v == value])
+                lines += [f"if {which} then {target} := {self.value(slot, value)}; end;"]
+        return lines
+
+
+def _counted(counter: str, over: str, body: list[str]) -> list[str]:
+    """A loop whose body may look at a counter."""
+    head = [f"{counter} := 0;", f"for {over} do"]
+    return [*head, *(f"  {line}" for line in body), f"  {counter} := {counter} + 1;", "end;"] if body else []
+
+
+def _numbers(counter: str, which: list[int]) -> str:
+    return " | ".join(f"{counter} = {n}" for n in which)
 
 
 def _quoted(text: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 110
 _LONGEST_NAME = 60
-_NUMBERED = re.compile(r"(when|can|step|hit)(_\d+)+")
+_NUMBERED = re.compile(r"(when|can|step|hit|cpu|package)(_\d+)+")
 
 
 class Names:

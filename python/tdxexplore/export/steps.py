@@ -140,24 +140,32 @@ class Expected:
         transitions: The number of transitions; the initial state is not counted as one.
         depth: The depth of the deepest state; that of the initial state is 0.
         terminal: For each outcome, the number of terminal states; states that diverge are not terminal.
+        orbits: The number of states up to any renaming of CPUs within packages and of packages of one size.
     """
 
     states: int
     transitions: int
     depth: int
     terminal: dict[str, int]
+    orbits: int
 
     @classmethod
-    def of(cls, program: Program, found: Found) -> Expected | None:
-        """Take the concrete figures of an exploration; None if it is not complete."""
-        if not found.complete:
+    def of(cls, program: Program, found: Found, renamed: Found) -> Expected | None:
+        """Take the concrete figures of an exploration; None if one is not complete.
+
+        Args:
+            program: The Program that was explored.
+            found: Its exploration with the symmetry of the start.
+            renamed: Its exploration with all symmetry.
+        """
+        if not found.complete or not renamed.complete:
             return None
         import polars as pl  # noqa: PLC0415 -- only counted exports need tables
 
         names = [p.name for p, _ in program.outcomes]
         rows = pl.DataFrame(found.outcomes()).select("outcome", "terminal_states").iter_rows()
         terminal = {names[code]: int(count) for code, count in rows if code != program.diverges}
-        return cls(int(found.states), int(found.transitions), found.depth, terminal)
+        return cls(int(found.states), int(found.transitions), found.depth, terminal, renamed.explored)
 
 
 class Form:

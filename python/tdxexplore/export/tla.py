@@ -2,12 +2,18 @@
 
 A field becomes a variable, whose value is that of the field or a function of the CPU or package. TLC counts a generated
 state for each CPU and each disjunct that is enabled for it, which is one for each transition here. Effects read the state
-before the step, so bulk changes need no order. Source: Specifying Systems (Lamport), chapters 14 and 18.
+before the step, so bulk changes need no order.
+
+CPUs and packages are model values, as TLC's symmetry reduction needs. `Symmetry` has the permutations that exchange
+neighbours, from which TLC makes the whole group: CPUs of a package, and packages of one size with all their CPUs. TLC tries
+every member of the group on every state, so its cost is a factorial. Source: Specifying Systems (Lamport), chapters 14
+and 18.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -25,10 +31,12 @@ if TYPE_CHECKING:
 _SETS = {Scope.PACKAGE: "Packages", Scope.CPU: "Cpus"}
 _WIDTH = 110
 
-CONFIGURATION = """\\* For TLC. Terminal states are no errors here: run it with -deadlock, which switches that check off.
+_CONFIGURATION = """\\* For TLC. Terminal states are no errors here: run it with -deadlock, which switches that check off.
+CONSTANTS {constants}
 INIT Init
 NEXT Next
 """
+_SYMMETRY = "SYMMETRY Symmetry"
 
 
 def tla(form: Form, module: str = "") -> str:
@@ -45,6 +53,23 @@ def tla(form: Form, module: str = "") -> str:
     if not re.fullmatch(r"[A-Za-z0-9_]*[A-Za-z][A-Za-z0-9_]*", name):
         raise BadModel(f"`{name}` cannot be the name of a TLA+ module; use letters, digits and underscores")
     return _Tla(form, name).text()
+
+
+def configuration(cpus: int, packages: int, *, symmetry: bool) -> str:
+    """The text of the configuration that goes with a module.
+
+    Args:
+        cpus: CPUs in all.
+        packages: Packages in all.
+        symmetry: Whether TLC stores one state of those that differ only in the names of CPUs and packages.
+    """
+    constants = " ".join(f"{name} = {name}" for names in _members(cpus, packages).values() for name in names)
+    line = (
+        _SYMMETRY
+        if symmetry
+        else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: slower from 6 CPUs on."
+    )
+    return f"{_CONFIGURATION.format(constants=constants)}{line}\n"
 
 
 class _Tla(Notation):
@@ -67,22 +92,25 @@ class _Tla(Notation):
         self._slots = [s for scope in Scope for s in form.slots(scope)]
         self._negative = any(isinstance(v, int) and v < 0 for s in self._slots for v in s.values)
         self._module = module
+        self._members = _members(form.cpus, form.packages)
 
     def running(self) -> list[str]:
         lines = [
             f"Run:  java -XX:+UseParallelGC -cp tla2tools.jar tlc2.TLC -workers auto -deadlock {self._module}.tla",
+            f"{self._module}.cfg has INIT Init, NEXT Next, each constant as a model value and, if wanted, SYMMETRY Symmetry.",
         ]
         if (expected := self.form.expected) is not None:
             lines += [
                 (
                     f"TLC should print {expected.transitions + 1} states generated (the initial one among them), "
-                    f"{expected.states} distinct states found and depth {expected.depth + 1}."
+                    f"{expected.states} distinct states found and depth {expected.depth + 1}; "
+                    f"with SYMMETRY {expected.orbits} distinct states found."
                 ),
             ]
         return lines
 
     def home(self, cpu: str) -> str:
-        return f"package_of[{cpu}]" if self.form.packages > 1 else "0"
+        return f"package_of[{cpu}]" if self.form.packages > 1 else "package_0"
 
     def variable(self, slot: Slot, who: str) -> str:
         name = self.fields[slot.name]
@@ -111,15 +139,20 @@ class _Tla(Notation):
     def text(self) -> str:
         slots = self._slots
         names = [self.fields[s.name] for s in slots]
+        homes = self.form.start.package_of
         dashes = "-" * 20
         lines = [
             f"{dashes} MODULE {self._module} {dashes}",
             *self.header(),
             f"EXTENDS {'Integers' if self._negative else 'Naturals'}, TLC",
             "",
-            f"Cpus == 0..{self.form.cpus - 1}",
-            f"Packages == 0..{self.form.packages - 1}",
-            f"package_of == {_function('c', 'Cpus', list(map(str, self.form.start.package_of)))}",
+            f"CONSTANTS {', '.join(name for names in self._members.values() for name in names)}",
+            "",
+            *(f"{_SETS[scope]} == {{{', '.join(names)}}}" for scope, names in self._members.items()),
+            f"package_of == {self._function('c', Scope.CPU, [self._members[Scope.PACKAGE][p] for p in homes])}",
+            "Symmetry == {",
+            *(f"  {exchange}" for exchange in self._exchanges()),
+            "}",
             "",
             "VARIABLES",
             *(line for slot in slots for line in self._declaration(slot, last=slot is slots[-1])),
@@ -150,7 +183,31 @@ class _Tla(Notation):
         starts = [self.value(slot, v) for v in self.form.starts(slot)]
         if slot.scope is Scope.GLOBAL:
             return starts[0]
-        return _function("i", _SETS[slot.scope], starts)
+        return self._function("i", slot.scope, starts)
+
+    def _function(self, index: str, scope: Scope, values: list[str]) -> str:
+        """A function by its values: the first one's, but for those that differ."""
+        text = values[0]
+        for value in dict.fromkeys(values[1:]):
+            if value != values[0]:
+                where = ", ".join(name for name, v in zip(self._members[scope], values, strict=True) if v == value)
+                text = rf"IF {index} \in {{{where}}} THEN {value} ELSE {text}"
+        return rf"[{index} \in {_SETS[scope]} |-> {text}]"
+
+    def _exchanges(self) -> list[str]:
+        """Permutations that exchange two neighbours of a package, or two neighbouring packages of one size."""
+        names, homes = self._members, self.form.start.package_of
+        inside = {
+            p: [c for c, home in zip(names[Scope.CPU], homes, strict=True) if names[Scope.PACKAGE][home] == p]
+            for p in names[Scope.PACKAGE]
+        }
+        pairs = [[pair] for cpus in inside.values() for pair in pairwise(cpus)]
+        for (p, here), (q, there) in pairwise(sorted(inside.items(), key=lambda package: len(package[1]))):
+            if len(here) == len(there):
+                pairs.append([(p, q), *zip(here, there, strict=True)])
+        # TLC refuses a set of one permutation, so the one that changes nothing is there as well.
+        texts = ["cpu_0 :> cpu_0", *(" @@ ".join(f"{a} :> {b} @@ {b} :> {a}" for a, b in pair) for pair in pairs)]
+        return [f"{text}," for text in texts[:-1]] + texts[-1:]
 
     def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:
         return [f"{name} ==", *(f"  \\/ {part}" for part in parts)]
@@ -239,14 +296,9 @@ def _all_changes(way: Way) -> list[Change]:
     return [*way.changes, *(c for each in way.each for c in each.changes)]
 
 
-def _function(index: str, domain: str, values: list[str]) -> str:
-    """Write a function by its values: the first value is the default, the others are listed."""
-    text = values[0]
-    for value in dict.fromkeys(values[1:]):
-        if value != values[0]:
-            where = ", ".join(str(i) for i, v in enumerate(values) if v == value)
-            text = rf"IF {index} \in {{{where}}} THEN {value} ELSE {text}"
-    return rf"[{index} \in {domain} |-> {text}]"
+def _members(cpus: int, packages: int) -> dict[Scope, list[str]]:
+    """Names of CPUs and packages."""
+    return {Scope.CPU: [f"cpu_{c}" for c in range(cpus)], Scope.PACKAGE: [f"package_{p}" for p in range(packages)]}
 
 
 def _listed(head: str, names: Sequence[str]) -> list[str]:

@@ -50,7 +50,9 @@ def kept_down(boots: Boots, topology: Topology) -> frozenset[int]:
             return frozenset(n for n in numbers if 2 * (n - starts[n]) >= sizes[n] and sizes[n] > 1)
 
 
-def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, later: bool) -> None:
+def starts_with(
+    state: State, offline: Collection[int], *, smt_blocked: bool, later: bool, boot_cpu: bool = True
+) -> None:
     """Say which CPU of an initial state is the boot CPU, and take CPUs offline.
 
     Args:
@@ -58,8 +60,9 @@ def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, la
         offline: CPUs that the boot does not bring up.
         smt_blocked: ``nosmt`` keeps them down.
         later: All other CPUs but the first wait for `bringup_nonboot_cpus`.
+        boot_cpu: CPU 0 is told from the others, see `Linux`.
     """
-    state.cpus[0][BOOT_CPU] = True
+    state.cpus[0][BOOT_CPU] = boot_cpu
     for number, cpu in enumerate(state.cpus):
         down = number in offline
         if down or (later and number > 0):
