@@ -60,11 +60,11 @@ PEERS: tuple[Checker, ...] = (Spin(), Rumur(), Tlc(), Stateright())
 REDUCED: tuple[Checker, ...] = (Rumur(symmetry="heuristic"), Tlc(symmetry=True), Stateright(symmetry=True))
 
 
-def policy(name: str, scenario: str) -> Callable[[int], tuple[Program, State]]:
+def policy(name: str, scenario: str, packages: int = 1) -> Callable[[int], tuple[Program, State]]:
     """A built-in policy on a module that accepts a subset of the CPUs."""
 
     def make(cpus: int) -> tuple[Program, State]:
-        question = Question.of(name, module="subset", scenario=scenario, cpus=cpus)
+        question = Question.of(name, module="subset", scenario=scenario, cpus=cpus, packages=packages)
         compiled = question.compile()
         return compiled.program, initial_state(compiled.model, question.topology, compiled.scenario)
 
@@ -78,6 +78,7 @@ FAMILIES: dict[str, tuple[Callable[[int], tuple[Program, State]], tuple[int, ...
     "linux-7.2-update, update": (policy("linux-7.2-update", "update"), (8, 9, 12)),
     "two-phase commit": (two_phase_commit, (7, 8, 10)),
     "increment lock": (increment_lock, (8, 9, 10)),
+    "v19, kvm-reload, 2 packages": (policy("v19", "kvm-reload", packages=2), ()),
 }
 # on the large ones a peer gets `ENOUGH` times as long as would show that a target is reached,
 ENOUGH = 1.25
@@ -86,7 +87,7 @@ MEASURED, PATIENCE = "v19, second-enable", 240
 # where none of them is run: 10^8 states.
 OURS_ONLY = ("v19, second-enable", 10)
 # Sizes at which only orbits can be stored.
-LARGEST = {"v19, second-enable": (16,), "two-phase commit": (24,)}
+LARGEST = {"v19, second-enable": (16,), "two-phase commit": (24,), "v19, kvm-reload, 2 packages": (64,)}
 
 
 class Session:
