@@ -169,10 +169,11 @@ class Session:
         last = smaller[-1]
         if peer.reduced:
             # Its cost does not grow as the number of concrete transitions does.
-            stopped = last.seconds is None
-            return (
-                Row(*described(case, peer), reason=f"not run: with {last.cpus} CPUs {last.reason}") if stopped else None
-            )
+            if last.seconds is not None:
+                return None
+            stopped = last.over_seconds is not None
+            reason = f"not run: with {last.cpus} CPUs {last.reason}" if stopped else last.reason
+            return Row(*described(case, peer), reason=reason)
         seconds = last.seconds or last.over_seconds or last.estimated_seconds
         if seconds is None:
             return Row(*described(case, peer), reason=f"not run: with {last.cpus} CPUs {last.reason}")
@@ -222,11 +223,15 @@ def machine() -> dict[str, object]:
 
 
 def loaded(rows: list[Row]) -> str:
-    """How busy the machine was."""
-    loads = [row.load for row in rows if row.load is not None]
+    """When the runs were made, and how busy the machine was."""
+    parts = []
+    for date in sorted({row.date for row in rows if row.date}):
+        loads = [row.load for row in rows if row.date == date and row.load is not None]
+        busy = f", load average {statistics.median(loads):.1f} before a run (median)" if loads else ""
+        parts.append(f"{sum(row.date == date for row in rows)} runs on {date}{busy}")
     return (
-        f"The load average before a run was {statistics.median(loads):.1f} as a median, from {min(loads):.1f} to "
-        f"{max(loads):.1f}; a session alone on the machine has up to {THREADS}, and ratios suffer less than seconds from more."
+        f"{'; '.join(parts)}. A session alone on the machine has a load of up to {THREADS}; on a busy one runs take up to twice "
+        "as long, so ratios across dates are rough."
     )
 
 
