@@ -60,11 +60,11 @@ PEERS: tuple[Checker, ...] = (Spin(), Rumur(), Tlc(), Stateright())
 REDUCED: tuple[Checker, ...] = (Rumur(symmetry="heuristic"), Tlc(symmetry=True), Stateright(symmetry=True))
 
 
-def policy(name: str, scenario: str) -> Callable[[int], tuple[Program, State]]:
+def policy(name: str, scenario: str, packages: int = 1) -> Callable[[int], tuple[Program, State]]:
     """A built-in policy on a module that accepts a subset of the CPUs."""
 
     def make(cpus: int) -> tuple[Program, State]:
-        question = Question.of(name, module="subset", scenario=scenario, cpus=cpus)
+        question = Question.of(name, module="subset", scenario=scenario, cpus=cpus, packages=packages)
         compiled = question.compile()
         return compiled.program, initial_state(compiled.model, question.topology, compiled.scenario)
 
@@ -78,6 +78,7 @@ FAMILIES: dict[str, tuple[Callable[[int], tuple[Program, State]], tuple[int, ...
     "linux-7.2-update, update": (policy("linux-7.2-update", "update"), (8, 9, 12)),
     "two-phase commit": (two_phase_commit, (7, 8, 10)),
     "increment lock": (increment_lock, (8, 9, 10)),
+    "v19, kvm-reload, 2 packages": (policy("v19", "kvm-reload", packages=2), ()),
 }
 # on the large ones a peer gets `ENOUGH` times as long as would show that a target is reached,
 ENOUGH = 1.25
@@ -86,7 +87,7 @@ MEASURED, PATIENCE = "v19, second-enable", 240
 # where none of them is run: 10^8 states.
 OURS_ONLY = ("v19, second-enable", 10)
 # Sizes at which only orbits can be stored.
-LARGEST = {"v19, second-enable": (16,), "two-phase commit": (24,)}
+LARGEST = {"v19, second-enable": (16,), "two-phase commit": (24,), "v19, kvm-reload, 2 packages": (64,)}
 
 
 class Session:
@@ -168,10 +169,11 @@ class Session:
         last = smaller[-1]
         if peer.reduced:
             # Its cost does not grow as the number of concrete transitions does.
-            stopped = last.seconds is None
-            return (
-                Row(*described(case, peer), reason=f"not run: with {last.cpus} CPUs {last.reason}") if stopped else None
-            )
+            if last.seconds is not None:
+                return None
+            stopped = last.over_seconds is not None
+            reason = f"not run: with {last.cpus} CPUs {last.reason}" if stopped else last.reason
+            return Row(*described(case, peer), reason=reason)
         seconds = last.seconds or last.over_seconds or last.estimated_seconds
         if seconds is None:
             return Row(*described(case, peer), reason=f"not run: with {last.cpus} CPUs {last.reason}")
@@ -221,11 +223,15 @@ def machine() -> dict[str, object]:
 
 
 def loaded(rows: list[Row]) -> str:
-    """How busy the machine was."""
-    loads = [row.load for row in rows if row.load is not None]
+    """When the runs were made, and how busy the machine was."""
+    parts = []
+    for date in sorted({row.date for row in rows if row.date}):
+        loads = [row.load for row in rows if row.date == date and row.load is not None]
+        busy = f", load average {statistics.median(loads):.1f} before a run (median)" if loads else ""
+        parts.append(f"{sum(row.date == date for row in rows)} runs on {date}{busy}")
     return (
-        f"The load average before a run was {statistics.median(loads):.1f} as a median, from {min(loads):.1f} to "
-        f"{max(loads):.1f}; a session alone on the machine has up to {THREADS}, and ratios suffer less than seconds from more."
+        f"{'; '.join(parts)}. A session alone on the machine has a load of up to {THREADS}; on a busy one runs take up to twice "
+        "as long, so ratios across dates are rough."
     )
 
 

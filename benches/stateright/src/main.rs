@@ -96,7 +96,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         13..=16 => explore::<16>(program, &lanes, threads, symmetry),
         17..=24 => explore::<24>(program, &lanes, threads, symmetry),
         25..=48 => explore::<48>(program, &lanes, threads, symmetry),
-        needed => return Err(format!("the state needs {needed} lanes of 32 bits; at most 48 are prepared").into()),
+        49..=96 => explore::<96>(program, &lanes, threads, symmetry),
+        needed => return Err(format!("the state needs {needed} lanes of 32 bits; at most 96 are prepared").into()),
     }
     Ok(())
 }

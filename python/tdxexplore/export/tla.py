@@ -67,7 +67,7 @@ def configuration(cpus: int, packages: int, *, symmetry: bool) -> str:
     line = (
         _SYMMETRY
         if symmetry
-        else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: slower from 6 CPUs on."
+        else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: not for many CPUs."
     )
     return f"{_CONFIGURATION.format(constants=constants)}{line}\n"
 
