@@ -317,12 +317,12 @@ def sys_update(k: Kernel) -> Variable:
 
 
 def ext_init(k: Kernel) -> Variable:
-    """TDH.EXT.INIT of Module Extensions v2, Xu Yilun, 2026-06-18. No source of it is published: state and lock are our reading."""
+    """TDH.EXT.INIT of Module Extensions v2, Xu Yilun, 2026-06-18. No source of it is published: its guards are our reading."""
     return _extension(k, "TDH.EXT.INIT")
 
 
 def quote_init(k: Kernel) -> Variable:
-    """TDH.QUOTE.INIT of the same series: new keys of the quoting extension. State, lock and entropy are our reading."""
+    """TDH.QUOTE.INIT of the same series: new keys of the quoting extension. Its guards are our reading, too."""
     return _extension(k, "TDH.QUOTE.INIT", entropy=True)
 
 
@@ -402,8 +402,9 @@ def mr_extend(k: Kernel) -> Variable:
 
 
 def mr_finalize(k: Kernel) -> Variable:
-    """TDH.MR.FINALIZE, tdh_mr_finalize.c: the TD may run. An image that did not see the build from its beginning gets the
-    measurement wrong, and nobody is told (Chao Gao, 2026-02-12).
+    """TDH.MR.FINALIZE, tdh_mr_finalize.c: the TD may run.
+
+    An image that did not see the build from its beginning gets the measurement wrong, and says nothing (Chao Gao, 2026-02-12).
     """
     w = k.w
     with td_call(k, "TDH.MR.FINALIZE") as call:

@@ -34,13 +34,13 @@ class Linux72Update(Linux71):
     abstracted = (
         "A failure to read the handoff data refuses the update before any change, which is the same as no update.",
         (
-            "The barrier between phases: a phase begins when all CPUs have acknowledged the one before. After the first error the "
-            "other CPUs leave before or after their part: any set of CPUs has done it, as here any CPU may be the one that fails."
+            "The barrier between phases: a phase begins when all CPUs have acknowledged the one before. After the first error "
+            "the other CPUs leave before or after their part: any set of CPUs has done it, as here, where any set comes first."
         ),
         "TDH.SYS.SHUTDOWN does not back out: stop_machine() holds every CPU, so that no other LP is inside the module.",
         (
-            "CPU 0 is online. It leads: without it, as after a write to its hotplug/target, all phases succeed and nobody has called "
-            "TDH.SYS.SHUTDOWN nor TDH.SYS.UPDATE."
+            "CPU 0 is online. It leads: without it, as after a write to its hotplug/target, all phases succeed although nobody "
+            "has called TDH.SYS.SHUTDOWN and TDH.SYS.UPDATE."
         ),
     )
     knobs = (
@@ -53,8 +53,8 @@ class Linux72Update(Linux71):
         Knob(
             "offline_check",
             ("none", "userspace", "kernel"),
-            "an update with a CPU offline is not refused, or by the tool that writes the image, some time before the write, or by "
-            "the kernel under cpus_read_lock() (v2 to v4 of the series)",
+            "an update with a CPU offline is not refused, or by the tool that writes the image, some time before the write, or "
+            "by the kernel under cpus_read_lock() (v2 to v4 of the series)",
         ),
         Knob(
             "avoid_compat_sensitive",
