@@ -12,6 +12,7 @@ from tdxexplore.model.code import Await, Label
 from tdxexplore.model.scopes import variables
 from tdxexplore.tdx import module
 from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.fields import World
 from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.policies import BUILT_IN
@@ -124,7 +125,7 @@ READY = (module.sys_init, module.sys_lp_init, module.sys_config, module.sys_key_
 
 def statuses(calls: Sequence[Callable[[Kernel], object]], cpus_: int, **limits: int) -> set[tuple[str, ...]]:
     """What the calls return, in every way; all come to the first CPU."""
-    w = World(Model("calls"), "subset", {"update": 1, **limits}, stoppable=True)
+    w = World(Model("calls"), "subset", {"update": 2, **limits}, stoppable=True)
     k = Kernel(w, "caller")
     k.step("begin", rest=True)
     k.set_each(cpus, where=always, values={w.vmx_on: True})
@@ -186,3 +187,8 @@ def test_the_engine_and_the_reference_agree_on_updates(
 ) -> None:
     model = build(BUILT_IN[POLICY](knobs), "subset", SCENARIOS[scenario])
     assert compare_all(model, initial_state(model, Topology(sizes), SCENARIOS[scenario])).traces > 0
+
+
+def test_linux_7_3_is_another_name_of_the_design() -> None:
+    assert find_policy("linux-7.3") is BUILT_IN[POLICY]
+    assert "linux-7.3" not in BUILT_IN

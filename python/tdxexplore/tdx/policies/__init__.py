@@ -21,6 +21,9 @@ from tdxexplore.tdx.policies.v19 import V19
 if TYPE_CHECKING:
     from tdxexplore.tdx.policy import Policy
 
+# Other names of a design.
+ALIASES = {"linux-7.3": Linux72Update.name}
+
 BUILT_IN: dict[str, type[Policy]] = {
     policy.name: policy
     for policy in (
