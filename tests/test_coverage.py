@@ -87,6 +87,13 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
     ),
     (
         "S2",
+        "a TD that attestation refuses",
+        "td-mismeasured",
+        Asked("linux-7.2-update", "subset", "update-td"),
+        "the measurement is wrong: attestation will fail",
+    ),
+    (
+        "S2",
         "the first VM is refused",
         "vm-refused",
         Asked("v19", "strict", "second-user"),
@@ -144,8 +151,9 @@ INVARIANTS: dict[str, Asked] = {
     "I2": Asked("hook-after-kvm", "subset", "no-kvm", knobs={"skip_if_vmx_off": "no"}),
     "I4": Asked("linux-6.16", "strict", "fault-td", sizes=(2, 1)),
     "I5": Asked("v19", "subset", "late-online"),
+    "I7": Asked("linux-7.1-rfc-v1", "subset", "suspend"),
 }
-NEVER = ("I3", "I7")
+NEVER = ("I3",)
 
 
 @pytest.mark.parametrize(("severity", "meaning", "name", "point", "note"), OUTCOMES, ids=[row[1] for row in OUTCOMES])
@@ -234,13 +242,15 @@ def test_b3_a_sticky_error_on_linux_6_16() -> None:
 
 @pytest.mark.parametrize(("count", "outcome"), [(1, "tdx-up"), (2, "sticky-error"), (4, "sticky-error")])
 def test_b4_enabling_before_the_aps(count: int, outcome: str) -> None:
-    knobs = {"enable_phase": "before-aps"}
-    answer = tdxexplore.check("linux-7.1", module="strict", scenario="all-online", cpus=count, knobs=knobs)
+    answer = tdxexplore.check("linux-7.1-rfc-v1", module="strict", scenario="all-online", cpus=count)
     assert answer.outcomes["outcome"].to_list() == [outcome]
     notes = [note for step in answer.traces[outcome] for note in step.notes]
     assert notes.count("TDH.SYS.LP.INIT = TDX_SUCCESS") == 1
     assert ("TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING" in notes) is (count > 1)
     assert notes.count("CPU starts") == count - 1
     assert tdxexplore.check("linux-7.1", module="strict", cpus=count).outcomes["outcome"].to_list() == ["tdx-up"]
-    relaxed = tdxexplore.check("linux-7.1", module="subset", cpus=count, knobs=knobs)
+    relaxed = tdxexplore.check("linux-7.1-rfc-v1", module="subset", cpus=count)
     assert relaxed.outcomes["outcome"].to_list() == ["tdx-up"]
+    if count == 4:  # the boot CPU is in one package only
+        relaxed = tdxexplore.check("linux-7.1-rfc-v1", module="subset", cpus=count, packages=2)
+        assert relaxed.outcomes["outcome"].to_list() == ["sticky-error"]

@@ -57,7 +57,8 @@ def test_the_command_line_prints_both_sides_and_the_schedule(capsys: pytest.Capt
 
 
 def test_knobs_may_differ_and_hazard_b4_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["diff", "linux-7.1", "linux-7.1", "--cpus", "3", "--set-b", "enable_phase=before-aps"]) == 1
+    asked = ["--cpus", "3", "--set-a", "enable_phase=subsys"]
+    assert run(["diff", "linux-7.1-rfc-v1", "linux-7.1-rfc-v1", *asked]) == 1
     assert "sticky-error" in capsys.readouterr().out
-    assert run(["diff", "linux-7.1", "v19", "--set-b", "enable_phase=before-aps"]) == 2
+    assert run(["diff", "linux-7.1-rfc-v1", "v19", "--set-b", "enable_phase=subsys"]) == 2
     assert "enable_phase" in capsys.readouterr().err

@@ -79,6 +79,7 @@ LAST: dict[str, tuple[Sequence[Callable[[Kernel], object]], str]] = {
     "SYS.UPDATE when READY": ([*READY, module.sys_update], module.STATE_INCORRECT),
     "SYS.UPDATE without LP.INIT": ([module.sys_init, module.sys_update], module.STATE_INCORRECT),
     "SYS.UPDATE without handoff data": ([*STARTED, module.sys_update], module.INVALID_HANDOFF),
+    "EXT.INIT before READY": ([*CONFIGURED, module.ext_init], module.NOT_READY),
     "MNG.CREATE before READY": ([*CONFIGURED, module.mng_create], module.NOT_READY),
     "VPFLUSHDONE while a vCPU is associated": (
         [*READY, module.mng_create, module.vp_enter, module.vpflushdone],
@@ -133,6 +134,11 @@ FAULTS: dict[str, tuple[Sequence[Callable[[Kernel], object]], Callable[[Kernel],
     "TDH.MNG.CREATE": (READY, module.mng_create, module.NO_ENTROPY, ""),
     "TDH.MNG.KEY.CONFIG": (TD, module.mng_key_config, module.KEY_GENERATION_FAILED, ""),
     "TDH.MNG.ADDCX": (TD, module.mng_addcx, module.NO_ENTROPY, ""),
+    "TDH.MNG.INIT": (TD, module.mng_init, "", ""),
+    "TDH.MR.EXTEND": ([*TD, module.mng_init], module.mr_extend, "", ""),
+    "TDH.MR.FINALIZE": ([*TD, module.mng_init], module.mr_finalize, "", ""),
+    "TDH.EXT.INIT": (READY, module.ext_init, "", module.BUSY),
+    "TDH.QUOTE.INIT": (READY, module.quote_init, module.NO_ENTROPY, module.BUSY),
     "TDH.VP.ENTER": (TD, module.vp_enter, "", ""),
     "TDH.VP.FLUSH": (TD, module.vp_flush, "", ""),
     "TDH.MNG.VPFLUSHDONE": (TD, module.vpflushdone, "", ""),
@@ -145,7 +151,7 @@ def test_every_public_call_is_in_the_table_of_faults() -> None:
     recorded = {
         name
         for name, value in vars(module).items()
-        if callable(value) and name.split("_")[0] in {"sys", "mng", "vp", "vpflushdone", "phymem"}
+        if callable(value) and name.split("_")[0] in {"sys", "mng", "mr", "vp", "vpflushdone", "phymem", "ext", "quote"}
     }
     assert recorded == {row[1].__name__ for row in FAULTS.values()}
 

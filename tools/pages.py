@@ -102,7 +102,8 @@ STEPS = (
         )
     ),
     ("v19", "linux-6.16"),
-    ("linux-6.16", "linux-7.1"),
+    ("linux-6.16", "linux-7.1-rfc-v1"),
+    ("linux-7.1-rfc-v1", "linux-7.1"),
     ("linux-7.1", "linux-7.2-update"),
 )
 COMPARED = (*(scenario.name for scenario in HOTPLUG), "maxcpus", "suspend", "kexec", "second-user")

@@ -73,7 +73,7 @@ def starts_with(
 
 def varying(w: Linux, *, offline: bool, smt_blocked: bool, later: bool) -> list[Field]:
     """The fields that `starts_with` sets, CPU by CPU: they are part of the state although no step may assign them."""
-    fields = [w.boot_cpu] if w.has("cpu_down") or w.has("suspend") else []
+    fields = [w.boot_cpu] if w.cpus_go_offline else []
     if later:
         fields.append(w.smp_init)
     if later or offline:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import Field, Scope, cpus
+from tdxexplore.model import Field, Scope, always, cpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,6 +134,16 @@ class Linux:
     def cpus_read(self) -> Operand:
         """Whether somebody holds the read side of cpu_hotplug_lock."""
         return (self.cpus_readers > 0) | cpus.any(self.cpus_readers_here > 0)
+
+    @property
+    def cpus_go_offline(self) -> bool:
+        """Whether a CPU may go offline: `boot_cpu` is part of the state then."""
+        return self.has("cpu_down") or self.has("suspend")
+
+    @property
+    def cpu_0(self) -> Operand:
+        """Where CPU 0 acts for all. Where no CPU goes offline it is any, as numbers are names."""
+        return self.boot_cpu if self.cpus_go_offline else always
 
     @property
     def names(self) -> list[str]:

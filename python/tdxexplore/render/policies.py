@@ -6,7 +6,7 @@ from rich.text import Text
 
 from tdxexplore.render.terminal import console
 from tdxexplore.tdx.fields import BUDGETS, MAY_BE_UNBOUNDED
-from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 
 
@@ -15,6 +15,8 @@ def print_policies() -> None:
     out = console()
     for policy in BUILT_IN.values():
         out.print(Text(f"{policy.name:<23}", "bold") + Text(policy.title))
+        for alias in (alias for alias, name in ALIASES.items() if name == policy.name):
+            out.print(f"{'':<23}also known as {alias}")
         out.print(f"{'':<23}[dim]{policy.source}[/dim]")
         for knob in policy.knobs:
             default, *others = knob.values

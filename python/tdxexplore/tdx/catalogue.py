@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.policy_file import import_file
 from tdxexplore.tdx.scenarios import SCENARIOS, Scenario
@@ -15,7 +15,7 @@ def find_policy(name: str) -> type[Policy]:
     """The policy class of a name, or of a file and a name in it.
 
     Args:
-        name: That of a built-in one, or ``path/to/file.py:MyPolicy``, where the name after the colon is that of the class or
+        name: That of a built-in one, or another name of it, or ``path/to/file.py:MyPolicy``, where the name after the colon is that of the class or
             the ``name`` of the policy.
 
     Raises:
@@ -25,9 +25,10 @@ def find_policy(name: str) -> type[Policy]:
     if not colon:
         if name.endswith(".py"):
             raise BadModel(f"policy `{name}` names a file only; write `{name}:NAME`, with the class in it")
-        if name not in BUILT_IN:
-            raise BadModel(f"policy `{name}` is not known; {suggest(name, BUILT_IN)}")
-        return BUILT_IN[name]
+        known = ALIASES.get(name, name)
+        if known not in BUILT_IN:
+            raise BadModel(f"policy `{name}` is not known; {suggest(name, [*BUILT_IN, *ALIASES])}")
+        return BUILT_IN[known]
     module = import_file(Path(path))
     found = {
         alias: value

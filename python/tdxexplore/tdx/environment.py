@@ -58,11 +58,12 @@ def record(
         w.model.add(hotplug(actor("hotplug", Scope.CPU), policy.hooks, up_when, down_when))
     if w.has("smt_on"):
         w.model.add(smt_control(actor("smt"), policy.hooks))
-    if w.has("update") and policy.has_update:
-        w.model.add(update(actor("update"), policy))
-    # Suspend waits for the actors before it, and kexec resets the actors before it.
+    # Suspend waits for the actors before it: tasks, which it freezes. The worker of an update is none of them.
     if w.has("suspend"):
         w.model.add(suspend(actor("suspend"), policy.hooks, syscore, excuse=w.hkid_live))
+    if w.has("update") and policy.has_update:
+        w.model.add(update(actor("update"), policy))
+    # Kexec resets the actors before it.
     if w.has("kexec"):
         w.model.add(kexec(actor("kexec")))
 
@@ -117,11 +118,16 @@ def second_user(k: Kernel, policy: Policy) -> Kernel:
 
 
 def update(k: Kernel, policy: Policy) -> Kernel:
-    """The administrator updates the module while TDX is up."""
+    """The administrator writes an image while TDX is up, or again after an update that failed.
+
+    The write queues fw_upload_main() on system_long_wq, which is not freezable: only the write waits for tasks to thaw
+    (drivers/base/firmware_loader/sysfs_upload.c and kernel/workqueue.c, 6.12 and 7.3). The file is there once TDX has come up.
+    """
     w = k.w
     with k.loop():
         k.step("update of the TDX module", rest=True)
-        k.await_(w.booted & ~w.frozen & (w.tdx_status == "INITIALIZED") & (w.budget["update"] > 0))
+        there = (w.tdx_status == "INITIALIZED") | w.update_failed
+        k.await_(w.booted & ~w.frozen & there & (w.budget["update"] > 0))
         k.spend("update")
         policy.update(k)
     return k

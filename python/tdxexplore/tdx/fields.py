@@ -40,6 +40,7 @@ BUDGETS = {
     "sys_busy": "fault: a SEAMCALL finds the module's global lock taken",
     "no_memory": "fault: an allocation fails in tdx_enable()",
     "td_fail": "fault: creating a TD fails half way",
+    "install_fail": "fault: P-SEAMLDR refuses the new image, or breaks down while it loads it",
 }
 # How often an action may happen, unless it may happen without end.
 MAX_BUDGET = 8
@@ -63,6 +64,7 @@ class World(Linux):
 
     Attributes:
         td_in_full: Every call of a TD's life is recorded, as some budget needs it.
+        td_builds: An update can meet a TD that is being built, so that the calls which measure its memory are recorded.
         contended: Two calls that take the module's global lock can be in flight at once.
     """
 
@@ -83,6 +85,7 @@ class World(Linux):
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
         super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
+        self.td_builds = self.td_in_full and stoppable
         self.contended = self.has("second_user")
 
     def declare_hardware(self, model: Model) -> None:
@@ -101,6 +104,8 @@ class World(Linux):
         self.image_gone = self.kept(model.flag("image_gone"))
         self.installed = self.kept(model.flag("installed", Scope.CPU))
         self.handoff_valid = self.kept(model.flag("handoff_valid"))
+        self.td_build = self.kept(model.enum("td_build", ["none", "building", "broken"]))
+        self.td_forgotten = self.kept(model.flag("td_forgotten"))
         self.generation = self.kept(model.counter("generation", self.limit["update"]))
 
     def declare_software(self, model: Model) -> None:
@@ -117,7 +122,7 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
-        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead"])
+        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead", "building"])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
@@ -130,6 +135,7 @@ class World(Linux):
         self.seamcall_outside_vmx = self.kept(model.flag("seamcall_outside_vmx"))
         self.hkid_leaked = self.kept(model.flag("hkid_leaked"))
         self.td_error = self.kept(model.flag("td_error"))
+        self.td_mismeasured = self.kept(model.flag("td_mismeasured"))
         self.vm_refused = self.kept(model.flag("vm_refused"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
 

@@ -51,7 +51,11 @@ INVALID_HANDOFF = "TDX_SYS_INVALID_HANDOFF"
 VCPU_ASSOCIATED = "TDX_VCPU_ASSOCIATED"
 FLUSHVP_NOT_DONE = "TDX_FLUSHVP_NOT_DONE"
 WBCACHE_NOT_COMPLETE = "TDX_WBCACHE_NOT_COMPLETE"
+UPDATE_COMPAT_SENSITIVE = "TDX_UPDATE_COMPAT_SENSITIVE"
+PAGE_METADATA_INCORRECT = "TDX_PAGE_METADATA_INCORRECT"
 VMFAIL_INVALID = "VMfailInvalid"
+BAD_CALL = "EBADCALL"
+INSTALL_FAILED = "an error"
 CORRUPT = "runs on an uninitialised LP"
 
 # What prices count.
@@ -178,6 +182,11 @@ def sys_config(k: Kernel) -> Variable:
             call.returns(CONFIG_NOT_PENDING)
         k.set(w.sys_state, "CONFIG_DONE")
         k.set_each(packages, where=True, values={w.pkg_config: False})
+        if w.stoppable:
+            # In place of TDH.SYS.UPDATE: what the old image handed over is lost, and its TD with it.
+            k.set(w.handoff_valid, value=False)
+            with k.if_(w.hkid_live):
+                k.set(w.td_forgotten, value=True)
         call.returns(SUCCESS)
     return call.result
 
@@ -215,16 +224,24 @@ def sys_lp_shutdown(k: Kernel) -> None:
         call.returns(SUCCESS)
 
 
-def sys_shutdown(k: Kernel) -> Variable:
+def sys_shutdown(k: Kernel, *, avoid_compat_sensitive: bool = False) -> Variable:
     """TDH.SYS.SHUTDOWN, tdh_sys_shutdown.c: hands the TDs over to the next image.
 
     The module backs out with TDX_SYS_BUSY when another LP is inside. Its only caller runs in stop_machine(), where no other
     LP is.
+
+    Args:
+        k: What is being recorded.
+        avoid_compat_sensitive: The flag AVOID_COMPAT_SENSITIVE: refuse while a TD is being built. It is in no published tree:
+            from the patch "x86/virt/tdx: Avoid updates during update-sensitive operations", Chao Gao, 2026-02-12.
     """
     w = k.w
-    with seamcall(k, "TDH.SYS.SHUTDOWN", NOT_READY, lock="exclusive") as call:
+    with seamcall(k, "TDH.SYS.SHUTDOWN", NOT_READY, UPDATE_COMPAT_SENSITIVE, lock="exclusive") as call:
         with k.if_(w.sys_state != "READY"):
             call.returns(NOT_READY)
+        if avoid_compat_sensitive and w.td_builds:
+            with k.if_(w.td_build != "none"):
+                call.returns(UPDATE_COMPAT_SENSITIVE)
         k.set(w.sys_shutdown, value=True)
         k.set(w.handoff_valid, value=True)
         call.returns(SUCCESS)
@@ -232,31 +249,51 @@ def sys_shutdown(k: Kernel) -> Variable:
 
 
 def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
-    """SEAMLDR.INSTALL: the first call removes the old image, the last one of those required starts the new one.
+    """SEAMLDR.INSTALL, P-SEAMLDR's published seamldr_install.c: the first call of a session takes the old image away.
+
+    Each LP calls once in a session, and a second call is EBADCALL. All the work is done on the last LP. An error there closes
+    the session: before memory has changed the old image is let in again, later no image is left. A session that lacks an LP
+    stays open.
 
     Args:
         k: What is being recorded.
-        all_lps: Every LP must call it, or every online one (domain 3.7: which of them is not established).
+        all_lps: The last one is that of the platform, as in the published source, or of those that are online.
     """
     w = k.w
     install = Event(SEAMCALL, "SEAMLDR.INSTALL")
-    with k.function(install.name, returns=(SUCCESS, UD)) as f:
+    with k.function(install.name, returns=(SUCCESS, UD, BAD_CALL, INSTALL_FAILED)) as f:
+        call = Seamcall(k, install.name, f)
         with k.if_(~w.vmx_on):
             k.set(w.seamcall_outside_vmx, value=True)
-            k.note("SEAMLDR.INSTALL = #UD", install)
-            f.returns(UD)
-        k.note("SEAMLDR.INSTALL", install)
+            call.returns(UD)
+        with k.if_(w.installed):
+            call.returns(BAD_CALL)
         k.set(w.installed, value=True)
         k.set(w.image_gone, value=True)
         with k.if_(cpus.all(w.installed) if all_lps else cpus.all(~w.online | w.installed)):
+            k.set_each(cpus, where=True, values={w.installed: False})
+            if w.has("install_fail"):
+                _install_fails(k, call)
             k.note("a new image starts: PENDING, no LP initialised")
             k.set(w.image_gone, value=False)
             k.set(w.sys_shutdown, value=False)
             k.set(w.sys_state, "PENDING")
-            k.set_each(cpus, where=True, values={w.lp_is_init: False, w.installed: False})
+            k.set_each(cpus, where=True, values={w.lp_is_init: False})
             k.add(w.generation, 1)
-        f.returns(SUCCESS)
+        call.returns(SUCCESS)
     return f.result
+
+
+def _install_fails(k: Kernel, call: Seamcall) -> None:
+    """An error on the last LP of a session: the old image, which is shut down, is there again, or none is."""
+    with k.fault("install_fail"):
+        with k.either() as how:
+            with how.branch():
+                k.note("P-SEAMLDR refuses the image, and lets the old one in again")
+                k.set(k.w.image_gone, value=False)
+            with how.branch():
+                k.note("P-SEAMLDR has written over the old image")
+        call.returns(INSTALL_FAILED)
 
 
 def sys_update(k: Kernel) -> Variable:
@@ -272,19 +309,42 @@ def sys_update(k: Kernel) -> Variable:
             call.returns(INVALID_HANDOFF)
         k.set(w.handoff_valid, value=False)
         k.set(w.sys_state, "READY")
+        if w.td_builds:
+            with k.if_(w.td_build == "building"):
+                k.set(w.td_build, "broken")
+        call.returns(SUCCESS)
+    return call.result
+
+
+def ext_init(k: Kernel) -> Variable:
+    """TDH.EXT.INIT of Module Extensions v2, Xu Yilun, 2026-06-18. No source of it is published: its guards are our reading."""
+    return _extension(k, "TDH.EXT.INIT")
+
+
+def quote_init(k: Kernel) -> Variable:
+    """TDH.QUOTE.INIT of the same series: new keys of the quoting extension. Its guards are our reading, too."""
+    return _extension(k, "TDH.QUOTE.INIT", entropy=True)
+
+
+def _extension(k: Kernel, name: str, *, entropy: bool = False) -> Variable:
+    with seamcall(k, name, NOT_READY, lock="exclusive") as call:
+        with k.if_(k.w.sys_state != "READY"):
+            call.returns(NOT_READY)
+        if entropy:
+            k.may_fail("no_entropy", call, NO_ENTROPY)
         call.returns(SUCCESS)
     return call.result
 
 
 @block
-def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
+def td_call(k: Kernel, name: str, *codes: str, creates: bool = False) -> Iterator[Seamcall]:
     """A call of a TD's life (TDH.MNG.CREATE, TDH.VP.ENTER, ...).
 
     The dispatcher (tdx_vmm_dispatcher.c) tests the state READY, not lp_is_init; ``subset`` assumes that a relaxed module
-    would test it.
+    would test it. An image that was configured in place of TDH.SYS.UPDATE does not know the TDs of the one before.
     """
     w = k.w
-    with seamcall(k, name, NOT_READY, LP_INIT_NOT_DONE, CORRUPT, *codes) as call:
+    with seamcall(k, name, NOT_READY, LP_INIT_NOT_DONE, PAGE_METADATA_INCORRECT, CORRUPT, *codes) as call:
         with k.if_(w.sys_state != "READY"):
             call.returns(NOT_READY)
         with k.if_(~w.lp_is_init):
@@ -294,15 +354,20 @@ def td_call(k: Kernel, name: str, *codes: str) -> Iterator[Seamcall]:
             else:
                 k.set(w.oops, fields.CORRUPT)
                 call.returns(CORRUPT)
+        if w.stoppable and not creates:
+            with k.if_(w.td_forgotten):
+                call.returns(PAGE_METADATA_INCORRECT)
         yield call
         call.returns(SUCCESS)
 
 
 def mng_create(k: Kernel) -> Variable:
     """TDH.MNG.CREATE, tdh_mng_create.c: a key id becomes live in the hardware's table."""
-    with td_call(k, "TDH.MNG.CREATE") as call:
+    with td_call(k, "TDH.MNG.CREATE", creates=True) as call:
         k.may_fail("no_entropy", call, NO_ENTROPY)
         k.set(k.w.hkid_live, value=True)
+        if k.w.stoppable:
+            k.set(k.w.td_forgotten, value=False)
     return call.result
 
 
@@ -319,6 +384,34 @@ def mng_addcx(k: Kernel) -> Variable:
     """TDH.MNG.ADDCX, tdh_mng_addcx.c: a control page of the TD; here it stands for TDH.MNG.INIT too, which has its guards."""
     with td_call(k, "TDH.MNG.ADDCX") as call:
         k.may_fail("no_entropy", call, NO_ENTROPY)
+    return call.result
+
+
+def mng_init(k: Kernel) -> Variable:
+    """TDH.MNG.INIT, tdh_mng_init.c: the TD's measurement begins. Recorded where an update can meet the build of a TD."""
+    with td_call(k, "TDH.MNG.INIT") as call:
+        k.set(k.w.td_build, "building")
+    return call.result
+
+
+def mr_extend(k: Kernel) -> Variable:
+    """TDH.MR.EXTEND, tdh_mr_extend.c, after TDH.MEM.PAGE.ADD: a page is measured."""
+    with td_call(k, "TDH.MR.EXTEND") as call:
+        pass
+    return call.result
+
+
+def mr_finalize(k: Kernel) -> Variable:
+    """TDH.MR.FINALIZE, tdh_mr_finalize.c: the TD may run.
+
+    An image that did not see the build from its beginning gets the measurement wrong, and says nothing (Chao Gao, 2026-02-12).
+    """
+    w = k.w
+    with td_call(k, "TDH.MR.FINALIZE") as call:
+        with k.if_(w.td_build == "broken"):
+            k.note("the measurement is wrong: attestation will fail")
+            k.set(w.td_mismeasured, value=True)
+        k.set(w.td_build, "none")
     return call.result
 
 
@@ -354,10 +447,15 @@ def phymem_cache_wb(k: Kernel) -> Variable:
 
 
 def mng_key_freeid(k: Kernel) -> Variable:
-    """TDH.MNG.KEY.FREEID, tdh_mng_key_freeid.c: the key id is free again, if every package has been written back."""
+    """TDH.MNG.KEY.FREEID, tdh_mng_key_freeid.c: the key id is free again, if every package has been written back.
+
+    The TD is gone then, and its build with it.
+    """
     w = k.w
     with td_call(k, "TDH.MNG.KEY.FREEID", WBCACHE_NOT_COMPLETE) as call:
         with k.if_(~packages.all(w.written_back)):
             call.returns(WBCACHE_NOT_COMPLETE)
         k.set(w.hkid_live, value=False)
+        if w.td_builds:
+            k.set(w.td_build, "none")
     return call.result

@@ -40,6 +40,9 @@ def declare(w: World) -> None:
     m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
     m.outcome("tds-lost", "S1", w.tds_lost, "an update of the module fails half way, and takes the running TDs with it")
     m.outcome("td-error", "S2", w.td_error, "a SEAMCALL fails on a TD that KVM created or is creating")
+    m.outcome(
+        "td-mismeasured", "S2", w.td_mismeasured, "a TD runs with a wrong measurement, after an update during its build"
+    )
     m.outcome("vm-refused", "S2", w.vm_refused, "creating the first VM fails without cause")
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
     m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")

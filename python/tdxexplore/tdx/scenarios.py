@@ -149,6 +149,16 @@ SYSTEM = (
         "the module is updated at any time that TDX is up; a CPU goes offline and comes back at any time",
         {"kvm_load": 1, "update": 1, "cpu_down": 1, "cpu_up": 1},
     ),
+    Scenario(
+        "update-suspend",
+        "the module is updated at any time that TDX is up; the system suspends, which does not wait for an update",
+        {"kvm_load": 1, "update": 1, "suspend": 1},
+    ),
+    Scenario(
+        "update-td",
+        "the module is updated at any time that TDX is up; a VM is built, runs, is destroyed and built again, call by call",
+        {"kvm_load": 1, "update": 1, "td_destroy": 1},
+    ),
 )
 
 # Things that fail: each once, at any place that it can.
@@ -190,6 +200,11 @@ FAULTS = (
     ),
     Scenario(
         "fault-update", "TDX_SYS_BUSY hits one SEAMCALL, also of an update", {"kvm_load": 1, "update": 1, "sys_busy": 1}
+    ),
+    Scenario(
+        "fault-install",
+        "P-SEAMLDR refuses an image once, or breaks down while it loads it; an image is written a second time",
+        {"kvm_load": 1, "update": 2, "install_fail": 1},
     ),
 )
 

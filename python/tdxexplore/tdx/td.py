@@ -91,15 +91,33 @@ def _td_init(k: Kernel, f: Frame) -> None:
         error = _key_config(k)
     with k.if_(error == OK):
         with k.on_any_cpu(w.active, "TDH.MNG.ADDCX; TDH.MNG.INIT"):
-            k.set(w.td, "running")
+            created = "building" if w.td_builds else "running"
+            k.set(w.td, created)
             with k.if_(_failed(k, module.mng_addcx(k))):
                 k.set(w.td, "refused")
             if w.has("td_fail"):
-                with k.if_(w.td == "running"), k.fault("td_fail"):
+                with k.if_(w.td == created), k.fault("td_fail"):
                     k.note("TDH.MNG.INIT: an operand that user space gave is invalid")
                     k.set(w.td, "refused")
+            if w.td_builds:
+                with k.if_(w.td == created):
+                    module.mng_init(k)
     with k.if_(w.td == "refused"):
         _release_hkid(k)
+    if w.td_builds:
+        with k.else_():
+            _build(k)
+
+
+def _build(k: Kernel) -> None:
+    """tdx_vcpu_init_mem_region(), then tdx_td_finalize(), v7.3: one page. An error is a WARN, and the VM is dead."""
+    w = k.w
+    for title, call in (("TDH.MEM.PAGE.ADD; TDH.MR.EXTEND", module.mr_extend), ("TDH.MR.FINALIZE", module.mr_finalize)):
+        with k.if_(w.td == "building"), k.on_any_cpu(w.active, title):
+            with k.if_(_failed(k, call(k))):
+                k.set(w.td, "dead")
+    with k.if_(w.td == "building"):
+        k.set(w.td, "running")
 
 
 def _key_config(k: Kernel) -> Variable:

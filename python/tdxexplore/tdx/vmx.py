@@ -49,12 +49,19 @@ class Vmx(cpuhp.Kernel):
             self.set(self.w.vmx_on, value=False)
             self.note("VMXOFF", VMXOFF_DONE)
 
-    def get_ref(self) -> Variable:
-        """x86_virt_get_ref(VMX), preemption off: VMXON with the first reference; a failure undoes the count."""
+    def get_ref(self, *, preemptible: bool = False) -> Variable:
+        """x86_virt_get_ref(VMX): VMXON with the first reference; a failure undoes the count.
+
+        Args:
+            preemptible: The task may be preempted between the count and VMXON, which then are two steps. Linux 7.1 has
+                preemption off there; its first posting, where the function is x86_virt_get_cpu(), had not.
+        """
         w = self.w
         with self.function("x86_virt_get_ref()", HW, returns=VMXON) as f:
             self.add(w.vmx_users, 1)
             with self.if_(w.vmx_users == 1):
+                if preemptible:
+                    self.step("VMXON of the first reference")
                 error = self.vmxon()
                 with self.if_(error != OK):
                     self.add(w.vmx_users, -1)
@@ -62,12 +69,14 @@ class Vmx(cpuhp.Kernel):
             f.returns(OK)
         return f.result
 
-    def put_ref(self) -> None:
-        """x86_virt_put_ref(VMX), preemption off: VMXOFF with the last reference; WARN if there is none."""
+    def put_ref(self, *, preemptible: bool = False) -> None:
+        """x86_virt_put_ref(VMX): VMXOFF with the last reference; WARN if there is none. ``preemptible`` as for `get_ref`."""
         w = self.w
         with self.if_(w.vmx_users == 0):
             self.warn_on(w.vmx_users == 0, "x86_virt_put_ref() without a reference")
         with self.else_():
             self.add(w.vmx_users, -1)
             with self.if_(w.vmx_users == 0):
+                if preemptible:
+                    self.step("VMXOFF with the last reference")
                 self.vmxoff()

@@ -12,6 +12,7 @@ from tdxexplore.tdx.policies.inner_enable_kvm_hook import InnerEnableKvmHook
 from tdxexplore.tdx.policies.kvm_hook_lp_init import KvmHookLpInit
 from tdxexplore.tdx.policies.linux_6_16 import Linux616
 from tdxexplore.tdx.policies.linux_7_1 import Linux71
+from tdxexplore.tdx.policies.linux_7_1_rfc_v1 import Linux71RfcV1
 from tdxexplore.tdx.policies.linux_7_2_update import Linux72Update
 from tdxexplore.tdx.policies.v7_2022 import V72022
 from tdxexplore.tdx.policies.v17 import V17
@@ -19,6 +20,9 @@ from tdxexplore.tdx.policies.v19 import V19
 
 if TYPE_CHECKING:
     from tdxexplore.tdx.policy import Policy
+
+# Other names of a design.
+ALIASES = {"linux-7.3": Linux72Update.name}
 
 BUILT_IN: dict[str, type[Policy]] = {
     policy.name: policy
@@ -33,6 +37,7 @@ BUILT_IN: dict[str, type[Policy]] = {
         DynHookIfEnabled,
         KvmHookLpInit,
         Linux616,
+        Linux71RfcV1,
         Linux71,
         Linux72Update,
     )

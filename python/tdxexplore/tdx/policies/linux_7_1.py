@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.linux.boot import bringup_nonboot_cpus
 from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
-from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
+    from tdxexplore.tdx.policy import Knob
 
 TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
 
@@ -37,14 +36,7 @@ class Linux71(VirtAtLoad):
         "WBINVD when a CPU goes offline: no state of the model depends on caches.",
         "The syscore shutdown callback: the one step of kexec turns VMX off everywhere.",
     )
-    knobs: ClassVar[tuple[Knob, ...]] = (
-        OFFLINE_VETO,
-        Knob(
-            "enable_phase",
-            ("subsys", "before-aps"),
-            "tdx_enable() as subsys_initcall(), or before the APs are started (RFC v1, Chao Gao, 2025-10-10)",
-        ),
-    )
+    knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
 
     def declare(self, w: World) -> None:
         super().declare(w)
@@ -52,14 +44,9 @@ class Linux71(VirtAtLoad):
             w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu, dynamic=True
         )
 
-    @property
-    def boots_aps(self) -> bool:
-        return self.setting["enable_phase"] == "before-aps"
-
     def boot(self, k: Kernel) -> None:
+        """tdx_enable() is a subsys_initcall(): all CPUs that the boot brings up are online."""
         self.tdx_enable(k)
-        if self.boots_aps:
-            bringup_nonboot_cpus(k, self.hooks)
 
     def tdx_enable(self, k: Kernel) -> None:
         """tdx_enable(), called by the boot thread only: init_tdx_module() does not hold cpus_read_lock()."""

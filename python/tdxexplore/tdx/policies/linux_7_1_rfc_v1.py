@@ -1,0 +1,142 @@
+"""The first posting of what became Linux 7.1: core brings TDX up before the APs, and KVM keeps a callback for the veto.
+
+Source: [RFC PATCH 0/4] KVM: x86/tdx: Have TDX handle VMXON during bringup, Sean Christopherson, 2025-10-10, patches 2 and 3, on
+Linux 6.17; Chao Gao, 2025-10-13, on the APs.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tdxexplore.linux.boot import bringup_nonboot_cpus
+from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
+from tdxexplore.tdx.kvm import KVM_MAIN
+from tdxexplore.tdx.policies.linux_7_1 import Linux71
+from tdxexplore.tdx.policy import Knob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.model.expr import Variable
+    from tdxexplore.tdx.fields import World
+
+RFC = "VMXON RFC v1 3/4, Sean Christopherson, 2025-10-10"
+
+
+class Linux71RfcV1(Linux71):
+    """tdx_init() calls tdx_enable() on the boot CPU; KVM registers a dynamic state whose teardown may veto."""
+
+    name = "linux-7.1-rfc-v1"
+    title = "as linux-7.1, but TDX is enabled before the APs are started, and the offline veto is a callback of KVM"
+    key_ids = "counter"
+    source = "VMXON RFC v1 2/4 and 3/4, Sean Christopherson, 2025-10-10"
+    abstracted = (
+        "Whether cpuhp_setup_state() works as early as tdx_init(), in identify_boot_cpu(), is not asked: here it does.",
+        (
+            "misc_cg_set_capacity() and the checks of tdx_bringup() before it registers the veto: they fail before any "
+            "change, and then the load of KVM fails."
+        ),
+    )
+    knobs = (
+        *Linux71.knobs,
+        Knob(
+            "enable_phase",
+            ("before-aps", "subsys"),
+            "tdx_enable() in tdx_init(), before the APs are started, as posted; or as subsys_initcall(), as later versions do",
+        ),
+        Knob(
+            "preempt_guard",
+            ("none", "on"),
+            "x86_virt_get_cpu() and x86_virt_put_cpu() may be preempted between the count and VMXON or VMXOFF, as posted, or not",
+        ),
+    )
+
+    def declare(self, w: World) -> None:
+        super().declare(w)
+        self._irqs_off = False
+        self.veto_hook = Hook(
+            "CPUHP_AP_ONLINE_DYN of KVM",
+            w.model.flag("KVM's TDX hook registered"),
+            self.kvm_tdx_online_cpu,
+            self.kvm_tdx_offline_cpu,
+            dynamic=True,
+        )
+        self.hooks = (*self.hooks, self.veto_hook)
+
+    @property
+    def boots_aps(self) -> bool:
+        return self.setting["enable_phase"] == "before-aps"
+
+    def boot(self, k: Kernel) -> None:
+        super().boot(k)
+        if self.boots_aps:
+            bringup_nonboot_cpus(k, self.hooks)
+
+    def tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """tdx_offline_cpu() of core: the reference back."""
+        with k.function("tdx_offline_cpu() of core", RFC, returns=(OK,)) as f:
+            self.arch_disable_cpu(k)
+            f.returns(OK)
+        return f.result
+
+    def kvm_tdx_online_cpu(self, k: Kernel) -> Variable:
+        """tdx_online_cpu() of KVM: nothing."""
+        with k.function("tdx_online_cpu() of KVM", RFC, returns=(OK,)) as f:
+            f.returns(OK)
+        return f.result
+
+    def kvm_tdx_offline_cpu(self, k: Kernel) -> Variable:
+        """tdx_offline_cpu() of KVM: the veto."""
+        with k.function("tdx_offline_cpu() of KVM", RFC, returns=(OK, EBUSY)) as f:
+            f.returns(self.veto(k))
+        return f.result
+
+    def kvm_load(self, k: Kernel) -> None:
+        """vt_init(): tdx_bringup() registers the veto, if core has TDX; then kvm_init() enables virtualization."""
+        w = k.w
+        with k.function("tdx_bringup()", RFC):
+            with k.if_(w.tdx_status == "INITIALIZED"):
+                k.cpuhp_setup_state(self.veto_hook)
+            with k.else_():
+                self.tdx_failed(k)
+        with k.function("kvm_enable_virtualization()", KVM_MAIN):
+            error = k.cpuhp_setup_state(self.kvm_online)
+        with k.if_(error == OK):
+            k.set(w.kvm_loaded, value=True)
+        with k.else_():
+            self.tdx_cleanup(k)
+
+    def kvm_unload(self, k: Kernel) -> None:
+        """vt_exit(): kvm_exit(), then tdx_cleanup()."""
+        super().kvm_unload(k)
+        self.tdx_cleanup(k)
+
+    def tdx_cleanup(self, k: Kernel) -> None:
+        """tdx_cleanup(): cpuhp_remove_state() runs the teardown, which may veto, and a veto is a BUG there."""
+        with k.if_(self.veto_hook.registered):
+            k.cpuhp_remove_state(self.veto_hook)
+
+    def arch_enable_cpu(self, k: Kernel) -> Variable:
+        return k.get_ref(preemptible=self._preemptible)
+
+    def arch_disable_cpu(self, k: Kernel) -> None:
+        k.put_ref(preemptible=self._preemptible)
+
+    def syscore_suspend(self, k: Kernel) -> None:
+        with self._interrupts_off():
+            super().syscore_suspend(k)
+
+    def syscore_resume(self, k: Kernel) -> None:
+        with self._interrupts_off():
+            super().syscore_resume(k)
+
+    @property
+    def _preemptible(self) -> bool:
+        return self.setting["preempt_guard"] == "none" and not self._irqs_off
+
+    @contextmanager
+    def _interrupts_off(self) -> Iterator[None]:
+        self._irqs_off = True
+        yield
+        self._irqs_off = False
