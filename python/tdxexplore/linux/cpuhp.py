@@ -121,8 +121,7 @@ class Kernel(Locks):
         The STARTING section is part of the first step. It sets the online bit, which is read only under the read lock.
         """
         w = self.w
-        with self.function("_cpu_up()", CPUHP) as up, self.holding_cpus():
-            self.cpus_write_lock()
+        with self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
             self.note("CPU starts")
             self.set(w.online, value=True)
             for reached, hook in enumerate(hooks):
@@ -156,8 +155,7 @@ class Kernel(Locks):
             vetoed: A flag that a veto sets.
         """
         w = self.w
-        with self.function("_cpu_down()", CPUHP) as down, self.holding_cpus():
-            self.cpus_write_lock()
+        with self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
             self.set(w.active, value=False)
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.linux.lock_order import LockOrder
 from tdxexplore.model import Field, Scope, cpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tdxexplore.linux.lock_order import Nesting
     from tdxexplore.model import Model
     from tdxexplore.model.expr import Operand
 
@@ -46,6 +48,7 @@ class Linux:
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine(). Every step then waits while it holds the CPUs.
         oopses: What can end a run besides a BUG_ON of CPU hotplug.
+        inverted: Locks that are taken in a circle, from a recording before (`LockOrder.inverted`).
 
     Attributes:
         limit: How often an action may happen at most, by the name of its budget.
@@ -62,6 +65,7 @@ class Linux:
         booted: User space runs.
         frozen: Tasks are frozen, for suspend.
         frozen_cpu: Suspend has taken the CPU offline.
+        lock_order: Which locks are taken inside which.
         oops: What has ended the run.
         survives_kexec: Fields that kexec leaves as they are.
         lost_offline: Fields that a CPU loses when it goes offline.
@@ -76,6 +80,7 @@ class Linux:
         boot: bool = False,
         stoppable: bool = False,
         oopses: Sequence[str] = (),
+        inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
         self.model = model
         self.budget_text = dict(texts)
@@ -103,6 +108,7 @@ class Linux:
         self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
         self.stop_machine = model.flag("stop_machine")
         self.booted = model.flag("booted", initial=not boot)
+        self.lock_order = LockOrder(model, inverted)
         # What has gone wrong so far. It decides the outcome whatever happens later, kexec included.
         self.oops = self.kept(model.enum("oops", ["none", *oopses, CPUHP_BUG]))
         self.online_refused = self.kept(model.flag("online_refused"))

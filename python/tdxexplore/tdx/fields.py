@@ -13,6 +13,7 @@ from tdxexplore.model import Scope, always
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tdxexplore.linux.lock_order import Nesting
     from tdxexplore.model import Model
     from tdxexplore.model.expr import Operand
 
@@ -60,6 +61,7 @@ class World(Linux):
         stoppable: Something calls stop_machine().
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
         seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
+        inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
         td_in_full: Every call of a TD's life is recorded, as some budget needs it.
@@ -76,12 +78,13 @@ class World(Linux):
         stoppable: bool = False,
         key_ids: KeyIds = "counter",
         seamcall_ud: SeamcallUd = "status",
+        inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
         self.module = module
         self.seamcall_ud = seamcall_ud
         self.key_ids = key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
-        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
+        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses, inverted=inverted)
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
         self.contended = self.has("second_user")
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from tdxexplore.errors import BadModel
 from tdxexplore.linux.errno import EACCES, EBUSY, EIO, OK
 from tdxexplore.model import other_package_cpus
-from tdxexplore.tdx import module
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Knob, Policy
-from tdxexplore.tdx.td import oops_unless_fixed_up
+from tdxexplore.tdx.td import oops_unless_fixed_up, tdx_flush_vp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +70,13 @@ class KvmPolicy(Policy):
 
     def kvm_suspend(self, k: Kernel, enabled: Field) -> None:
         """kvm_suspend(), virt/kvm/kvm_main.c: VMXOFF, where KVM has virtualization enabled."""
+        k.lockdep_assert_irqs_disabled()
         with k.if_(enabled):
             self.kvm_disable_cpu(k)
 
     def kvm_resume(self, k: Kernel, enabled: Field) -> None:
         """kvm_resume(): VMXON again; an error is a WARN."""
+        k.lockdep_assert_irqs_disabled()
         with k.if_(enabled):
             error = self.kvm_enable_cpu(k)
             k.warn_on(error != OK, "kvm_resume()")
@@ -86,8 +87,8 @@ class KvmPolicy(Policy):
         It ignores errors.
         """
         if k.w.td_in_full:
-            with k.if_(k.w.vcpu_associated):
-                oops_unless_fixed_up(k, module.vp_flush(k))
+            with k.irqs_off(), k.if_(k.w.vcpu_associated):
+                oops_unless_fixed_up(k, tdx_flush_vp(k))
 
 
 class VirtAtLoad(KvmPolicy):
@@ -196,7 +197,8 @@ class Alternative(VirtAtLoad):
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable()")
-            error = tdx_cpu_enable(k)
+            with k.irqs_off():
+                error = tdx_cpu_enable(k)
             with k.if_(error != OK):
                 self.kvm_disable_cpu(k)
             f.returns(error)

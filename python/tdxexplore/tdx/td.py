@@ -188,7 +188,7 @@ def _release_hkid(k: Kernel) -> None:
     with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
         with k.cpus_read_lock():
             with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
-                flushed = warns(k, module.vp_flush(k))
+                flushed = warns(k, tdx_flush_vp(k))
                 with k.if_(flushed != module.SUCCESS):
                     k.set(w.td_error, value=True)
             with k.mutex(w.tdx_lock):
@@ -203,6 +203,13 @@ def _release_hkid(k: Kernel) -> None:
                 with k.on_any_cpu(w.active, "TDH.MNG.KEY.FREEID"):
                     _leak_unless(k, f, module.mng_key_freeid(k))
                     _count_key_id(k, -1)
+
+
+def tdx_flush_vp(k: Kernel) -> Variable:
+    """tdx_flush_vp(), on the CPU that the vCPU ran on last, with interrupts off."""
+    with k.function("tdx_flush_vp()"):
+        k.lockdep_assert_irqs_disabled()
+    return module.vp_flush(k)
 
 
 def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:

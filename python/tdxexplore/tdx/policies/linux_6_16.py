@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_cpu_flush_cache, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Kernel
-from tdxexplore.tdx.kvm import VirtAtLoad
+from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
@@ -24,6 +25,16 @@ class Linux616(VirtAtLoad):
     title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
     source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
     lp_init_first = True
+    knobs = (
+        OFFLINE_VETO,
+        Knob(
+            "flush_cache",
+            ("no", "unguarded", "preempt-off"),
+            "whether tdx_disable_virtualization_cpu() ends with tdx_cpu_flush_cache_for_kexec(), which asserts that preemption "
+            "is off: not in 6.16 and 6.17; in 6.18 to 7.0, from the preemptible thread of a cpuhp callback (report of "
+            "2026-05-11); or with preemption off",
+        ),
+    )
     abstracted = (
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
@@ -69,11 +80,19 @@ class Linux616(VirtAtLoad):
         k.cpuhp_remove_state_nocalls(self.tdx_dyn)
         super().kvm_unload(k)
 
+    def flush_vcpus(self, k: Kernel) -> None:
+        """tdx_disable_virtualization_cpu(): the vCPUs, and from 6.18 on the cache."""
+        super().flush_vcpus(k)
+        if self.setting["flush_cache"] != "no":
+            with k.if_(k.w.enable_tdx):
+                tdx_cpu_flush_cache(k, guarded=self.setting["flush_cache"] == "preempt-off")
+
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
             k.warn_on(~k.w.vmx_on, "CR4.VMXE is clear")
-            f.returns(tdx_cpu_enable(k))
+            with k.irqs_off():
+                f.returns(tdx_cpu_enable(k))
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.linux.boot import bringup_nonboot_cpus
-from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
+from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable, tdx_cpu_flush_cache
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
 from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
 from tdxexplore.tdx.policy import Knob
@@ -16,6 +16,7 @@ from tdxexplore.tdx.policy import Knob
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
+    from tdxexplore.tdx.host import IrqAssertion
 
 TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
 
@@ -44,6 +45,18 @@ class Linux71(VirtAtLoad):
             ("subsys", "before-aps"),
             "tdx_enable() as subsys_initcall(), or before the APs are started (RFC v1, Chao Gao, 2025-10-10)",
         ),
+        Knob(
+            "irq_assertion",
+            ("no", "yes"),
+            "try_init_module_global() asserts that interrupts are off, as in RFC v3; the thread of a cpuhp callback has them on "
+            "(Kai Huang, 2026-02-17)",
+        ),
+        Knob(
+            "flush_guard",
+            ("none", "preempt-off"),
+            "tdx_offline_cpu() calls tdx_cpu_flush_cache(), which asserts that preemption is off, from the preemptible thread of "
+            "its callback, as merged and still in 7.3 (report of 2026-05-11); or with preemption off",
+        ),
     )
 
     def declare(self, w: World) -> None:
@@ -51,6 +64,11 @@ class Linux71(VirtAtLoad):
         self.tdx_dyn = self.add_tdx_hook(
             w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu, dynamic=True
         )
+
+    @property
+    def irq_assertion(self) -> IrqAssertion:
+        """Where tdx_cpu_enable() asserts that interrupts are off."""
+        return "try_init_module_global()" if self.setting["irq_assertion"] == "yes" else "nowhere"
 
     @property
     def boots_aps(self) -> bool:
@@ -86,7 +104,7 @@ class Linux71(VirtAtLoad):
             vmx = k.get_ref()
             with k.if_(vmx != OK):
                 f.returns(vmx)
-            error = tdx_cpu_enable(k)
+            error = tdx_cpu_enable(k, self.irq_assertion)
             with k.if_(error != OK):
                 k.put_ref()
             f.returns(error)
@@ -97,6 +115,7 @@ class Linux71(VirtAtLoad):
         with k.function("tdx_offline_cpu() callback", TDX, returns=(OK, EBUSY)) as f:
             error = self.veto(k)
             with k.if_(error == OK):
+                tdx_cpu_flush_cache(k, guarded=self.setting["flush_guard"] == "preempt-off")
                 k.put_ref()
             f.returns(error)
         return f.result

@@ -60,7 +60,7 @@ class Linux72Update(Linux71):
                         k.set(self.phase_failed, value=True)
                         cpu.stop()
                 with k.if_(~self.phase_failed), k.on_each_cpu(w.online, "TDP_CPU_INIT"):
-                    error = tdx_cpu_enable(k)
+                    error = tdx_cpu_enable(k, self.irq_assertion)
                     with k.if_(error != OK):
                         k.set(self.phase_failed, value=True)
                 with k.if_(self.phase_failed):
