@@ -2,8 +2,8 @@
 
 Both are known while a step is recorded, so that they are no part of the state: a task and a cpuhp callback run with interrupts
 and preemption on (the thread of a callback is pinned, which is no context), the function of an IPI and of stop_machine() and
-the syscore callbacks with interrupts off. A rule that is broken is a WARN in every run that comes there. Source: kernel/sched/core.c
-__might_resched(), kernel/smp.c smp_call_function_many_cond() and include/linux/lockdep.h, of 6.12 and 7.3.
+the syscore callbacks with interrupts off. A rule that is broken is a WARN in every run that comes there. Source: 6.12 and 7.3,
+kernel/sched/core.c __might_resched(), kernel/smp.c smp_call_function_many_cond(), include/linux/lockdep.h.
 
 The order of two locks is a matter of runs, see `tdxexplore.linux.lock_order`.
 """

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CPUHP = "kernel/cpu.c, v6.6"
 
+SRCU = "kernel/rcu/srcutree.c, v6.12"
 CPUS_LOCK = "cpu_hotplug_lock"
 
 # What a price can count.
@@ -95,13 +96,45 @@ class Locks(Context):
         with self.holding(release), self.holding_lock(lock.name):
             yield
 
+    @block
+    def srcu_read_lock(self, srcu: Field) -> Iterator[None]:
+        """srcu_read_lock(&srcu): never waits.
+
+        Args:
+            srcu: What the one reader of this domain does: nothing, or it has come after or before the last
+                `synchronize_srcu`.
+        """
+        self.step(f"srcu_read_lock(&{srcu.name})", SRCU)
+        self.acquires(srcu.name)
+        self.set(srcu, "reads")
+
+        def release() -> None:
+            self._release(f"srcu_read_unlock(&{srcu.name})")
+            self.set(srcu, "none")
+
+        with self.holding(release), self.holding_lock(srcu.name):
+            yield
+
+    def synchronize_srcu(self, srcu: Field) -> None:
+        """synchronize_srcu(&srcu): waits for a reader that has begun before, and for no later one; see `srcu_read_lock`."""
+        self.step(f"synchronize_srcu(&{srcu.name})", SRCU)
+        self.might_sleep()
+        self.acquires(srcu.name)
+        with self.if_(srcu == "reads"):
+            self.set(srcu, "read before")
+        self.step(f"synchronize_srcu(&{srcu.name}): the grace period ends", SRCU)
+        self.await_(srcu != "read before")
+
     def _release(self, title: str) -> None:
         if self._split_releases:
             self.step(title)
 
     @block
     def stop_machine(self) -> Iterator[None]:
-        """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts, and turns them off."""
+        """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts.
+
+        They are off inside.
+        """
         w = self.w
         self.step("stop_machine()", "kernel/stop_machine.c")
         self.await_(self.every_cpu_answers)

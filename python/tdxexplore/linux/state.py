@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 UNBOUNDED = (1 << 63) - 1
 
 # Budgets that mechanics here spend; a protocol that names one gives it a text.
-BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "kexec")
+BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "smt_off", "kexec")
 
 # Fields by name: an initial state sets them before any procedure runs.
 ONLINE, ACTIVE, BOOT_CPU = "online", "active", "boot_cpu"
-SMP_INIT, SMT_BLOCKED = "started by smp_init()", "smt_blocked"
+SMP_INIT, SMT_BLOCKED, SIBLING = "started by smp_init()", "smt_blocked", "SMT sibling"
 
 CPUHP_BUG = "cpuhp BUG_ON"
 # Readers of cpu_hotplug_lock among the actors of the machine, and among those of one CPU.
@@ -61,6 +61,7 @@ class Linux:
         cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
             there, so that the number of CPUs is no limit.
         smp_init: The CPU waits for smp_init(): it is present, and the boot starts it later.
+        sibling: The CPU is not the first thread of its core. It is part of the state where smt/control takes CPUs down.
         smt_blocked: ``nosmt`` keeps the CPU down.
         booted: User space runs.
         frozen: Tasks are frozen, for suspend.
@@ -102,6 +103,7 @@ class Linux:
         self.cpuhp_failed = model.flag("cpuhp_failed")
         self.cpuhp_done = model.flag("cpuhp_done", Scope.CPU)
         self.smp_init = self.kept(model.flag(SMP_INIT, Scope.CPU))
+        self.sibling = self.kept(model.flag(SIBLING, Scope.CPU))
         self.smt_blocked = self.kept(model.flag(SMT_BLOCKED, Scope.CPU))
         self.frozen = model.flag("frozen")
         self.suspend_error = model.flag("suspend_error")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.linux import boot
-from tdxexplore.linux.state import SMP_INIT
+from tdxexplore.linux.state import SIBLING, SMP_INIT
 from tdxexplore.model import Model, State
 from tdxexplore.tdx import environment, normal_form, outcomes
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
@@ -105,5 +105,6 @@ def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State
     offline = scenario.offline_at_first(topology)
     state = State.initial(model, topology)
     later = not model[SMP_INIT].constant
-    boot.starts_with(state, offline, smt_blocked=scenario.boots == "primaries", later=later)
+    second = () if model[SIBLING].constant else boot.siblings(topology)
+    boot.starts_with(state, offline, smt_blocked=scenario.boots == "primaries", later=later, second=second)
     return state

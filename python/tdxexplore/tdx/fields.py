@@ -41,6 +41,10 @@ BUDGETS = {
     "sys_busy": "fault: a SEAMCALL finds the module's global lock taken",
     "no_memory": "fault: an allocation fails in tdx_enable()",
     "td_fail": "fault: creating a TD fails half way",
+    "second_calls": "a second user of TDX makes a SEAMCALL on some CPU, after tdx_enable()",
+    "plain_vm": "a VM without TDX is created, runs on every CPU and is destroyed",
+    "kvm_locks": "a memslot, a static key or nx_huge_pages is changed, while a VM without TDX runs",
+    "smt_off": "smt/control=off: the second sibling of each core goes offline",
 }
 # How often an action may happen, unless it may happen without end.
 MAX_BUDGET = 8
@@ -120,9 +124,15 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
-        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead"])
+        self.td = model.enum("td", ["none", "running", "refused", "no VM", "dying", "dead"])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
+        self.plain_vm = model.enum("VM without TDX", ["none", "begun", "running"])
+        self.plain_entered = self.per_online(model.flag("VM without TDX entered", Scope.CPU))
+        self.kvm_lock = model.flag("kvm_lock")
+        self.kvm_usage_lock = model.flag("kvm_usage_lock")
+        self.slots_lock = model.flag("kvm->slots_lock")
+        self.srcu = model.enum("kvm->srcu", ["none", "reads", "read before"])
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
         # one TD more than there are ends of TDs. Leaked key ids are never decremented, so that unloads without end would
         # pass it; the count then stays there.
@@ -134,6 +144,7 @@ class World(Linux):
         self.hkid_leaked = self.kept(model.flag("hkid_leaked"))
         self.td_error = self.kept(model.flag("td_error"))
         self.vm_refused = self.kept(model.flag("vm_refused"))
+        self.user_error = self.kept(model.flag("user_error"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
 
     @property

@@ -43,6 +43,8 @@ def _create(k: Kernel, policy: Policy) -> None:
         error = k.call(policy.first_vm)
         with k.if_(error != OK):
             k.set(w.vm_refused, value=True)
+            if w.has("plain_vm"):
+                k.set(w.td, "no VM")
             f.returns()
         if w.td_in_full:
             _td_init(k, f)
@@ -163,12 +165,14 @@ def _destroy(k: Kernel, policy: Policy) -> None:
     with k.if_(~w.kvm_unloading):
         k.spend("td_destroy")
     k.set_each(cpus, where=True, values={w.td_entered: False})  # the next TD has vCPUs of its own
-    if w.td_in_full:
-        k.set(w.td, "dying")
-        _release_hkid(k)
-    else:
-        _release_hkid_short(k)
-    policy.last_vm(k)
+    # A VM that was never there is not counted among those that need VMX.
+    with k.if_(w.td != "no VM") if w.has("plain_vm") else nullcontext():
+        if w.td_in_full:
+            k.set(w.td, "dying")
+            _release_hkid(k)
+        else:
+            _release_hkid_short(k)
+        policy.last_vm(k)
     k.set(w.td, "none")
 
 

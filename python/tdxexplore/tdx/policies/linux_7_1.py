@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tdxexplore.linux.boot import bringup_nonboot_cpus
 from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable, tdx_cpu_flush_cache
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
+from tdxexplore.tdx.kvm import OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Linux71(VirtAtLoad):
             "tdx_offline_cpu() calls tdx_cpu_flush_cache(), which asserts that preemption is off, from the preemptible thread of "
             "its callback, as merged and still in 7.3 (report of 2026-05-11); or with preemption off",
         ),
+        VIRT_AT_LOAD,
     )
 
     def declare(self, w: World) -> None:
