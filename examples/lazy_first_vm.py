@@ -57,7 +57,8 @@ class LazyFirstVm(KvmPolicy):
             vmx = k.vmxon()
             with k.if_(vmx != OK):
                 f.returns(EBUSY)
-            f.returns(tdx_cpu_enable(k))
+            with k.irqs_off():
+                f.returns(tdx_cpu_enable(k))
         return f.result
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:

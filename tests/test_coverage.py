@@ -44,6 +44,20 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
     ),
     (
         "S0",
+        "BUG: a VM without TDX without VMXON",
+        "vmxoff-bug",
+        Asked("linux-6.16", "strict", "fault-resume-vm", (2,)),
+        "VMPTRLD: #UD, kvm_spurious_fault()",
+    ),
+    (
+        "S0",
+        "BUG_ON in cpuhp removal: a state is removed twice",
+        "cpuhp-bug",
+        Asked("linux-6.16", "subset", "no-kvm", (2,), {"late_check": "fails-unfixed"}),
+        "BUG_ON(cpuhp_cb_check(0))",
+    ),
+    (
+        "S0",
         "BUG_ON in cpuhp removal",
         "cpuhp-bug",
         Asked("inner-enable", "strict", "fault-td-unload", sizes=(2, 1)),
@@ -94,6 +108,13 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
     ),
     (
         "S2",
+        "SEAMCALL error of a second user",
+        "user-error",
+        Asked("linux-6.16", "subset", "second-tdx-user", (2,)),
+        "TDH.IOMMU.SETUP = #UD",
+    ),
+    (
+        "S2",
         "the first VM is refused",
         "vm-refused",
         Asked("v19", "strict", "second-user"),
@@ -127,7 +148,27 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
         Asked("linux-6.16", "strict", "fault-seamcall"),
         "TDH.SYS.LP.INIT = TDX_RND_NO_ENTROPY",
     ),
-    ("S4", "WARN", "warned", Asked("linux-7.1", "strict", "fault-resume"), "WARN: tdx_syscore_resume()"),
+    (
+        "S4",
+        "WARN",
+        "warned",
+        Asked("linux-7.1", "strict", "fault-resume", knobs={"flush_guard": "preempt-off"}),
+        "WARN: tdx_syscore_resume()",
+    ),
+    (
+        "S4",
+        "report of a context",
+        "warned",
+        Asked("linux-7.1", "strict", "all-online", knobs={"irq_assertion": "yes"}),
+        "WARN: lockdep_assert_irqs_disabled() in try_init_module_global()",
+    ),
+    (
+        "S4",
+        "locks in a circle",
+        "warned",
+        Asked("v19", "strict", "kvm-locks", (2,), budgets={"cpu_down": 0}),
+        "WARN: lockdep: possible circular locking dependency, ",
+    ),
     (
         "S4",
         "lockdep report",

@@ -1,26 +1,21 @@
-"""What CPU hotplug does when a callback fails on the way back, what lockdep says, and which locks nest in which."""
+"""What CPU hotplug does when a callback fails on the way back, and what lockdep says of cpu_hotplug_lock."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tdxexplore
-from tdxexplore.tdx.build import build
 from tdxexplore.tdx.host import tdx_enable
-from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook, Kernel
-from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.kernel import EBUSY, EIO, OK, Hook
 from tdxexplore.tdx.policy import Knob, Policy
 from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
+    from tdxexplore.tdx.kernel import Kernel
 
 CPUS = 3
 
@@ -184,71 +179,6 @@ def test_the_second_lp_gets_its_shutdown_through_too() -> None:
     trace = answer.traces[str(answer.worst)]
     calls = [note for step in trace for note in step.notes if note.startswith("TDH.SYS.LP.SHUTDOWN")]
     assert calls == ["TDH.SYS.LP.SHUTDOWN = TDX_SUCCESS"] * CPUS
-
-
-# -- lock order ---------------------------------------------------------------------------------------------------------
-
-CPUS_LOCK = "cpu_hotplug_lock"
-ORDER = {
-    (CPUS_LOCK, "cpuhp_state_mutex"),
-    (CPUS_LOCK, "tdx_module_lock"),
-    (CPUS_LOCK, "tdx_lock"),
-}
-# What two designs do besides: v7 takes the mutex first; the hook as posted is registered with the lock held.
-BESIDES = {
-    "v7-2022": {("tdx_module_lock", CPUS_LOCK)},
-    "dyn-hook-if-enabled": {(CPUS_LOCK, CPUS_LOCK)},
-}
-
-
-@pytest.mark.parametrize("policy", BUILT_IN)
-def test_locks_nest_as_in_the_kernel_and_callbacks_take_none(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    nested: set[tuple[str, str]] = set()
-    taken = 0
-    held: list[str] = []
-    read_lock, mutex, holding = Kernel.cpus_read_lock, Kernel.mutex, Kernel.holding_cpus
-
-    @contextmanager
-    def inside(name: str) -> Iterator[None]:
-        nonlocal taken
-        taken += 1
-        nested.update((outer, name) for outer in held)
-        held.append(name)
-        yield
-        held.pop()
-
-    @contextmanager
-    def spied_read_lock(k: Kernel) -> Iterator[None]:
-        with inside(CPUS_LOCK), read_lock(k):
-            yield
-
-    @contextmanager
-    def spied_mutex(k: Kernel, lock: Field) -> Iterator[None]:
-        with inside(lock.name), mutex(k, lock):
-            yield
-
-    @contextmanager
-    def spied_hotplug(k: Kernel) -> Iterator[None]:
-        # Entered by readers, who have been seen, and by _cpu_up() and _cpu_down(), in which callbacks run.
-        if held and held[-1] == CPUS_LOCK:
-            with holding(k):
-                yield
-        else:
-            held.append("the write side")
-            with holding(k):
-                yield
-            held.pop()
-
-    monkeypatch.setattr(Kernel, "cpus_read_lock", spied_read_lock)
-    monkeypatch.setattr(Kernel, "mutex", spied_mutex)
-    monkeypatch.setattr(Kernel, "holding_cpus", spied_hotplug)
-    for scenario in SCENARIOS.values():
-        build(BUILT_IN[policy](), "subset", scenario)
-    assert taken >= 5 * len(SCENARIOS)
-    extra = BESIDES.get(policy, set())
-    assert extra <= nested <= ORDER | extra
-    # Two locks that nest both ways would deadlock.
-    assert not {(a, b) for a, b in nested if a != b and (b, a) in nested}
 
 
 @pytest.mark.parametrize("policy", ["v19", "linux-7.2-update"])

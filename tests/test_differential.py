@@ -81,6 +81,10 @@ LARGER = [
     ("linux-7.2-update", "subset", "update-offline-lp", (2, 1)),
     ("linux-7.2-update", "strict", "kexec", (2, 2)),
     ("inner-enable", "subset-nocheck", "fault-td-unload", (2, 1)),
+    ("linux-6.16", "subset", "smt-off", (2, 1)),
+    ("v19", "subset", "plain-vm", (2, 1)),
+    ("linux-7.1", "strict", "second-tdx-user", (2, 1)),
+    ("linux-6.16", "strict", "fault-resume-vm", (2,)),
 ]
 
 

@@ -261,6 +261,27 @@ MUTATIONS = [
         after=names("vmxoff-bug", "td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
     ),
     Mutation(
+        "synchronize_srcu() does not wait for a reader that has begun before",
+        Asked("v19", "subset", "kvm-locks", (2,)),
+        step="synchronize_srcu(&kvm->srcu): the grace period ends",
+        before=names("deadlock", "warned", "tdx-up"),
+        after=names("warned", "tdx-up"),
+    ),
+    Mutation(
+        "mutex_lock(&kvm_lock) does not wait: two VMs are created at once",
+        Asked("v19", "subset", "plain-vm", (2,), budgets={"cpu_up": 0}),
+        step="mutex_lock(&kvm_lock)",
+        before=names("tdx-up"),
+        after=names("seamcall-oops", "vmxoff-bug", "tdx-up"),
+    ),
+    Mutation(
+        "KVM is unloaded while a VM without TDX exists",
+        Asked("linux-6.16", "subset", "plain-vm", (2,), budgets={"kvm_unload": 1, "cpu_up": 0}),
+        step="wait until no VM is left",
+        before=names("tdx-up"),
+        after=names("vmxoff-bug", "td-error", "tdx-up"),
+    ),
+    Mutation(
         "v7-2022 does not ask whether every LP is online",
         Asked("v7-2022", "strict", "late-online"),
         step="cpus_read_lock()",

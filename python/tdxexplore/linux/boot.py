@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
-from tdxexplore.linux.state import ACTIVE, BOOT_CPU, ONLINE, SMP_INIT, SMT_BLOCKED
+from tdxexplore.linux.state import ACTIVE, BOOT_CPU, ONLINE, SIBLING, SMP_INIT, SMT_BLOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -45,13 +45,24 @@ def kept_down(boots: Boots, topology: Topology) -> frozenset[int]:
         case "one":
             return frozenset(numbers[1:])
         case "primaries":
-            starts = [sum(topology.sizes[:p]) for p in topology.package_of]
-            sizes = [topology.sizes[p] for p in topology.package_of]
-            return frozenset(n for n in numbers if 2 * (n - starts[n]) >= sizes[n] and sizes[n] > 1)
+            return siblings(topology)
+
+
+def siblings(topology: Topology) -> frozenset[int]:
+    """The CPUs that are not the first thread of their core: the second half of each package."""
+    starts = [sum(topology.sizes[:p]) for p in topology.package_of]
+    sizes = [topology.sizes[p] for p in topology.package_of]
+    return frozenset(n for n in range(topology.cpus) if 2 * (n - starts[n]) >= sizes[n] and sizes[n] > 1)
 
 
 def starts_with(
-    state: State, offline: Collection[int], *, smt_blocked: bool, later: bool, boot_cpu: bool = True
+    state: State,
+    offline: Collection[int],
+    *,
+    smt_blocked: bool,
+    later: bool,
+    boot_cpu: bool = True,
+    second: Collection[int] = (),
 ) -> None:
     """Say which CPU of an initial state is the boot CPU, and take CPUs offline.
 
@@ -61,9 +72,11 @@ def starts_with(
         smt_blocked: ``nosmt`` keeps them down.
         later: All other CPUs but the first wait for `bringup_nonboot_cpus`.
         boot_cpu: CPU 0 is told from the others, see `Linux`.
+        second: CPUs that are not the first thread of their core.
     """
     state.cpus[0][BOOT_CPU] = boot_cpu
     for number, cpu in enumerate(state.cpus):
+        cpu[SIBLING] = number in second
         down = number in offline
         if down or (later and number > 0):
             cpu[ONLINE] = cpu[ACTIVE] = False
@@ -74,6 +87,8 @@ def starts_with(
 def varying(w: Linux, *, offline: bool, smt_blocked: bool, later: bool) -> list[Field]:
     """The fields that `starts_with` sets, CPU by CPU: they are part of the state although no step may assign them."""
     fields = [w.boot_cpu] if w.cpus_go_offline else []
+    if w.has("smt_off"):
+        fields.append(w.sibling)
     if later:
         fields.append(w.smp_init)
     if later or offline:

@@ -91,10 +91,17 @@ class Kernel(Locks):
         suffix = "_cpuslocked" if cpuslocked else ""
         self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
 
+    def cpuhp_remove_state_zero(self) -> None:
+        """cpuhp_remove_state_nocalls(0), for a dynamic state that is removed already: BUG_ON(cpuhp_cb_check(state))."""
+        self.step("cpuhp_remove_state_nocalls(0)", CPUHP)
+        self.note("BUG_ON(cpuhp_cb_check(0))")
+        self.set(self.w.oops, CPUHP_BUG)
+
     def _install(self, title: str, hook: Hook[Self], *, installed: bool, cpuslocked: bool = False) -> None:
         w = self.w
         self.step(title, CPUHP)
         self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
+        self.might_sleep()
         self.set(hook.registered, value=installed)
 
     def _teardown_or_bug(self, hook: Hook[Self]) -> None:
@@ -121,8 +128,7 @@ class Kernel(Locks):
         The STARTING section is part of the first step. It sets the online bit, which is read only under the read lock.
         """
         w = self.w
-        with self.function("_cpu_up()", CPUHP) as up, self.holding_cpus():
-            self.cpus_write_lock()
+        with self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
             self.note("CPU starts")
             self.set(w.online, value=True)
             for reached, hook in enumerate(hooks):
@@ -156,8 +162,7 @@ class Kernel(Locks):
             vetoed: A flag that a veto sets.
         """
         w = self.w
-        with self.function("_cpu_down()", CPUHP) as down, self.holding_cpus():
-            self.cpus_write_lock()
+        with self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
             self.set(w.active, value=False)
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):

@@ -45,6 +45,27 @@ def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand, down_when: Opera
     return k
 
 
+def smt_off(k: K, hooks: tuple[Hook[K], ...]) -> K:
+    """smt/control=off: cpuhp_smt_disable() takes the siblings down, one after the other; the first error ends it.
+
+    Without an error they are kept down from then on. The mechanics are those of 6.12 and 7.3.
+    """
+    w = k.w
+    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
+    k.await_(w.booted & ~w.frozen & (w.budget["smt_off"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
+    k.spend("smt_off")
+    k.set(w.cpu_add_remove_lock, value=True)
+    with k.function("cpuhp_smt_disable()", CPUHP):
+        with k.on_each_cpu(w.sibling & w.active, "echo off", serial=True) as siblings:
+            k.cpu_down(hooks)
+            with k.if_(w.online):
+                siblings.stop()
+        with k.if_(cpus.none(w.sibling & w.online)):
+            k.set_each(cpus, where=w.sibling, values={w.smt_blocked: True})
+        k.set(w.cpu_add_remove_lock, value=False)
+    return k
+
+
 def smt_control(k: K, hooks: tuple[Hook[K], ...]) -> K:
     """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it."""
     w = k.w

@@ -9,28 +9,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.linux.actor import Actor
+from tdxexplore.linux.context import Context
 from tdxexplore.model import Event, Scope, block, package_cpus, packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.linux.state import Linux
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand
 
 CPUHP = "kernel/cpu.c, v6.6"
 
+SRCU = "kernel/rcu/srcutree.c, v6.12"
+CPUS_LOCK = "cpu_hotplug_lock"
+
 # What a price can count.
 IPI = Event("ipi")
 
 
-class Locks(Actor):
+class Locks(Context):
     """An actor that takes locks and sends IPIs; see `Actor` for its arguments."""
-
-    def __init__(self, world: Linux, actor: str, scope: Scope = Scope.GLOBAL, *, split_releases: bool = False) -> None:
-        self._holds_cpus = 0
-        super().__init__(world, actor, scope, split_releases=split_releases)
 
     # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
 
@@ -43,8 +41,8 @@ class Locks(Actor):
         w = self.w
         self.step("cpus_read_lock()", CPUHP)
         self.await_(w.cpus_writer == "none")
-        if self._holds_cpus:
-            self.warn("lockdep: possible recursive locking, cpu_hotplug_lock")
+        self.might_sleep()
+        self.acquires(CPUS_LOCK)
         readers = w.cpus_readers_here if self.acting is Scope.CPU else w.cpus_readers
         self.add(readers, 1)
 
@@ -52,27 +50,28 @@ class Locks(Actor):
             self._release("cpus_read_unlock()")
             self.add(readers, -1)
 
-        with self.holding(release), self.holding_cpus():
+        with self.holding(release), self.holding_lock(CPUS_LOCK):
             yield
-
-    @block
-    def holding_cpus(self) -> Iterator[None]:
-        """What is recorded inside holds cpu_hotplug_lock, on its read or its write side, for lockdep."""
-        self._holds_cpus += 1
-        yield
-        self._holds_cpus -= 1
 
     def lockdep_assert_cpus_held(self) -> None:
         """WARN unless the caller, or the hotplug operation it is a callback of, holds cpu_hotplug_lock; inert at boot."""
-        if not self._holds_cpus:
+        if not self.holds(CPUS_LOCK):
             self.warn_on(self.w.booted, "lockdep_assert_cpus_held()")
 
-    def cpus_write_lock(self) -> None:
-        """cpus_write_lock(): the step before it queues the writer, which keeps new readers out until the lock is free."""
+    @block
+    def cpus_write_lock(self) -> Iterator[None]:
+        """cpus_write_lock(): the step before it queues the writer, which keeps new readers out until the lock is free.
+
+        What is recorded inside says where the release is, with `cpus_write_unlock`.
+        """
         self.set(self.w.cpus_writer, "waiting")
         self.step("cpus_write_lock()")
         self.await_(~self.w.cpus_read)
+        self.might_sleep()
+        self.acquires(CPUS_LOCK)
         self.set(self.w.cpus_writer, "held")
+        with self.holding_lock(CPUS_LOCK):
+            yield
 
     def cpus_write_unlock(self) -> None:
         """cpus_write_unlock()."""
@@ -86,14 +85,45 @@ class Locks(Actor):
         """mutex_lock(&lock)."""
         self.step(f"mutex_lock(&{lock.name})")
         self.await_(~lock)
+        self.might_sleep()
+        self.acquires(lock.name)
         self.set(lock, value=True)
 
         def release() -> None:
             self._release(f"mutex_unlock(&{lock.name})")
             self.set(lock, value=False)
 
-        with self.holding(release):
+        with self.holding(release), self.holding_lock(lock.name):
             yield
+
+    @block
+    def srcu_read_lock(self, srcu: Field) -> Iterator[None]:
+        """srcu_read_lock(&srcu): never waits.
+
+        Args:
+            srcu: What the one reader of this domain does: nothing, or it has come after or before the last
+                `synchronize_srcu`.
+        """
+        self.step(f"srcu_read_lock(&{srcu.name})", SRCU)
+        self.acquires(srcu.name)
+        self.set(srcu, "reads")
+
+        def release() -> None:
+            self._release(f"srcu_read_unlock(&{srcu.name})")
+            self.set(srcu, "none")
+
+        with self.holding(release), self.holding_lock(srcu.name):
+            yield
+
+    def synchronize_srcu(self, srcu: Field) -> None:
+        """synchronize_srcu(&srcu): waits for a reader that has begun before, and for no later one; see `srcu_read_lock`."""
+        self.step(f"synchronize_srcu(&{srcu.name})", SRCU)
+        self.might_sleep()
+        self.acquires(srcu.name)
+        with self.if_(srcu == "reads"):
+            self.set(srcu, "read before")
+        self.step(f"synchronize_srcu(&{srcu.name}): the grace period ends", SRCU)
+        self.await_(srcu != "read before")
 
     def _release(self, title: str) -> None:
         if self._split_releases:
@@ -101,16 +131,20 @@ class Locks(Actor):
 
     @block
     def stop_machine(self) -> Iterator[None]:
-        """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts."""
+        """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts.
+
+        They are off inside.
+        """
         w = self.w
         self.step("stop_machine()", "kernel/stop_machine.c")
         self.await_(self.every_cpu_answers)
+        self.might_sleep()
         self.set(w.stop_machine, value=True)
 
         def release() -> None:
             self.set(w.stop_machine, value=False)
 
-        with self.holding(release), self.undisturbed():
+        with self.holding(release), self.undisturbed(), self.irqs_off():
             yield
 
     @property
@@ -122,8 +156,12 @@ class Locks(Actor):
 
     @block
     def ipi(self, where: Operand | bool, function: str) -> Iterator[None]:
-        """on_each_cpu(function): an IPI to every CPU where ``where`` holds, the sender's own included; it waits for all."""
-        with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)):
+        """on_each_cpu(function): an IPI to every CPU where ``where`` holds, the sender's own included; it waits for all.
+
+        The function runs with interrupts off. To wait for it with interrupts off may deadlock, which the kernel reports.
+        """
+        self.lockdep_assert_irqs_enabled()
+        with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)), self.irqs_off():
             yield
 
     @block

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tdxexplore.linux.lock_order import LockOrder
 from tdxexplore.model import Field, Scope, always, cpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tdxexplore.linux.lock_order import Nesting
     from tdxexplore.model import Model
     from tdxexplore.model.expr import Operand
 
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 UNBOUNDED = (1 << 63) - 1
 
 # Budgets that mechanics here spend; a protocol that names one gives it a text.
-BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "kexec")
+BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "smt_off", "kexec")
 
 # Fields by name: an initial state sets them before any procedure runs.
 ONLINE, ACTIVE, BOOT_CPU = "online", "active", "boot_cpu"
-SMP_INIT, SMT_BLOCKED = "started by smp_init()", "smt_blocked"
+SMP_INIT, SMT_BLOCKED, SIBLING = "started by smp_init()", "smt_blocked", "SMT sibling"
 
 CPUHP_BUG = "cpuhp BUG_ON"
 # Readers of cpu_hotplug_lock among the actors of the machine, and among those of one CPU.
@@ -46,6 +48,7 @@ class Linux:
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine(). Every step then waits while it holds the CPUs.
         oopses: What can end a run besides a BUG_ON of CPU hotplug.
+        inverted: Locks that are taken in a circle, from a recording before (`LockOrder.inverted`).
 
     Attributes:
         limit: How often an action may happen at most, by the name of its budget.
@@ -58,10 +61,12 @@ class Linux:
         cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
             there, so that the number of CPUs is no limit.
         smp_init: The CPU waits for smp_init(): it is present, and the boot starts it later.
+        sibling: The CPU is not the first thread of its core. It is part of the state where smt/control takes CPUs down.
         smt_blocked: ``nosmt`` keeps the CPU down.
         booted: User space runs.
         frozen: Tasks are frozen, for suspend.
         frozen_cpu: Suspend has taken the CPU offline.
+        lock_order: Which locks are taken inside which.
         oops: What has ended the run.
         survives_kexec: Fields that kexec leaves as they are.
         lost_offline: Fields that a CPU loses when it goes offline.
@@ -76,6 +81,7 @@ class Linux:
         boot: bool = False,
         stoppable: bool = False,
         oopses: Sequence[str] = (),
+        inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
         self.model = model
         self.budget_text = dict(texts)
@@ -97,12 +103,14 @@ class Linux:
         self.cpuhp_failed = model.flag("cpuhp_failed")
         self.cpuhp_done = model.flag("cpuhp_done", Scope.CPU)
         self.smp_init = self.kept(model.flag(SMP_INIT, Scope.CPU))
+        self.sibling = self.kept(model.flag(SIBLING, Scope.CPU))
         self.smt_blocked = self.kept(model.flag(SMT_BLOCKED, Scope.CPU))
         self.frozen = model.flag("frozen")
         self.suspend_error = model.flag("suspend_error")
         self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
         self.stop_machine = model.flag("stop_machine")
         self.booted = model.flag("booted", initial=not boot)
+        self.lock_order = LockOrder(model, inverted)
         # What has gone wrong so far. It decides the outcome whatever happens later, kexec included.
         self.oops = self.kept(model.enum("oops", ["none", *oopses, CPUHP_BUG]))
         self.online_refused = self.kept(model.flag("online_refused"))

@@ -50,7 +50,8 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
                 k.set(w.suspend_aborted, value=True)
         with k.else_():
             with k.on_any_cpu(w.boot_cpu, "syscore_suspend(); sleep; syscore_resume()", "drivers/base/syscore.c"):
-                syscore(k)
+                with k.irqs_off():
+                    syscore(k)
         with k.function("thaw_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.frozen_cpu, "thaw a CPU", serial=True):
                 k.cpu_up(hooks)

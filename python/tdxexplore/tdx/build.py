@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.linux import boot
-from tdxexplore.linux.state import BOOT_CPU, SMP_INIT
+from tdxexplore.linux.state import BOOT_CPU, SIBLING, SMP_INIT
 from tdxexplore.model import Model, State
 from tdxexplore.tdx import environment, normal_form, outcomes
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
@@ -14,6 +14,7 @@ from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tdxexplore.linux.lock_order import Nesting
     from tdxexplore.model import Topology
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
@@ -53,6 +54,29 @@ def build(
             more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
             raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
         limits[name] = value
+    world = _record(policy, module, scenario, limits, frozenset(), split_releases=split_releases)
+    inverted = world.lock_order.inverted()
+    if inverted:
+        world = _record(policy, module, scenario, limits, inverted, split_releases=split_releases)
+    model = world.model
+    down = scenario.offline > 0 or scenario.boots != "all"
+    nosmt = scenario.boots == "primaries"
+    model.settle(boot.varying(world, offline=down, smt_blocked=nosmt, later=policy.boots_aps))
+    normal_form.declare(world, policy)
+    outcomes.declare(world)
+    return model
+
+
+def _record(
+    policy: Policy,
+    module: ModuleKind,
+    scenario: Scenario,
+    limits: Mapping[str, int],
+    inverted: frozenset[Nesting],
+    *,
+    split_releases: bool,
+) -> World:
+    """Record every procedure; where locks nest in a circle, a second time, with fields that remember it."""
     model = Model(f"{policy.name} on {module} in {scenario.name}")
     world = World(
         model,
@@ -62,16 +86,12 @@ def build(
         stoppable=policy.has_update and limits["update"] > 0,
         key_ids=policy.key_ids,
         seamcall_ud=policy.seamcall_ud,
+        inverted=inverted,
     )
     environment.record(
         world, policy, up_after_load=scenario.up_after_load, down=scenario.down, split_releases=split_releases
     )
-    down = scenario.offline > 0 or scenario.boots != "all"
-    nosmt = scenario.boots == "primaries"
-    model.settle(boot.varying(world, offline=down, smt_blocked=nosmt, later=policy.boots_aps))
-    normal_form.declare(world, policy)
-    outcomes.declare(world)
-    return model
+    return world
 
 
 def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State:
@@ -90,5 +110,6 @@ def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State
         smt_blocked=scenario.boots == "primaries",
         later=not model[SMP_INIT].constant,
         boot_cpu=not model[BOOT_CPU].constant,
+        second=() if model[SIBLING].constant else boot.siblings(topology),
     )
     return state

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.boot import initcalls
-from tdxexplore.linux.hotplug import hotplug, smt_control
+from tdxexplore.linux.hotplug import hotplug, smt_control, smt_off
 from tdxexplore.linux.kexec import kexec
 from tdxexplore.linux.state import UNBOUNDED
 from tdxexplore.linux.suspend import suspend
 from tdxexplore.model import Scope, always, cpus
+from tdxexplore.tdx import module, vms
 from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.td import td, vcpu
 
@@ -50,6 +51,10 @@ def record(
     w.model.add(modprobe(actor("kvm"), policy, when=_cpus_are_gone(w) if down == "before-load" else always))
     if w.has("second_enable") or w.has("second_user"):
         w.model.add(second_user(actor("second"), policy))
+    if w.has("second_calls"):
+        w.model.add(second_calls(actor("tdx-user"), policy))
+    if w.has("plain_vm") or w.has("kvm_locks"):
+        vms.record(actor, policy)
     w.model.add(td(actor("td"), policy))
     w.model.add(vcpu(actor("vcpu", Scope.CPU)))
     if w.has("cpu_up") or w.has("cpu_down"):
@@ -58,6 +63,8 @@ def record(
         w.model.add(hotplug(actor("hotplug", Scope.CPU), policy.hooks, up_when, down_when))
     if w.has("smt_on"):
         w.model.add(smt_control(actor("smt"), policy.hooks))
+    if w.has("smt_off"):
+        w.model.add(smt_off(actor("smt-off"), policy.hooks))
     # Suspend waits for the actors before it: tasks, which it freezes. The worker of an update is none of them.
     if w.has("suspend"):
         w.model.add(suspend(actor("suspend"), policy.hooks, syscore, excuse=w.hkid_live))
@@ -92,7 +99,7 @@ def modprobe(k: Kernel, policy: Policy, when: Operand) -> Kernel:
                 k.spend("kvm_unload")
                 k.set(w.kvm_unloading, value=True)
                 k.step("wait until no VM is left")
-                k.await_(w.td == "none")
+                k.await_((w.td == "none") & (w.plain_vm == "none"))
                 policy.kvm_unload(k)
                 k.set(w.kvm_loaded, value=False)
                 if w.td_in_full and w.key_ids == "counter":
@@ -114,6 +121,25 @@ def second_user(k: Kernel, policy: Policy) -> Kernel:
         with k.else_():
             k.spend("second_user")
         policy.second_user(k)
+    return k
+
+
+def second_calls(k: Kernel, policy: Policy) -> Kernel:
+    """A second user that uses TDX, such as tdx-host of TDX Connect: tdx_enable() once TDX is up, then SEAMCALLs on any CPU."""
+    w = k.w
+    k.step("a second user of TDX is loaded", "TDX Connect, 2025-26; our reading", rest=True)
+    k.await_(w.booted & ~w.frozen & (w.tdx_status == "INITIALIZED") & (w.budget["second_calls"] > 0))
+    policy.second_user(k)
+    with k.loop():
+        with k.on_any_cpu(
+            w.active & ~w.frozen & (w.budget["second_calls"] > 0),
+            "a SEAMCALL of a second user",
+            "TDX Connect, 2025-26; our reading",
+            rest=True,
+        ):
+            k.spend("second_calls")
+            with k.if_(module.iommu_setup(k) != module.SUCCESS):
+                k.set(w.user_error, value=True)
     return k
 
 

@@ -13,6 +13,7 @@ from tdxexplore.model import Scope, always
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tdxexplore.linux.lock_order import Nesting
     from tdxexplore.model import Model
     from tdxexplore.model.expr import Operand
 
@@ -41,6 +42,10 @@ BUDGETS = {
     "no_memory": "fault: an allocation fails in tdx_enable()",
     "td_fail": "fault: creating a TD fails half way",
     "install_fail": "fault: P-SEAMLDR refuses the new image, or breaks down while it loads it",
+    "second_calls": "a second user of TDX makes a SEAMCALL on some CPU, after tdx_enable()",
+    "plain_vm": "a VM without TDX is created, runs on every CPU and is destroyed",
+    "kvm_locks": "a memslot, a static key or nx_huge_pages is changed, while a VM without TDX runs",
+    "smt_off": "smt/control=off: the second sibling of each core goes offline",
 }
 # How often an action may happen, unless it may happen without end.
 MAX_BUDGET = 8
@@ -61,6 +66,7 @@ class World(Linux):
         stoppable: Something calls stop_machine().
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
         seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
+        inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
         td_in_full: Every call of a TD's life is recorded, as some budget needs it.
@@ -78,12 +84,13 @@ class World(Linux):
         stoppable: bool = False,
         key_ids: KeyIds = "counter",
         seamcall_ud: SeamcallUd = "status",
+        inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
         self.module = module
         self.seamcall_ud = seamcall_ud
         self.key_ids = key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
-        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
+        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses, inverted=inverted)
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
         self.td_builds = self.td_in_full and stoppable
         self.contended = self.has("second_user")
@@ -122,9 +129,15 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
-        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead", "building"])
+        self.td = model.enum("td", ["none", "running", "refused", "no VM", "dying", "dead", "building"])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
+        self.plain_vm = model.enum("VM without TDX", ["none", "begun", "running"])
+        self.plain_entered = self.per_online(model.flag("VM without TDX entered", Scope.CPU))
+        self.kvm_lock = model.flag("kvm_lock")
+        self.kvm_usage_lock = model.flag("kvm_usage_lock")
+        self.slots_lock = model.flag("kvm->slots_lock")
+        self.srcu = model.enum("kvm->srcu", ["none", "reads", "read before"])
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
         # one TD more than there are ends of TDs. Leaked key ids are never decremented, so that unloads without end would
         # pass it; the count then stays there.
@@ -137,6 +150,7 @@ class World(Linux):
         self.td_error = self.kept(model.flag("td_error"))
         self.td_mismeasured = self.kept(model.flag("td_mismeasured"))
         self.vm_refused = self.kept(model.flag("vm_refused"))
+        self.user_error = self.kept(model.flag("user_error"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
 
     @property

@@ -5,7 +5,8 @@ Source: arch/x86/virt/vmx/tdx/tdx.c @01fb93a3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tdxexplore.linux.errno import EACCES, EINVAL, EIO, OK
 from tdxexplore.tdx import module
@@ -15,20 +16,32 @@ if TYPE_CHECKING:
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.kernel import Kernel
 
+IrqAssertion: TypeAlias = Literal["tdx_cpu_enable()", "try_init_module_global()", "nowhere"]
+
 HOST = "arch/x86/virt/vmx/tdx/tdx.c @01fb93a3"
 
 
-def tdx_cpu_enable(k: Kernel) -> Variable:
-    """tdx_cpu_enable() on the acting CPU: TDH.SYS.INIT once in the system, TDH.SYS.LP.INIT here. Interrupts are off.
+def tdx_cpu_enable(k: Kernel, irq_assertion: IrqAssertion = "tdx_cpu_enable()") -> Variable:
+    """tdx_cpu_enable() on the acting CPU: TDH.SYS.INIT once in the system, TDH.SYS.LP.INIT here.
 
     The result of TDH.SYS.INIT is cached, even a failure.
+
+    Args:
+        k: What is being recorded.
+        irq_assertion: Where lockdep asserts that interrupts are off: 6.8 to 7.0 do at once (read in 6.12), RFC v3 of what became
+            7.1 in try_init_module_global() only, and 7.1 nowhere (read in 7.2).
     """
     w = k.w
     with k.function("tdx_cpu_enable()", HOST, returns=(OK, EACCES, EIO)) as f:
+        if irq_assertion == "tdx_cpu_enable()":
+            k.lockdep_assert_irqs_disabled()
         with k.if_(w.tdx_lp_initialized):
             f.returns(OK)
-        with k.if_(w.sysinit_ret == "not called"):
-            _errno(k, module.sys_init(k), w.sysinit_ret)
+        with k.function("try_init_module_global()"):
+            if irq_assertion == "try_init_module_global()":
+                k.lockdep_assert_irqs_disabled()
+            with k.if_(w.sysinit_ret == "not called"):
+                _errno(k, module.sys_init(k), w.sysinit_ret)
         for error in (EACCES, EIO):
             with k.if_(w.sysinit_ret == error):
                 f.returns(error)
@@ -36,6 +49,17 @@ def tdx_cpu_enable(k: Kernel) -> Variable:
         with k.if_(f.result == OK):
             k.set(w.tdx_lp_initialized, value=True)
     return f.result
+
+
+def tdx_cpu_flush_cache(k: Kernel, *, guarded: bool) -> None:
+    """tdx_cpu_flush_cache() of 6.18 and later: WBINVD, which no step reads, under the rule that preemption is off.
+
+    Args:
+        k: What is being recorded.
+        guarded: The caller turns preemption off.
+    """
+    with k.function("tdx_cpu_flush_cache()"), k.preempt_off() if guarded else nullcontext():
+        k.lockdep_assert_preemption_disabled()
 
 
 def tdx_enable(k: Kernel) -> Variable:

@@ -6,21 +6,20 @@ on when it is loaded. `Alternative` has what the mails of April 2024 say of all 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel
 from tdxexplore.linux.errno import EACCES, EBUSY, EIO, OK
 from tdxexplore.model import other_package_cpus
-from tdxexplore.tdx import module
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Knob, Policy
-from tdxexplore.tdx.td import oops_unless_fixed_up
+from tdxexplore.tdx.td import oops_unless_fixed_up, tdx_flush_vp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
@@ -28,6 +27,13 @@ KVM_MAIN = "virt/kvm/kvm_main.c, v6.16"
 
 
 OFFLINE_VETO = Knob("offline_veto", ("on", "off"), "refuse to offline a package's last CPU while a TD holds a key id")
+
+
+VIRT_AT_LOAD = Knob(
+    "enable_virt_at_load",
+    ("1", "0"),
+    "KVM's parameter: virtualization is enabled at load, or when the first VM is created",
+)
 
 
 class KvmPolicy(Policy):
@@ -69,13 +75,15 @@ class KvmPolicy(Policy):
             self.flush_vcpus(k)
             self.arch_disable_cpu(k)
 
-    def kvm_suspend(self, k: Kernel, enabled: Field) -> None:
+    def kvm_suspend(self, k: Kernel, enabled: Operand) -> None:
         """kvm_suspend(), virt/kvm/kvm_main.c: VMXOFF, where KVM has virtualization enabled."""
+        k.lockdep_assert_irqs_disabled()
         with k.if_(enabled):
             self.kvm_disable_cpu(k)
 
-    def kvm_resume(self, k: Kernel, enabled: Field) -> None:
+    def kvm_resume(self, k: Kernel, enabled: Operand) -> None:
         """kvm_resume(): VMXON again; an error is a WARN."""
+        k.lockdep_assert_irqs_disabled()
         with k.if_(enabled):
             error = self.kvm_enable_cpu(k)
             k.warn_on(error != OK, "kvm_resume()")
@@ -86,8 +94,8 @@ class KvmPolicy(Policy):
         It ignores errors.
         """
         if k.w.td_in_full:
-            with k.if_(k.w.vcpu_associated):
-                oops_unless_fixed_up(k, module.vp_flush(k))
+            with k.irqs_off(), k.if_(k.w.vcpu_associated):
+                oops_unless_fixed_up(k, tdx_flush_vp(k))
 
 
 class VirtAtLoad(KvmPolicy):
@@ -96,7 +104,8 @@ class VirtAtLoad(KvmPolicy):
     abstracted: ClassVar[tuple[str, ...]] = (
         (
             "kvm_usage_lock and kvm_usage_count: there is one loader, and virtualization is on from load to unload, so that "
-            "neither changes what happens."
+            "neither changes what happens. With enable_virt_at_load=0 and VMs besides the one with a TD (budget `plain_vm`) both "
+            "are there."
         ),
     )
 
@@ -105,6 +114,12 @@ class VirtAtLoad(KvmPolicy):
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
         )
         self.hooks = (self.kvm_online,)
+        self.kvm_usage = w.model.counter("kvm_usage_count", 2)
+
+    @property
+    def virt_at_load(self) -> bool:
+        """Whether KVM enables virtualization when it is loaded."""
+        return self.setting.get("enable_virt_at_load", "1") == "1"
 
     def add_tdx_hook(
         self,
@@ -140,10 +155,40 @@ class VirtAtLoad(KvmPolicy):
 
     def kvm_load(self, k: Kernel) -> None:
         """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
+        if not self.virt_at_load:
+            self.tdx_bringup(k)
+            return
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
             error = k.cpuhp_setup_state(self.kvm_online)
         with k.if_(error == OK):
             self.tdx_bringup(k)
+
+    def first_vm(self, k: Kernel) -> Variable:
+        """kvm_enable_virtualization(): with the first VM, if not at load."""
+        if self.virt_at_load:
+            return super().first_vm(k)
+        w = k.w
+        with k.function("kvm_enable_virtualization()", KVM_MAIN, returns=(OK, EIO)) as f:
+            with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext():
+                k.add(self.kvm_usage, 1)
+                with k.if_(self.kvm_usage > 1):
+                    f.returns(OK)
+                error = k.cpuhp_setup_state(self.kvm_online)
+                with k.if_(error != OK):
+                    k.add(self.kvm_usage, -1)
+                f.returns(error)
+        return f.result
+
+    def last_vm(self, k: Kernel) -> None:
+        """kvm_disable_virtualization(): with the last VM, if not at unload."""
+        if self.virt_at_load:
+            return
+        w = k.w
+        with k.function("kvm_disable_virtualization()", KVM_MAIN):
+            with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext(), k.if_(self.kvm_usage > 0):
+                k.add(self.kvm_usage, -1)
+                with k.if_(self.kvm_usage == 0):
+                    k.cpuhp_remove_state(self.kvm_online)
 
     def off_for_good(self, w: World) -> Operand | bool:
         """KVM did not get VMX at its last load, which only a fault can do, and no callback is registered."""
@@ -165,7 +210,9 @@ class VirtAtLoad(KvmPolicy):
         k.set(k.w.enable_tdx, value=False)
 
     def kvm_unload(self, k: Kernel) -> None:
-        """kvm_exit(): VMX off on every online CPU."""
+        """kvm_exit(): VMX off on every online CPU, unless the last VM's end has done so."""
+        if not self.virt_at_load:
+            return
         with k.function("kvm_disable_virtualization()", KVM_MAIN):
             k.cpuhp_remove_state(self.kvm_online)
 
@@ -196,7 +243,8 @@ class Alternative(VirtAtLoad):
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable()")
-            error = tdx_cpu_enable(k)
+            with k.irqs_off():
+                error = tdx_cpu_enable(k)
             with k.if_(error != OK):
                 self.kvm_disable_cpu(k)
             f.returns(error)

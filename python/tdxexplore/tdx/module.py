@@ -361,6 +361,13 @@ def td_call(k: Kernel, name: str, *codes: str, creates: bool = False) -> Iterato
         call.returns(SUCCESS)
 
 
+def iommu_setup(k: Kernel) -> Variable:
+    """TDH.IOMMU.SETUP of TDX Connect: it stands for the calls of a second user, which have the dispatcher's guards."""
+    with td_call(k, "TDH.IOMMU.SETUP") as call:
+        pass
+    return call.result
+
+
 def mng_create(k: Kernel) -> Variable:
     """TDH.MNG.CREATE, tdh_mng_create.c: a key id becomes live in the hardware's table."""
     with td_call(k, "TDH.MNG.CREATE", creates=True) as call:

@@ -21,9 +21,10 @@ def declare(w: World, policy: Policy) -> None:
     """Declare what is forgotten; the procedures are recorded by now.
 
     The outcome `sticky-error` reads LP.INIT of CPUs that are offline. They have not had it, or have been refused since, which
-    is an outcome before that one; unless a CPU goes offline after it (budget ``cpu_down``): then nothing is forgotten.
+    is an outcome before that one; unless a CPU goes offline after it (budgets ``cpu_down`` and ``smt_off``): then nothing is
+    forgotten.
     """
-    if w.has("cpu_down"):
+    if w.has("cpu_down") or w.has("smt_off"):
         return
     when = as_expr(policy.off_for_good(w))
     if w.has("kexec") and policy.lp_init_first and not w.has("second_user"):

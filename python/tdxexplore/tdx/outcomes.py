@@ -32,8 +32,20 @@ def declare(w: World) -> None:
         fatal=True,
     )
     m.outcome("seamcall-oops", "S0", w.oops == SEAMCALL_UD, "a TD call outside VMX operation: #UD, oops", fatal=True)
-    m.outcome("vmxoff-bug", "S0", w.oops == VMXOFF_UD, "VMXOFF outside VMX operation: #UD, BUG", fatal=True)
-    m.outcome("cpuhp-bug", "S0", w.oops == CPUHP_BUG, "a teardown fails while its state is removed", fatal=True)
+    m.outcome(
+        "vmxoff-bug",
+        "S0",
+        w.oops == VMXOFF_UD,
+        "VMXOFF or another instruction of VMX outside VMX operation: #UD, BUG",
+        fatal=True,
+    )
+    m.outcome(
+        "cpuhp-bug",
+        "S0",
+        w.oops == CPUHP_BUG,
+        "a teardown fails while its state is removed, or a state is removed twice",
+        fatal=True,
+    )
     m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
     if not unbounded(w):
         m.diverges("diverges", "S1", "a run never comes to an end: somebody tries again for ever")
@@ -43,6 +55,7 @@ def declare(w: World) -> None:
     m.outcome(
         "td-mismeasured", "S2", w.td_mismeasured, "a TD runs with a wrong measurement, after an update during its build"
     )
+    m.outcome("user-error", "S2", w.user_error, "a SEAMCALL of a second user fails, though TDX was up when it came")
     m.outcome("vm-refused", "S2", w.vm_refused, "creating the first VM fails without cause")
     m.outcome("online-refused", "S2", w.online_refused, "a CPU is refused by a callback")
     m.outcome("suspend-aborted", "S2", w.suspend_aborted, "suspend is refused, though no TD holds a key id")

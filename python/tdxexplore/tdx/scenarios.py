@@ -119,6 +119,11 @@ SYSTEM = (
         boots="primaries",
     ),
     Scenario(
+        "smt-off",
+        "smt/control=off takes the siblings down at any time, and smt/control=on may bring them up again",
+        {"kvm_load": 1, "smt_off": 1, "smt_on": 1},
+    ),
+    Scenario(
         "suspend",
         "the system suspends and resumes at any time that finds no task in the kernel",
         {"kvm_load": 1, "suspend": 1},
@@ -132,6 +137,23 @@ SYSTEM = (
         "second-user",
         "a second user enables TDX at any time, also while KVM does",
         {"kvm_load": 1, "second_user": 1, "tdmr_slice": 1},
+    ),
+    _late(
+        "second-tdx-user",
+        "a second user makes SEAMCALLs on any CPU once TDX is up, while KVM is unloaded and loaded; a CPU comes online",
+        {"kvm_load": 2, "kvm_unload": 1, "cpu_up": 1, "second_calls": 2},
+    ),
+    Scenario(
+        "plain-vm",
+        "a VM without TDX is created, runs and is destroyed, beside one with a TD; an offline CPU comes online at any time",
+        {"kvm_load": 1, "plain_vm": 1, "cpu_up": 1},
+        offline=1,
+    ),
+    Scenario(
+        "kvm-locks",
+        "tasks of KVM take their locks while VMs are created and a CPU goes offline",
+        {"kvm_load": 1, "plain_vm": 1, "kvm_locks": 3, "cpu_down": 1},
+        down="from-load-on",
     ),
     Scenario(
         "td-life",
@@ -197,6 +219,11 @@ FAULTS = (
     ),
     Scenario(
         "fault-resume", "VMXON fails once, also when the system resumes", {"kvm_load": 1, "suspend": 1, "vmxon_fail": 1}
+    ),
+    Scenario(
+        "fault-resume-vm",
+        "VMXON fails once, also when the system resumes, and a VM without TDX runs",
+        {"kvm_load": 1, "plain_vm": 1, "suspend": 1, "vmxon_fail": 1},
     ),
     Scenario(
         "fault-update", "TDX_SYS_BUSY hits one SEAMCALL, also of an update", {"kvm_load": 1, "update": 1, "sys_busy": 1}

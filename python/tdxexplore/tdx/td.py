@@ -43,6 +43,8 @@ def _create(k: Kernel, policy: Policy) -> None:
         error = k.call(policy.first_vm)
         with k.if_(error != OK):
             k.set(w.vm_refused, value=True)
+            if w.has("plain_vm"):
+                k.set(w.td, "no VM")
             f.returns()
         if w.td_in_full:
             _td_init(k, f)
@@ -181,12 +183,14 @@ def _destroy(k: Kernel, policy: Policy) -> None:
     with k.if_(~w.kvm_unloading):
         k.spend("td_destroy")
     k.set_each(cpus, where=True, values={w.td_entered: False})  # the next TD has vCPUs of its own
-    if w.td_in_full:
-        k.set(w.td, "dying")
-        _release_hkid(k)
-    else:
-        _release_hkid_short(k)
-    policy.last_vm(k)
+    # A VM that was never there is not counted among those that need VMX.
+    with k.if_(w.td != "no VM") if w.has("plain_vm") else nullcontext():
+        if w.td_in_full:
+            k.set(w.td, "dying")
+            _release_hkid(k)
+        else:
+            _release_hkid_short(k)
+        policy.last_vm(k)
     k.set(w.td, "none")
 
 
@@ -206,7 +210,7 @@ def _release_hkid(k: Kernel) -> None:
     with k.function("tdx_mmu_release_hkid()", KVM_TDX) as f, k.if_(w.hkid_live & ~w.hkid_leaked):
         with k.cpus_read_lock():
             with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
-                flushed = warns(k, module.vp_flush(k))
+                flushed = warns(k, tdx_flush_vp(k))
                 with k.if_(flushed != module.SUCCESS):
                     k.set(w.td_error, value=True)
             with k.mutex(w.tdx_lock):
@@ -221,6 +225,13 @@ def _release_hkid(k: Kernel) -> None:
                 with k.on_any_cpu(w.active, "TDH.MNG.KEY.FREEID"):
                     _leak_unless(k, f, module.mng_key_freeid(k))
                     _count_key_id(k, -1)
+
+
+def tdx_flush_vp(k: Kernel) -> Variable:
+    """tdx_flush_vp(), on the CPU that the vCPU ran on last, with interrupts off."""
+    with k.function("tdx_flush_vp()"):
+        k.lockdep_assert_irqs_disabled()
+    return module.vp_flush(k)
 
 
 def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:

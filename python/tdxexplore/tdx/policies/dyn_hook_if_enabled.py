@@ -91,5 +91,6 @@ class DynHookIfEnabled(Alternative):
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
             with k.if_(~k.w.enable_tdx):
                 f.returns(OK)
-            f.returns(tdx_cpu_enable(k))
+            with k.irqs_off():
+                f.returns(tdx_cpu_enable(k))
         return f.result

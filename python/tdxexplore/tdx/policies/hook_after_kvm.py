@@ -57,5 +57,6 @@ class HookAfterKvm(InnerEnable):
                 with k.if_(~w.vmx_on):
                     k.note("VMX is off: tdx_cpu_enable() skipped")
                     f.returns(OK)
-            f.returns(tdx_cpu_enable(k))
+            with k.irqs_off():
+                f.returns(tdx_cpu_enable(k))
         return f.result

@@ -62,7 +62,8 @@ class HookBeforeUsers(Alternative):
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable(); VMXOFF")
-            error = tdx_cpu_enable(k)
+            with k.irqs_off():
+                error = tdx_cpu_enable(k)
             k.vmxoff()
             f.returns(error)
         return f.result

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_cpu_flush_cache, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Kernel
-from tdxexplore.tdx.kvm import VirtAtLoad
+from tdxexplore.tdx.kvm import KVM_MAIN, OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
@@ -24,6 +25,23 @@ class Linux616(VirtAtLoad):
     title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
     source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
     lp_init_first = True
+    knobs = (
+        OFFLINE_VETO,
+        Knob(
+            "flush_cache",
+            ("no", "unguarded", "preempt-off"),
+            "whether tdx_disable_virtualization_cpu() ends with tdx_cpu_flush_cache_for_kexec(), which asserts that preemption "
+            "is off: not in 6.16 and 6.17; in 6.18 to 7.0, from the preemptible thread of a cpuhp callback (report of "
+            "2026-05-11); or with preemption off",
+        ),
+        Knob(
+            "late_check",
+            ("passes", "fails-unfixed", "fails-fixed"),
+            "the checks of the module's features after tdx_enable(), such as TOPOLOGY_ENUM: they pass; or one fails, with which "
+            "6.16 and 6.17 return 0 and KVM loads with TDX, or -EINVAL (510c47f165f0, 6.18)",
+        ),
+        VIRT_AT_LOAD,
+    )
     abstracted = (
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
@@ -36,8 +54,15 @@ class Linux616(VirtAtLoad):
         )
 
     def tdx_bringup(self, k: Kernel) -> None:
-        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load."""
+        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load.
+
+        Without enable_virt_at_load tdx_bringup() turns TDX off, and KVM loads.
+        """
         w = k.w
+        if not self.virt_at_load:
+            self.tdx_failed(k)
+            k.set(w.kvm_loaded, value=True)
+            return
         with k.function("__tdx_bringup()", self.source):
             with k.cpus_read_lock():
                 unregistered = k.cpuhp_setup_state(self.tdx_dyn, cpuslocked=True)
@@ -49,9 +74,26 @@ class Linux616(VirtAtLoad):
                         k.cpuhp_remove_state_nocalls(self.tdx_dyn, cpuslocked=True)
                         self.tdx_failed(k)
             with k.if_(w.enable_tdx):
-                k.set(w.kvm_loaded, value=True)
+                if self.setting["late_check"] == "passes":
+                    k.set(w.kvm_loaded, value=True)
+                else:
+                    self.late_check_fails(k)
             with k.else_():
                 super().kvm_unload(k)
+
+    def late_check_fails(self, k: Kernel) -> None:
+        """Label get_sysinfo_err: the callback is removed and KVM's virtualization off again; then kvm_init(), if r is 0."""
+        k.cpuhp_remove_state_nocalls(self.tdx_dyn)
+        super().kvm_unload(k)
+        if self.setting["late_check"] == "fails-fixed":
+            self.tdx_failed(k)
+            return
+        with k.function("kvm_init()", KVM_MAIN):
+            error = k.cpuhp_setup_state(self.kvm_online)
+            with k.if_(error == OK):
+                k.set(k.w.kvm_loaded, value=True)
+            with k.else_():
+                self.tdx_cleanup(k)
 
     def off_for_good(self, w: World) -> Operand | bool:
         """TDX failed, and so did the last load of KVM, which removes its callbacks.
@@ -59,6 +101,8 @@ class Linux616(VirtAtLoad):
         A second user reads which LPs have had TDH.SYS.LP.INIT, but not after TDH.SYS.CONFIG: TDX is then coming up or has
         failed. After kexec the state of the module does not tell whether this kernel has called TDH.SYS.CONFIG.
         """
+        if self.setting["late_check"] != "passes":
+            return False
         off = (w.budget["kvm_load"] == 0) & ~w.enable_tdx & ~w.kvm_loaded
         if not w.has("second_user"):
             return super().off_for_good(w) | off
@@ -66,14 +110,31 @@ class Linux616(VirtAtLoad):
 
     def kvm_unload(self, k: Kernel) -> None:
         """tdx_cleanup(), then kvm_disable_virtualization()."""
-        k.cpuhp_remove_state_nocalls(self.tdx_dyn)
-        super().kvm_unload(k)
+        if self.virt_at_load:
+            self.tdx_cleanup(k)
+            super().kvm_unload(k)
+
+    def tdx_cleanup(self, k: Kernel) -> None:
+        """tdx_cleanup(): the callback goes. Where a late check has failed it is gone already: WARN, and state 0 is removed."""
+        if self.setting["late_check"] == "passes":
+            k.cpuhp_remove_state_nocalls(self.tdx_dyn)
+        else:
+            k.warn("tdx_cleanup(): tdx_cpuhp_state is 0")
+            k.cpuhp_remove_state_zero()
+
+    def flush_vcpus(self, k: Kernel) -> None:
+        """tdx_disable_virtualization_cpu(): the vCPUs, and from 6.18 on the cache."""
+        super().flush_vcpus(k)
+        if self.setting["flush_cache"] != "no":
+            with k.if_(k.w.enable_tdx):
+                tdx_cpu_flush_cache(k, guarded=self.setting["flush_cache"] == "preempt-off")
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""
         with k.function("tdx_online_cpu()", self.source, returns=(OK, EACCES, EIO)) as f:
             k.warn_on(~k.w.vmx_on, "CR4.VMXE is clear")
-            f.returns(tdx_cpu_enable(k))
+            with k.irqs_off():
+                f.returns(tdx_cpu_enable(k))
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:

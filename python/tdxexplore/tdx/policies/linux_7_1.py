@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
+from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable, tdx_cpu_flush_cache
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.kvm import OFFLINE_VETO, VirtAtLoad
+from tdxexplore.tdx.kvm import OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Operand, Variable
-    from tdxexplore.tdx.fields import World
-    from tdxexplore.tdx.policy import Knob
+    from tdxexplore.tdx.fields import KeyIds, World
+    from tdxexplore.tdx.host import IrqAssertion
 
 TDX = "arch/x86/virt/vmx/tdx/tdx.c, v7.1"
 
@@ -24,7 +25,7 @@ class Linux71(VirtAtLoad):
 
     name = "linux-7.1"
     title = "core enables TDX at boot and holds VMXON by reference; its dynamic state does LP.INIT on later CPUs"
-    key_ids = "allocator"
+    key_ids: ClassVar[KeyIds] = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
     lp_init_first = True
     abstracted: ClassVar[tuple[str, ...]] = (
@@ -36,13 +37,33 @@ class Linux71(VirtAtLoad):
         "WBINVD when a CPU goes offline: no state of the model depends on caches.",
         "The syscore shutdown callback: the one step of kexec turns VMX off everywhere.",
     )
-    knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+    knobs: ClassVar[tuple[Knob, ...]] = (
+        OFFLINE_VETO,
+        Knob(
+            "irq_assertion",
+            ("no", "yes"),
+            "try_init_module_global() asserts that interrupts are off, as in RFC v3; the thread of a cpuhp callback has them on "
+            "(Kai Huang, 2026-02-17)",
+        ),
+        Knob(
+            "flush_guard",
+            ("none", "preempt-off"),
+            "tdx_offline_cpu() calls tdx_cpu_flush_cache(), which asserts that preemption is off, from the preemptible thread of "
+            "its callback, as merged and still in 7.3 (report of 2026-05-11); or with preemption off",
+        ),
+        VIRT_AT_LOAD,
+    )
 
     def declare(self, w: World) -> None:
         super().declare(w)
         self.tdx_dyn = self.add_tdx_hook(
             w, "CPUHP_AP_ONLINE_DYN", self.tdx_online_cpu, self.tdx_offline_cpu, dynamic=True
         )
+
+    @property
+    def irq_assertion(self) -> IrqAssertion:
+        """Where tdx_cpu_enable() asserts that interrupts are off."""
+        return "try_init_module_global()" if self.setting["irq_assertion"] == "yes" else "nowhere"
 
     def boot(self, k: Kernel) -> None:
         """tdx_enable() is a subsys_initcall(): all CPUs that the boot brings up are online."""
@@ -73,7 +94,7 @@ class Linux71(VirtAtLoad):
             vmx = k.get_ref()
             with k.if_(vmx != OK):
                 f.returns(vmx)
-            error = tdx_cpu_enable(k)
+            error = tdx_cpu_enable(k, self.irq_assertion)
             with k.if_(error != OK):
                 k.put_ref()
             f.returns(error)
@@ -84,6 +105,7 @@ class Linux71(VirtAtLoad):
         with k.function("tdx_offline_cpu() callback", TDX, returns=(OK, EBUSY)) as f:
             error = self.veto(k)
             with k.if_(error == OK):
+                tdx_cpu_flush_cache(k, guarded=self.setting["flush_guard"] == "preempt-off")
                 k.put_ref()
             f.returns(error)
         return f.result

@@ -113,7 +113,7 @@ class Linux72Update(Linux71):
                 k.set(self.phase_failed, value=True)
                 cpu.stop()
         with k.if_(~self.phase_failed), k.on_each_cpu(w.online, "TDP_CPU_INIT", serial=True) as cpu:
-            error = tdx_cpu_enable(k)
+            error = tdx_cpu_enable(k, self.irq_assertion)
             with k.if_(error != OK):
                 k.set(self.phase_failed, value=True)
                 cpu.stop()

@@ -6,14 +6,18 @@ Source: [PATCH v19 023/130] KVM: TDX: Initialize the TDX module when loading the
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.model import Scope
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Hook, Kernel
 from tdxexplore.tdx.kvm import KvmPolicy
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
@@ -30,10 +34,20 @@ class V19(KvmPolicy):
     source = PATCH
     lp_init_first = True
     seamcall_ud = "oops"
+    knobs = (
+        *KvmPolicy.knobs,
+        Knob(
+            "usage_lock",
+            ("kvm_lock", "kvm_usage_lock"),
+            "what guards kvm_usage_count: kvm_lock, taken with cpus_read_lock() held, or a mutex of its own that is taken before "
+            "(44d174596260, Linux 6.12)",
+        ),
+    )
     abstracted: ClassVar[tuple[str, ...]] = (
         (
-            "kvm_lock: the first VM takes it inside cpus_read_lock(), a callback under the write lock. It excludes no actor "
-            "that the outer lock does not exclude, so that no order of steps is lost."
+            "kvm_lock, where the VM with a TD is the only one: it takes the lock inside cpus_read_lock(), a callback under the "
+            "write lock. It excludes no actor that the outer lock does not exclude, so that no order of steps is lost. With "
+            "other VMs (budgets `plain_vm` and `kvm_locks`) it is there."
         ),
         (
             "Registering and removing KVM's callbacks is one step: they do not run then, so that no actor observes an "
@@ -42,7 +56,7 @@ class V19(KvmPolicy):
     )
 
     def declare(self, w: World) -> None:
-        self.kvm_usage = w.model.flag("kvm_usage_count")
+        self.kvm_usage = w.model.counter("kvm_usage_count", 2 if w.has("plain_vm") else 1)
         self.vmx_enabled = w.model.flag("tdx_hardware_setup.vmx_enabled", Scope.CPU)
         self.setup_error = w.model.flag("tdx_hardware_setup.error")
         self.vmx_enabled_by_second = w.model.flag("second user.vmx_enabled", Scope.CPU)
@@ -100,9 +114,10 @@ class V19(KvmPolicy):
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
         with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
-            with k.if_(self.kvm_usage):
-                f.returns(self.kvm_enable_cpu(k))
-            f.returns(OK)
+            with self.inside(k, "kvm_lock"):
+                with k.if_(self.kvm_usage > 0):
+                    f.returns(self.kvm_enable_cpu(k))
+                f.returns(OK)
         return f.result
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
@@ -111,16 +126,19 @@ class V19(KvmPolicy):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
-            with k.if_(self.kvm_usage):
+            with self.inside(k, "kvm_lock"), k.if_(self.kvm_usage > 0):
                 self.kvm_disable_cpu(k)
             f.returns(OK)
         return f.result
 
     def first_vm(self, k: Kernel) -> Variable:
-        """hardware_enable_all(): VMXON on every online CPU. kvm_lock is always inside cpu_hotplug_lock: left out."""
+        """hardware_enable_all(): with the first VM, VMXON on every online CPU."""
         w = k.w
-        with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
-            k.set(self.kvm_usage, value=True)
+        with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, self.usage_locked(k):
+            k.add(self.kvm_usage, 1)
+            if w.has("plain_vm"):
+                with k.if_(self.kvm_usage > 1):
+                    f.returns(OK)
             with k.ipi(w.online, "hardware_enable_nolock()"):
                 error = self.kvm_enable_cpu(k)
                 with k.if_(error != OK):
@@ -133,19 +151,34 @@ class V19(KvmPolicy):
         return f.result
 
     def last_vm(self, k: Kernel) -> None:
-        """hardware_disable_all(): VMXOFF on every online CPU."""
-        with k.function("hardware_disable_all()", KVM_MAIN), k.cpus_read_lock():
+        """hardware_disable_all(): with the last VM, VMXOFF on every online CPU."""
+        with k.function("hardware_disable_all()", KVM_MAIN), self.usage_locked(k):
             self._hardware_disable_all(k)
 
     def _hardware_disable_all(self, k: Kernel) -> None:
-        k.set(self.kvm_usage, value=False)
-        with k.ipi(k.w.online, "hardware_disable_nolock()"):
-            self.kvm_disable_cpu(k)
+        with k.if_(self.kvm_usage > 0):
+            k.add(self.kvm_usage, -1)
+        with k.if_(self.kvm_usage == 0) if k.w.has("plain_vm") else nullcontext():
+            with k.ipi(k.w.online, "hardware_disable_nolock()"):
+                self.kvm_disable_cpu(k)
+
+    @contextmanager
+    def usage_locked(self, k: Kernel) -> Iterator[None]:
+        """cpus_read_lock(), and what guards kvm_usage_count before or inside it."""
+        with self.inside(k, "kvm_usage_lock"), k.cpus_read_lock(), self.inside(k, "kvm_lock"):
+            yield
+
+    def inside(self, k: Kernel, lock: str) -> AbstractContextManager[None]:
+        """The lock of that name, if it guards kvm_usage_count; not where one VM is all that there is."""
+        w = k.w
+        if self.setting["usage_lock"] != lock or not (w.has("plain_vm") or w.has("kvm_locks")):
+            return nullcontext()
+        return k.mutex(w.kvm_lock if lock == "kvm_lock" else w.kvm_usage_lock)
 
     def syscore_suspend(self, k: Kernel) -> None:
         """kvm_suspend() while a VM exists."""
-        self.kvm_suspend(k, self.kvm_usage)
+        self.kvm_suspend(k, self.kvm_usage > 0)
 
     def syscore_resume(self, k: Kernel) -> None:
         """kvm_resume() while a VM exists."""
-        self.kvm_resume(k, self.kvm_usage)
+        self.kvm_resume(k, self.kvm_usage > 0)
