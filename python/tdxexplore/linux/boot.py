@@ -70,7 +70,7 @@ def starts_with(state: State, offline: Collection[int], *, smt_blocked: bool, la
 
 def varying(w: Linux, *, offline: bool, smt_blocked: bool, later: bool) -> list[Field]:
     """The fields that `starts_with` sets, CPU by CPU: they are part of the state although no step may assign them."""
-    fields = [w.boot_cpu] if w.has("cpu_down") or w.has("suspend") else []
+    fields = [w.boot_cpu] if w.has("cpu_down") or w.has("suspend") or w.restarts else []
     if later:
         fields.append(w.smp_init)
     if later or offline:

@@ -6,6 +6,7 @@ on when it is loaded. `Alternative` has what the mails of April 2024 say of all 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel
@@ -18,7 +19,7 @@ from tdxexplore.tdx.policy import Knob, Policy
 from tdxexplore.tdx.td import oops_unless_fixed_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand, Variable
@@ -30,10 +31,32 @@ KVM_MAIN = "virt/kvm/kvm_main.c, v6.16"
 OFFLINE_VETO = Knob("offline_veto", ("on", "off"), "refuse to offline a package's last CPU while a TD holds a key id")
 
 
+CALLBACK_IRQS = Knob(
+    "callback_irqs",
+    ("on", "off"),
+    "KVM's callbacks run with interrupts on, so that the IPI of a shutdown can come between VMXON or VMXOFF and the flag that "
+    "says so; or off",
+)
+FREEZE_HOTPLUG = Knob(
+    "freeze_hotplug",
+    ("yes", "no"),
+    "a shutdown disables CPU hotplug first; without, to show what that is for (our reading)",
+)
+
+
 class KvmPolicy(Policy):
-    """A policy whose KVM turns virtualization on and off CPU by CPU, and may veto that a CPU goes offline."""
+    """A policy whose KVM turns virtualization on and off CPU by CPU, and may veto that a CPU goes offline.
+
+    Attributes:
+        wbinvd_after_flush: KVM writes the cache back when it has flushed the vCPUs of a CPU (6.18 to 7.1).
+    """
 
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+    wbinvd_after_flush: bool = False
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        super().__init__(knobs)
+        self.freezes_hotplug = self.setting.get(FREEZE_HOTPLUG.name) != "no"
 
     def veto(self, k: Kernel) -> Variable:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: -EBUSY for the last CPU of a package whose key would be stuck."""
@@ -53,21 +76,50 @@ class KvmPolicy(Policy):
         """kvm_arch_disable_virtualization_cpu(): VMXOFF."""
         k.vmxoff()
 
-    def kvm_enable_cpu(self, k: Kernel) -> Variable:
-        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX."""
+    def kvm_enable_cpu(self, k: Kernel, *, callback: bool = False) -> Variable:
+        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX.
+
+        Args:
+            k: What is being recorded.
+            callback: It runs in a callback of CPU hotplug, and not in an IPI, see `CALLBACK_IRQS`.
+        """
         with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
             error = self.arch_enable_cpu(k)
-            with k.if_(error == OK):
-                k.set(k.w.virtualization_enabled, value=True)
-            f.returns(error)
+            with k.if_(error != OK):
+                f.returns(error)
+            if callback and self.interruptible(k):
+                k.step("virtualization_enabled = true")
+            k.set(k.w.virtualization_enabled, value=True)
+            f.returns(OK)
         return f.result
 
-    def kvm_disable_cpu(self, k: Kernel) -> None:
-        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF."""
+    def kvm_disable_cpu(self, k: Kernel, *, callback: bool = False) -> None:
+        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF.
+
+        Args:
+            k: What is being recorded.
+            callback: As for `kvm_enable_cpu`.
+        """
         with k.if_(k.w.virtualization_enabled):
-            k.set(k.w.virtualization_enabled, value=False)
+            if callback and self.interruptible(k):
+                k.step("kvm_arch_disable_virtualization_cpu()")
             self.flush_vcpus(k)
             self.arch_disable_cpu(k)
+            if callback and self.interruptible(k):
+                k.step("virtualization_enabled = false")
+            k.set(k.w.virtualization_enabled, value=False)
+
+    def interruptible(self, k: Kernel) -> bool:
+        """Whether an IPI that matters can come while a callback of KVM runs."""
+        return k.w.restarts and self.setting.get(CALLBACK_IRQS.name) != "off"
+
+    def kvm_shutdown(self, k: Kernel, registered: Field) -> None:
+        """kvm_shutdown(), virt/kvm/kvm_main.c: from here on faults are expected; then an IPI to every online CPU."""
+        w = k.w
+        with k.function("kvm_shutdown()", KVM_MAIN), k.if_(registered):
+            k.set(w.virt_rebooting, value=True)
+            with k.ipi(w.online, "kvm_disable_virtualization_cpu()"):
+                self.kvm_disable_cpu(k)
 
     def kvm_suspend(self, k: Kernel, enabled: Field) -> None:
         """kvm_suspend(), virt/kvm/kvm_main.c: VMXOFF, where KVM has virtualization enabled."""
@@ -88,6 +140,8 @@ class KvmPolicy(Policy):
         if k.w.td_in_full:
             with k.if_(k.w.vcpu_associated):
                 oops_unless_fixed_up(k, module.vp_flush(k))
+        if self.wbinvd_after_flush:
+            k.wbinvd()
 
 
 class VirtAtLoad(KvmPolicy):
@@ -104,6 +158,7 @@ class VirtAtLoad(KvmPolicy):
         self.kvm_online = Hook(
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
         )
+        self.kvm_syscore = w.model.flag("KVM's syscore callbacks registered")
         self.hooks = (self.kvm_online,)
 
     def add_tdx_hook(
@@ -123,12 +178,12 @@ class VirtAtLoad(KvmPolicy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
-        return self.kvm_enable_cpu(k)
+        return self.kvm_enable_cpu(k, callback=True)
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): the vCPUs that ran here, then VMX off."""
         with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
+            self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
@@ -138,12 +193,27 @@ class VirtAtLoad(KvmPolicy):
     def syscore_resume(self, k: Kernel) -> None:
         self.kvm_resume(k, self.kvm_online.registered)
 
+    def syscore_shutdown(self, k: Kernel) -> None:
+        self.kvm_shutdown(k, self.kvm_syscore)
+
     def kvm_load(self, k: Kernel) -> None:
-        """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
+        """kvm_init(): VMX on every online CPU and on each that comes; then TDX. -EBUSY while the system goes down."""
+        w = k.w
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
             error = k.cpuhp_setup_state(self.kvm_online)
         with k.if_(error == OK):
-            self.tdx_bringup(k)
+            if w.restarts:
+                self._register_syscore(k, registered=True)
+                with k.if_(w.restarting):
+                    k.note("system_state: the system goes down, -EBUSY")
+                    VirtAtLoad.kvm_unload(self, k)
+            with k.if_(~w.restarting) if w.restarts else nullcontext():
+                self.tdx_bringup(k)
+
+    def _register_syscore(self, k: Kernel, *, registered: bool) -> None:
+        """register_syscore(), unregister_syscore(): a shutdown holds the lock while it calls the callbacks."""
+        with k.mutex(k.w.syscore_lock):
+            k.set(self.kvm_syscore, value=registered)
 
     def off_for_good(self, w: World) -> Operand | bool:
         """KVM did not get VMX at its last load, which only a fault can do, and no callback is registered."""
@@ -167,6 +237,8 @@ class VirtAtLoad(KvmPolicy):
     def kvm_unload(self, k: Kernel) -> None:
         """kvm_exit(): VMX off on every online CPU."""
         with k.function("kvm_disable_virtualization()", KVM_MAIN):
+            if k.w.restarts:
+                self._register_syscore(k, registered=False)
             k.cpuhp_remove_state(self.kvm_online)
 
 
@@ -185,20 +257,20 @@ class Alternative(VirtAtLoad):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
-            self.kvm_disable_cpu(k)
+            self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
     def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
         """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
         with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
-            vmx = self.kvm_enable_cpu(k)
+            vmx = self.kvm_enable_cpu(k, callback=True)
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable()")
             error = tdx_cpu_enable(k)
             with k.if_(error != OK):
-                self.kvm_disable_cpu(k)
+                self.kvm_disable_cpu(k, callback=True)
             f.returns(error)
         return f.result
 

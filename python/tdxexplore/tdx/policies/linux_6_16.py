@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Kernel
-from tdxexplore.tdx.kvm import VirtAtLoad
+from tdxexplore.tdx.kvm import CALLBACK_IRQS, FREEZE_HOTPLUG, OFFLINE_VETO, VirtAtLoad
+from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
@@ -24,10 +27,26 @@ class Linux616(VirtAtLoad):
     title = "KVM_ONLINE does VMXON, KVM's dynamic state does LP.INIT; a TDX failure fails the load of KVM"
     source = "arch/x86/kvm/vmx/tdx.c __tdx_bringup(), v6.16 to 7.0"
     lp_init_first = True
+    knobs = (
+        OFFLINE_VETO,
+        CALLBACK_IRQS,
+        FREEZE_HOTPLUG,
+        Knob(
+            "kexec",
+            ("yes", "no"),
+            "kexec is possible, and KVM writes the cache back behind VP.FLUSH, as in 6.18 to 7.0; or it is not: in 6.16 and 6.17 "
+            "INTEL_TDX_HOST excludes KEXEC_CORE, and until 7.1 machine_kexec_prepare() refuses on parts with the "
+            "partial-write erratum",
+        ),
+    )
     abstracted = (
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
     )
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        super().__init__(knobs)
+        self.has_kexec = self.wbinvd_after_flush = self.setting["kexec"] == "yes"
 
     def declare(self, w: World) -> None:
         super().declare(w)

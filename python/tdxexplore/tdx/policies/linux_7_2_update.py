@@ -32,8 +32,14 @@ class Linux72Update(Linux71):
         "The barrier between phases: a phase begins when all CPUs have acknowledged the one before.",
         "TDH.SYS.SHUTDOWN does not back out: stop_machine() holds every CPU, so that no other LP is inside the module.",
     )
+    wbinvd_after_flush = False
     knobs = (
         *Linux71.knobs,
+        Knob(
+            "sys_disable",
+            ("yes", "no"),
+            "the module knows TDH.SYS.DISABLE, which the shutdown calls, or answers TDX_OPERAND_INVALID, as older ones do",
+        ),
         Knob(
             "seamldr_all_lps",
             ("yes", "no"),
@@ -71,6 +77,20 @@ class Linux72Update(Linux71):
                         self.lost(k)
                         f.returns()
                     k.set(w.tdx_status, "INITIALIZED")
+
+    def tdx_done_here(self, k: Kernel) -> None:
+        """WBINVD, then the reference back; before 7.2 KVM wrote the cache back (597bdf6e)."""
+        k.wbinvd()
+        super().tdx_done_here(k)
+
+    def tdx_shutdown(self, k: Kernel) -> None:
+        """tdx_sys_disable(), again while it is interrupted or busy, whatever it returns in the end; then as before 7.2."""
+        again = (module.INTERRUPTED_RESUMABLE, module.BUSY)
+        with k.loop() as calls, k.on_any_cpu(k.w.boot_cpu, "tdx_sys_disable()"):
+            status = module.sys_disable(k, supported=self.setting["sys_disable"] == "yes")
+            with k.if_(~status.isin(again)):
+                calls.leave()
+        super().tdx_shutdown(k)
 
     def forget(self, k: Kernel) -> None:
         """Clear what the kernel knew of the old image: sysinit_done, initialized, and the flag of every possible CPU."""

@@ -101,7 +101,7 @@ class V19(KvmPolicy):
         """kvm_online_cpu(): hardware_enable_nolock() while a VM exists."""
         with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
             with k.if_(self.kvm_usage):
-                f.returns(self.kvm_enable_cpu(k))
+                f.returns(self.kvm_enable_cpu(k, callback=True))
             f.returns(OK)
         return f.result
 
@@ -112,14 +112,20 @@ class V19(KvmPolicy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with k.if_(self.kvm_usage):
-                self.kvm_disable_cpu(k)
+                self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
     def first_vm(self, k: Kernel) -> Variable:
-        """hardware_enable_all(): VMXON on every online CPU. kvm_lock is always inside cpu_hotplug_lock: left out."""
+        """hardware_enable_all(): VMXON on every online CPU. kvm_lock is always inside cpu_hotplug_lock: left out.
+
+        It refuses while the system goes down.
+        """
         w = k.w
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, k.cpus_read_lock():
+            if w.restarts:
+                with k.if_(w.restarting):
+                    f.returns(EBUSY)
             k.set(self.kvm_usage, value=True)
             with k.ipi(w.online, "hardware_enable_nolock()"):
                 error = self.kvm_enable_cpu(k)
@@ -149,3 +155,7 @@ class V19(KvmPolicy):
     def syscore_resume(self, k: Kernel) -> None:
         """kvm_resume() while a VM exists."""
         self.kvm_resume(k, self.kvm_usage)
+
+    def syscore_shutdown(self, k: Kernel) -> None:
+        """kvm_shutdown(), from load on."""
+        self.kvm_shutdown(k, self.kvm_online.registered)
