@@ -6,7 +6,6 @@ on when it is loaded. `Alternative` has what the mails of April 2024 say of all 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.errors import BadModel
@@ -202,12 +201,14 @@ class VirtAtLoad(KvmPolicy):
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
             error = k.cpuhp_setup_state(self.kvm_online)
         with k.if_(error == OK):
-            if w.restarts:
-                self._register_syscore(k, registered=True)
-                with k.if_(w.restarting):
-                    k.note("system_state: the system goes down, -EBUSY")
-                    VirtAtLoad.kvm_unload(self, k)
-            with k.if_(~w.restarting) if w.restarts else nullcontext():
+            if not w.restarts:
+                self.tdx_bringup(k)
+                return
+            self._register_syscore(k, registered=True)
+            with k.if_(w.restarting):
+                k.note("system_state: the system goes down, -EBUSY")
+                VirtAtLoad.kvm_unload(self, k)
+            with k.else_():
                 self.tdx_bringup(k)
 
     def _register_syscore(self, k: Kernel, *, registered: bool) -> None:
@@ -270,7 +271,7 @@ class Alternative(VirtAtLoad):
             k.step("tdx_cpu_enable()")
             error = tdx_cpu_enable(k)
             with k.if_(error != OK):
-                self.kvm_disable_cpu(k, callback=True)
+                self.kvm_disable_cpu(k)
             f.returns(error)
         return f.result
 

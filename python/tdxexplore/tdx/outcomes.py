@@ -74,6 +74,23 @@ def declare(w: World) -> None:
     if unbounded(w):
         m.diverges("endless", "ok", "a run never comes to an end, as was asked for: some budget never runs out")
 
+    _invariants(w, up)
+    m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")
+    if w.has("cpu_up") or w.has("cpu_down"):
+        m.expect("hotplug-ran", w.cpus_writer == "held", "a CPU is coming or going")
+    if w.has("suspend"):
+        m.expect("suspended", w.frozen, "the system is suspending")
+    if w.restarts:
+        m.expect("shut-down", w.restarting, "the system is shutting down")
+    if not w.generation.constant:
+        m.expect("updated", w.generation > 0, "a new image of the module runs")
+
+    _responses(w, up)
+    _prices(w)
+
+
+def _invariants(w: World, up: Expr) -> None:
+    m = w.model
     # KVM is a user until rmmod has seen its last VM go.
     user = w.kvm_loaded & (~w.kvm_unloading | (w.td != "none")) & w.enable_tdx & up
     m.invariant("I1", ~w.td_call_without_lp_init, "a TD call is made on a CPU only after LP.INIT there")
@@ -98,19 +115,6 @@ def declare(w: World) -> None:
         )
     if w.restarts:
         m.invariant("I10", ~w.vmxoff_outside_vmx, "VMXOFF is executed in VMX operation only")
-
-    m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")
-    if w.has("cpu_up") or w.has("cpu_down"):
-        m.expect("hotplug-ran", w.cpus_writer == "held", "a CPU is coming or going")
-    if w.has("suspend"):
-        m.expect("suspended", w.frozen, "the system is suspending")
-    if w.restarts:
-        m.expect("shut-down", w.restarting, "the system is shutting down")
-    if not w.generation.constant:
-        m.expect("updated", w.generation > 0, "a new image of the module runs")
-
-    _responses(w, up)
-    _prices(w)
 
 
 def unbounded(w: World) -> list[str]:
