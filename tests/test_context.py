@@ -141,11 +141,11 @@ REPORTED = [
     # Report of 2026-05-11.
     ("linux-7.1", "offline-mid-enable", {"flush_guard": "none"}, f"{PREEMPTION} in tdx_cpu_flush_cache()"),
     ("linux-7.1", "offline-mid-enable", {"flush_guard": "preempt-off"}, ""),
-    ("linux-6.16", "no-kvm", {"flush_cache": "unguarded"}, f"{PREEMPTION} in tdx_cpu_flush_cache()"),
-    ("linux-6.16", "offline-mid-enable", {"flush_cache": "unguarded"}, f"{PREEMPTION} in tdx_cpu_flush_cache()"),
-    ("linux-6.16", "no-kvm", {"flush_cache": "preempt-off"}, ""),
-    ("linux-6.16", "suspend", {"flush_cache": "preempt-off"}, ""),
-    ("linux-6.16", "no-kvm", {"flush_cache": "no"}, ""),
+    ("linux-6.16", "no-kvm", {}, f"{PREEMPTION} in tdx_cpu_flush_cache()"),
+    ("linux-6.16", "offline-mid-enable", {}, f"{PREEMPTION} in tdx_cpu_flush_cache()"),
+    ("linux-6.16", "no-kvm", {"flush_guard": "preempt-off"}, ""),
+    ("linux-6.16", "suspend", {"flush_guard": "preempt-off"}, ""),
+    ("linux-6.16", "no-kvm", {"kexec": "no"}, ""),
     # Its hardware_enable() calls tdx_cpu_enable() as it is, also on the thread of the callback; the pass is an IPI.
     ("v17", "late-online", {}, f"{IRQS} in tdx_cpu_enable()"),
     ("v17", "all-online", {}, ""),

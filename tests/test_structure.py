@@ -26,6 +26,7 @@ SOFTWARE = {
     "tdx_status",
     "tds_lost",
     "update_failed",
+    "virt_rebooting",
 }
 SMALLEST = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from tdxexplore.linux.state import UNBOUNDED
@@ -101,6 +102,11 @@ class Actor(Procedure):
                 function.returns(error)
 
     # -- reports ------------------------------------------------------------------------------------------------------
+
+    def blame(self, field: Field) -> None:
+        """Something fails for a user without cause, which decides the outcome; that the system goes down is a cause."""
+        with self.if_(~self.w.restarting) if self.w.restarts else nullcontext():
+            self.set(field, value=True)
 
     def warn_on(self, condition: Operand | bool, text: str) -> None:
         """WARN_ON(condition)."""

@@ -141,7 +141,7 @@ class Kernel(Locks):
                                 self.step(f"{lower.state} teardown (rollback)")
                                 again = self.call(lower.teardown)
                                 with self.if_(again != OK):
-                                    self.set(w.online_refused, value=True)
+                                    self.blame(w.online_refused)
                                     if lower.dynamic:
                                         self._stays_between(up)
                                     else:
@@ -187,7 +187,7 @@ class Kernel(Locks):
     def _refused(self, way: Frame) -> None:
         """The CPU that should come online is offline again."""
         self.note("online refused")
-        self.set(self.w.online_refused, value=True)
+        self.blame(self.w.online_refused)
         self._offline()
         way.returns()
 
@@ -196,6 +196,12 @@ class Kernel(Locks):
         for field in self.w.lost_offline:
             self.set(field, field.initial)
         self.cpus_write_unlock()
+
+    def wbinvd(self) -> None:
+        """WBINVD on the acting CPU: its cache is written back."""
+        if self.w.caches:
+            self.note("WBINVD")
+            self.set(self.w.cache_dirty, value=False)
 
     def _stays_between(self, way: Frame) -> None:
         """After an error in a rollback the CPU goes neither up nor down."""

@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Kernel)
 def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand, down_when: Operand) -> K:
     """The administrator brings CPUs up and down, one at a time (cpu_add_remove_lock): the writer of cpu_hotplug_lock.
 
-    The boot CPU cannot go offline.
+    The boot CPU cannot go offline. While hotplug is disabled the answer is -EBUSY, which changes nothing.
 
     Args:
         k: An actor on each CPU.
@@ -31,7 +31,7 @@ def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand, down_when: Opera
     down = w.active & ~w.boot_cpu & (w.budget["cpu_down"] > 0) & down_when
     with k.loop():
         k.step("/sys/devices/system/cpu/cpuN/online", rest=True)
-        k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & (up | down))
+        k.await_((w.cpus_writer == "none") & ~w.cpu_add_remove_lock & ~w.cpu_hotplug_disabled & (up | down))
         with k.if_(~w.online):
             if w.has("cpu_up"):
                 k.note("echo 1")
@@ -67,7 +67,10 @@ def smt_off(k: K, hooks: tuple[Hook[K], ...]) -> K:
 
 
 def smt_control(k: K, hooks: tuple[Hook[K], ...]) -> K:
-    """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it."""
+    """smt/control=on: cpuhp_smt_enable() brings the siblings up, one after the other; the first error ends it.
+
+    Unlike cpu_up() it does not ask whether hotplug is disabled (kernel/cpu.c of 6.12 and 7.3).
+    """
     w = k.w
     k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
     k.await_(w.booted & ~w.frozen & (w.budget["smt_on"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)

@@ -14,23 +14,31 @@ K = TypeVar("K", bound=Kernel)
 
 
 def kexec(k: K) -> K:
-    """kernel_kexec(): every actor vanishes where it stands, and a new kernel boots on all CPUs.
+    """A kexec that shuts nothing down, as after a panic: every actor vanishes where it stands.
 
-    Software starts from its initial state. `Linux.kept` declares the fields that survive. Kexec resets the actors that were
-    added to the model before it.
+    Kexec resets the actors that were added to the model before it.
     """
     w = k.w
-    lost = [f for f in w.model.assigned() if f not in w.survives_kexec]
     with k.loop():
         k.step("kexec", "kernel/kexec_core.c kernel_kexec()", rest=True)
         k.await_(w.booted & (w.budget["kexec"] > 0))
         k.spend("kexec")
-        for f in lost:
-            if f.scope is Scope.GLOBAL:
-                k.set(f, f.initial)
-        for group, scope in ((packages, Scope.PACKAGE), (cpus, Scope.CPU)):
-            values: dict[Field, bool | int | str] = {f: f.initial for f in lost if f.scope is scope}
-            if values:
-                k.set_each(group, where=True, values=values)
-        k.set_each(cpus, where=w.smp_init | w.smt_blocked, values={w.online: False, w.active: False})
+        new_kernel(k)
     return k
+
+
+def new_kernel(k: Kernel) -> None:
+    """A new kernel boots on all CPUs.
+
+    Software starts from its initial state. `Linux.kept` declares the fields that survive.
+    """
+    w = k.w
+    lost = [f for f in w.model.assigned(k) if f not in w.survives_kexec]
+    for f in lost:
+        if f.scope is Scope.GLOBAL:
+            k.set(f, f.initial)
+    for group, scope in ((packages, Scope.PACKAGE), (cpus, Scope.CPU)):
+        values: dict[Field, bool | int | str] = {f: f.initial for f in lost if f.scope is scope}
+        if values:
+            k.set_each(group, where=True, values=values)
+    k.set_each(cpus, where=w.smp_init | w.smt_blocked, values={w.online: False, w.active: False})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNBOUNDED = (1 << 63) - 1
 
 # Budgets that mechanics here spend; a protocol that names one gives it a text.
-BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "smt_off", "kexec")
+BUDGETS = ("cpu_up", "cpu_down", "suspend", "smt_on", "smt_off", "kexec", "reboot", "kexec_orderly")
 
 # Fields by name: an initial state sets them before any procedure runs.
 ONLINE, ACTIVE, BOOT_CPU = "online", "active", "boot_cpu"
@@ -47,6 +47,7 @@ class Linux:
         limits: How often it may do so; ``UNBOUNDED`` for no limit, 0 if not named.
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine(). Every step then waits while it holds the CPUs.
+        caches: Which caches hold dirty lines is part of the state.
         oopses: What can end a run besides a BUG_ON of CPU hotplug.
         inverted: Locks that are taken in a circle, from a recording before (`LockOrder.inverted`).
 
@@ -67,6 +68,12 @@ class Linux:
         frozen: Tasks are frozen, for suspend.
         frozen_cpu: Suspend has taken the CPU offline.
         lock_order: Which locks are taken inside which.
+        restarts: The system may shut down in good order, to reboot or for kexec.
+        restarting: It does, up to where the machine restarts or the new kernel starts: system_state is not SYSTEM_RUNNING.
+        rebooted: The machine has restarted, which ends the run.
+        cache_dirty: A line that must not outlive the CPU's work is in its cache. play_dead() writes the cache back in every
+            version, so that a CPU loses the flag when it goes offline.
+        dirty_at_jump: A new kernel has been started with such a line in a cache.
         oops: What has ended the run.
         survives_kexec: Fields that kexec leaves as they are.
         lost_offline: Fields that a CPU loses when it goes offline.
@@ -80,6 +87,7 @@ class Linux:
         *,
         boot: bool = False,
         stoppable: bool = False,
+        caches: bool = False,
         oopses: Sequence[str] = (),
         inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
@@ -88,6 +96,8 @@ class Linux:
         self.limit = {name: limits.get(name, 0) for name in (*texts, *BUDGETS)}
         self.largest = {name: 1 if limit == UNBOUNDED else limit for name, limit in self.limit.items()}
         self.stoppable = stoppable
+        self.caches = caches
+        self.restarts = self.has("reboot") or self.has("kexec_orderly")
         self.survives_kexec: set[Field] = set()
         self.lost_offline: list[Field] = []
         self.declare_hardware(model)
@@ -109,6 +119,12 @@ class Linux:
         self.suspend_error = model.flag("suspend_error")
         self.frozen_cpu = model.flag("frozen_cpus", Scope.CPU)
         self.stop_machine = model.flag("stop_machine")
+        self.restarting = model.flag("restarting")
+        self.cpu_hotplug_disabled = model.flag("cpu_hotplug_disabled")
+        self.syscore_lock = model.flag("syscore_lock")
+        self.cache_dirty = self.kept(model.flag("cache_dirty", Scope.CPU))
+        if caches:
+            self.per_online(self.cache_dirty)
         self.booted = model.flag("booted", initial=not boot)
         self.lock_order = LockOrder(model, inverted)
         # What has gone wrong so far. It decides the outcome whatever happens later, kexec included.
@@ -116,6 +132,8 @@ class Linux:
         self.online_refused = self.kept(model.flag("online_refused"))
         self.suspend_aborted = self.kept(model.flag("suspend_aborted"))
         self.warned = self.kept(model.flag("warned"))
+        self.dirty_at_jump = self.kept(model.flag("dirty_at_jump"))
+        self.rebooted = self.kept(model.flag("rebooted"))
 
         self.declare_software(model)
         self.budget = {

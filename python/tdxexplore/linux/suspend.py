@@ -20,7 +20,8 @@ K = TypeVar("K", bound=Kernel)
 def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excuse: Operand) -> K:
     """suspend_enter(): tasks are frozen, so no other actor is in the kernel; all CPUs but one go offline and come back.
 
-    The boot CPU stays (freeze_secondary_cpus(0)). Suspend waits for the actors that were added to the model before it.
+    The boot CPU stays (freeze_secondary_cpus(0)). Suspend waits for the actors that were added to the model before it, and
+    for a shutdown, which holds system_transition_mutex.
 
     Args:
         k: The actor.
@@ -34,7 +35,7 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
         in_the_kernel |= w.model.busy(code)
     with k.loop():
         k.step("echo > /sys/power/state", "kernel/power/suspend.c", rest=True)
-        k.await_(w.booted & (w.budget["suspend"] > 0) & ~in_the_kernel)
+        k.await_(w.booted & ~w.restarting & (w.budget["suspend"] > 0) & ~in_the_kernel)
         k.spend("suspend")
         k.set(w.frozen, value=True)
         k.set(w.cpu_add_remove_lock, value=True)

@@ -31,7 +31,7 @@ from tdxexplore.model.scopes import variables
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tdxexplore.model.code import Code, Event
+    from tdxexplore.model.code import Code, Event, Instruction
     from tdxexplore.model.procedure import Procedure
 
 Declared = TypeVar("Declared", "Property", "Response")
@@ -157,12 +157,16 @@ class Model:
             raise BadModel(f"counter `{name}` needs a largest value of at least {smallest}, not {largest}")
         return self._field(name, scope, tuple(range(smallest, largest + 1)), initial)
 
-    def assigned(self) -> list[Field]:
-        """List the fields that some procedure assigns of those added so far, in order of declaration."""
-        found: set[int] = set()
+    def assigned(self, recording: Procedure | None = None) -> list[Field]:
+        """List the fields that some procedure assigns of those added so far, in order of declaration.
+
+        Args:
+            recording: A procedure that is not finished; what it has assigned so far counts too, its program counters do not.
+        """
+        found = {id(f) for f, _ in _constants(recording.recorded)} if recording else set()
         for code in self.codes:
             found |= {id(self.fields[pc]) for pc in code.counters}
-            found |= {id(f) for f, _ in _constants(code)}
+            found |= {id(f) for f, _ in _constants(code.instructions)}
         return [f for f in self.fields.values() if id(f) in found]
 
     def settle(self, varying: Iterable[Field] = ()) -> None:
@@ -297,7 +301,7 @@ class Model:
 
         A step of that actor relies on it: by one of its program counters it knows the others (`Label.implied`).
         """
-        assigned = {f.name: values for f, values in _constants(code)}
+        assigned = {f.name: values for f, values in _constants(code.instructions)}
         for other in self.codes:
             touched = assigned.keys() & other.counters.keys()
             if touched and touched != other.counters.keys():
@@ -344,10 +348,10 @@ class Model:
         return self._stuck
 
 
-def _constants(code: Code) -> Iterator[tuple[Field, set[Value | None]]]:
-    """Yield each field that a procedure assigns, with its new constants; None stands for a value that is no constant."""
+def _constants(instructions: Sequence[Instruction]) -> Iterator[tuple[Field, set[Value | None]]]:
+    """Yield each field that instructions assign, with its new constants; None stands for a value that is no constant."""
     found: dict[Field, set[Value | None]] = {}
-    for instruction in code.instructions:
+    for instruction in instructions:
         match instruction:
             case Set(target, value) if isinstance(target, Field):
                 found.setdefault(target, set()).add(None if isinstance(value, Variable) else value)

@@ -313,6 +313,11 @@ class Procedure:
         return self.region.scope if self.region else self.scope
 
     @property
+    def recorded(self) -> Sequence[Instruction]:
+        """The instructions so far."""
+        return self._code
+
+    @property
     def position(self) -> int:
         """The index of the next instruction."""
         return len(self._code)

@@ -84,6 +84,7 @@ def _record(
         limits,
         boot=policy.has_boot,
         stoppable=policy.has_update and limits["update"] > 0,
+        caches=scenario.caches,
         key_ids=policy.key_ids,
         seamcall_ud=policy.seamcall_ud,
         inverted=inverted,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tdxexplore.linux.boot import initcalls
 from tdxexplore.linux.hotplug import hotplug, smt_control, smt_off
 from tdxexplore.linux.kexec import kexec
+from tdxexplore.linux.shutdown import kexec_orderly, reboot
 from tdxexplore.linux.state import UNBOUNDED
 from tdxexplore.linux.suspend import suspend
 from tdxexplore.model import Scope, always, cpus
@@ -70,8 +71,11 @@ def record(
         w.model.add(suspend(actor("suspend"), policy.hooks, syscore, excuse=w.hkid_live))
     if w.has("update") and policy.has_update:
         w.model.add(update(actor("update"), policy))
-    # Kexec resets the actors before it.
-    if w.has("kexec"):
+    # Shutdown and kexec reset the actors before them.
+    for name, shutdown in (("reboot", reboot), ("kexec_orderly", kexec_orderly)):
+        if w.has(name) and (policy.has_kexec or name == "reboot"):
+            w.model.add(shutdown(actor(name), policy.syscore_shutdown, freeze_hotplug=policy.freezes_hotplug))
+    if w.has("kexec") and policy.has_kexec:
         w.model.add(kexec(actor("kexec")))
 
 
@@ -83,11 +87,14 @@ def _cpus_are_gone(w: World) -> Operand:
 
 
 def modprobe(k: Kernel, policy: Policy, when: Operand) -> Kernel:
-    """The administrator loads KVM when the scenario lets him, and unloads it when no VM is left, as the budgets allow."""
+    """The administrator loads KVM when the scenario lets him, and unloads it when no VM is left, as the budgets allow.
+
+    A load that begins while the system goes down does what one does that has begun just before; only that one is recorded.
+    """
     w = k.w
     with k.loop():
         k.step("modprobe kvm_intel tdx=1", rest=True)
-        k.await_(w.booted & ~w.frozen & ~w.kvm_loaded & (w.budget["kvm_load"] > 0) & when)
+        k.await_(w.booted & ~w.frozen & ~w.restarting & ~w.kvm_loaded & (w.budget["kvm_load"] > 0) & when)
         k.spend("kvm_load")
         k.set(w.enable_tdx, value=True)
         policy.kvm_load(k)

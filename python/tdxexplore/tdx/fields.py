@@ -34,6 +34,8 @@ BUDGETS = {
     "suspend": "system suspend: all CPUs but one go offline and come back",
     "smt_on": "smt/control=on: the siblings that nosmt kept down come online",
     "kexec": "kexec: a new kernel on the module and CPUs that the old one left",
+    "reboot": "the machine reboots in good order: hotplug is disabled, then KVM and TDX shut down; user tasks go on",
+    "kexec_orderly": "kexec in good order: shutdown as for a reboot, then a new kernel",
     "update": "the TDX module is updated at run time, where the design can",
     "tdmr_slice": "TDH.SYS.TDMR.INIT is called again for a further slice",
     "vmxon_fail": "fault: VMXON fails on a CPU",
@@ -65,12 +67,16 @@ class World(Linux):
         boot: Something runs before user space does.
         stoppable: Something calls stop_machine().
         key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
+        caches: Which caches hold dirty lines of private memory is part of the state.
         seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
         inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
         td_in_full: Every call of a TD's life is recorded, as some budget needs it.
         td_builds: An update can meet a TD that is being built, so that the calls which measure its memory are recorded.
+        new_kernel: A new kernel may start on what the module holds.
+        virt_rebooting: KVM is shut down: an instruction of VMX or a TD entry may fault, and no BUG or WARN follows. Before
+            7.1 it is kvm_rebooting.
         contended: Two calls that take the module's global lock can be in flight at once.
     """
 
@@ -82,6 +88,7 @@ class World(Linux):
         *,
         boot: bool = False,
         stoppable: bool = False,
+        caches: bool = False,
         key_ids: KeyIds = "counter",
         seamcall_ud: SeamcallUd = "status",
         inverted: frozenset[Nesting] = frozenset(),
@@ -90,7 +97,10 @@ class World(Linux):
         self.seamcall_ud = seamcall_ud
         self.key_ids = key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
-        super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses, inverted=inverted)
+        super().__init__(
+            model, BUDGETS, limits, boot=boot, stoppable=stoppable, caches=caches, oopses=oopses, inverted=inverted
+        )
+        self.new_kernel = self.has("kexec") or self.has("kexec_orderly")
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
         self.td_builds = self.td_in_full and stoppable
         self.contended = self.has("second_user")
@@ -124,11 +134,12 @@ class World(Linux):
         self.tdx_lp_initialized = model.flag("tdx_lp_initialized", Scope.CPU)
         self.update_failed = model.flag("update_failed")
 
+        self.virt_rebooting = model.flag("virt_rebooting")
         self.kvm_loaded = model.flag("kvm_loaded")
         self.kvm_tried = self.kept(model.flag("kvm_tried"))
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
-        self.enable_tdx = model.flag("enable_tdx")
+        self.enable_tdx = model.flag("enable_tdx", initial=True)
         self.td = model.enum("td", ["none", "running", "refused", "no VM", "dying", "dead", "building"])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
@@ -146,6 +157,7 @@ class World(Linux):
 
         self.td_call_without_lp_init = self.kept(model.flag("td_call_without_lp_init"))
         self.seamcall_outside_vmx = self.kept(model.flag("seamcall_outside_vmx"))
+        self.vmxoff_outside_vmx = self.kept(model.flag("vmxoff_outside_vmx"))
         self.hkid_leaked = self.kept(model.flag("hkid_leaked"))
         self.td_error = self.kept(model.flag("td_error"))
         self.td_mismeasured = self.kept(model.flag("td_mismeasured"))
@@ -170,7 +182,7 @@ class World(Linux):
         if self.td_in_full:
             return self.nr_configured_hkid != 0
         # After kexec a key id may be live of which the new kernel knows nothing.
-        return self.hkid_live & self.td_has_key_id if self.has("kexec") else self.hkid_live
+        return self.hkid_live & self.td_has_key_id if self.new_kernel else self.hkid_live
 
 
 __all__ = ["BUDGETS", "MAX_BUDGET", "MAY_BE_UNBOUNDED", "MODULE_KINDS", "UNBOUNDED", "ModuleKind", "World"]

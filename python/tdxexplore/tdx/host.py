@@ -52,7 +52,7 @@ def tdx_cpu_enable(k: Kernel, irq_assertion: IrqAssertion = "tdx_cpu_enable()") 
 
 
 def tdx_cpu_flush_cache(k: Kernel, *, guarded: bool) -> None:
-    """tdx_cpu_flush_cache() of 6.18 and later: WBINVD, which no step reads, under the rule that preemption is off.
+    """tdx_cpu_flush_cache() of 6.18 and later: WBINVD, under the rule that preemption is off.
 
     Args:
         k: What is being recorded.
@@ -60,6 +60,7 @@ def tdx_cpu_flush_cache(k: Kernel, *, guarded: bool) -> None:
     """
     with k.function("tdx_cpu_flush_cache()"), k.preempt_off() if guarded else nullcontext():
         k.lockdep_assert_preemption_disabled()
+        k.wbinvd()
 
 
 def tdx_enable(k: Kernel) -> Variable:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 from tdxexplore.errors import BadModel
 from tdxexplore.linux.errno import EACCES, EBUSY, EIO, OK
 from tdxexplore.model import other_package_cpus
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_cpu_flush_cache, tdx_enable
 from tdxexplore.tdx.kernel import VMXON, Hook, Kernel
 from tdxexplore.tdx.policy import Knob, Policy
 from tdxexplore.tdx.td import oops_unless_fixed_up, tdx_flush_vp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
@@ -34,12 +35,43 @@ VIRT_AT_LOAD = Knob(
     ("1", "0"),
     "KVM's parameter: virtualization is enabled at load, or when the first VM is created",
 )
+FLUSH_GUARD = Knob(
+    "flush_guard",
+    ("none", "preempt-off"),
+    "tdx_cpu_flush_cache() asserts that preemption is off, and is called from the preemptible thread of a callback, as merged "
+    "and still in 7.3 (report of 2026-05-11); or with preemption off",
+)
+CALLBACK_IRQS = Knob(
+    "callback_irqs",
+    ("on", "off"),
+    "KVM's callbacks run with interrupts on, so that the IPI of a shutdown can come between VMXON or VMXOFF and the flag that "
+    "says so; or off",
+)
+FREEZE_HOTPLUG = Knob(
+    "freeze_hotplug",
+    ("yes", "no"),
+    "a shutdown disables CPU hotplug first; without, to show what that is for (our reading)",
+)
 
 
 class KvmPolicy(Policy):
-    """A policy whose KVM turns virtualization on and off CPU by CPU, and may veto that a CPU goes offline."""
+    """A policy whose KVM turns virtualization on and off CPU by CPU, and may veto that a CPU goes offline.
+
+    Attributes:
+        wbinvd_after_flush: KVM writes the cache back when it has flushed the vCPUs of a CPU (6.18 to 7.1).
+    """
 
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+    wbinvd_after_flush: bool = False
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        super().__init__(knobs)
+        self.freezes_hotplug = self.setting.get(FREEZE_HOTPLUG.name) != "no"
+
+    @property
+    def flush_guarded(self) -> bool:
+        """Whether preemption is off around tdx_cpu_flush_cache()."""
+        return self.setting.get(FLUSH_GUARD.name) == "preempt-off"
 
     def veto(self, k: Kernel) -> Variable:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: -EBUSY for the last CPU of a package whose key would be stuck."""
@@ -59,21 +91,50 @@ class KvmPolicy(Policy):
         """kvm_arch_disable_virtualization_cpu(): VMXOFF."""
         k.vmxoff()
 
-    def kvm_enable_cpu(self, k: Kernel) -> Variable:
-        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX."""
+    def kvm_enable_cpu(self, k: Kernel, *, callback: bool = False) -> Variable:
+        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX.
+
+        Args:
+            k: What is being recorded.
+            callback: It runs in a callback of CPU hotplug, and not in an IPI, see `CALLBACK_IRQS`.
+        """
         with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
             error = self.arch_enable_cpu(k)
-            with k.if_(error == OK):
-                k.set(k.w.virtualization_enabled, value=True)
-            f.returns(error)
+            with k.if_(error != OK):
+                f.returns(error)
+            if callback and self.interruptible(k):
+                k.step("virtualization_enabled = true")
+            k.set(k.w.virtualization_enabled, value=True)
+            f.returns(OK)
         return f.result
 
-    def kvm_disable_cpu(self, k: Kernel) -> None:
-        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF."""
+    def kvm_disable_cpu(self, k: Kernel, *, callback: bool = False) -> None:
+        """kvm_disable_virtualization_cpu(): where KVM has enabled VMX, flush the vCPUs that ran here last, then VMXOFF.
+
+        Args:
+            k: What is being recorded.
+            callback: As for `kvm_enable_cpu`.
+        """
         with k.if_(k.w.virtualization_enabled):
-            k.set(k.w.virtualization_enabled, value=False)
+            if callback and self.interruptible(k):
+                k.step("kvm_arch_disable_virtualization_cpu()")
             self.flush_vcpus(k)
             self.arch_disable_cpu(k)
+            if callback and self.interruptible(k):
+                k.step("virtualization_enabled = false")
+            k.set(k.w.virtualization_enabled, value=False)
+
+    def interruptible(self, k: Kernel) -> bool:
+        """Whether an IPI that matters can come while a callback of KVM runs."""
+        return k.w.restarts and self.setting.get(CALLBACK_IRQS.name) != "off"
+
+    def kvm_shutdown(self, k: Kernel, registered: Field) -> None:
+        """kvm_shutdown(), virt/kvm/kvm_main.c: from here on faults are expected; then an IPI to every online CPU."""
+        w = k.w
+        with k.function("kvm_shutdown()", KVM_MAIN), k.if_(registered):
+            k.set(w.virt_rebooting, value=True)
+            with k.ipi(w.online, "kvm_disable_virtualization_cpu()"):
+                self.kvm_disable_cpu(k)
 
     def kvm_suspend(self, k: Kernel, enabled: Operand) -> None:
         """kvm_suspend(), virt/kvm/kvm_main.c: VMXOFF, where KVM has virtualization enabled."""
@@ -96,6 +157,9 @@ class KvmPolicy(Policy):
         if k.w.td_in_full:
             with k.irqs_off(), k.if_(k.w.vcpu_associated):
                 oops_unless_fixed_up(k, tdx_flush_vp(k))
+        if self.wbinvd_after_flush:
+            with k.if_(k.w.enable_tdx):
+                tdx_cpu_flush_cache(k, guarded=self.flush_guarded)
 
 
 class VirtAtLoad(KvmPolicy):
@@ -113,6 +177,7 @@ class VirtAtLoad(KvmPolicy):
         self.kvm_online = Hook(
             "CPUHP_AP_KVM_ONLINE", w.model.flag("KVM_ONLINE registered"), self.kvm_online_cpu, self.kvm_offline_cpu
         )
+        self.kvm_syscore = w.model.flag("KVM's syscore callbacks registered")
         self.hooks = (self.kvm_online,)
         self.kvm_usage = w.model.counter("kvm_usage_count", 2)
 
@@ -138,12 +203,12 @@ class VirtAtLoad(KvmPolicy):
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         """kvm_online_cpu(), virt/kvm/kvm_main.c: VMXON; an error refuses the CPU."""
-        return self.kvm_enable_cpu(k)
+        return self.kvm_enable_cpu(k, callback=True)
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): the vCPUs that ran here, then VMX off."""
         with k.function("kvm_offline_cpu()", returns=(OK,)) as f:
-            self.kvm_disable_cpu(k)
+            self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
@@ -153,27 +218,57 @@ class VirtAtLoad(KvmPolicy):
     def syscore_resume(self, k: Kernel) -> None:
         self.kvm_resume(k, self.kvm_online.registered)
 
+    def syscore_shutdown(self, k: Kernel) -> None:
+        self.kvm_shutdown(k, self.kvm_syscore)
+
     def kvm_load(self, k: Kernel) -> None:
         """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
         if not self.virt_at_load:
             self.tdx_bringup(k)
             return
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
-            error = k.cpuhp_setup_state(self.kvm_online)
+            error = self._enable_virtualization(k)
         with k.if_(error == OK):
             self.tdx_bringup(k)
+
+    def _enable_virtualization(self, k: Kernel) -> Variable:
+        """kvm_enable_virtualization(), which undoes itself with -EBUSY while the system goes down."""
+        w = k.w
+        if not w.restarts:
+            return k.cpuhp_setup_state(self.kvm_online)
+        with k.function("kvm_enable_virtualization()", returns=(OK, EIO, EBUSY)) as f:
+            error = k.cpuhp_setup_state(self.kvm_online)
+            with k.if_(error != OK):
+                f.returns(EIO)
+            self._register_syscore(k, registered=True)
+            with k.if_(w.restarting):
+                k.note("system_state: the system goes down, -EBUSY")
+                self._disable_virtualization(k)
+                f.returns(EBUSY)
+            f.returns(OK)
+        return f.result
+
+    def _disable_virtualization(self, k: Kernel) -> None:
+        if k.w.restarts:
+            self._register_syscore(k, registered=False)
+        k.cpuhp_remove_state(self.kvm_online)
+
+    def _register_syscore(self, k: Kernel, *, registered: bool) -> None:
+        """register_syscore(), unregister_syscore(): a shutdown holds the lock while it calls the callbacks."""
+        with k.mutex(k.w.syscore_lock):
+            k.set(self.kvm_syscore, value=registered)
 
     def first_vm(self, k: Kernel) -> Variable:
         """kvm_enable_virtualization(): with the first VM, if not at load."""
         if self.virt_at_load:
             return super().first_vm(k)
         w = k.w
-        with k.function("kvm_enable_virtualization()", KVM_MAIN, returns=(OK, EIO)) as f:
+        with k.function("kvm_enable_virtualization()", KVM_MAIN, returns=(OK, EIO, EBUSY)) as f:
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext():
                 k.add(self.kvm_usage, 1)
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
-                error = k.cpuhp_setup_state(self.kvm_online)
+                error = self._enable_virtualization(k)
                 with k.if_(error != OK):
                     k.add(self.kvm_usage, -1)
                 f.returns(error)
@@ -188,7 +283,7 @@ class VirtAtLoad(KvmPolicy):
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext(), k.if_(self.kvm_usage > 0):
                 k.add(self.kvm_usage, -1)
                 with k.if_(self.kvm_usage == 0):
-                    k.cpuhp_remove_state(self.kvm_online)
+                    self._disable_virtualization(k)
 
     def off_for_good(self, w: World) -> Operand | bool:
         """KVM did not get VMX at its last load, which only a fault can do, and no callback is registered."""
@@ -214,7 +309,7 @@ class VirtAtLoad(KvmPolicy):
         if not self.virt_at_load:
             return
         with k.function("kvm_disable_virtualization()", KVM_MAIN):
-            k.cpuhp_remove_state(self.kvm_online)
+            self._disable_virtualization(k)
 
 
 class Alternative(VirtAtLoad):
@@ -232,14 +327,14 @@ class Alternative(VirtAtLoad):
             error = self.veto(k)
             with k.if_(error != OK):
                 f.returns(EBUSY)
-            self.kvm_disable_cpu(k)
+            self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
     def vmxon_and_tdx_cpu_enable(self, k: Kernel) -> Variable:
         """VMXON, then tdx_cpu_enable(): KVM's callback where KVM runs LP.INIT; on an error VMXOFF and the CPU is refused."""
         with k.function("kvm_online_cpu()", self.source, returns=(*VMXON, EACCES, EIO)) as f:
-            vmx = self.kvm_enable_cpu(k)
+            vmx = self.kvm_enable_cpu(k, callback=True)
             with k.if_(vmx != OK):
                 f.returns(vmx)
             k.step("tdx_cpu_enable()")

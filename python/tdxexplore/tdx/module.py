@@ -48,6 +48,8 @@ NO_ENTROPY = "TDX_RND_NO_ENTROPY"
 SHUTDOWN = "TDX_SYS_SHUTDOWN"
 STATE_INCORRECT = "TDX_SYS_STATE_INCORRECT"
 INVALID_HANDOFF = "TDX_SYS_INVALID_HANDOFF"
+OPERAND_INVALID = "TDX_OPERAND_INVALID"
+INTERRUPTED_RESUMABLE = "TDX_INTERRUPTED_RESUMABLE"
 VCPU_ASSOCIATED = "TDX_VCPU_ASSOCIATED"
 FLUSHVP_NOT_DONE = "TDX_FLUSHVP_NOT_DONE"
 WBCACHE_NOT_COMPLETE = "TDX_WBCACHE_NOT_COMPLETE"
@@ -82,6 +84,9 @@ class Seamcall:
 def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown: bool = False) -> Iterator[Seamcall]:
     """A SEAMCALL on the acting CPU: outside VMX operation #UD, without an image VMfailInvalid; then the dispatcher.
 
+    Any call may leave lines of private memory in the cache, so that the kernel takes the cache to be dirty from the call on
+    (cache_state_incoherent, since 6.18).
+
     Args:
         k: What is being recorded.
         name: Of the call.
@@ -93,10 +98,12 @@ def seamcall(k: Kernel, name: str, *codes: str, lock: Lock = "none", in_shutdown
     with k.function(name, returns=(SUCCESS, UD, VMFAIL_INVALID, SHUTDOWN, BUSY, NO_ENTROPY, *codes)) as frame:
         call = Seamcall(k, name, frame)
         with k.if_(~w.vmx_on):
-            k.set(w.seamcall_outside_vmx, value=True)
+            k.blame(w.seamcall_outside_vmx)
             call.returns(UD)
         with k.if_(w.image_gone):
             call.returns(VMFAIL_INVALID)
+        if w.caches:
+            k.set(w.cache_dirty, value=True)
         if not in_shutdown:
             with k.if_(w.sys_shutdown):
                 call.returns(SHUTDOWN)
@@ -248,6 +255,34 @@ def sys_shutdown(k: Kernel, *, avoid_compat_sensitive: bool = False) -> Variable
     return call.result
 
 
+def sys_disable(k: Kernel, *, supported: bool) -> Variable:
+    """TDH.SYS.DISABLE: the module gives everything back, and can be brought up again from the start.
+
+    No published module has it. Linux 7.2 says of it that it can be interrupted and resumed, that it keeps other calls out once
+    it has begun, and what is left at its end; that those calls get TDX_SYS_SHUTDOWN is our reading.
+
+    Args:
+        k: What is being recorded.
+        supported: The module has it (bit SYS_DISABLE of TDX_FEATURES0), or answers TDX_OPERAND_INVALID.
+    """
+    w = k.w
+    codes = (OPERAND_INVALID, INTERRUPTED_RESUMABLE)
+    with seamcall(k, "TDH.SYS.DISABLE", *codes, in_shutdown=True, lock="exclusive" if supported else "none") as call:
+        if not supported:
+            call.returns(OPERAND_INVALID)
+        else:
+            with k.if_(~w.sys_shutdown):
+                k.set(w.sys_shutdown, value=True)
+                call.returns(INTERRUPTED_RESUMABLE)
+            k.set(w.sys_shutdown, value=False)
+            k.set(w.sys_state, "PENDING")
+            k.set(w.hkid_live, value=False)
+            k.set_each(packages, where=True, values={w.pkg_config: False, w.td_key: False})
+            k.set_each(cpus, where=True, values={w.lp_is_init: False, w.vcpu_associated: False})
+            call.returns(SUCCESS)
+    return call.result
+
+
 def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
     """SEAMLDR.INSTALL, P-SEAMLDR's published seamldr_install.c: the first call of a session takes the old image away.
 
@@ -264,7 +299,7 @@ def seamldr_install(k: Kernel, *, all_lps: bool) -> Variable:
     with k.function(install.name, returns=(SUCCESS, UD, BAD_CALL, INSTALL_FAILED)) as f:
         call = Seamcall(k, install.name, f)
         with k.if_(~w.vmx_on):
-            k.set(w.seamcall_outside_vmx, value=True)
+            k.blame(w.seamcall_outside_vmx)
             call.returns(UD)
         with k.if_(w.installed):
             call.returns(BAD_CALL)

@@ -27,7 +27,7 @@ def declare(w: World, policy: Policy) -> None:
     if w.has("cpu_down") or w.has("smt_off"):
         return
     when = as_expr(policy.off_for_good(w))
-    if w.has("kexec") and policy.lp_init_first and not w.has("second_user"):
+    if w.new_kernel and policy.lp_init_first and not w.has("second_user"):
         # A kernel in which TDH.SYS.INIT has not succeeded reads nothing of LPs. Only after kexec do any have LP.INIT then:
         # TDH.SYS.INIT is refused there, so that this kernel never will read it.
         when |= (w.tdx_status == "UNINITIALIZED") & (w.sysinit_ret != "0") & ~w.tdx_module_lock

@@ -46,7 +46,7 @@ def declare(w: World) -> None:
         "a teardown fails while its state is removed, or a state is removed twice",
         fatal=True,
     )
-    m.outcome("deadlock", "S1", m.stuck(), "an actor waits for ever")
+    m.outcome("deadlock", "S1", m.stuck() & ~w.rebooted, "an actor waits for ever")
     if not unbounded(w):
         m.diverges("diverges", "S1", "a run never comes to an end: somebody tries again for ever")
     m.outcome("key-id-lost", "S1", w.hkid_leaked, "the TD is gone, but its key id cannot be reclaimed")
@@ -78,40 +78,59 @@ def declare(w: World) -> None:
     m.outcome(
         "off-until-reboot", "S3", error | w.update_failed, "TDX is off until reboot: bringing it up broke half way"
     )
-    m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx, "KVM does not load, because of TDX")
+    m.outcome("kvm-not-loaded", "S3", ~w.kvm_loaded & ~w.enable_tdx & ~w.rebooted, "KVM does not load, because of TDX")
     m.outcome("warned", "S4", w.warned, "the kernel warns")
     up = w.tdx_status == "INITIALIZED"
     latent = up & ~cpus.all(~w.active | w.lp_is_init)
     m.outcome("latent-lp", "S4", latent, "TDX is up, and a CPU without LP.INIT is online, unused so far")
     m.outcome("tdx-up", "ok", up, "TDX is up and every online CPU can run it")
+    if w.has("reboot"):
+        m.outcome("rebooted", "ok", w.rebooted, "the machine restarts, which ends the run", fatal=True)
     m.outcome("clean-refusal", "ok", True, "TDX is not up; nothing was remembered against the next try")
     if unbounded(w):
         m.diverges("endless", "ok", "a run never comes to an end, as was asked for: some budget never runs out")
 
-    # KVM is a user until rmmod has seen its last VM go.
-    user = w.kvm_loaded & (~w.kvm_unloading | (w.td != "none")) & w.enable_tdx & up
-    m.invariant("I1", ~w.td_call_without_lp_init, "a TD call is made on a CPU only after LP.INIT there")
-    m.invariant("I2", ~w.seamcall_outside_vmx, "a SEAMCALL is made in VMX operation only")
-    m.invariant("I3", cpus.all(~w.tdx_lp_initialized | w.lp_is_init), "the kernel's flag implies the hardware's")
-    m.invariant(
-        "I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package"
-    )
-    m.invariant("I5", ~user | cpus.all(~w.active | w.lp_is_init), "with TDX up and a user, an active CPU has LP.INIT")
-
-    if not w.vmx_users.constant:
-        counted = (w.vmx_users > 0) & w.vmx_on | (w.vmx_users == 0) & ~w.vmx_on
-        m.invariant("I7", cpus.all(counted), "VMX is on exactly where somebody holds a reference")
-
+    _invariants(w, up)
     m.expect("kvm-tried", w.kvm_tried, "KVM has been loaded, or has failed to")
     if w.has("cpu_up") or w.has("cpu_down"):
         m.expect("hotplug-ran", w.cpus_writer == "held", "a CPU is coming or going")
     if w.has("suspend"):
         m.expect("suspended", w.frozen, "the system is suspending")
+    if w.restarts:
+        m.expect("shut-down", w.restarting, "the system is shutting down")
     if not w.generation.constant:
         m.expect("updated", w.generation > 0, "a new image of the module runs")
 
     _responses(w, up)
     _prices(w)
+
+
+def _invariants(w: World, up: Expr) -> None:
+    m = w.model
+    # KVM is a user until rmmod has seen its last VM go.
+    user = w.kvm_loaded & (~w.kvm_unloading | (w.td != "none")) & w.enable_tdx & up
+    m.invariant("I1", ~w.td_call_without_lp_init, "a TD call is made on a CPU only after LP.INIT there")
+    m.invariant("I2", ~w.seamcall_outside_vmx, "a SEAMCALL is made in VMX operation only")
+    # TDH.SYS.DISABLE resets the hardware's; the kernel that goes down does not look again.
+    flags = cpus.all(~w.tdx_lp_initialized | w.lp_is_init)
+    m.invariant("I3", flags | w.restarting, "the kernel's flag implies the hardware's")
+    m.invariant(
+        "I4", ~w.hkid_live | packages.all(package_cpus.any(w.online)), "a live key id has a CPU in every package"
+    )
+    ready = ~user | w.restarting | cpus.all(~w.active | w.lp_is_init)
+    m.invariant("I5", ready, "with TDX up and a user, an active CPU has LP.INIT")
+
+    if not w.vmx_users.constant:
+        counted = (w.vmx_users > 0) & w.vmx_on | (w.vmx_users == 0) & ~w.vmx_on
+        m.invariant("I7", cpus.all(counted), "VMX is on exactly where somebody holds a reference")
+
+    if not w.cache_dirty.constant:
+        clean = ~w.dirty_at_jump & cpus.all(w.online | ~w.cache_dirty)
+        m.invariant(
+            "I9", clean, "no cache has a dirty line of private memory when its CPU is offline or a new kernel starts"
+        )
+    if w.restarts:
+        m.invariant("I10", ~w.vmxoff_outside_vmx, "VMXOFF is executed in VMX operation only")
 
 
 def unbounded(w: World) -> list[str]:

@@ -62,6 +62,8 @@ class Policy:
             (`tdxexplore.tdx.normal_form`).
         has_boot: Whether `boot` runs something before user space.
         has_update: Whether `update` does anything.
+        has_kexec: Whether kexec can start another kernel while TDX is built in.
+        freezes_hotplug: Whether a shutdown disables CPU hotplug before anything else, as every version does.
         boots_aps: Whether `boot` begins with one CPU, and starts the others itself.
         hooks: Its cpuhp states, in the order of a CPU that comes up; set by `declare`.
     """
@@ -74,6 +76,8 @@ class Policy:
     seamcall_ud: SeamcallUd = "status"
     lp_init_first: ClassVar[bool] = False
     abstracted: ClassVar[tuple[str, ...]] = ()
+    has_kexec: bool = True
+    freezes_hotplug: bool = True
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
         known = {knob.name: knob for knob in self.knobs}
@@ -147,3 +151,6 @@ class Policy:
 
     def syscore_resume(self, k: Kernel) -> None:
         """System resume on the CPU that stayed, interrupts off."""
+
+    def syscore_shutdown(self, k: Kernel) -> None:
+        """Shutdown, on the boot CPU, interrupts on; it may send IPIs."""

@@ -35,6 +35,7 @@ class Scenario:
         down: When CPUs go offline.
         boots: Which CPUs the boot brings up besides the ``offline`` ones: ``all``; ``one`` (``maxcpus=1``); or
             ``primaries`` (``nosmt``): the first half of each package, and siblings wait for smt/control.
+        caches: Which caches hold dirty lines of private memory is part of the state.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scenario:
     up_after_load: bool = False
     down: Down = "any-time"
     boots: Boots = "all"
+    caches: bool = False
 
     def offline_at_first(self, topology: Topology) -> frozenset[int]:
         """The CPUs that are offline at first.
@@ -61,6 +63,8 @@ class Scenario:
         """What a design does not do, so that this cannot happen to it; empty if it can happen."""
         if self.budgets.get("update") and not policy.has_update:
             return "does not update the module at run time"
+        if (self.budgets.get("kexec") or self.budgets.get("kexec_orderly")) and not policy.has_kexec:
+            return "does not start another kernel by kexec"
         return ""
 
 
@@ -134,6 +138,17 @@ SYSTEM = (
         {"kvm_load": 2, "kexec": 1, "tdmr_slice": 1},
     ),
     Scenario(
+        "reboot",
+        "the machine reboots at any time; a CPU goes offline and comes back at any time",
+        {"kvm_load": 1, "reboot": 1, "cpu_down": 1, "cpu_up": 1},
+    ),
+    Scenario(
+        "kexec-orderly",
+        "an orderly shutdown at any time, then a new kernel; a CPU goes offline at any time",
+        {"kvm_load": 2, "kexec_orderly": 1, "cpu_down": 1},
+        caches=True,
+    ),
+    Scenario(
         "second-user",
         "a second user enables TDX at any time, also while KVM does",
         {"kvm_load": 1, "second_user": 1, "tdmr_slice": 1},
@@ -160,6 +175,13 @@ SYSTEM = (
         "a VM is created, runs, is destroyed and created again, call by call; a CPU goes offline from the load of KVM on",
         {"kvm_load": 1, "td_destroy": 1, "cpu_down": 1},
         down="from-load-on",
+    ),
+    Scenario(
+        "td-life-caches",
+        "as td-life, and which caches hold dirty lines of private memory",
+        {"kvm_load": 1, "td_destroy": 1, "cpu_down": 1},
+        down="from-load-on",
+        caches=True,
     ),
     Scenario(
         "update",

@@ -42,7 +42,7 @@ def _create(k: Kernel, policy: Policy) -> None:
     with k.function("__tdx_td_init()", KVM_TDX) as f:
         error = k.call(policy.first_vm)
         with k.if_(error != OK):
-            k.set(w.vm_refused, value=True)
+            k.blame(w.vm_refused)
             if w.has("plain_vm"):
                 k.set(w.td, "no VM")
             f.returns()
@@ -142,7 +142,7 @@ def _failed(k: Kernel, status: Variable) -> Expr:
     with k.if_((oops_unless_fixed_up(k, status) != module.SUCCESS) & (status != module.NO_ENTROPY)):
         k.warn("SEAMCALL failed")
     with k.if_((status != module.SUCCESS) & ~status.isin(fault)):
-        k.set(k.w.td_error, value=True)
+        k.blame(k.w.td_error)
     return status != module.SUCCESS
 
 
@@ -154,9 +154,13 @@ def warns(k: Kernel, status: Variable) -> Variable:
 
 
 def oops_unless_fixed_up(k: Kernel, status: Variable) -> Variable:
-    """Outside VMX operation a SEAMCALL raises #UD: a status for its caller, or an oops (`Policy.seamcall_ud`)."""
+    """Outside VMX operation a SEAMCALL raises #UD: a status for its caller, or an oops (`Policy.seamcall_ud`).
+
+    kvm_spurious_fault() is BUG_ON(!kvm_rebooting).
+    """
     if k.w.seamcall_ud == "oops":
-        with k.if_(status == module.UD):
+        faults = status == module.UD
+        with k.if_(faults & ~k.w.virt_rebooting if k.w.restarts else faults):
             k.set(k.w.oops, fields.SEAMCALL_UD)
     return status
 
@@ -200,7 +204,7 @@ def _release_hkid_short(k: Kernel) -> None:
     with k.function("tdx_mmu_release_hkid()", KVM_TDX), k.if_(w.td_has_key_id), k.cpus_read_lock():
         with k.if_(~packages.all(package_cpus.any(w.online))):
             k.note("a package has no CPU for TDH.PHYMEM.CACHE.WB: the key id is lost")
-            k.set(w.hkid_leaked, value=True)
+            k.blame(w.hkid_leaked)
         k.set(w.hkid_live, value=False)
 
 
@@ -212,12 +216,12 @@ def _release_hkid(k: Kernel) -> None:
             with k.ipi(w.online & w.vcpu_associated, "tdx_flush_vp()"):
                 flushed = warns(k, tdx_flush_vp(k))
                 with k.if_(flushed != module.SUCCESS):
-                    k.set(w.td_error, value=True)
+                    k.blame(w.td_error)
             with k.mutex(w.tdx_lock):
                 with k.on_any_cpu(w.active, "TDH.MNG.VPFLUSHDONE"):
                     done = module.vpflushdone(k)
                     with k.if_(done == module.FLUSHVP_NOT_DONE):
-                        k.set(w.hkid_leaked, value=True)
+                        k.blame(w.hkid_leaked)
                         f.returns()
                     _leak_unless(k, f, done)
                 with k.once_in_each_package(w.online, w.written_back, "TDH.PHYMEM.CACHE.WB"):
@@ -237,12 +241,15 @@ def tdx_flush_vp(k: Kernel) -> Variable:
 def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
     """tdx_mmu_release_hkid() gives up on an error: TDX_FLUSHVP_NOT_DONE silently, any other with a WARN."""
     with k.if_(warns(k, status) != module.SUCCESS):
-        k.set(k.w.hkid_leaked, value=True)
+        k.blame(k.w.hkid_leaked)
         f.returns()
 
 
 def vcpu(k: Kernel) -> Kernel:
-    """A TD runs on every CPU on which tasks run, once each time that CPU has come online."""
+    """A TD runs on every CPU on which tasks run, once each time that CPU has come online.
+
+    KVM_BUG_ON() is for a kernel that is not rebooting; KVM_RUN then ends with the same error, and the VM is not dead.
+    """
     w = k.w
     with k.loop():
         k.step("KVM_RUN", "arch/x86/kvm/vmx/tdx.c tdx_vcpu_run()", rest=True)
@@ -250,9 +257,10 @@ def vcpu(k: Kernel) -> Kernel:
         k.set(w.td_entered, value=True)
         entered = oops_unless_fixed_up(k, module.vp_enter(k))
         with k.if_(entered != module.SUCCESS):
-            k.set(w.td_error, value=True)
+            k.blame(w.td_error)
             if w.seamcall_ud == "status":
-                with k.if_(entered == module.UD):
+                bug = entered == module.UD
+                with k.if_(bug & ~w.virt_rebooting if w.restarts else bug):
                     k.warn("KVM_BUG_ON(): the VM is dead")
                     k.set(w.td, "dead")
     return k

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux import cpuhp
@@ -41,10 +42,16 @@ class Vmx(cpuhp.Kernel):
         return f.result
 
     def vmxoff(self) -> None:
-        """VMXOFF on the acting CPU; outside VMX operation it is #UD and a BUG."""
+        """VMXOFF on the acting CPU; outside VMX operation it is #UD and a BUG, unless the system is rebooting.
+
+        kvm_spurious_fault() is BUG_ON(!kvm_rebooting), since 7.1 x86_virt_put_ref() tests virt_rebooting.
+        """
         with self.if_(~self.w.vmx_on):
             self.note("VMXOFF: #UD", VMXOFF_BUG)
-            self.set(self.w.oops, VMXOFF_UD)
+            if self.w.restarts:
+                self.set(self.w.vmxoff_outside_vmx, value=True)
+            with self.if_(~self.w.virt_rebooting) if self.w.restarts else nullcontext():
+                self.set(self.w.oops, VMXOFF_UD)
         with self.else_():
             self.set(self.w.vmx_on, value=False)
             self.note("VMXOFF", VMXOFF_DONE)

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.tdx.host import tdx_cpu_enable, tdx_cpu_flush_cache, tdx_enable
+from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, Kernel
-from tdxexplore.tdx.kvm import KVM_MAIN, OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
+from tdxexplore.tdx.kvm import (
+    CALLBACK_IRQS,
+    FLUSH_GUARD,
+    FREEZE_HOTPLUG,
+    KVM_MAIN,
+    OFFLINE_VETO,
+    VIRT_AT_LOAD,
+    VirtAtLoad,
+)
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
@@ -27,13 +37,16 @@ class Linux616(VirtAtLoad):
     lp_init_first = True
     knobs = (
         OFFLINE_VETO,
+        CALLBACK_IRQS,
+        FREEZE_HOTPLUG,
         Knob(
-            "flush_cache",
-            ("no", "unguarded", "preempt-off"),
-            "whether tdx_disable_virtualization_cpu() ends with tdx_cpu_flush_cache_for_kexec(), which asserts that preemption "
-            "is off: not in 6.16 and 6.17; in 6.18 to 7.0, from the preemptible thread of a cpuhp callback (report of "
-            "2026-05-11); or with preemption off",
+            "kexec",
+            ("yes", "no"),
+            "kexec is possible, and KVM writes the cache back behind VP.FLUSH, as in 6.18 to 7.0; or it is not: in 6.16 and 6.17 "
+            "INTEL_TDX_HOST excludes KEXEC_CORE, and until 7.1 machine_kexec_prepare() refuses on parts with the "
+            "partial-write erratum",
         ),
+        FLUSH_GUARD,
         Knob(
             "late_check",
             ("passes", "fails-unfixed", "fails-fixed"),
@@ -46,6 +59,10 @@ class Linux616(VirtAtLoad):
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",
     )
+
+    def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
+        super().__init__(knobs)
+        self.has_kexec = self.wbinvd_after_flush = self.setting["kexec"] == "yes"
 
     def declare(self, w: World) -> None:
         super().declare(w)
@@ -121,13 +138,6 @@ class Linux616(VirtAtLoad):
         else:
             k.warn("tdx_cleanup(): tdx_cpuhp_state is 0")
             k.cpuhp_remove_state_zero()
-
-    def flush_vcpus(self, k: Kernel) -> None:
-        """tdx_disable_virtualization_cpu(): the vCPUs, and from 6.18 on the cache."""
-        super().flush_vcpus(k)
-        if self.setting["flush_cache"] != "no":
-            with k.if_(k.w.enable_tdx):
-                tdx_cpu_flush_cache(k, guarded=self.setting["flush_cache"] == "preempt-off")
 
     def tdx_online_cpu(self, k: Kernel) -> Variable:
         """tdx_online_cpu(): WARN if CR4.VMXE is clear; interrupts off, tdx_cpu_enable()."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable, tdx_cpu_flush_cache
+from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.kvm import OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
+from tdxexplore.tdx.kvm import CALLBACK_IRQS, FLUSH_GUARD, FREEZE_HOTPLUG, OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
@@ -28,29 +28,25 @@ class Linux71(VirtAtLoad):
     key_ids: ClassVar[KeyIds] = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
     lp_init_first = True
+    wbinvd_after_flush = True
     abstracted: ClassVar[tuple[str, ...]] = (
         ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
         (
             "tdx_online_cpu() is one step: at boot no other actor runs, and later the CPU is not active yet, so that no actor "
             "observes it between the reference and TDH.SYS.LP.INIT."
         ),
-        "WBINVD when a CPU goes offline: no state of the model depends on caches.",
-        "The syscore shutdown callback: the one step of kexec turns VMX off everywhere.",
     )
     knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
+        CALLBACK_IRQS,
+        FREEZE_HOTPLUG,
         Knob(
             "irq_assertion",
             ("no", "yes"),
             "try_init_module_global() asserts that interrupts are off, as in RFC v3; the thread of a cpuhp callback has them on "
             "(Kai Huang, 2026-02-17)",
         ),
-        Knob(
-            "flush_guard",
-            ("none", "preempt-off"),
-            "tdx_offline_cpu() calls tdx_cpu_flush_cache(), which asserts that preemption is off, from the preemptible thread of "
-            "its callback, as merged and still in 7.3 (report of 2026-05-11); or with preemption off",
-        ),
+        FLUSH_GUARD,
         VIRT_AT_LOAD,
     )
 
@@ -101,14 +97,17 @@ class Linux71(VirtAtLoad):
         return f.result
 
     def tdx_offline_cpu(self, k: Kernel) -> Variable:
-        """tdx_offline_cpu(): the veto; then WBINVD, and the reference back."""
+        """tdx_offline_cpu(): the veto; then the reference back."""
         with k.function("tdx_offline_cpu() callback", TDX, returns=(OK, EBUSY)) as f:
             error = self.veto(k)
             with k.if_(error == OK):
-                tdx_cpu_flush_cache(k, guarded=self.setting["flush_guard"] == "preempt-off")
-                k.put_ref()
+                self.tdx_done_here(k)
             f.returns(error)
         return f.result
+
+    def tdx_done_here(self, k: Kernel) -> None:
+        """TDX needs this CPU no more: the reference back."""
+        k.put_ref()
 
     def syscore_suspend(self, k: Kernel) -> None:
         """kvm_suspend(), then tdx_syscore_suspend(): each gives its reference back."""
@@ -122,6 +121,17 @@ class Linux71(VirtAtLoad):
             error = k.get_ref()
             k.warn_on(error != OK, "tdx_syscore_resume()")
         super().syscore_resume(k)
+
+    def syscore_shutdown(self, k: Kernel) -> None:
+        """kvm_shutdown(), then tdx_shutdown()."""
+        super().syscore_shutdown(k)
+        with k.function("tdx_shutdown()", TDX), k.if_(self.tdx_dyn.registered):
+            self.tdx_shutdown(k)
+
+    def tdx_shutdown(self, k: Kernel) -> None:
+        """tdx_shutdown(): the references back, on every online CPU, whether it has one or not."""
+        with k.ipi(k.w.online, "tdx_shutdown_cpu()"):
+            self.tdx_done_here(k)
 
     def arch_enable_cpu(self, k: Kernel) -> Variable:
         """kvm_arch_enable_virtualization_cpu(): a reference of KVM's own."""

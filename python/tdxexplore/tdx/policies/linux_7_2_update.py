@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.model import cpus
 from tdxexplore.tdx import module
-from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
+from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable, tdx_cpu_flush_cache
 from tdxexplore.tdx.kernel import OK, Kernel
 from tdxexplore.tdx.policies.linux_7_1 import Linux71
 from tdxexplore.tdx.policy import Knob
@@ -43,8 +43,14 @@ class Linux72Update(Linux71):
             "has called TDH.SYS.SHUTDOWN and TDH.SYS.UPDATE."
         ),
     )
+    wbinvd_after_flush = False
     knobs = (
         *Linux71.knobs,
+        Knob(
+            "sys_disable",
+            ("yes", "no"),
+            "the module knows TDH.SYS.DISABLE, which the shutdown calls, or answers TDX_OPERAND_INVALID, as older ones do",
+        ),
         Knob(
             "seamldr_all_lps",
             ("yes", "no"),
@@ -146,6 +152,20 @@ class Linux72Update(Linux71):
         with k.if_(error == OK):
             k.set(w.update_failed, value=False)
             k.set(w.tdx_status, "INITIALIZED")
+
+    def tdx_done_here(self, k: Kernel) -> None:
+        """WBINVD, then the reference back; before 7.2 KVM wrote the cache back (597bdf6e)."""
+        tdx_cpu_flush_cache(k, guarded=self.flush_guarded)
+        super().tdx_done_here(k)
+
+    def tdx_shutdown(self, k: Kernel) -> None:
+        """tdx_sys_disable(), again while it is interrupted or busy, whatever it returns in the end; then as before 7.2."""
+        again = (module.INTERRUPTED_RESUMABLE, module.BUSY)
+        with k.loop() as calls, k.on_any_cpu(k.w.boot_cpu, "tdx_sys_disable()"):
+            status = module.sys_disable(k, supported=self.setting["sys_disable"] == "yes")
+            with k.if_(~status.isin(again)):
+                calls.leave()
+        super().tdx_shutdown(k)
 
     def forget(self, k: Kernel) -> None:
         """Clear what the kernel knew of the old image: sysinit_done, initialized, and the flag of every possible CPU."""

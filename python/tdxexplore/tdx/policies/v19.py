@@ -116,7 +116,7 @@ class V19(KvmPolicy):
         with k.function("kvm_online_cpu()", KVM_MAIN, returns=(*VMXON, EACCES, EIO)) as f:
             with self.inside(k, "kvm_lock"):
                 with k.if_(self.kvm_usage > 0):
-                    f.returns(self.kvm_enable_cpu(k))
+                    f.returns(self.kvm_enable_cpu(k, callback=True))
                 f.returns(OK)
         return f.result
 
@@ -127,14 +127,17 @@ class V19(KvmPolicy):
             with k.if_(error != OK):
                 f.returns(EBUSY)
             with self.inside(k, "kvm_lock"), k.if_(self.kvm_usage > 0):
-                self.kvm_disable_cpu(k)
+                self.kvm_disable_cpu(k, callback=True)
             f.returns(OK)
         return f.result
 
     def first_vm(self, k: Kernel) -> Variable:
-        """hardware_enable_all(): with the first VM, VMXON on every online CPU."""
+        """hardware_enable_all(): with the first VM, VMXON on every online CPU. It refuses while the system goes down."""
         w = k.w
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, self.usage_locked(k):
+            if w.restarts:
+                with k.if_(w.restarting):
+                    f.returns(EBUSY)
             k.add(self.kvm_usage, 1)
             if w.has("plain_vm"):
                 with k.if_(self.kvm_usage > 1):
@@ -182,3 +185,7 @@ class V19(KvmPolicy):
     def syscore_resume(self, k: Kernel) -> None:
         """kvm_resume() while a VM exists."""
         self.kvm_resume(k, self.kvm_usage > 0)
+
+    def syscore_shutdown(self, k: Kernel) -> None:
+        """kvm_shutdown(), from load on."""
+        self.kvm_shutdown(k, self.kvm_online.registered)

@@ -87,6 +87,13 @@ class V72022(KvmPolicy):
             error = k.vmxon()
             k.warn_on(error != OK, "VMXON at resume")
 
+    def syscore_shutdown(self, k: Kernel) -> None:
+        """VMXOFF where CR4.VMXE is set, as cpu_emergency_vmxoff() does; faults are expected from here on (our reading)."""
+        w = k.w
+        k.set(w.virt_rebooting, value=True)
+        with k.ipi(w.online, "cpu_emergency_vmxoff()"), k.if_(w.vmx_on):
+            k.vmxoff()
+
     def kvm_load(self, k: Kernel) -> None:
         error = self.tdx_enable(k)
         with k.if_(error != OK):
