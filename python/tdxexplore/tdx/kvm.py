@@ -178,6 +178,9 @@ class Alternative(VirtAtLoad):
     """
 
     seamcall_ud = "oops"
+    reading: ClassVar[tuple[str, ...]] = (
+        "The offline veto is in KVM's callback, and TDX_SEAMCALL_UD is BUG(), both as in v19, which the mails discuss.",
+    )
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""

@@ -28,6 +28,21 @@ class Linux71(VirtAtLoad):
     key_ids = "allocator"
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
     lp_init_first = True
+    read: ClassVar[tuple[str, ...]] = (
+        "Merged: arch/x86/virt/hw.c @0eaed89c, x86_virt_get_ref() and x86_virt_put_ref().",
+        (
+            "Merged: arch/x86/virt/vmx/tdx/tdx.c after 165e7735, eac90a5b and afe31de1 (merge 4a530993), 7.1; the same functions "
+            "in 7.2.12 and 7.3.4."
+        ),
+        (
+            "Posted: [RFC PATCH 3/4] KVM: x86/tdx: Do VMXON and TDX-Module initialization during tdx_init(), Sean "
+            "Christopherson, 2025-10-10, and Chao Gao's answer, 2025-10-13: the knob enable_phase."
+        ),
+    )
+    reading: ClassVar[tuple[str, ...]] = (
+        "before-aps: cpuhp_setup_state() works before the APs are up, and they run the callback when they start.",
+        "A second user calls nothing, as core has enabled TDX for all.",
+    )
     abstracted: ClassVar[tuple[str, ...]] = (
         ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
         (
@@ -42,7 +57,7 @@ class Linux71(VirtAtLoad):
         Knob(
             "enable_phase",
             ("subsys", "before-aps"),
-            "tdx_enable() as subsys_initcall(), or before the APs are started (RFC v1, Chao Gao, 2025-10-10)",
+            "tdx_enable() as subsys_initcall(), or before the APs are started (RFC v1, Sean Christopherson, 2025-10-10)",
         ),
     )
 
