@@ -1,7 +1,8 @@
 """The generated pages of the documentation: ``python tools/pages.py [FOLDER]``, or ``make docs``.
 
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
-- ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
+- ``outcomes.md``: what each outcome and invariant means, and the worst outcome of every policy, module kind and scenario;
+- ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``dataset.md``: the tables of a data set and how to read them;
 - ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import dataset_page
+import known_page
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology, lower
 from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
+from tdxexplore.tdx.outcomes import MEANINGS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from tdxexplore.model import Program
     from tdxexplore.model.code import Label
     from tdxexplore.model.expr import Variable
+    from tdxexplore.model.model import Property
     from tdxexplore.tdx.kernel import Hook, Kernel
     from tdxexplore.tdx.policy import Policy
 
@@ -124,12 +128,16 @@ def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
     found["dataset.md"] = dataset_page.page()
+    found["known.md"] = known_page.page()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 
 def policy_page(policy: type[Policy]) -> str:
-    """One policy: source, knobs, steps and their sources, what was left out."""
+    """One policy: what was read and what is assumed, knobs, steps and their sources, what was left out."""
     lines = [f"# {policy.name}", "", f"{policy.title}.", "", f"Source: {policy.source}.", ""]
+    lines += ["## Read", "", *(f"- {text}" for text in policy.said("read")), ""]
+    lines += ["## Our reading, or an assumption", "", *(f"- {text}" for text in policy.said("reading")), ""]
+    lines += ["## Knobs", ""]
     lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
     example = policy()
     program = lower(build(example, "strict", _ALL))
@@ -146,7 +154,7 @@ def policy_page(policy: type[Policy]) -> str:
         lines += [f"### {actor}", ""]
         lines += _table(("step", "in", "on", "instructions", "stands for"), [row[1:] for row in rows])
     lines += ["## Left out, and why that hides no outcome", ""]
-    lines += [f"- {text}" for base in policy.__mro__ for text in vars(base).get("abstracted", ())]
+    lines += [f"- {text}" for text in policy.said("abstracted")]
     lines += ["- What the shared mechanics leave out: [abstractions](../abstractions.md).", ""]
     return "\n".join(lines)
 
@@ -168,7 +176,39 @@ def outcomes_head() -> str:
         "`make docs` writes this page.",
         "",
     ]
-    return "\n".join([*text, *_table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])])
+    scenarios = _table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])
+    return "\n".join([*text, *scenarios, *_meanings()])
+
+
+def _meanings() -> list[str]:
+    """Every outcome and invariant: severity, what it means, and a command that shows it."""
+    severities = {p.name: p.severity for p in declared()}
+    rows = [
+        (
+            f"`{name}`",
+            severities[name],
+            meaning.text,
+            f"`tdxexplore check {meaning.example}`" if meaning.example else "none",
+        )
+        for name, meaning in MEANINGS.items()
+    ]
+    lines = [
+        "## Outcomes and invariants",
+        "",
+        "S0 is catastrophic, S1 a deadlock or a permanent loss, S2 a refusal or an error without cause, S3 TDX off until reboot,",
+        "S4 a nuisance. A run has the most severe outcome that applies to its end; an invariant is looked at in every state. No",
+        "deadlock (I6) is the outcome `deadlock`; that enabling stays possible (I8) is on the page of [liveness](liveness.md).",
+        "",
+    ]
+    return [*lines, *_table(("name", "severity", "what it means", "an example"), rows)]
+
+
+def declared() -> list[Property]:
+    """The outcomes and invariants that models declare, without end and with one."""
+    policy = BUILT_IN["linux-7.2-update"]
+    bounded, endless = (build(policy(), "strict", _ALL, budgets) for budgets in ({}, {"kvm_load": UNBOUNDED}))
+    found = [*bounded.outcomes, *endless.outcomes, *bounded.invariants]
+    return list({p.name: p for p in found}.values())
 
 
 def outcomes_section(policy: type[Policy]) -> str:

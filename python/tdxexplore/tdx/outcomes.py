@@ -179,22 +179,22 @@ MEANINGS = {
     ),
     "deadlock": Meaning(
         (
-            "Some actor waits for ever, and no step of anybody is left that could let it go on. The hung-task detector reports it "
-            "after two minutes; a lock of hotplug that is held so stops every later user of it."
+            "Some actor waits for ever, and no step of anybody is left that could let it go on. The hung-task detector reports "
+            "it after two minutes; a lock of hotplug that is held so stops every later user of it."
         ),
         "dyn-hook-if-enabled --cpus 2 --scenario offline-mid-enable",
     ),
     "diverges": Meaning(
         (
-            "Some run goes on for ever although nothing new happens around it: somebody tries again and again without success. No "
-            "built-in design does so; a policy of one's own with a loop may."
+            "Some run goes on for ever although nothing new happens around it: somebody tries again and again without success. "
+            "No built-in design does so; a policy of one's own with a loop may."
         ),
         "",
     ),
     "key-id-lost": Meaning(
         (
-            "The TD is gone, but its key id could not be freed, because a package had no online CPU to write its caches back or a "
-            "call failed. The number of TDs that can run is smaller until reboot, and the pages of the TD are lost as well."
+            "The TD is gone, but its key id could not be freed, because a package had no online CPU to write its caches back or "
+            "a call failed. The number of TDs that can run is smaller until reboot, and the pages of the TD are lost as well."
         ),
         "linux-6.16 --cpus 2 --packages 2 --scenario fault-td",
     ),
@@ -207,8 +207,8 @@ MEANINGS = {
     ),
     "td-error": Meaning(
         (
-            "A SEAMCALL failed on a TD that KVM created or is creating, on a CPU where the kernel let it run. The owner of the TD "
-            "sees an error of an ioctl or of KVM_RUN, though he did nothing wrong."
+            "A SEAMCALL failed on a TD that KVM created or is creating, on a CPU where the kernel let it run. The owner of the "
+            "TD sees an error of an ioctl or of KVM_RUN, though he did nothing wrong."
         ),
         "v19 --module subset --cpus 2 --scenario late-online",
     ),
@@ -290,8 +290,8 @@ MEANINGS = {
     ),
     "I1": Meaning(
         (
-            "A TD call is made only on a CPU that has had TDH.SYS.LP.INIT. Where this fails, it depends on the module whether the "
-            "TD gets an error or memory is damaged."
+            "A TD call is made only on a CPU that has had TDH.SYS.LP.INIT. Where this fails, it depends on the module whether "
+            "the TD gets an error or memory is damaged."
         ),
         "v19 --module subset --cpus 2 --scenario late-online",
     ),
