@@ -96,7 +96,9 @@ def bugs() -> tuple[Bug, ...]:
         BadTable: A row is not complete, or two have the same name.
     """
     rows: list[dict[str, Any]] = tomllib.loads(TABLE.read_text())["bug"]
-    found = tuple(Bug(**{key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}) for row in rows)
+    found = tuple(
+        Bug(**{**row, "source": tuple(row.get("source", ())), "shows": tuple(row.get("shows", ()))}) for row in rows
+    )
     if len({bug.name for bug in found}) < len(found):
         raise BadTable("two bugs have the same name")
     return found

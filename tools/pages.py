@@ -22,13 +22,13 @@ import polars as pl
 
 import dataset_page
 import known_page
+import meanings_page
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology, lower
 from tdxexplore.render.figures import fraction
 from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
-from tdxexplore.tdx.outcomes import MEANINGS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tdxexplore.model import Program
     from tdxexplore.model.code import Label
     from tdxexplore.model.expr import Variable
-    from tdxexplore.model.model import Property
     from tdxexplore.tdx.kernel import Hook, Kernel
     from tdxexplore.tdx.policy import Policy
 
@@ -177,38 +176,8 @@ def outcomes_head() -> str:
         "",
     ]
     scenarios = _table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])
-    return "\n".join([*text, *scenarios, *_meanings()])
-
-
-def _meanings() -> list[str]:
-    """Every outcome and invariant: severity, what it means, and a command that shows it."""
-    severities = {p.name: p.severity for p in declared()}
-    rows = [
-        (
-            f"`{name}`",
-            severities[name],
-            meaning.text,
-            f"`tdxexplore check {meaning.example}`" if meaning.example else "none",
-        )
-        for name, meaning in MEANINGS.items()
-    ]
-    lines = [
-        "## Outcomes and invariants",
-        "",
-        "S0 is catastrophic, S1 a deadlock or a permanent loss, S2 a refusal or an error without cause, S3 TDX off until reboot,",
-        "S4 a nuisance. A run has the most severe outcome that applies to its end; an invariant is looked at in every state. No",
-        "deadlock (I6) is the outcome `deadlock`; that enabling stays possible (I8) is on the page of [liveness](liveness.md).",
-        "",
-    ]
-    return [*lines, *_table(("name", "severity", "what it means", "an example"), rows)]
-
-
-def declared() -> list[Property]:
-    """The outcomes and invariants that models declare, without end and with one."""
-    policy = BUILT_IN["linux-7.2-update"]
-    bounded, endless = (build(policy(), "strict", _ALL, budgets) for budgets in ({}, {"kvm_load": UNBOUNDED}))
-    found = [*bounded.outcomes, *endless.outcomes, *bounded.invariants]
-    return list({p.name: p for p in found}.values())
+    meanings = _table(("name", "severity", "what it means", "an example"), meanings_page.rows())
+    return "\n".join([*text, *scenarios, *meanings_page.head(), *meanings])
 
 
 def outcomes_section(policy: type[Policy]) -> str:
