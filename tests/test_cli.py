@@ -64,7 +64,7 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
 def test_check_says_what_each_outcome_means_in_lines_that_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "92")
     words = ["linux-6.16", "--cpus", "2", "--packages", "2", "--scenario", "fault-td", "--no-measures"]
     assert cli.run(["check", *words]) == 1
     out = capsys.readouterr().out
@@ -75,7 +75,7 @@ def test_check_says_what_each_outcome_means_in_lines_that_fit(
     said = answer.outcomes.select("outcome", "text").rows()
     assert len(said) == 6
     assert " ".join(meanings.split()) == " ".join(f"{name}: {text}" for name, text in said)
-    assert max(map(len, meanings.splitlines())) <= 80 < max(len(f"{name}: {text}") for name, text in said)
+    assert max(map(len, meanings.splitlines())) <= 92 < max(len(f"{name}: {text}") for name, text in said)
 
 
 def test_a_line_says_once_why_share_and_probability_differ(capsys: pytest.CaptureFixture[str]) -> None:
