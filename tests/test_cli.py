@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 
 from tdxexplore import check, cli
+from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG
 
@@ -58,6 +59,23 @@ def test_check_prints_verdict_table_trace_and_replay_line(capsys: pytest.Capture
     assert "next: " in capsys.readouterr().out
     assert cli.run(of_outcome.split()) == 0
     assert "outcome: td-error" in capsys.readouterr().out
+
+
+def test_check_says_what_each_outcome_means_in_lines_that_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "92")
+    words = ["linux-6.16", "--cpus", "2", "--packages", "2", "--scenario", "fault-td", "--no-measures"]
+    assert cli.run(["check", *words]) == 1
+    out = capsys.readouterr().out
+    answer = check("linux-6.16", cpus=2, packages=2, scenario="fault-td", measures=False)
+    table, _, below = out.partition("\nkey-id-lost: ")
+    assert "terminal states  shortest" in table
+    meanings = ("key-id-lost: " + below).partition("\ninvariant ")[0]
+    said = answer.outcomes.select("outcome", "text").rows()
+    assert len(said) == 6
+    assert " ".join(meanings.split()) == " ".join(f"{name}: {text}" for name, text in said)
+    assert max(map(len, meanings.splitlines())) <= 92 < max(len(f"{name}: {text}") for name, text in said)
 
 
 def test_a_line_says_once_why_share_and_probability_differ(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +162,33 @@ def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixtu
         assert policy.source in out
 
 
+@pytest.mark.parametrize("name", [*BUILT_IN, "examples/lazy_first_vm.py:LazyFirstVm"])
+def test_policies_of_one_design_says_what_was_read_and_what_is_our_reading(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert cli.run(["policies", name]) == 0
+    out = capsys.readouterr().out
+    policy = find_policy(name)
+    assert policy.source in out
+    heads = ["\nread:\n", "\nour reading, or an assumption:\n", "\nleft out, and why that hides no outcome:\n"]
+    parts = [out.index(head) for head in heads]
+    assert parts == sorted(parts)
+    everything = (policy.said("read"), policy.said("reading"), policy.said("abstracted"))
+    assert all(everything[:2])
+    for said, part in zip(everything, parts, strict=True):
+        unfolded = " ".join(out[part:].split())
+        assert all(" ".join(text.split()) in unfolded for text in said)
+
+
+def test_every_built_in_design_says_itself_what_was_read_for_it() -> None:
+    for policy in BUILT_IN.values():
+        assert vars(policy).get("read"), policy.name
+        for text in (*policy.said("read"), *policy.said("reading")):
+            assert text.endswith("."), text
+
+
 def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "compare",
@@ -160,14 +205,14 @@ def test_compare_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture
     assert cli.run(words) == 1
     assert "S2 td-error" in capsys.readouterr().out
     matrix = pl.read_parquet(tmp_path / "new" / "out" / "matrix.parquet")
-    assert len(matrix) == 2 * 7 * 2
+    assert len(matrix) == 2 * len(HOTPLUG) * 2
     assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
         "matrix.parquet",
         "outcomes.parquet",
         "properties.parquet",
         "runs.parquet",
     ]
-    assert matrix.filter(pl.col("policy") == "linux-6.16")["verdict"].to_list() == ["holds"] * 14
+    assert matrix.filter(pl.col("policy") == "linux-6.16")["verdict"].to_list() == ["holds"] * 2 * len(HOTPLUG)
 
 
 def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:

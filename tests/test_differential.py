@@ -97,6 +97,12 @@ def test_they_agree_on_two_packages_of_two_and_of_two_and_one(
     assert compared.traces > 0
 
 
+def test_they_agree_where_vmxoff_meets_a_cpu_whose_vmxon_failed() -> None:
+    model = build(BUILT_IN["v17"]({"vmx_off": "every-cpu"}), "strict", SCENARIOS["fault-vmxon"])
+    compared = compare_all(model, initial_state(model, Topology((2, 1)), SCENARIOS["fault-vmxon"]))
+    assert compared.traces > 0
+
+
 CYCLIC = [("linux-7.1", {"cpu_up": UNBOUNDED, "cpu_down": UNBOUNDED}), ("v17", {"suspend": UNBOUNDED})]
 
 

@@ -1,7 +1,8 @@
 """The generated pages of the documentation: ``python tools/pages.py [FOLDER]``, or ``make docs``.
 
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
-- ``outcomes.md``: the worst outcome of every policy, module kind and scenario;
+- ``outcomes.md``: what each outcome and invariant means, and the worst outcome of every policy, module kind and scenario;
+- ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``dataset.md``: the tables of a data set and how to read them;
 - ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import dataset_page
+import known_page
+import meanings_page
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology, lower
@@ -125,12 +128,16 @@ def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
     found["dataset.md"] = dataset_page.page()
+    found["known.md"] = known_page.page()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 
 def policy_page(policy: type[Policy]) -> str:
-    """One policy: source, knobs, steps and their sources, what was left out."""
+    """One policy: what was read and what is assumed, knobs, steps and their sources, what was left out."""
     lines = [f"# {policy.name}", "", f"{policy.title}.", "", f"Source: {policy.source}.", ""]
+    lines += ["## Read", "", *(f"- {text}" for text in policy.said("read")), ""]
+    lines += ["## Our reading, or an assumption", "", *(f"- {text}" for text in policy.said("reading")), ""]
+    lines += ["## Knobs", ""]
     lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
     example = policy()
     program = lower(build(example, "strict", _ALL))
@@ -147,7 +154,7 @@ def policy_page(policy: type[Policy]) -> str:
         lines += [f"### {actor}", ""]
         lines += _table(("step", "in", "on", "instructions", "stands for"), [row[1:] for row in rows])
     lines += ["## Left out, and why that hides no outcome", ""]
-    lines += [f"- {text}" for base in policy.__mro__ for text in vars(base).get("abstracted", ())]
+    lines += [f"- {text}" for text in policy.said("abstracted")]
     lines += ["- What the shared mechanics leave out: [abstractions](../abstractions.md).", ""]
     return "\n".join(lines)
 
@@ -169,7 +176,9 @@ def outcomes_head() -> str:
         "`make docs` writes this page.",
         "",
     ]
-    return "\n".join([*text, *_table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])])
+    scenarios = _table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])
+    meanings = _table(("name", "severity", "what it means", "an example"), meanings_page.rows())
+    return "\n".join([*text, *scenarios, *meanings_page.head(), *meanings])
 
 
 def outcomes_section(policy: type[Policy]) -> str:

@@ -29,7 +29,7 @@ app = App(
 )
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
-    "policies": "List the designs, with their sources and knobs, the scenarios and the budgets.",
+    "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
     "check": "Explore every interleaving of one policy.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",

@@ -18,7 +18,7 @@ from tdxexplore.explore.settings import DESCRIBED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 PARTITION = ("policy", "module")
 
 
@@ -139,6 +139,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _real("probability", "of ending so, if each enabled step is equally likely"),
         _count("shortest_steps", "length of the shortest trace", "steps"),
         _text("schedule", "of the shortest trace"),
+        _text("text", "what the outcome means, in a sentence"),
     ),
     "properties": (
         *POINT,

@@ -106,10 +106,11 @@ class Exploration:
         too large: more than 1024 words of 64 bits, or more than 2^34 words times transitions over all outcomes),
         ``log10_interleavings`` (where `interleavings` is too large, within ``log10_error`` of `runs`),
         ``interleaving_share`` (of all interleavings), ``probability`` (each enabled transition equally likely),
-        ``shortest_steps``, ``schedule`` (of the shortest trace).
+        ``shortest_steps``, ``schedule`` (of the shortest trace), ``text`` (what it means, in a sentence).
         """
         names = [p.name for p, _ in self._program.outcomes]
         severities = [p.severity for p, _ in self._program.outcomes]
+        texts = [p.text for p, _ in self._program.outcomes]
         frame = pl.DataFrame(self._found.outcomes())
         codes = frame["outcome"].to_list()
         return self._with_key(
@@ -123,6 +124,7 @@ class Exploration:
             frame["probability"],
             frame["shortest_steps"],
             frame["schedule"],
+            pl.Series("text", [texts[c] for c in codes], dtype=pl.String),
         )
 
     @cached_property

@@ -37,6 +37,8 @@ def print_exploration(answer: Exploration) -> None:
         out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
     else:
         out.print(_outcomes(answer.outcomes))
+        for name, text in answer.outcomes.select("outcome", "text").iter_rows():
+            out.print(Text(f"{name}: {text}"), soft_wrap=False)
         if not answer.outcomes["interleaving_share"].has_nulls():
             out.print(Text(SHARE_AND_PROBABILITY, "dim"), soft_wrap=False)
     _print_invariants(answer)

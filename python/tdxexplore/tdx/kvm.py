@@ -315,11 +315,14 @@ class VirtAtLoad(KvmPolicy):
 class Alternative(VirtAtLoad):
     """A design that was argued in April 2024. The mails say of all of them that KVM_ONLINE does VMXON.
 
-    Core has no cpuhp state that could hold the offline veto, so that the veto is in KVM's (an assumption). The mails discuss KVM
-    TDX v19, from which the rest of KVM is taken.
+    Core has no cpuhp state that could hold the offline veto, so that the veto is in KVM's (an assumption). The mails discuss the
+    KVM series of February 2024, from which the rest of KVM is taken.
     """
 
     seamcall_ud = "oops"
+    reading: ClassVar[tuple[str, ...]] = (
+        "The offline veto is in KVM's callback, and TDX_SEAMCALL_UD is BUG(), both as in the KVM series that the mails discuss.",
+    )
 
     def kvm_offline_cpu(self, k: Kernel) -> Variable:
         """kvm_offline_cpu(): VMXOFF, unless TDX needs the CPU."""

@@ -166,3 +166,114 @@ def _prices(w: World) -> None:
     m.price("steps", "steps of all actors", during=True)
     m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_read)
     m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))
+
+
+MEANINGS = {
+    "corrupt": (
+        "A TD call ran on an LP that has not had TDH.SYS.LP.INIT, and the module took it for LP 0 of package 0. Windows, vCPUs "
+        "and keys of another LP are used, so that memory of TDs may be damaged; only a module without a check of its own does "
+        "so."
+    ),
+    "seamcall-oops": (
+        "A TD call was made on a CPU on which VMX is off, and this kernel makes an oops of the #UD. Since Linux 6.8 the "
+        "SEAMCALL wrapper turns #UD into a status, so that it takes a KVM which calls BUG() on that status."
+    ),
+    "vmxoff-bug": (
+        "VMXOFF was executed on a CPU on which VMX is off already. The kernel executes it only where it believes VMX to be on, "
+        "so that it calls BUG()."
+    ),
+    "cpuhp-bug": (
+        "A teardown callback returned an error while its cpuhp state was being removed. Nobody could act on that error, so "
+        "that cpuhp_issue_call() has a BUG_ON() there."
+    ),
+    "deadlock": (
+        "Some actor waits for ever, and no step of anybody is left that could let it go on. The hung-task detector reports it "
+        "after two minutes; a lock of hotplug that is held so stops every later user of it."
+    ),
+    "diverges": (
+        "Some run goes on for ever although nothing new happens around it: somebody tries again and again without success. No "
+        "built-in design does so; a policy of one's own with a loop may."
+    ),
+    "key-id-lost": (
+        "The TD is gone, but its key id could not be freed, because a package had no online CPU to write its caches back or a "
+        "call failed. The number of TDs that can run is smaller until reboot, and the pages of the TD are lost as well."
+    ),
+    "tds-lost": (
+        "An update of the module had shut the old image down when it failed, and there is no way back. Every TD that was "
+        "running is lost with it, and TDX is off until reboot."
+    ),
+    "td-error": (
+        "A SEAMCALL failed on a TD that KVM created or is creating, on a CPU where the kernel let it run. The owner of the TD "
+        "sees an error of an ioctl or of KVM_RUN, though he did nothing wrong."
+    ),
+    "vm-refused": (
+        "The first VM could not be created, because VMX or TDX could not be turned on for it. Another attempt may succeed."
+    ),
+    "online-refused": (
+        "A callback of KVM or TDX returned an error while a CPU came online, and the CPU stays offline. All work loses that "
+        "CPU, not only TDs."
+    ),
+    "suspend-aborted": (
+        "The offline veto refused a CPU in suspend although no TD holds a key id, so that the system stays awake. It happens "
+        "again at each attempt until reboot, if the kernel's count of key ids is wrong."
+    ),
+    "sticky-error": (
+        "TDX is off until reboot because the kernel remembers a failure, while the module is in a state in which it would "
+        "accept another attempt, and every LP that it needs is online or initialised. A design that forgot the error could "
+        "enable TDX."
+    ),
+    "lp-missing": (
+        "TDX is off until reboot because an LP was offline that the module needs, and still is. This is the documented limit "
+        "of a module that wants TDH.SYS.LP.INIT on every LP, and no fault of the design."
+    ),
+    "off-until-reboot": (
+        "Bringing TDX up, or updating the module, broke half way, and the module accepts no second attempt in the state that "
+        "it is in. VMs without TDX go on."
+    ),
+    "kvm-not-loaded": (
+        "The load of KVM failed because TDX did not come up. No VM runs at all, until KVM is loaded with tdx=0 or the cause is "
+        "gone."
+    ),
+    "warned": (
+        "The kernel printed a warning: a WARN_ON(), or a report of lockdep. Nothing is lost by that alone, unless "
+        "panic_on_warn is set."
+    ),
+    "latent-lp": (
+        "TDX is up and an online CPU has not had TDH.SYS.LP.INIT, but nobody has run a TD there. The next user of TDX that "
+        "trusts every online CPU meets the error."
+    ),
+    "tdx-up": ("TDX is up, and every online CPU can run it. Nothing bad happened on the way."),
+    "clean-refusal": ("TDX is not up, and nothing stands against the next attempt. KVM runs VMs without TDX."),
+    "endless": (
+        "A run goes on for ever because the question says so: a budget is unbounded. What must stay possible meanwhile is "
+        "checked by the responses."
+    ),
+    "I1": (
+        "A TD call is made only on a CPU that has had TDH.SYS.LP.INIT. Where this fails, it depends on the module whether the "
+        "TD gets an error or memory is damaged."
+    ),
+    "I2": (
+        "A SEAMCALL is made only on a CPU on which VMX is on. Where this fails, the call gives #UD, which is an error or an "
+        "oops as the kernel's version has it."
+    ),
+    "I3": (
+        "Where the kernel's flag says that a CPU has had TDH.SYS.LP.INIT, the module agrees. It never fails, as "
+        "[abstractions](abstractions.md) argues; a design that kept its flags over an update would break it."
+    ),
+    "I4": (
+        "While a TD holds a key id, every package has an online CPU. Where this fails, caches of a package cannot be written "
+        "back, and the key id cannot be freed until a CPU there comes online again."
+    ),
+    "I5": (
+        "While TDX is up and has a user, every active CPU has had TDH.SYS.LP.INIT. Where this fails, a vCPU of a TD may be "
+        "scheduled on a CPU that cannot run it, even if no run of the question comes to that."
+    ),
+    "I7": (
+        "In a design with references, VMX is on exactly on the CPUs on which somebody holds one. It never fails, as "
+        "[abstractions](abstractions.md) argues; a failed attempt that stayed counted would break it."
+    ),
+}
+"""What each outcome and invariant means, in two sentences: what has happened, and what follows for who uses the machine.
+
+I6 is the outcome ``deadlock``, I8 a response.
+"""

@@ -9,7 +9,7 @@ functions of `tdxexplore.tdx.module` and `tdxexplore.tdx.host`. `tdxexplore.tdx.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.linux.errno import OK
@@ -55,8 +55,10 @@ class Policy:
         seamcall_ud: #UD of a TD call is a status for KVM (``status``): since Linux 6.8 the SEAMCALL wrapper has an entry in the
             exception table, and KVM of 6.16 and later gives up the VM with a WARN, or fails the ioctl with -EIO. Or it is an
             oops: the KVM series of 2023 and 2024 answered TDX_SEAMCALL_UD with kvm_spurious_fault(), which is BUG().
-        abstracted: What this class leaves out, and why that hides no outcome. The documentation lists it with what the base
-            classes and the shared mechanics leave out.
+        read: What was read for this class: file, function and version of merged code, or subject, author and date of a mail.
+        reading: What no source says, so that it is our reading, or an assumption.
+        abstracted: What this class leaves out, and why that hides no outcome. The documentation lists these three with those of
+            the base classes (`said`), and with what the shared mechanics leave out.
         lp_init_first: It makes no SEAMCALL but TDH.SYS.INIT and TDH.SYS.LP.INIT before both have succeeded in this kernel,
             and none while KVM is not loaded and no callback is registered. The normal form of states reads it
             (`tdxexplore.tdx.normal_form`).
@@ -75,9 +77,25 @@ class Policy:
     key_ids: ClassVar[KeyIds] = "counter"
     seamcall_ud: SeamcallUd = "status"
     lp_init_first: ClassVar[bool] = False
+    read: ClassVar[tuple[str, ...]] = (
+        "The TDX module: intel/tdx-module, branch tdx_1.5 @72d8cffb (1.5.01), and @1666adc4 where a newer one differs.",
+        "kernel/cpu.c of about 6.6, and of 6.12.117, 7.2.12 and 7.3.4: hotplug, its locks, vetoes and rollbacks.",
+        "arch/x86/kvm/vmx/tdx.c, 6.16 to 7.0, __tdx_td_init() and tdx_mmu_release_hkid(): the life of a TD.",
+    )
+    reading: ClassVar[tuple[str, ...]] = (
+        (
+            "Module kinds subset and subset-nocheck: no source of such a module is public; mails of Kai Huang, 2023-06-05 and "
+            "2024-04-23, say that there is one."
+        ),
+    )
     abstracted: ClassVar[tuple[str, ...]] = ()
     has_kexec: bool = True
     freezes_hotplug: bool = True
+
+    @classmethod
+    def said(cls, attribute: Literal["read", "reading", "abstracted"]) -> list[str]:
+        """What this class and its bases say under that name, its own first."""
+        return [text for base in cls.__mro__ for text in vars(base).get(attribute, ())]
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
         known = {knob.name: knob for knob in self.knobs}

@@ -26,6 +26,16 @@ class DynHookIfEnabled(Alternative):
     title = "A4: pass and tdx_enable() at KVM load, then a dynamic hook that runs LP.INIT, only on success"
     source = "Kai Huang, 2024-04-26 (A4)"
     lp_init_first = True
+    read = (
+        (
+            "A sketch in a mail on v19 023/130, never a patch: Kai Huang, quoted by Chao Gao, 2024-04-26. cpuhp_setup_state() "
+            "stands between cpus_read_lock() and cpus_read_unlock() there."
+        ),
+    )
+    reading = (
+        "Whether that call was meant literally: the knob register_call has both forms.",
+        "KVM removes the hook when it is unloaded.",
+    )
     knobs = (
         OFFLINE_VETO,
         Knob(

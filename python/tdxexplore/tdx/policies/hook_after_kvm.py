@@ -25,6 +25,13 @@ class HookAfterKvm(InnerEnable):
     name = "hook-after-kvm"
     title = "A2: core hook after KVM's runs LP.INIT if TDX is enabled; it survives KVM"
     source = "Sean Christopherson, 2024-04-25 (A2); Chao Gao, 2024-04-26 (A6, the knob skip_if_vmx_off)"
+    read = (
+        (
+            "A sketch in mails on v19 023/130, never a patch: Sean Christopherson, 2024-04-25, and Chao Gao, 2024-04-26, who "
+            "holds that a CPU without KVM may skip the step."
+        ),
+    )
+    reading = ("When the hook is registered, under which lock, and what it does where VMX is off: knobs.",)
     knobs = (
         *InnerEnable.knobs,
         Knob("skip_if_vmx_off", ("yes", "no"), "the callback does nothing on a CPU that is not in VMX operation"),

@@ -24,6 +24,11 @@ class HookBeforeUsers(Alternative):
     name = "hook-before-users"
     title = "A3: core hook before all users' hooks: VMXON, LP.INIT, VMXOFF on every CPU that comes online"
     source = "Kai Huang, 2024-04-23 and 2024-04-26 (A3)"
+    read = (
+        "A sketch in mails on v19 023/130, never a patch: Kai Huang, 2024-04-23 and 2024-04-26, his long-term goal.",
+        "Chao Gao, 2024-04-26, quotes Kai Huang's sketch of tdx_online_cpu(): VMXOFF inside it, and users manage VMX themselves.",
+    )
+    reading = ("When the hook is registered, and what an error at boot means: knobs.",)
     knobs = (
         OFFLINE_VETO,
         Knob("registered_at", ("boot", "after-kvm-load"), "when core registers its hook"),

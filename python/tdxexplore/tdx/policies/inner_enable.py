@@ -27,6 +27,15 @@ class InnerEnable(Alternative):
     title = "A1: tdx_enable() runs the LP.INIT pass itself; hotplug does VMXON only"
     source = "Sean Christopherson, 2024-04-22 and 2024-04-25 (A1)"
     lp_init_first = True
+    read: ClassVar[tuple[str, ...]] = (
+        (
+            "A sketch in mails on v19 023/130, never a patch: Sean Christopherson, 2024-04-22 and 2024-04-25, quoted by Kai "
+            "Huang, 2024-04-26, who also says that tdx_enable() would repeat the pass on every call."
+        ),
+    )
+    reading: ClassVar[tuple[str, ...]] = (
+        "__tdx_cpu_enable() warns and fails where VMX is off, and an error of the pass makes the status ERROR.",
+    )
     knobs: ClassVar[tuple[Knob, ...]] = (
         OFFLINE_VETO,
         Knob("pass", ("every-call", "first-call"), "whether tdx_enable() repeats the pass when TDX is up already"),

@@ -21,6 +21,8 @@ class InnerEnableKvmHook(InnerEnable):
     name = "inner-enable-kvm-hook"
     title = "A1 + public tdx_cpu_enable() in KVM's callback after VMXON; an error refuses the CPU"
     source = "Sean Christopherson, 2024-04-25 (A1), quoted by Kai Huang, 2024-04-26"
+    read = ('The same mails: "and then have KVM call a public version".',)
+    reading = ("The public version runs in KVM's hotplug callback after VMXON, and its error refuses the CPU.",)
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         return self.vmxon_and_tdx_cpu_enable(k)

@@ -21,6 +21,13 @@ class KvmHookLpInit(Alternative):
     title = "A5: KVM's callback runs VMXON and LP.INIT on every CPU that is or comes online"
     source = "Kai Huang, 2024-04-26 (A5)"
     lp_init_first = True
+    read = (
+        (
+            "A sketch in a mail on v19 023/130, never a patch: Kai Huang, quoted by Chao Gao, 2024-04-26: -ENODEV is tolerated, "
+            "any other error refuses the CPU."
+        ),
+    )
+    reading = ("An error of tdx_cpu_enable() is followed by VMXOFF; the sketch does not show it.",)
 
     def kvm_online_cpu(self, k: Kernel) -> Variable:
         return self.vmxon_and_tdx_cpu_enable(k)

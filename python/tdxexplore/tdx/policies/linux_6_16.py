@@ -55,6 +55,15 @@ class Linux616(VirtAtLoad):
         ),
         VIRT_AT_LOAD,
     )
+    read = (
+        (
+            "Merged: arch/x86/kvm/vmx/tdx.c, 6.16 to 7.0 (@3829d81b for 6.16 and 6.17), __tdx_bringup(), tdx_online_cpu(), "
+            "tdx_offline_cpu() (9934d7e5), tdx_cleanup()."
+        ),
+        "Merged: arch/x86/virt/vmx/tdx/tdx.c @01fb93a3, 6.8 to 7.0, and 6.12.117: tdx_cpu_enable(), tdx_enable().",
+        "Merged: virt/kvm/kvm_main.c, 6.12.117, kvm_enable_virtualization() and its callbacks.",
+    )
+    reading = ("6.18 to 7.0 are taken to be as 6.17 where no mail says otherwise: their host code was not read.",)
     abstracted = (
         "-ENODEV, with which KVM loads without TDX: only without an image, which no scenario of this design has.",
         "-ENOSPC from cpuhp_setup_state(): no scenario takes all dynamic slots.",

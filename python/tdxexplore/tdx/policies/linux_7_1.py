@@ -29,6 +29,14 @@ class Linux71(VirtAtLoad):
     source = "arch/x86/virt/vmx/tdx/tdx.c and arch/x86/virt/hw.c, v7.1"
     lp_init_first = True
     wbinvd_after_flush = True
+    read: ClassVar[tuple[str, ...]] = (
+        "Merged: arch/x86/virt/hw.c @0eaed89c, x86_virt_get_ref() and x86_virt_put_ref().",
+        (
+            "Merged: arch/x86/virt/vmx/tdx/tdx.c after 165e7735, eac90a5b and afe31de1 (merge 4a530993), 7.1; the same functions "
+            "in 7.2.12 and 7.3.4."
+        ),
+    )
+    reading: ClassVar[tuple[str, ...]] = ("A second user calls nothing, as core has enabled TDX for all.",)
     abstracted: ClassVar[tuple[str, ...]] = (
         ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
         (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.linux.boot import bringup_nonboot_cpus
 from tdxexplore.tdx.kernel import EBUSY, OK, Hook, Kernel
-from tdxexplore.tdx.kvm import KVM_MAIN
+from tdxexplore.tdx.kvm import FLUSH_GUARD, KVM_MAIN
 from tdxexplore.tdx.policies.linux_7_1 import Linux71
 from tdxexplore.tdx.policy import Knob
 
@@ -30,7 +30,18 @@ class Linux71RfcV1(Linux71):
     name = "linux-7.1-rfc-v1"
     title = "as linux-7.1, but TDX is enabled before the APs are started, and the offline veto is a callback of KVM"
     key_ids = "counter"
+    wbinvd_after_flush = False
     source = "VMXON RFC v1 2/4 and 3/4, Sean Christopherson, 2025-10-10"
+    read = (
+        (
+            "Posted, not merged in this form: [RFC PATCH 2/4] and [RFC PATCH 3/4] KVM: x86/tdx: Do VMXON and TDX-Module "
+            "initialization during tdx_init(), Sean Christopherson, 2025-10-10; Chao Gao's answer, 2025-10-13."
+        ),
+    )
+    reading = (
+        "before-aps: cpuhp_setup_state() works before the APs are up, and they run the callback when they start.",
+        "What the patches do not touch is as in linux-7.1.",
+    )
     abstracted = (
         "Whether cpuhp_setup_state() works as early as tdx_init(), in identify_boot_cpu(), is not asked: here it does.",
         (
@@ -39,7 +50,7 @@ class Linux71RfcV1(Linux71):
         ),
     )
     knobs = (
-        *Linux71.knobs,
+        *(knob for knob in Linux71.knobs if knob is not FLUSH_GUARD),
         Knob(
             "enable_phase",
             ("before-aps", "subsys"),

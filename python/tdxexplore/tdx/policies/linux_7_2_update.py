@@ -31,6 +31,20 @@ class Linux72Update(Linux71):
         "as linux-7.1, and the module is updated at run time (7.2 and 7.3): shutdown, install, LP.INIT, TDH.SYS.UPDATE"
     )
     source = "arch/x86/virt/vmx/tdx/seamldr.c, v7.2 to 7.3.4"
+    read = (
+        (
+            "Merged: arch/x86/virt/vmx/tdx/seamldr.c @b2128290, do_seamldr_install_module(), and of 7.2.12 and 7.3.4, which are "
+            "equal; tdx.c tdx_module_shutdown() and tdx_module_run_update()."
+        ),
+        (
+            "[PATCH v4 08/24] x86/virt/seamldr: Block TDX Module updates if any CPU is offline, Chao Gao, 2026-02-12: P-SEAMLDR "
+            "requires SEAMLDR.INSTALL on every CPU. The check was posted and did not merge."
+        ),
+    )
+    reading = (
+        "A new image starts in state PENDING with no LP initialised; SEAMCALLs between the first and the last INSTALL fail.",
+        "Whether every deployed P-SEAMLDR wants all LPs: the knob seamldr_all_lps.",
+    )
     abstracted = (
         "A failure to read the handoff data refuses the update before any change, which is the same as no update.",
         (

@@ -22,6 +22,13 @@ class V17(V19):
     name = "v17"
     title = "KVM load: one IPI pass of VMXON + LP.INIT, tdx_enable(), VMXOFF; hardware_enable() does VMXON + LP.INIT"
     source = "KVM TDX v17 005/116, Isaku Yamahata, 2023-11-07"
+    read = (
+        (
+            "Posted, not merged: [PATCH v17 005/116] KVM: TDX: Initialize the TDX module when loading the KVM intel kernel "
+            "module, Isaku Yamahata, 2023-11-07; the same in v18."
+        ),
+        "[PATCH v18 027/121] KVM: TDX: Refuse to unplug the last cpu on the package, Isaku Yamahata, 2024-01-22: the veto.",
+    )
 
     def arch_enable_cpu(self, k: Kernel) -> Variable:
         """vt_hardware_enable(): VMXON, then tdx_cpu_enable() if TDX is on; on an error VMXOFF."""

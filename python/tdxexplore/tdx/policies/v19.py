@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tdxexplore.model import Scope
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Hook, Kernel
-from tdxexplore.tdx.kvm import KvmPolicy
+from tdxexplore.tdx.kvm import OFFLINE_VETO, KvmPolicy
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
@@ -34,14 +34,38 @@ class V19(KvmPolicy):
     source = PATCH
     lp_init_first = True
     seamcall_ud = "oops"
-    knobs = (
-        *KvmPolicy.knobs,
+    knobs: ClassVar[tuple[Knob, ...]] = (
+        OFFLINE_VETO,
+        Knob(
+            "vmx_off",
+            ("where-vmxon", "every-cpu"),
+            "which CPUs the pass turns VMX off on: those on which its VMXON succeeded, or all, as in v13 and v14",
+        ),
         Knob(
             "usage_lock",
             ("kvm_lock", "kvm_usage_lock"),
             "what guards kvm_usage_count: kvm_lock, taken with cpus_read_lock() held, or a mutex of its own that is taken before "
             "(44d174596260, Linux 6.12)",
         ),
+    )
+    read: ClassVar[tuple[str, ...]] = (
+        (
+            "Posted, not merged: [PATCH v19 023/130] KVM: TDX: Initialize the TDX module when loading the KVM intel kernel "
+            "module, Isaku Yamahata, 2024-02-26."
+        ),
+        "[PATCH v19 041/130] KVM: TDX: Refuse to unplug the last cpu on the package, Isaku Yamahata, 2024-02-26: the veto.",
+        "KVM of the series v17 and v19 for TDX_SEAMCALL_UD: kvm_spurious_fault(), which is BUG().",
+        (
+            "Re: [PATCH v14 004/113], Isaku Yamahata, 2023-06-07, which quotes the pass of v14 and Kai Huang's review of it: "
+            "the knob vmx_off."
+        ),
+    )
+    reading: ClassVar[tuple[str, ...]] = (
+        (
+            "kvm_usage_count under kvm_lock inside cpus_read_lock(): from the message of commit 44d174596260, which changed it, "
+            "and not from the tree of the series."
+        ),
+        "A second user brings VMX and TDH.SYS.LP.INIT with it, as KVM does: no mail has one.",
     )
     abstracted: ClassVar[tuple[str, ...]] = (
         (
@@ -96,7 +120,8 @@ class V19(KvmPolicy):
                 error = tdx_enable(k)
                 with k.if_(error != OK):
                     k.set(failed, value=True)
-            with k.ipi(mask, "vmx_off()"):
+            everywhere = self.setting["vmx_off"] == "every-cpu"
+            with k.ipi(w.online if everywhere else mask, "vmx_off()"):
                 k.set(mask, value=False)
                 k.vmxoff()
 

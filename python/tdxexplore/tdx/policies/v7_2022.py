@@ -33,6 +33,17 @@ class V72022(KvmPolicy):
     title = "tdx_enable() refuses unless every LP is online, then runs SYS.INIT, LP.INIT everywhere and the rest itself"
     source = MAIL
     lp_init_first = True
+    read = (
+        "The host series, posted and not merged in this form: [PATCH v7 00/20] TDX host kernel support, Kai Huang, 2022-11-21.",
+        "TDH.SYS.LP.SHUTDOWN: qizhangz/tdx-module @9359de5c (1.0), for which the series was written.",
+    )
+    reading = (
+        (
+            "Its KVM half was not read: VMX is on from boot on, and what KVM does with TDX_SEAMCALL_UD and at the offline of a "
+            "package's last CPU are knobs."
+        ),
+        "It runs on a module 1.5 here, as every design.",
+    )
     abstracted = (
         (
             "VMX is on for every online CPU from boot on: an assumption, because the KVM half of the series was not read. It "

@@ -1,0 +1,71 @@
+"""The part of docs/outcomes.md that explains outcomes and invariants; `pages` writes it with the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.tdx.build import build
+from tdxexplore.tdx.fields import UNBOUNDED
+from tdxexplore.tdx.outcomes import MEANINGS
+from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.tdx.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from tdxexplore.model.model import Property
+
+# Arguments of a `tdxexplore check` that shows it. No built-in design diverges, and I3 and I7 never fail.
+EXAMPLES = {
+    "corrupt": "v19 --module subset-nocheck --cpus 2 --scenario late-online",
+    "seamcall-oops": "inner-enable --cpus 2 --scenario fault-resume",
+    "vmxoff-bug": "v17 --cpus 2 --scenario fault-vmxon --set vmx_off=every-cpu",
+    "cpuhp-bug": "inner-enable --cpus 3 --packages 2 --scenario fault-td-unload",
+    "deadlock": "dyn-hook-if-enabled --cpus 2 --scenario offline-mid-enable",
+    "key-id-lost": "linux-6.16 --cpus 2 --packages 2 --scenario fault-td",
+    "tds-lost": "linux-7.2-update --cpus 2 --scenario update-offline-lp",
+    "td-error": "v19 --module subset --cpus 2 --scenario late-online",
+    "vm-refused": "v19 --cpus 2 --scenario fault-vmxon",
+    "online-refused": "linux-7.2-update --cpus 2 --scenario update-offline-lp",
+    "suspend-aborted": "linux-6.16 --cpus 2 --packages 2 --scenario fault-td-suspend",
+    "sticky-error": "linux-6.16 --cpus 2 --scenario nosmt",
+    "lp-missing": "linux-6.16 --cpus 2 --scenario offline-before-load",
+    "off-until-reboot": "v7-2022 --cpus 2 --scenario kexec",
+    "kvm-not-loaded": "linux-6.16 --cpus 2 --scenario fault-seamcall",
+    "warned": "linux-6.16 --cpus 2 --scenario fault-resume",
+    "latent-lp": "hook-after-kvm --module subset --cpus 2 --scenario no-kvm",
+    "tdx-up": "linux-7.1 --cpus 2 --scenario all-online",
+    "clean-refusal": "v7-2022 --cpus 2 --scenario late-online",
+    "endless": "linux-6.16 --cpus 2 --scenario late-online --budget kvm_load=unbounded --budget kvm_unload=unbounded",
+    "I1": "v19 --module subset --cpus 2 --scenario late-online",
+    "I2": "linux-6.16 --cpus 2 --scenario second-user --budget kvm_unload=1",
+    "I4": "linux-6.16 --cpus 2 --packages 2 --scenario td-life --set offline_veto=off",
+    "I5": "v17 --module subset --cpus 2 --scenario online-mid-enable",
+}
+
+_HEAD = """## Outcomes and invariants
+
+S0 is catastrophic, S1 a deadlock or a permanent loss, S2 a refusal or an error without cause, S3 TDX off until reboot, S4 a
+nuisance. A run has the most severe outcome that applies to its end; an invariant is looked at in every state. No deadlock (I6) is
+the outcome `deadlock`; that enabling stays possible (I8) is on the page of [liveness](liveness.md).
+"""
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """Every outcome and invariant: severity, what it means, and a command that shows it."""
+    found = []
+    for p in declared():
+        example = f"`tdxexplore check {EXAMPLES[p.name]}`" if p.name in EXAMPLES else "none"
+        found.append((f"`{p.name}`", p.severity, MEANINGS[p.name], example))
+    return found
+
+
+def head() -> list[str]:
+    """What stands above the table."""
+    return _HEAD.split("\n")
+
+
+def declared() -> list[Property]:
+    """The outcomes and invariants that models declare, without end and with one, in their order."""
+    policy, scenario = BUILT_IN["linux-7.2-update"], SCENARIOS["update"]
+    bounded, endless = (build(policy(), "strict", scenario, budgets) for budgets in ({}, {"kvm_load": UNBOUNDED}))
+    found = [*bounded.outcomes, *endless.outcomes, *bounded.invariants]
+    return list({p.name: p for p in found}.values())
