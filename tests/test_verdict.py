@@ -117,9 +117,15 @@ def test_a_model_in_which_no_run_ends_does_not_hold(tmp_path: Path) -> None:
     policy = f"{tmp_path}/mine.py:Loops"
     for measures in (True, False):
         answer = check(policy, cpus=2, measures=measures)
-        assert answer.complete
-        assert answer.verdict in ("vacuous", "violated")
-        assert answer.verdict_line != "holds"
+        assert (answer.complete, answer.outcomes["outcome"].to_list()) == (True, ["diverges"])
+        assert answer.verdict_line == "violated"
+        # `diverges` is S1: where only S0 is a violation, nothing bad is left to happen, and nothing else happens either.
+        lenient = check(policy, cpus=2, measures=measures, fail_on="S0")
+        assert lenient.verdict == "vacuous"
+        share = "in 100 % of the runs" if measures else "occurs"
+        assert lenient.verdict_line.endswith(f"; no run comes to an end; S1 diverges {share}")
+    assert cli.run(["check", policy, "--cpus", "2", "--quiet"]) == 1
+    assert cli.run(["check", policy, "--cpus", "2", "--quiet", "--fail-on", "S0"]) == 5
     # What may go on for ever need not end.
     endless = dict.fromkeys(("cpu_up", "cpu_down"), UNBOUNDED)
     assert check("v17", cpus=2, budgets=endless).verdict == "holds"
