@@ -164,6 +164,21 @@ def test_a_bulk_assignment_that_overwrites_another_hides_it() -> None:
     assert not board.reads((2,), d=[True, False], c=[False, True])
 
 
+@pytest.mark.parametrize("met", [True, False])
+def test_what_is_known_of_others_decides_no_more_than_it_implies(met: bool) -> None:
+    """Nobody is both: so nobody is one of the two? Somebody is one of the two: so somebody is both?"""
+
+    def build(known: Callable[[Any, Any], Any], asked: Callable[[Any, Any], Any], **initial: list[Value]) -> bool:
+        board = Board()
+        with board.p.if_(known(board.c, board.d)), board.p.if_(asked(board.c, board.d)):
+            board.p.set(board.read, value=True)
+        return board.reads((2,), **initial)
+
+    apart, together = [met, False], [False, met]
+    assert build(lambda c, d: cpus.none(c & d), lambda c, _: cpus.any(c), c=apart, d=[False, True]) is met
+    assert build(lambda c, _: cpus.any(c), lambda c, d: cpus.any(c & d), c=[False, True], d=together) is met
+
+
 # -- free choices -------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ KEYS = {"name", "area", "file", "find", "replace", "tests"}
 AREAS = ("engine", "lowering", "mechanics", "data", "analysis")
 # The test binaries of the core.
 BINARIES = ("lib", "suite", "resident")
+# A fault changes one file of the core. At this level that is compiled again in seconds, and the tests take no longer.
+QUICK = [f"--config=profile.dev.package.tdxexplore-core.{setting}" for setting in ("opt-level=1", "debug=0")]
 # A fault may keep a test busy for ever. Then it is seen, too.
 SECONDS = 900
 LOAD = """
@@ -174,7 +176,7 @@ class Tree:
     def _build_extension(self) -> None:
         """Build the extension if that of the copy is not of its source: with the profile of the tests, for they share it."""
         if not self.built:
-            self._must_run("cargo", "build", "--quiet", "--package", "tdxexplore-python")
+            self._must_run("cargo", "build", "--quiet", *QUICK, "--package", "tdxexplore-python")
             shutil.copyfile(
                 self.target / "debug" / "lib_core.so", self.root / "python" / "tdxexplore" / "_core.abi3.so"
             )
@@ -196,7 +198,7 @@ class Tree:
         return self._pytest(names) if names else None
 
     def _cargo(self, target: str, names: list[str]) -> str | None:
-        which = ["--package", "tdxexplore-core", *(["--lib"] if target == "lib" else ["--test", target])]
+        which = [*QUICK, "--package", "tdxexplore-core", *(["--lib"] if target == "lib" else ["--test", target])]
         self._must_run("cargo", "test", "--quiet", "--no-run", *which)
         code, output = self._output("cargo", "test", *which, "--", *names)
         if code is None:
