@@ -173,6 +173,26 @@ def test_readers_on_more_cpus_than_any_counter_has_values_exclude_hotplug() -> N
     assert _reads_on_each_cpu(9)["schedule"].null_count() == 0
 
 
+def test_a_mutex_lets_in_one_at_a_time_and_both_in_the_end() -> None:
+    model = Model("mutex")
+    w = Linux(model, {}, {})
+    lock, inside = model.flag("lock"), model.counter("inside", 2)
+    for name in ("one", "two"):
+        k = Kernel(w, name)
+        k.step("start", rest=True)
+        with k.mutex(lock):
+            k.add(inside, 1)
+            k.step("inside")
+            k.add(inside, -1)
+        model.add(k)
+    model.settle()
+    model.outcome("deadlock", "S1", model.stuck())
+    model.outcome("over", "ok", when=True)
+    model.invariant("one at a time", inside < 2)
+    answer = compared(model, 1).answer
+    assert (set(answer.terminal_states), answer.violating_states["one at a time"]) == ({"over"}, 0)
+
+
 def test_every_field_is_an_attribute_and_a_wrong_name_is_an_attribute_error() -> None:
     model, w = protocol({})
     names = {field.name for field in fields(w)}

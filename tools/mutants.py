@@ -11,7 +11,7 @@ Nothing counts as a kill but a test that fails. A fault whose text is gone or ha
 import, or tests that do not pass without it, are errors of the table and end the campaign with exit code 2.
 
 Words choose the faults whose names, areas or files contain one of them; without words all are tried. ``docs/mutants.md`` is
-written either way: a fault that was not tried keeps its row.
+written after each: a fault that was not tried keeps its row, so that a campaign that was cut short can be continued.
 """
 
 from __future__ import annotations
@@ -142,6 +142,8 @@ class Tree:
             "PYTHONPATH": str(self.root / "python"),
             # A cached module is told from a later one by size and full seconds, and a fault may change neither.
             "PYTHONDONTWRITEBYTECODE": "1",
+            # That a property fails is enough; the smallest case that fails is of no use.
+            "PROPTEST_MAX_SHRINK_ITERS": "0",
         }
 
     def copy(self) -> None:
@@ -250,8 +252,8 @@ class Tree:
         return process.returncode, output
 
 
-def campaign(tree: Tree, faults: list[Fault]) -> dict[str, str]:
-    """Who kills each fault, by its name.
+def campaign(tree: Tree, faults: list[Fault]) -> Iterator[tuple[Fault, str]]:
+    """Who kills each fault.
 
     Raises:
         BadTable: A fault or a test of the table does not fit the tree.
@@ -261,15 +263,13 @@ def campaign(tree: Tree, faults: list[Fault]) -> dict[str, str]:
     tree.copy()
     if failed := tree.first_failure(dict.fromkeys(test for fault in faults for test in fault.tests)):
         raise BadTable(f"{failed} fails without a fault; see {tree.log.name}")
-    killers = {}
     for number, fault in enumerate(faults, 1):
         started = time.monotonic()
         with tree.faulty(fault):
             killer = tree.first_failure(fault.tests)
         end = f"killed by {killer}" if killer else "LIVES"
         print(f"{number}/{len(faults)} {time.monotonic() - started:.0f} s, {fault.name}: {end}", flush=True)
-        killers[fault.name] = killer or ALIVE
-    return killers
+        yield fault, killer or ALIVE
 
 
 def page(faults: list[Fault], killers: Mapping[str, str]) -> str:
@@ -314,15 +314,17 @@ def main() -> int:
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
     (target / "mutants").mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    tried: dict[str, str] = {}
     try:
-        killers = campaign(Tree(target), chosen(words))
+        for fault, killer in campaign(Tree(target), chosen(words)):
+            tried[fault.name] = killer
+            known = read_page() if PAGE.exists() else {}
+            PAGE.write_text(page(read_faults(), known | tried))
     except BadTable as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
-    known = read_page() if PAGE.exists() else {}
-    PAGE.write_text(page(read_faults(), known | killers))
-    alive = sum(killer == ALIVE for killer in killers.values())
-    print(f"{len(killers)} faults, {alive} alive, {time.monotonic() - started:.0f} s")
+    alive = [*tried.values()].count(ALIVE)
+    print(f"{len(tried)} faults, {alive} alive, {time.monotonic() - started:.0f} s")
     return int(alive > 0)
 
 
