@@ -105,6 +105,16 @@ def test_key_config_succeeds_once_in_each_package() -> None:
     assert [package["pkg_config"] for package in state.packages] == [True, False]
 
 
+@pytest.mark.parametrize("kind", ["subset", "subset-nocheck"])
+@pytest.mark.parametrize(("sizes", "status"), [((2,), OK), ((2, 1), module.CONFIG_NOT_PENDING)])
+def test_a_relaxed_module_asks_for_an_lp_of_each_package(
+    kind: ModuleKind, sizes: tuple[int, ...], status: str
+) -> None:
+    """Every call comes to the first CPU: all others stay without LP.INIT."""
+    statuses, _ = run([module.sys_init, module.sys_lp_init, module.sys_config], kind, sizes=sizes)
+    assert statuses == [OK, OK, status]
+
+
 @pytest.mark.parametrize("name", LAST)
 def test_outside_vmx_every_call_is_ud_and_changes_nothing(name: str) -> None:
     calls, _ = LAST[name]

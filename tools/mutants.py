@@ -220,7 +220,7 @@ class Tree:
         code, output = self._output(sys.executable, "-m", "pytest", *words, *names)
         if code is None:
             return f"{names[0]} does not end"
-        if found := re.search(r"^(?:FAILED|ERROR) (?:tests/|python/)?(\S+?\.py(?:::\S+)?)", output, re.MULTILINE):
+        if found := re.search(r"^(?:FAILED|ERROR) (?:tests/)?(.+?)(?: - .*)?$", output, re.MULTILINE):
             return found[1]
         if code == 0:
             return None
