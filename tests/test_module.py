@@ -107,9 +107,7 @@ def test_key_config_succeeds_once_in_each_package() -> None:
 
 @pytest.mark.parametrize("kind", ["subset", "subset-nocheck"])
 @pytest.mark.parametrize(("sizes", "status"), [((2,), OK), ((2, 1), module.CONFIG_NOT_PENDING)])
-def test_a_relaxed_module_asks_for_an_lp_of_each_package(
-    kind: ModuleKind, sizes: tuple[int, ...], status: str
-) -> None:
+def test_a_relaxed_module_asks_for_an_lp_of_each_package(kind: ModuleKind, sizes: tuple[int, ...], status: str) -> None:
     """Every call comes to the first CPU: all others stay without LP.INIT."""
     statuses, _ = run([module.sys_init, module.sys_lp_init, module.sys_config], kind, sizes=sizes)
     assert statuses == [OK, OK, status]

@@ -97,6 +97,10 @@ def test_an_expectation_that_is_never_met_is_not_holds(capsys: pytest.CaptureFix
     # Every CPU is online, and none may go: there is none to bring up.
     assert cli.run(["check", "v19", "--cpus", "2", "--budget", "cpu_up=1"]) == 5
     assert "verdict: vacuous: expectation `hotplug-ran` is never met" in capsys.readouterr().out
+    # Only a search that is complete knows that it is never met.
+    for max_states, unmet in ((None, ["hotplug-ran"]), (5, [])):
+        answer = check("v19", cpus=2, budgets={"cpu_up": 1}, max_states=max_states)
+        assert answer.properties.filter("fails")["property"].to_list() == unmet
 
 
 LOOPS = """
