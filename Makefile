@@ -25,7 +25,7 @@ test: lint
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
 
-# Seeded faults: do the tests notice? About an hour and a half on two cores; `make mutants ONLY=store` tries some.
+# Seeded faults: do the tests notice? `make mutants ONLY=store` tries some.
 mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import Scope
+from tdxexplore.model import Scope, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.model import Program, State
+    from tdxexplore.model import Model, Program, State
     from tdxexplore.model.program import Atom, Cube, Guard, Rule, Update
 
 
@@ -42,6 +42,15 @@ class Words:
 
     def key(self) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
         return self.shared, tuple(self.packages), tuple(self.cpus)
+
+
+def agrees(model: Model, program: Program, state: State) -> None:
+    """From a state, the Program takes the transitions that the model takes, in the same order and to the same values."""
+    expected = reference.transitions(model, state)
+    found = transitions(program, Words.of(program, state))
+    assert [order[:3] for order, _ in found] == [(t.actor, t.package, t.cpu) for t in expected], (model.name, state)
+    assert [w.key() for _, w in found] == [Words.of(program, t.target).key() for t in expected], (model.name, state)
+    assert len({order for order, _ in found}) == len(found), f"{model.name}: two transitions have one number"
 
 
 def transitions(program: Program, state: Words) -> list[tuple[tuple[int, int, int, int], Words]]:

@@ -44,6 +44,9 @@ def test_a_limit_never_says_that_nothing_was_added() -> None:
     cut = check("linux-6.16", max_states=10, **LATE)  # type: ignore[arg-type]
     assert Difference(answer, cut).verdict == "incomplete"
     assert Difference(cut, answer).verdict == "incomplete"
+    # Nor that something was: A may do it, too, where it was not explored.
+    worse = Difference(cut, check("v19", **LATE))  # type: ignore[arg-type]
+    assert (worse.worse, worse.verdict) == ("td-error", "incomplete")
 
 
 def test_the_command_line_prints_both_sides_and_the_schedule(capsys: pytest.CaptureFixture[str]) -> None:

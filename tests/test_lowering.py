@@ -37,10 +37,19 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 from witnesses import compare_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
+
+
+def compared(model: Model, state: State) -> reference.Answer:
+    """What the reference finds. The engine finds as much, and each step of the Program ends with the same values."""
+    answer = compare_all(model, state).answer
+    program = lower(model)
+    for reached, _ in answer.graph.values():
+        interpreter.agrees(model, program, reached)
+    return answer
 
 
 class Board:
@@ -54,15 +63,15 @@ class Board:
         self.p = Procedure("actor")
         self.p.step("begin")
 
-    def reads(self, sizes: tuple[int, ...], **initial: list[Value]) -> bool:
-        """Whether the step ends with ``read``; the engine and the reference agree on it."""
+    def reads(self, sizes: tuple[int, ...], **initial: Sequence[Value]) -> bool:
+        """Whether the step ends with ``read``; the Program and the reference agree on it."""
         self.model.add(self.p)
         state = State.initial(finish(self.model), Topology(sizes))
         for name, values in initial.items():
             homes = state.packages if name in state.packages[0] else state.cpus
             for home, value in zip(homes, values, strict=True):
                 home[name] = value
-        found = compare_all(self.model, state).answer
+        found = compared(self.model, state)
         ends = {s.globals["read"] for s, following in found.graph.values() if not following}
         assert len(ends) == 1
         return ends == {True}
@@ -137,7 +146,7 @@ def test_a_bulk_assignment_by_a_package_field_that_the_step_has_changed_leaves_n
         state.cpus[0]["acts"] = True
         for home, value in zip((*state.packages, *state.cpus), values, strict=True):
             home["pk" if home in state.packages else "c"] = value
-        states += compare_all(model, state).answer.states
+        states += compared(model, state).states
     assert states > 2 ** (sum(sizes) + len(sizes))
 
 
@@ -148,6 +157,21 @@ def test_a_bulk_assignment_that_overwrites_another_hides_it() -> None:
     with board.p.if_(cpus.any(board.c)):
         board.p.set(board.read, value=True)
     assert not board.reads((2,), d=[True, False], c=[False, True])
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_what_is_known_of_others_decides_no_more_than_it_implies(met: bool) -> None:
+    """Nobody is both: so nobody is one of the two? Somebody is one of the two: so somebody is both?"""
+
+    def build(known: Callable[[Any, Any], Any], asked: Callable[[Any, Any], Any], **initial: Sequence[Value]) -> bool:
+        board = Board()
+        with board.p.if_(known(board.c, board.d)), board.p.if_(asked(board.c, board.d)):
+            board.p.set(board.read, value=True)
+        return board.reads((2,), **initial)
+
+    apart, together = [met, False], [False, met]
+    assert build(lambda c, d: cpus.none(c & d), lambda c, _: cpus.any(c), c=apart, d=[False, True]) is met
+    assert build(lambda c, _: cpus.any(c), lambda c, d: cpus.any(c & d), c=[False, True], d=together) is met
 
 
 # -- free choices -------------------------------------------------------------------------------------------------------
@@ -176,8 +200,8 @@ def nested_choices() -> Model:
 
 def test_nested_choices_have_numbers_of_their_own() -> None:
     model = nested_choices()
-    compared = compare_all(model, State.initial(model, Topology((1,))))
-    assert (compared.answer.states, compared.answer.transitions) == (6, 5)
+    answer = compared(model, State.initial(model, Topology((1,))))
+    assert (answer.states, answer.transitions) == (6, 5)
     assert sorted(rule.choice for rule in lower(model).rules) == [0, 1, 2, 3, 4]
 
 

@@ -168,6 +168,14 @@ def test_a_fault_happens_at_every_call_that_can_meet_it_and_at_no_other(name: st
         assert statuses == {OK, status or OK}, fault
 
 
+@pytest.mark.parametrize("kind", ["subset", "subset-nocheck"])
+@pytest.mark.parametrize(("sizes", "status"), [((2,), OK), ((2, 1), module.CONFIG_NOT_PENDING)])
+def test_a_relaxed_module_asks_for_an_lp_of_each_package(kind: ModuleKind, sizes: tuple[int, ...], status: str) -> None:
+    """Every call comes to the first CPU: all others stay without LP.INIT."""
+    statuses, _ = run([module.sys_init, module.sys_lp_init, module.sys_config], kind, sizes=sizes)
+    assert statuses == [OK, OK, status]
+
+
 @pytest.mark.parametrize("name", LAST)
 def test_outside_vmx_every_call_is_ud_and_changes_nothing(name: str) -> None:
     calls, _ = LAST[name]

@@ -11,27 +11,49 @@ import mutants
 
 ROOT = Path(__file__).parent.parent
 FAULTS = mutants.read_faults()
+CORE = "\n".join(path.read_text() for path in (ROOT / "rust" / "core").rglob("*.rs"))
 
 
 def test_every_fault_is_a_text_that_occurs_once() -> None:
     for fault in FAULTS:
         assert fault.replace in fault.applied(ROOT)
-    assert len(FAULTS) >= 15
+    assert len(FAULTS) >= 64
+    assert {fault.area for fault in FAULTS} == set(mutants.AREAS)
 
 
 def test_every_fault_names_tests_that_exist() -> None:
-    core = "\n".join(path.read_text() for path in (ROOT / "rust" / "core").rglob("*.rs"))
     for fault in FAULTS:
         for test in fault.tests:
-            if test.startswith("cargo "):
-                _, binary, *names = test.split()
-                assert binary in ("lib", "suite", "resident"), test
-                for name in names:
-                    last = name.rstrip(":").rpartition("::")[2]
-                    assert re.search(rf"\b(mod|fn) {last}\b", core), test
-                continue
-            path, _, name = test.partition("::")
-            assert f"def {name.partition('[')[0]}" in (ROOT / path).read_text(), test
+            assert exists(test), test
+
+
+def exists(test: str) -> bool:
+    """Whether there is a test, or a module of tests; named as in the table of faults."""
+    if test.startswith("cargo "):
+        _, binary, name = test.split()
+        assert binary in mutants.BINARIES, test
+        last = name.rstrip(":").rpartition("::")[2]
+        return re.search(rf"\b(mod|fn) {last}\b", CORE) is not None
+    path, _, name = test.partition("::")
+    return (ROOT / path).is_file() and f"def {name.partition('[')[0]}" in (ROOT / path).read_text()
+
+
+def test_the_page_says_who_kills_each_fault_of_the_table() -> None:
+    killers = mutants.read_page()
+    assert list(killers) == [fault.name for fault in FAULTS], "`make mutants` writes the page"
+    assert mutants.page(FAULTS, killers) == mutants.PAGE.read_text()
+    for name, killer in killers.items():
+        binary, in_core, test = killer.removeprefix("core, ").partition(": ")
+        assert exists(f"cargo {binary} {test}" if in_core else f"tests/{killer}"), f"{name}: {killer}"
+
+
+def test_the_page_keeps_the_rows_of_faults_that_were_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, second, third = FAULTS[:3]
+    monkeypatch.setattr(mutants, "PAGE", tmp_path / "mutants.md")
+    killers = {first.name: "test_x.py::test_y[a|b]", second.name: mutants.ALIVE}
+    mutants.PAGE.write_text(mutants.page([first, second, third], killers))
+    assert mutants.read_page() == {**killers, third.name: mutants.UNTRIED}
+    assert "3 faults, of which 1 live and 1 were not tried; 1 tests kill the others." in mutants.PAGE.read_text()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -193,12 +194,23 @@ def follow(model: Model, start: State, schedule: str) -> None:
     reference.transitions(model, taken[-1].target if taken else start)
 
 
-def every_slip() -> Iterator[tuple[type[Policy], str, str]]:
+@cache
+def every_slip() -> tuple[tuple[type[Policy], str, str], ...]:
     """Every slip in every built-in policy."""
+    found = []
     for policy in BUILT_IN.values():
         path = next(p for p in POLICIES if p.stem == policy.__module__.rpartition(".")[2])
-        for slip, text in slips(path.read_text()):
-            yield policy, f"{path.name}: {slip}", text
+        found += [(policy, f"{path.name}: {slip}", text) for slip, text in slips(path.read_text())]
+    return tuple(found)
+
+
+def test_there_are_slips_of_every_kind_in_every_policy() -> None:
+    kinds = Counter(slip.partition(": ")[2].partition(",")[0] for _, slip, _ in every_slip())
+    policies = Counter(policy for policy, _, _ in every_slip())
+    assert len(every_slip()) >= 800
+    assert kinds.keys() == EDITS.keys()
+    assert set(policies) == set(BUILT_IN.values())
+    assert min(kinds.values()) >= 20
 
 
 @pytest.mark.parametrize("part", every(30, range(PARTS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -468,6 +469,20 @@ def test_a_deadlock_is_one_of_every_actor_whenever_it_is_asked_for() -> None:
     p.await_(model.flag("never"))
     model.add(p)
     assert answer(model).terminal_states == {"deadlock": 1}
+
+
+@pytest.mark.parametrize("who", ["an actor on each CPU", "a CPU in a pass", "a package in a pass"])
+def test_whoever_stands_still_on_a_cpu_or_package_is_stuck(who: str) -> None:
+    """Also if the actor that waits for the pass may rest."""
+    model = Model("stuck")
+    p = Procedure("waits", Scope.CPU if who == "an actor on each CPU" else Scope.GLOBAL)
+    p.step("begin", rest=True)
+    each = {"a CPU in a pass": p.on_each_cpu, "a package in a pass": p.on_each_package}.get(who)
+    with each(always, "begin each", rest=True) if each else nullcontext():
+        p.step("wait for ever")
+        p.await_(model.flag("never"))
+    model.add(p)
+    assert set(answer(finish(model)).terminal_states) == {"deadlock"}
 
 
 def test_no_procedure_comes_after_the_model_has_been_settled() -> None:

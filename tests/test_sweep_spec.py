@@ -124,6 +124,10 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
     budget = { cpu_up = 2 }
     [[exclude]]
     cpus = 4
+    [[exclude]]
+    policy = "inner-enable"
+    cpus = 3
+    packages = 2
     """
     found = load(spec_file(tmp_path, text)).cells()
     asked = {
@@ -137,12 +141,12 @@ def test_ranges_lists_knobs_budgets_and_exclusions_span_the_grid(tmp_path: Path)
         for packages in (1, 2)
         for veto in ("on", "off")
         for ups in (1, 2)
-        if (policy, veto, ups) != ("v19", "off", 2)
+        if (policy, veto, ups) != ("v19", "off", 2) and (policy, packages) != ("inner-enable", 2)
     }
     assert asked == expected
     assert len(found.points) == len(expected)
     assert found.not_applicable == 2 * 2 * 2 * 2  # one CPU in one package, or in two
-    assert found.excluded == (2 * 2, 2 * 7)
+    assert found.excluded == (2 * 2, 2 * 7, 2 * 2)
     assert all(("pass" in dict(p.question.knobs)) == (p.question.policy == "inner-enable") for p in found.points)
 
 

@@ -13,7 +13,7 @@ from tdxexplore.model.scopes import variables
 from tdxexplore.tdx import module
 from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy
-from tdxexplore.tdx.fields import World
+from tdxexplore.tdx.fields import Traits, World
 from tdxexplore.tdx.kernel import Kernel
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -125,7 +125,7 @@ READY = (module.sys_init, module.sys_lp_init, module.sys_config, module.sys_key_
 
 def statuses(calls: Sequence[Callable[[Kernel], object]], cpus_: int, **limits: int) -> set[tuple[str, ...]]:
     """What the calls return, in every way; all come to the first CPU."""
-    w = World(Model("calls"), "subset", {"update": 2, **limits}, stoppable=True)
+    w = World(Model("calls"), "subset", {"update": 2, **limits}, Traits(stoppable=True))
     k = Kernel(w, "caller")
     k.step("begin", rest=True)
     k.set_each(cpus, where=always, values={w.vmx_on: True})

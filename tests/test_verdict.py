@@ -97,6 +97,10 @@ def test_an_expectation_that_is_never_met_is_not_holds(capsys: pytest.CaptureFix
     # Every CPU is online, and none may go: there is none to bring up.
     assert cli.run(["check", "v19", "--cpus", "2", "--budget", "cpu_up=1"]) == 5
     assert "verdict: vacuous: expectation `hotplug-ran` is never met" in capsys.readouterr().out
+    # Only a search that is complete knows that it is never met.
+    for max_states, unmet in ((None, ["hotplug-ran"]), (5, [])):
+        answer = check("v19", cpus=2, budgets={"cpu_up": 1}, max_states=max_states)
+        assert answer.properties.filter("fails")["property"].to_list() == unmet
 
 
 LOOPS = """
@@ -117,9 +121,15 @@ def test_a_model_in_which_no_run_ends_does_not_hold(tmp_path: Path) -> None:
     policy = f"{tmp_path}/mine.py:Loops"
     for measures in (True, False):
         answer = check(policy, cpus=2, measures=measures)
-        assert answer.complete
-        assert answer.verdict in ("vacuous", "violated")
-        assert answer.verdict_line != "holds"
+        assert (answer.complete, answer.outcomes["outcome"].to_list()) == (True, ["diverges"])
+        assert answer.verdict_line == "violated"
+        # `diverges` is S1: where only S0 is a violation, nothing bad is left to happen, and nothing else happens either.
+        lenient = check(policy, cpus=2, measures=measures, fail_on="S0")
+        assert lenient.verdict == "vacuous"
+        share = "in 100 % of the runs" if measures else "occurs"
+        assert lenient.verdict_line.endswith(f"; no run comes to an end; S1 diverges {share}")
+    assert cli.run(["check", policy, "--cpus", "2", "--quiet"]) == 1
+    assert cli.run(["check", policy, "--cpus", "2", "--quiet", "--fail-on", "S0"]) == 5
     # What may go on for ever need not end.
     endless = dict.fromkeys(("cpu_up", "cpu_down"), UNBOUNDED)
     assert check("v17", cpus=2, budgets=endless).verdict == "holds"

@@ -9,7 +9,7 @@ from tdxexplore.linux import boot
 from tdxexplore.linux.state import BOOT_CPU, SIBLING, SMP_INIT
 from tdxexplore.model import Model, State
 from tdxexplore.tdx import environment, normal_form, outcomes
-from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, World
+from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, Traits, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,11 +82,13 @@ def _record(
         model,
         module,
         limits,
-        boot=policy.has_boot,
-        stoppable=policy.has_update and limits["update"] > 0,
+        Traits(
+            boot=policy.has_boot,
+            stoppable=policy.has_update and limits["update"] > 0,
+            key_ids=policy.key_ids,
+            seamcall_ud=policy.seamcall_ud,
+        ),
         caches=scenario.caches,
-        key_ids=policy.key_ids,
-        seamcall_ud=policy.seamcall_ud,
         inverted=inverted,
     )
     environment.record(

@@ -5,6 +5,7 @@ Names are those of the kernel and of the TDX module, so that a search in either 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from tdxexplore.linux.state import UNBOUNDED, Linux
@@ -57,6 +58,23 @@ MAY_BE_UNBOUNDED = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down", "second_enab
 CORRUPT, SEAMCALL_UD, VMXOFF_UD = "corrupt", "seamcall #UD", "vmxoff #UD"
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The facts about a policy on which fields and shared mechanics depend.
+
+    Attributes:
+        boot: Something runs before user space does.
+        stoppable: Something calls stop_machine().
+        key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
+        seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
+    """
+
+    boot: bool = False
+    stoppable: bool = False
+    key_ids: KeyIds = "counter"
+    seamcall_ud: SeamcallUd = "status"
+
+
 class World(Linux):
     """Every field that the shared mechanics read or write; one that no recorded step assigns is no part of the Program.
 
@@ -64,11 +82,8 @@ class World(Linux):
         model: Where the fields are declared.
         module: The TDX-module behaviour that is assumed (`tdxexplore.tdx.module`).
         limits: How often each action of the environment may happen, by the names in ``BUDGETS``; ``UNBOUNDED`` for no limit.
-        boot: Something runs before user space does.
-        stoppable: Something calls stop_machine().
-        key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
+        traits: Of the policy.
         caches: Which caches hold dirty lines of private memory is part of the state.
-        seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
         inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
@@ -85,24 +100,28 @@ class World(Linux):
         model: Model,
         module: ModuleKind,
         limits: Mapping[str, int],
+        traits: Traits = Traits(),
         *,
-        boot: bool = False,
-        stoppable: bool = False,
         caches: bool = False,
-        key_ids: KeyIds = "counter",
-        seamcall_ud: SeamcallUd = "status",
         inverted: frozenset[Nesting] = frozenset(),
     ) -> None:
         self.module = module
-        self.seamcall_ud = seamcall_ud
-        self.key_ids = key_ids
+        self.seamcall_ud = traits.seamcall_ud
+        self.key_ids = traits.key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
         super().__init__(
-            model, BUDGETS, limits, boot=boot, stoppable=stoppable, caches=caches, oopses=oopses, inverted=inverted
+            model,
+            BUDGETS,
+            limits,
+            boot=traits.boot,
+            stoppable=traits.stoppable,
+            caches=caches,
+            oopses=oopses,
+            inverted=inverted,
         )
         self.new_kernel = self.has("kexec") or self.has("kexec_orderly")
         self.td_in_full = self.has("td_destroy") or self.has("td_fail")
-        self.td_builds = self.td_in_full and stoppable
+        self.td_builds = self.td_in_full and traits.stoppable
         self.contended = self.has("second_user")
 
     def declare_hardware(self, model: Model) -> None:
@@ -185,4 +204,4 @@ class World(Linux):
         return self.hkid_live & self.td_has_key_id if self.new_kernel else self.hkid_live
 
 
-__all__ = ["BUDGETS", "MAX_BUDGET", "MAY_BE_UNBOUNDED", "MODULE_KINDS", "UNBOUNDED", "ModuleKind", "World"]
+__all__ = ["BUDGETS", "MAX_BUDGET", "MAY_BE_UNBOUNDED", "MODULE_KINDS", "UNBOUNDED", "ModuleKind", "Traits", "World"]

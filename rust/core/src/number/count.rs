@@ -193,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_carry_out_of_the_words_makes_a_big_integer() {
+        let (mut total, mut one) = (Total::default(), [0; LIMBS]);
+        one[0] = 1;
+        total.add_limbs([u64::MAX; LIMBS]);
+        total.add_limbs(one);
+        assert_eq!(total.into_exact(), UBig::ONE << (64 * LIMBS));
+    }
+
+    #[test]
     fn products_of_weights_are_exact_at_every_size() {
         let sizes: Vec<UBig> = (0..300).step_by(13).map(|bits| (UBig::ONE << bits) + 3 * bits).collect();
         for (left, right) in sizes.iter().flat_map(|left| sizes.iter().map(move |right| (left, right))) {
