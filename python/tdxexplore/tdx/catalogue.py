@@ -15,8 +15,8 @@ def find_policy(name: str) -> type[Policy]:
     """The policy class of a name, or of a file and a name in it.
 
     Args:
-        name: That of a built-in one, or another name of it, or ``path/to/file.py:MyPolicy``, where the name after the colon is that of the class or
-            the ``name`` of the policy.
+        name: That of a built-in one, or another name of it; or ``path/to/file.py:MyPolicy``, where the name after the colon is
+            that of the class or the ``name`` of the policy.
 
     Raises:
         BadModel: There is no such policy, or the file does not import.
