@@ -63,8 +63,6 @@ class World(Linux):
         seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
 
     Attributes:
-        td_in_full: Every call of a TD's life is recorded, as some budget needs it.
-        td_builds: An update can meet a TD that is being built, so that the calls which measure its memory are recorded.
         contended: Two calls that take the module's global lock can be in flight at once.
     """
 
@@ -84,8 +82,6 @@ class World(Linux):
         self.key_ids = key_ids
         oopses = (CORRUPT, SEAMCALL_UD, VMXOFF_UD)
         super().__init__(model, BUDGETS, limits, boot=boot, stoppable=stoppable, oopses=oopses)
-        self.td_in_full = self.has("td_destroy") or self.has("td_fail")
-        self.td_builds = self.td_in_full and stoppable
         self.contended = self.has("second_user")
 
     def declare_hardware(self, model: Model) -> None:
@@ -122,7 +118,8 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx")
-        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead", "building"])
+        building = ["building"] if self.td_builds else []
+        self.td = model.enum("td", ["none", "running", "refused", "dying", "dead", *building])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
@@ -138,6 +135,16 @@ class World(Linux):
         self.td_mismeasured = self.kept(model.flag("td_mismeasured"))
         self.vm_refused = self.kept(model.flag("vm_refused"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
+
+    @property
+    def td_in_full(self) -> bool:
+        """Whether every call of a TD's life is recorded, as some budget needs it."""
+        return self.has("td_destroy") or self.has("td_fail")
+
+    @property
+    def td_builds(self) -> bool:
+        """Whether an update can meet a TD that is being built, so that the calls which measure its memory are recorded."""
+        return self.td_in_full and self.stoppable
 
     @property
     def kvm_load_begun(self) -> Operand:
