@@ -77,6 +77,8 @@ LARGER = [
     ("linux-6.16", "subset", "fault-td-suspend", (2, 1)),
     ("linux-7.1", "strict", "suspend", (2, 2)),
     ("linux-7.1", "subset", "fault-resume", (2, 1)),
+    ("linux-7.1-rfc-v1", "subset", "suspend", (2,)),
+    ("linux-7.1-rfc-v1", "subset", "fault-td-unload", (1,)),
     ("linux-7.2-update", "strict", "update", (2, 2)),
     ("linux-7.2-update", "subset", "update-offline-lp", (2, 1)),
     ("linux-7.2-update", "strict", "kexec", (2, 2)),

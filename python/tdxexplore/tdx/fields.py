@@ -87,8 +87,6 @@ class World(Linux):
         inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
-        td_in_full: Every call of a TD's life is recorded, as some budget needs it.
-        td_builds: An update can meet a TD that is being built, so that the calls which measure its memory are recorded.
         new_kernel: A new kernel may start on what the module holds.
         virt_rebooting: KVM is shut down: an instruction of VMX or a TD entry may fault, and no BUG or WARN follows. Before
             7.1 it is kvm_rebooting.
@@ -120,8 +118,6 @@ class World(Linux):
             inverted=inverted,
         )
         self.new_kernel = self.has("kexec") or self.has("kexec_orderly")
-        self.td_in_full = self.has("td_destroy") or self.has("td_fail")
-        self.td_builds = self.td_in_full and traits.stoppable
         self.contended = self.has("second_user")
 
     def declare_hardware(self, model: Model) -> None:
@@ -159,7 +155,8 @@ class World(Linux):
         self.kvm_unloading = model.flag("kvm_unloading")
         self.virtualization_enabled = model.flag("virtualization_enabled", Scope.CPU)
         self.enable_tdx = model.flag("enable_tdx", initial=True)
-        self.td = model.enum("td", ["none", "running", "refused", "no VM", "dying", "dead", "building"])
+        building = ["building"] if self.td_builds else []
+        self.td = model.enum("td", ["none", "running", "refused", "no VM", "dying", "dead", *building])
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         self.plain_vm = model.enum("VM without TDX", ["none", "begun", "running"])
@@ -183,6 +180,16 @@ class World(Linux):
         self.vm_refused = self.kept(model.flag("vm_refused"))
         self.user_error = self.kept(model.flag("user_error"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
+
+    @property
+    def td_in_full(self) -> bool:
+        """Whether every call of a TD's life is recorded, as some budget needs it."""
+        return self.has("td_destroy") or self.has("td_fail")
+
+    @property
+    def td_builds(self) -> bool:
+        """Whether an update can meet a TD that is being built, so that the calls which measure its memory are recorded."""
+        return self.td_in_full and self.stoppable
 
     @property
     def kvm_load_begun(self) -> Operand:
