@@ -355,6 +355,8 @@ class Tlc(Checker):
         command += ["-config", f"{NAMES[self.reduced]}.cfg", "Model.tla"]
         run = measured(command, case.folder, Limits(limits.seconds, 0))
         shutil.rmtree(case.folder / "tlc", ignore_errors=True)
+        if "Java ran out of memory" in run.output:
+            raise Stopped("out of memory")
         if "No error has been found" not in run.output:
             raise Stopped(tail(run.output))
         pairs = re.findall(r"(\d+) states generated, (\d+) distinct states found, 0 states left", run.output)

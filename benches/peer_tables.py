@@ -115,10 +115,7 @@ class Results:
         lines = []
         for base, here in self.models(BEST):
             cells = [f"{base.seconds:.2f} s"]
-            for name in TARGETS:
-                best = min((row for row in here if row.checker == name), key=lambda row: row.known, default=None)
-                mark = " (symmetry)" if best and best.seconds and best.reduced else ""
-                cells.append(best.cell(base.seconds or 0) + mark if best else "")
+            cells += [best_of([row for row in here if row.checker == name], base) for name in TARGETS]
             lines.append([base.model, f"{base.cpus}", approximate(base.states), f"{base.orbits:,}", *cells])
         return aligned(columns, lines)
 
@@ -189,6 +186,18 @@ class Results:
         held = [base.own.memory_bytes / base.own.stored for base, _ in large if base.own and base.own.state_bits <= 128]
         lines.append(judged("bytes held for a state of up to 128 bits, no parents", "≤ 16", held, 16, most=True))
         return aligned(["figure", "must be", "measured", "reached"], lines)
+
+
+def best_of(rows: list[Row], base: Row) -> str:
+    """A checker on a model: its best figure, and why there is none with symmetry."""
+    if not rows:
+        return ""
+    best = min(rows, key=lambda row: row.known)
+    without = [row.reason for row in rows if row.reduced and row.seconds is None]
+    cell = best.cell(base.seconds or 0)
+    if best.reduced:
+        return f"{cell} (symmetry)"
+    return f"{cell}; symmetry: {without[0]}" if without else cell
 
 
 def at_least(row: Row, base: Row) -> float | None:

@@ -230,8 +230,8 @@ def loaded(rows: list[Row]) -> str:
         busy = f", load average {statistics.median(loads):.1f} before a run (median)" if loads else ""
         parts.append(f"{sum(row.date == date for row in rows)} runs on {date}{busy}")
     return (
-        f"{'; '.join(parts)}. A session alone on the machine has a load of up to {THREADS}; on a busy one runs take up to twice "
-        "as long, so ratios across dates are rough."
+        f"{'; '.join(parts)}. A session alone on the machine has a load of up to {THREADS}; on a busy one runs take twice as "
+        "long or more, so ratios across dates are rough."
     )
 
 

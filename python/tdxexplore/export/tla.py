@@ -61,12 +61,13 @@ def configuration(cpus: int, packages: int, *, symmetry: bool) -> str:
     Args:
         cpus: CPUs in all.
         packages: Packages in all.
-        symmetry: Whether TLC stores one state of those that differ only in the names of CPUs and packages.
+        symmetry: Whether TLC stores one state of those that differ only in the names of CPUs and packages. It does not
+            take the `Symmetry` of a single CPU.
     """
     constants = " ".join(f"{name} = {name}" for names in _members(cpus, packages).values() for name in names)
     line = (
         _SYMMETRY
-        if symmetry
+        if symmetry and cpus > 1
         else rf"\* {_SYMMETRY}  \* Stores fewer states, and renames each in every way: not for many CPUs."
     )
     return f"{_CONFIGURATION.format(constants=constants)}{line}\n"
