@@ -90,6 +90,7 @@ FORGETFUL: list[tuple[ModuleKind, str, dict[str, int]]] = [
         ("subset", scenario, {})
         for scenario in ("kexec", "second-user", "fault-vmxon", "fault-seamcall", "fault-resume")
     ),
+    ("strict", "kexec-orderly", {"cpu_down": 0}),
     *(("strict", "kexec", {budget: 1}) for budget in ("second_user", "cpu_down", "suspend")),
     *(("strict", "fault-vmxon", {budget: 1}) for budget in ("kexec", "cpu_down", "second_user")),
     ("strict", "fault-vmxon", {"kvm_load": 2, "kvm_unload": 1}),

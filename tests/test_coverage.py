@@ -213,6 +213,12 @@ def test_the_table_has_every_outcome_that_models_declare() -> None:
     assert [p.name for p in model.invariants] == sorted({*INVARIANTS, *NEVER})
 
 
+def test_a_machine_that_restarts_is_an_outcome_where_it_may_restart() -> None:
+    answer = tdxexplore.check("linux-7.1", scenario="reboot", cpus=2)
+    assert dict(answer.outcomes.select("outcome", "severity").iter_rows()) == {"rebooted": "ok", "warned": "S4"}
+    assert list(answer.traces["rebooted"])[-1].title == "machine_restart()"
+
+
 @pytest.mark.parametrize("name", INVARIANTS)
 def test_every_other_invariant_fails_somewhere(name: str) -> None:
     assert name in INVARIANTS[name].check().traces

@@ -130,6 +130,7 @@ FAULTS: dict[str, tuple[Sequence[Callable[[Kernel], object]], Callable[[Kernel],
     "TDH.SYS.TDMR.INIT": (READY, module.sys_tdmr_init, "", ""),
     "TDH.SYS.LP.SHUTDOWN": (READY, module.sys_lp_shutdown, "", module.BUSY),
     "TDH.SYS.SHUTDOWN": (READY, module.sys_shutdown, "", module.BUSY),
+    "TDH.SYS.DISABLE": ([*READY, module.sys_disable], module.sys_disable, "", module.BUSY),
     "TDH.SYS.UPDATE": (UPDATED, module.sys_update, "", module.BUSY),
     "TDH.MNG.CREATE": (READY, module.mng_create, module.NO_ENTROPY, ""),
     "TDH.MNG.KEY.CONFIG": (TD, module.mng_key_config, module.KEY_GENERATION_FAILED, ""),
@@ -145,6 +146,20 @@ FAULTS: dict[str, tuple[Sequence[Callable[[Kernel], object]], Callable[[Kernel],
     "TDH.PHYMEM.CACHE.WB": (TD, module.phymem_cache_wb, "", ""),
     "TDH.MNG.KEY.FREEID": ([*TD, module.phymem_cache_wb], module.mng_key_freeid, "", ""),
 }
+
+
+def test_sys_disable_keeps_other_calls_out_until_it_is_resumed_and_then_bring_up_begins_anew() -> None:
+    calls = [*READY, module.mng_create, module.sys_disable, module.sys_rd, module.sys_disable, module.vp_enter, *READY]
+    statuses, state = run(calls)
+    refused = [module.INTERRUPTED_RESUMABLE, module.SHUTDOWN, OK, module.NOT_READY]
+    assert statuses == [OK] * 5 + refused + [OK] * 4
+    assert state.globals["hkid_live"] is False
+
+
+def test_a_module_without_sys_disable_stays_as_it_is() -> None:
+    statuses, state = run([*READY, lambda k: module.sys_disable(k, supported=False)])
+    assert statuses[-1] == module.OPERAND_INVALID
+    assert state.globals["sys_state"] == "READY"
 
 
 def test_every_public_call_is_in_the_table_of_faults() -> None:

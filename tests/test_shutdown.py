@@ -79,7 +79,7 @@ def lamps(budgets: dict[str, int], *, freeze_hotplug: bool) -> Model:
         with k.ipi(w.online, "off"):
             k.set(lit, value=False)
 
-    hook = Hook(
+    hook: Hook[Kernel] = Hook(
         "lamp", model.flag("registered", initial=True), lambda k: switch(k, on=True), lambda k: switch(k, on=False)
     )
     model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (hook,), w.booted, w.booted))

@@ -255,7 +255,7 @@ def sys_shutdown(k: Kernel, *, avoid_compat_sensitive: bool = False) -> Variable
     return call.result
 
 
-def sys_disable(k: Kernel, *, supported: bool) -> Variable:
+def sys_disable(k: Kernel, *, supported: bool = True) -> Variable:
     """TDH.SYS.DISABLE: the module gives everything back, and can be brought up again from the start.
 
     No published module has it. Linux 7.2 says of it that it can be interrupted and resumed, that it keeps other calls out once

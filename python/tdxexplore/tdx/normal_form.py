@@ -29,7 +29,7 @@ def declare(w: World, policy: Policy) -> None:
     when = as_expr(policy.off_for_good(w))
     if w.new_kernel and policy.lp_init_first and not w.has("second_user"):
         # A kernel in which TDH.SYS.INIT has not succeeded reads nothing of LPs. Only after kexec do any have LP.INIT then:
-        # TDH.SYS.INIT is refused there, so that this kernel never will read it.
+        # TDH.SYS.INIT is refused there, so that this kernel never will read it; after TDH.SYS.DISABLE none has.
         when |= (w.tdx_status == "UNINITIALIZED") & (w.sysinit_ret != "0") & ~w.tdx_module_lock
     if not isinstance(when, Const):
         w.model.forget((w.lp_is_init, w.tdx_lp_initialized), when)
