@@ -121,7 +121,7 @@ def test_c6_some_cpuhp_callback_must_run_lp_init(module: ModuleKind) -> None:
         assert bad in outcomes(policy, module, "late-online"), policy
     for policy in LP_INIT_IN_HOTPLUG:
         assert outcomes(policy, module, "late-online") == {"tdx-up"}, policy
-    assert len(LP_INIT_IN_HOTPLUG) == 9
+    assert len(LP_INIT_IN_HOTPLUG) == 10
 
 
 def test_c7_a_hook_registered_in_tdx_enable_does_not_work_without_kvm() -> None:
