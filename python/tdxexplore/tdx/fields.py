@@ -128,7 +128,9 @@ class World(Linux):
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         self.plain_vm = model.enum("VM without TDX", ["none", "begun", "running"])
-        self.plain_entered = self.per_online(model.flag("VM without TDX entered", Scope.CPU))
+        self.plain_entered = model.flag("VM without TDX entered", Scope.CPU)
+        if self.plain_vm_runs:
+            self.per_online(self.plain_entered)
         self.kvm_lock = model.flag("kvm_lock")
         self.kvm_usage_lock = model.flag("kvm_usage_lock")
         self.slots_lock = model.flag("kvm->slots_lock")
@@ -146,6 +148,11 @@ class World(Linux):
         self.vm_refused = self.kept(model.flag("vm_refused"))
         self.user_error = self.kept(model.flag("user_error"))
         self.tds_lost = self.kept(model.flag("tds_lost"))
+
+    @property
+    def plain_vm_runs(self) -> bool:
+        """Whether a VM without TDX runs on CPUs. That takes no lock: a matter of scenarios in which nobody else does."""
+        return self.has("plain_vm") and not self.has("kvm_locks")
 
     @property
     def kvm_load_begun(self) -> Operand:
