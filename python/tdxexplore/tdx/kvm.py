@@ -20,6 +20,7 @@ from tdxexplore.tdx.td import oops_unless_fixed_up, tdx_flush_vp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand, Variable
     from tdxexplore.tdx.fields import World
 
@@ -40,6 +41,10 @@ class KvmPolicy(Policy):
     """A policy whose KVM turns virtualization on and off CPU by CPU, and may veto that a CPU goes offline."""
 
     knobs: ClassVar[tuple[Knob, ...]] = (OFFLINE_VETO,)
+
+    def count_vm(self, k: Kernel, count: Field, change: int) -> None:
+        """kvm_usage_count, where a policy counts the VMs that need VMX."""
+        k.add(count, change)
 
     def veto(self, k: Kernel) -> Variable:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: -EBUSY for the last CPU of a package whose key would be stuck."""
@@ -170,12 +175,12 @@ class VirtAtLoad(KvmPolicy):
         w = k.w
         with k.function("kvm_enable_virtualization()", KVM_MAIN, returns=(OK, EIO)) as f:
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext():
-                k.add(self.kvm_usage, 1)
+                self.count_vm(k, self.kvm_usage, 1)
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
                 error = k.cpuhp_setup_state(self.kvm_online)
                 with k.if_(error != OK):
-                    k.add(self.kvm_usage, -1)
+                    self.count_vm(k, self.kvm_usage, -1)
                 f.returns(error)
         return f.result
 
@@ -186,7 +191,7 @@ class VirtAtLoad(KvmPolicy):
         w = k.w
         with k.function("kvm_disable_virtualization()", KVM_MAIN):
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext(), k.if_(self.kvm_usage > 0):
-                k.add(self.kvm_usage, -1)
+                self.count_vm(k, self.kvm_usage, -1)
                 with k.if_(self.kvm_usage == 0):
                     k.cpuhp_remove_state(self.kvm_online)
 

@@ -135,7 +135,7 @@ class V19(KvmPolicy):
         """hardware_enable_all(): with the first VM, VMXON on every online CPU."""
         w = k.w
         with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, self.usage_locked(k):
-            k.add(self.kvm_usage, 1)
+            self.count_vm(k, self.kvm_usage, 1)
             if w.has("plain_vm"):
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
@@ -157,7 +157,7 @@ class V19(KvmPolicy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         with k.if_(self.kvm_usage > 0):
-            k.add(self.kvm_usage, -1)
+            self.count_vm(k, self.kvm_usage, -1)
         with k.if_(self.kvm_usage == 0) if k.w.has("plain_vm") else nullcontext():
             with k.ipi(k.w.online, "hardware_disable_nolock()"):
                 self.kvm_disable_cpu(k)
