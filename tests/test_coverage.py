@@ -110,7 +110,7 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
         "S2",
         "SEAMCALL error of a second user",
         "user-error",
-        Asked("linux-6.16", "subset", "second-tdx-user", (2,)),
+        Asked("linux-6.16", "subset", "second-tdx-user", (2,), budgets={"kvm_load": 1, "cpu_up": 0}),
         "TDH.IOMMU.SETUP = #UD",
     ),
     (

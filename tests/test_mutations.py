@@ -61,6 +61,9 @@ def names(*words: str) -> frozenset[str]:
     return frozenset(words)
 
 
+# An update of online LPs only; the rule of contexts that a CPU breaks when it goes offline is another matter.
+SOME_LPS = {"seamldr_all_lps": "no", "flush_guard": "preempt-off"}
+
 MUTATIONS = [
     Mutation(
         "cpus_read_lock() does not wait for a writer that holds the lock",
@@ -215,7 +218,7 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.SYS.UPDATE does not ask whether every LP is initialised",
-        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs=SOME_LPS),
         reads=names("sys_state", "lp_is_init"),
         step="TDP_RUN_UPDATE: tdx_module_run_update()",
         before=names("tds-lost", "td-error", "off-until-reboot", "tdx-up"),
@@ -223,7 +226,7 @@ MUTATIONS = [
     ),
     Mutation(
         "TDH.SYS.UPDATE does not ask for handoff data",
-        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs={"seamldr_all_lps": "no"}),
+        Asked("linux-7.2-update", "subset", "update-offline-lp", knobs=SOME_LPS),
         reads=names("handoff_valid"),
         why_not="TDH.SYS.SHUTDOWN has written them, or the update has ended there",
     ),
@@ -272,7 +275,7 @@ MUTATIONS = [
         Asked("v19", "subset", "plain-vm", (2,), budgets={"cpu_up": 0}),
         step="mutex_lock(&kvm_lock)",
         before=names("tdx-up"),
-        after=names("seamcall-oops", "vmxoff-bug", "tdx-up"),
+        after=names("seamcall-oops", "vmxoff-bug", "vm-refused", "tdx-up"),
     ),
     Mutation(
         "KVM is unloaded while a VM without TDX exists",

@@ -106,7 +106,7 @@ def modprobe(k: Kernel, policy: Policy, when: Operand) -> Kernel:
                 k.spend("kvm_unload")
                 k.set(w.kvm_unloading, value=True)
                 k.step("wait until no VM is left")
-                k.await_((w.td == "none") & (w.plain_vm == "none"))
+                k.await_((w.td == "none") & (w.plain_vm == "none") if w.has("plain_vm") else w.td == "none")
                 policy.kvm_unload(k)
                 k.set(w.kvm_loaded, value=False)
                 if w.td_in_full and w.key_ids == "counter":

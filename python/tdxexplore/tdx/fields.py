@@ -160,7 +160,9 @@ class World(Linux):
         self.td_entered = self.per_online(model.flag("td_entered", Scope.CPU))
         self.tdx_lock = model.flag("tdx_lock")
         self.plain_vm = model.enum("VM without TDX", ["none", "begun", "running"])
-        self.plain_entered = self.per_online(model.flag("VM without TDX entered", Scope.CPU))
+        self.plain_entered = model.flag("VM without TDX entered", Scope.CPU)
+        if self.plain_vm_runs:
+            self.per_online(self.plain_entered)
         self.kvm_lock = model.flag("kvm_lock")
         self.kvm_usage_lock = model.flag("kvm_usage_lock")
         self.slots_lock = model.flag("kvm->slots_lock")
@@ -190,6 +192,11 @@ class World(Linux):
     def td_builds(self) -> bool:
         """Whether an update can meet a TD that is being built, so that the calls which measure its memory are recorded."""
         return self.td_in_full and self.stoppable
+
+    @property
+    def plain_vm_runs(self) -> bool:
+        """Whether a VM without TDX runs on CPUs. That takes no lock: a matter of scenarios in which nobody else does."""
+        return self.has("plain_vm") and not self.has("kvm_locks")
 
     @property
     def kvm_load_begun(self) -> Operand:

@@ -73,6 +73,10 @@ class KvmPolicy(Policy):
         """Whether preemption is off around tdx_cpu_flush_cache()."""
         return self.setting.get(FLUSH_GUARD.name) == "preempt-off"
 
+    def count_vm(self, k: Kernel, count: Field, change: int) -> None:
+        """kvm_usage_count, where a policy counts the VMs that need VMX."""
+        k.add(count, change)
+
     def veto(self, k: Kernel) -> Variable:
         """tdx_offline_cpu(), arch/x86/kvm/vmx/tdx.c: -EBUSY for the last CPU of a package whose key would be stuck."""
         with k.function("tdx_offline_cpu()", returns=(OK, EBUSY)) as f:
@@ -265,12 +269,12 @@ class VirtAtLoad(KvmPolicy):
         w = k.w
         with k.function("kvm_enable_virtualization()", KVM_MAIN, returns=(OK, EIO, EBUSY)) as f:
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext():
-                k.add(self.kvm_usage, 1)
+                self.count_vm(k, self.kvm_usage, 1)
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
                 error = self._enable_virtualization(k)
                 with k.if_(error != OK):
-                    k.add(self.kvm_usage, -1)
+                    self.count_vm(k, self.kvm_usage, -1)
                 f.returns(error)
         return f.result
 
@@ -281,7 +285,7 @@ class VirtAtLoad(KvmPolicy):
         w = k.w
         with k.function("kvm_disable_virtualization()", KVM_MAIN):
             with k.mutex(w.kvm_usage_lock) if w.has("plain_vm") else nullcontext(), k.if_(self.kvm_usage > 0):
-                k.add(self.kvm_usage, -1)
+                self.count_vm(k, self.kvm_usage, -1)
                 with k.if_(self.kvm_usage == 0):
                     self._disable_virtualization(k)
 

@@ -41,8 +41,7 @@ def record(actor: Callable[[str, Scope], Kernel], policy: Policy) -> None:
             if code.actor in ("memslot", "ioctl"):
                 at_work |= w.model.busy(code)
         w.model.add(vm(k, policy, ~at_work))
-        # What it does on its CPUs takes no lock: a matter of the scenarios in which nobody else does.
-        if not w.has("kvm_locks"):
+        if w.plain_vm_runs:
             w.model.add(vcpu(actor("vm-vcpu", Scope.CPU)))
 
 
@@ -62,7 +61,7 @@ def vm(k: Kernel, policy: Policy, no_task: Operand) -> Kernel:
             k.step("destroy the VM without TDX", KVM_MAIN, rest=True)
             k.await_(~w.frozen & no_task)
             k.set(w.plain_vm, "begun")
-            if not w.has("kvm_locks"):
+            if w.plain_vm_runs:
                 k.set_each(cpus, where=True, values={w.plain_entered: False})
             policy.last_vm(k)
         k.set(w.plain_vm, "none")

@@ -163,7 +163,7 @@ class V19(KvmPolicy):
             if w.restarts:
                 with k.if_(w.restarting):
                     f.returns(EBUSY)
-            k.add(self.kvm_usage, 1)
+            self.count_vm(k, self.kvm_usage, 1)
             if w.has("plain_vm"):
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
@@ -185,7 +185,7 @@ class V19(KvmPolicy):
 
     def _hardware_disable_all(self, k: Kernel) -> None:
         with k.if_(self.kvm_usage > 0):
-            k.add(self.kvm_usage, -1)
+            self.count_vm(k, self.kvm_usage, -1)
         with k.if_(self.kvm_usage == 0) if k.w.has("plain_vm") else nullcontext():
             with k.ipi(k.w.online, "hardware_disable_nolock()"):
                 self.kvm_disable_cpu(k)
