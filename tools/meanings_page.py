@@ -13,7 +13,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from tdxexplore.model.model import Property
 
-# Arguments of a `tdxexplore check` that shows it. No built-in design diverges, and I3 and I7 never fail.
+# Arguments of a `tdxexplore check` that shows it. No built-in design diverges, and I3 and I9 fail in none.
 EXAMPLES = {
     "corrupt": "v19 --module subset-nocheck --cpus 2 --scenario late-online",
     "seamcall-oops": "inner-enable --cpus 2 --scenario fault-resume",
@@ -23,6 +23,8 @@ EXAMPLES = {
     "key-id-lost": "linux-6.16 --cpus 2 --packages 2 --scenario fault-td",
     "tds-lost": "linux-7.2-update --cpus 2 --scenario update-offline-lp",
     "td-error": "v19 --module subset --cpus 2 --scenario late-online",
+    "td-mismeasured": "linux-7.2-update --cpus 2 --scenario update-td",
+    "user-error": "linux-6.16 --module subset --cpus 2 --scenario second-tdx-user",
     "vm-refused": "v19 --cpus 2 --scenario fault-vmxon",
     "online-refused": "linux-7.2-update --cpus 2 --scenario update-offline-lp",
     "suspend-aborted": "linux-6.16 --cpus 2 --packages 2 --scenario fault-td-suspend",
@@ -34,11 +36,14 @@ EXAMPLES = {
     "latent-lp": "hook-after-kvm --module subset --cpus 2 --scenario no-kvm",
     "tdx-up": "linux-7.1 --cpus 2 --scenario all-online",
     "clean-refusal": "v7-2022 --cpus 2 --scenario late-online",
+    "rebooted": "linux-7.1 --cpus 2 --scenario reboot",
     "endless": "linux-6.16 --cpus 2 --scenario late-online --budget kvm_load=unbounded --budget kvm_unload=unbounded",
     "I1": "v19 --module subset --cpus 2 --scenario late-online",
     "I2": "linux-6.16 --cpus 2 --scenario second-user --budget kvm_unload=1",
     "I4": "linux-6.16 --cpus 2 --packages 2 --scenario td-life --set offline_veto=off",
     "I5": "v17 --module subset --cpus 2 --scenario online-mid-enable",
+    "I7": "linux-7.1-rfc-v1 --module subset --cpus 2 --scenario online-mid-enable",
+    "I10": "linux-6.16 --cpus 2 --scenario reboot --set freeze_hotplug=no",
 }
 
 _HEAD = """## Outcomes and invariants
@@ -65,7 +70,13 @@ def head() -> list[str]:
 
 def declared() -> list[Property]:
     """The outcomes and invariants that models declare, without end and with one, in their order."""
-    policy, scenario = BUILT_IN["linux-7.2-update"], SCENARIOS["update"]
-    bounded, endless = (build(policy(), "strict", scenario, budgets) for budgets in ({}, {"kvm_load": UNBOUNDED}))
-    found = [*bounded.outcomes, *endless.outcomes, *bounded.invariants]
+    policy = BUILT_IN["linux-7.2-update"]
+    asked: tuple[tuple[str, dict[str, int]], ...] = (
+        ("update", {}),
+        ("update", {"kvm_load": UNBOUNDED}),
+        ("reboot", {}),
+        ("td-life-caches", {}),
+    )
+    models = [build(policy(), "strict", SCENARIOS[name], budgets) for name, budgets in asked]
+    found = [p for model in models for p in model.outcomes] + [p for model in models for p in model.invariants]
     return list({p.name: p for p in found}.values())

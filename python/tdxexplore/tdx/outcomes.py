@@ -206,6 +206,14 @@ MEANINGS = {
         "A SEAMCALL failed on a TD that KVM created or is creating, on a CPU where the kernel let it run. The owner of the TD "
         "sees an error of an ioctl or of KVM_RUN, though he did nothing wrong."
     ),
+    "td-mismeasured": (
+        "An update of the module fell into the build of a TD, and a call that measures its memory was lost or repeated. The TD "
+        "runs, but its owner cannot verify it, because the measurement is not the one that he expects."
+    ),
+    "user-error": (
+        "A SEAMCALL of another user of TDX failed although TDX was up when that user came, mostly because KVM had turned VMX off "
+        "on the CPU. What that user does, such as the encryption of a link, fails without a fault of its own."
+    ),
     "vm-refused": (
         "The first VM could not be created, because VMX or TDX could not be turned on for it. Another attempt may succeed."
     ),
@@ -244,6 +252,9 @@ MEANINGS = {
     ),
     "tdx-up": ("TDX is up, and every online CPU can run it. Nothing bad happened on the way."),
     "clean-refusal": ("TDX is not up, and nothing stands against the next attempt. KVM runs VMs without TDX."),
+    "rebooted": (
+        "The machine restarts, and the run ends there. Everything that could go wrong on the way down had its chance before."
+    ),
     "endless": (
         "A run goes on for ever because the question says so: a budget is unbounded. What must stay possible meanwhile is "
         "checked by the responses."
@@ -269,8 +280,16 @@ MEANINGS = {
         "scheduled on a CPU that cannot run it, even if no run of the question comes to that."
     ),
     "I7": (
-        "In a design with references, VMX is on exactly on the CPUs on which somebody holds one. It never fails, as "
-        "[abstractions](abstractions.md) argues; a failed attempt that stayed counted would break it."
+        "In a design with references, VMX is on exactly on the CPUs on which somebody holds one. It fails only where the count "
+        "and VMXON can be torn apart, and whoever is counted in between trusts a VMX that is off."
+    ),
+    "I9": (
+        "No cache holds a dirty line of private memory when its CPU is offline or a new kernel starts. Where this fails, such a "
+        "line may be written over memory that somebody else uses by then."
+    ),
+    "I10": (
+        "While the system shuts down, VMXOFF is executed only on a CPU on which VMX is on. Where this fails, the kernel eats the "
+        "#UD, as it knows that it reboots."
     ),
 }
 """What each outcome and invariant means, in two sentences: what has happened, and what follows for who uses the machine.
