@@ -82,9 +82,9 @@ class Row:
     def cell(self, base: float) -> str:
         """Seconds, and ratio to `base` seconds."""
         if self.seconds is not None:
-            return f"{self.seconds:.2f} s ×{self.seconds / base:.3g}"
+            return f"{self.seconds:.2f} s ×{ratio(self.seconds / base)}"
         if self.over_seconds is not None:
-            return f"> {self.over_seconds:.0f} s >×{self.over_seconds / base:.3g}"
+            return f"> {self.over_seconds:.0f} s >×{ratio(self.over_seconds / base)}"
         if self.estimated_seconds is not None:
             return f"~ {'> ' * self.open_ended}{self.estimated_seconds:,.0f} s, not run"
         return str(self.reason)
@@ -170,7 +170,7 @@ class Results:
         lines = []
         for peer, target in TARGETS.items():
             plain = [(base, row) for base, here in large for row in here if row.label == peer]
-            bounds = [ratio for base, row in plain if (ratio := at_least(row, base))]
+            bounds = [bound for base, row in plain if (bound := at_least(row, base))]
             lines.append(
                 judged(f"{peer}, wall time over ours, {size(LARGE)} states and more", f"≥ {target}", bounds, target)
             )
@@ -213,6 +213,11 @@ def judged(what: str, target: str, values: list[float], bound: float, *, most: b
     worst = max(values) if most else min(values)
     reached = worst <= bound if most else worst >= bound
     return [what, target, " ".join(f"{value:.3g}" for value in values), "yes" if reached else "no"]
+
+
+def ratio(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def approximate(count: int) -> str:

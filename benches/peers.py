@@ -123,7 +123,8 @@ class Session:
         concrete = case.cpus in FAMILIES[case.name][1]
         for engine in (*(ENGINES.values() if concrete else ()), BEST):
             self._add(self._known(case, engine) or self._measure(case, engine, Limits()))
-        limits = dict.fromkeys((*PEERS, *REDUCED), self.limits)
+        limits = dict.fromkeys(PEERS, self.limits)
+        limits |= dict.fromkeys(REDUCED, Limits(PATIENCE) if case.name == MEASURED else self.limits)
         if concrete and case.expected.states >= LARGE:
             base = next(row.seconds for row in reversed(self.rows) if row.settings == BASE.settings)
             assert base is not None, "the engine itself ran into its limit"
@@ -280,10 +281,9 @@ def main() -> None:
     (given.out / "peers.json").write_text(json.dumps(document, indent=1) + "\n")
     intro = [
         (
-            f"Measured {about['date']} by `make bench` in one session of {(perf_counter() - started) / 60:.0f} minutes on "
-            f"{machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB. {loaded(session.rows)}"
-            + " It was interrupted and resumed: the minutes are those of its last part."
-            * session.resumed
+            f"Measured by `make bench` on {machine()['processor']}, {THREADS} threads, {machine()['memory_mib']} MiB, "
+            + ("and resumed: " if session.resumed else f"in {(perf_counter() - started) / 60:.0f} minutes: ")
+            + loaded(session.rows)
         ),
         (
             "Seconds are the wall time of the whole process, without compiling the model, which Spin and Rumur need (see "

@@ -24,6 +24,8 @@ def export(
 ) -> int:
     """Write the same model for another checker, which must find the same states and transitions.
 
+    Murphi and TLA+ name CPUs and packages in the checker's symmetric type, so that it can also find the same orbits.
+
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
         to: promela (for Spin), murphi (for Rumur) or tla (for TLC).
