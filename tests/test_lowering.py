@@ -169,7 +169,8 @@ def test_what_is_known_of_others_decides_no_more_than_it_implies(met: bool) -> N
             board.p.set(board.read, value=True)
         return board.reads((2,), **initial)
 
-    apart, together = [met, False], [False, met]
+    apart: list[Value] = [met, False]
+    together: list[Value] = [False, met]
     assert build(lambda c, d: cpus.none(c & d), lambda c, _: cpus.any(c), c=apart, d=[False, True]) is met
     assert build(lambda c, _: cpus.any(c), lambda c, d: cpus.any(c & d), c=[False, True], d=together) is met
 
