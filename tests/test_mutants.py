@@ -43,6 +43,7 @@ def test_the_page_says_who_kills_each_fault_of_the_table() -> None:
     assert list(killers) == [fault.name for fault in FAULTS], "`make mutants` writes the page"
     assert mutants.page(FAULTS, killers) == mutants.PAGE.read_text()
     for name, killer in killers.items():
+        assert killer not in (mutants.ALIVE, mutants.UNTRIED), name
         binary, in_core, test = killer.removeprefix("core, ").partition(": ")
         assert exists(f"cargo {binary} {test}" if in_core else f"tests/{killer}"), f"{name}: {killer}"
 
