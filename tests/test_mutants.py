@@ -43,8 +43,9 @@ def test_the_page_says_who_kills_each_fault_of_the_table() -> None:
     assert list(killers) == [fault.name for fault in FAULTS], "`make mutants` writes the page"
     assert mutants.page(FAULTS, killers) == mutants.PAGE.read_text()
     for name, killer in killers.items():
-        binary, in_core, test = killer.removeprefix("core, ").partition(": ")
-        assert exists(f"cargo {binary} {test}" if in_core else f"tests/{killer}"), f"{name}: {killer}"
+        assert killer not in (mutants.ALIVE, mutants.UNTRIED), name
+        in_core = re.fullmatch(r"core, (\w+): (\S+)", killer)
+        assert exists(f"cargo {in_core[1]} {in_core[2]}" if in_core else f"tests/{killer}"), f"{name}: {killer}"
 
 
 def test_the_page_keeps_the_rows_of_faults_that_were_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
