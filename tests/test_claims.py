@@ -120,7 +120,10 @@ def test_c6_some_cpuhp_callback_must_run_lp_init(module: ModuleKind) -> None:
     for policy in NO_LP_INIT_IN_HOTPLUG:
         assert bad in outcomes(policy, module, "late-online"), policy
     for policy in LP_INIT_IN_HOTPLUG:
-        assert outcomes(policy, module, "late-online") == {"tdx-up"}, policy
+        # The callback of v17 calls tdx_cpu_enable() with interrupts on, which that asserts to be off.
+        assert outcomes(policy, module, "late-online") == {"tdx-up"} | ({"warned"} if policy == "v17" else set()), (
+            policy
+        )
     assert len(LP_INIT_IN_HOTPLUG) == 10
 
 

@@ -156,7 +156,7 @@ def test_a_crash_is_an_internal_error_and_not_a_verdict(
 def test_policies_lists_every_design_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["policies"]) == 0
     out = capsys.readouterr().out
-    assert len(BUILT_IN) == 12
+    assert len(BUILT_IN) == 13
     for policy in BUILT_IN.values():
         assert policy.name in out
         assert policy.source in out
@@ -226,7 +226,7 @@ def test_replay_shows_changes_sources_and_what_comes_next(capsys: pytest.Capture
 MISTAKES = {
     "an unknown policy": (["check", "v91"], ["`v91`", "did you mean `v19`", "linux-6.16"]),
     "an unknown module kind": (["check", "v19", "--module", "strickt"], ["`strickt`", "did you mean `strict`"]),
-    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, fault-memory"]),
+    "an unknown scenario": (["check", "v19", "--scenario", "late"], ["`late`", "Allowed: all-online, fault-install"]),
     "no CPUs": (["check", "v19", "--cpus", "0"], ["--cpus is 0", "1 to 2048"]),
     "too many CPUs": (["check", "v19", "--cpus", "2049"], ["--cpus is 2049", "1 to 2048"]),
     "too many CPUs in a package": (["check", "v19", "--cpus", "257"], ["--cpus is 257", "256 CPUs in a package"]),

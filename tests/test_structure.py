@@ -42,7 +42,7 @@ def functions(path: Path) -> list[tuple[str, list[ast.stmt]]]:
 
 
 def test_there_is_a_file_for_each_policy() -> None:
-    assert len(POLICIES) == len(BUILT_IN) == 12
+    assert len(POLICIES) == len(BUILT_IN) == 13
     assert {path.stem for path in POLICIES} == {policy.__module__.rpartition(".")[2] for policy in BUILT_IN.values()}
 
 

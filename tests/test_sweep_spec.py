@@ -37,7 +37,7 @@ MISTAKES = {
         ["`grid.policy`", "mine.py", "does not exist"],
     ),
     "an unknown module kind": (GRID + "module = 'strickt'", ["`grid.module` is `strickt`", "did you mean `strict`"]),
-    "an unknown scenario": (GRID + "scenario = ['late']", ["`grid.scenario` is `late`", "all-online, fault-memory"]),
+    "an unknown scenario": (GRID + "scenario = ['late']", ["`grid.scenario` is `late`", "all-online, fault-install"]),
     "a scenario that is no text": (GRID + "scenario = 3", ["`grid.scenario` is 3", "a list of names"]),
     "an empty list": (GRID + "scenario = []", ["`grid.scenario` is []", "no points"]),
     "CPUs that are no range": ("[grid]\ncpus = '2-x'", ["`grid.cpus` is `2-x`", "2-6"]),

@@ -54,14 +54,19 @@ class Context(Actor):
         if self._irqs_off:
             self._broken("lockdep_assert_irqs_enabled()")
 
+    @property
+    def preemptible(self) -> bool:
+        """Whether preemption is on; with interrupts off it is not."""
+        return not self._preempt_off and not self._irqs_off
+
     def lockdep_assert_preemption_disabled(self) -> None:
-        """WARN unless preemption is off; with interrupts off it is."""
-        if not self._preempt_off and not self._irqs_off:
+        """WARN unless preemption is off."""
+        if self.preemptible:
             self._broken("lockdep_assert_preemption_disabled()")
 
     def might_sleep(self) -> None:
         """A report where interrupts or preemption are off."""
-        if self._preempt_off or self._irqs_off:
+        if not self.preemptible:
             self._broken("sleeping function called from invalid context")
 
     def _broken(self, rule: str) -> None:

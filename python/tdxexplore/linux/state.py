@@ -163,8 +163,8 @@ class Linux:
 
     @property
     def cpus_go_offline(self) -> bool:
-        """Whether a CPU may go offline: `boot_cpu` is part of the state then."""
-        return self.has("cpu_down") or self.has("suspend")
+        """Whether a CPU may go offline, or the system down: `boot_cpu` is part of the state then."""
+        return self.has("cpu_down") or self.has("suspend") or self.restarts
 
     @property
     def cpu_0(self) -> Operand:

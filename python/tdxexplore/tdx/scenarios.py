@@ -47,15 +47,19 @@ class Scenario:
     boots: Boots = "all"
     caches: bool = False
 
+    @property
+    def least_cpus(self) -> int:
+        """The smallest number of CPUs with which it can be asked: CPU 0 stays online."""
+        return 1 + max(self.offline, self.budgets.get("cpu_down", 0) if self.down == "before-load" else 0)
+
     def offline_at_first(self, topology: Topology) -> frozenset[int]:
         """The CPUs that are offline at first.
 
         Raises:
             BadModel: No CPU would be online, or none could go offline that must.
         """
-        least = 1 + max(self.offline, self.budgets.get("cpu_down", 0) if self.down == "before-load" else 0)
-        if topology.cpus < least:
-            raise BadModel(f"--cpus is {topology.cpus}; scenario `{self.name}` needs at least {least}")
+        if topology.cpus < self.least_cpus:
+            raise BadModel(f"--cpus is {topology.cpus}; scenario `{self.name}` needs at least {self.least_cpus}")
         last = range(topology.cpus - self.offline, topology.cpus)
         return kept_down(self.boots, topology) | frozenset(last)
 

@@ -6,7 +6,6 @@ Linux 6.17; Chao Gao, 2025-10-13, on the APs.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.boot import bringup_nonboot_cpus
@@ -16,8 +15,6 @@ from tdxexplore.tdx.policies.linux_7_1 import Linux71
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tdxexplore.model.expr import Variable
     from tdxexplore.tdx.fields import World
 
@@ -65,7 +62,6 @@ class Linux71RfcV1(Linux71):
 
     def declare(self, w: World) -> None:
         super().declare(w)
-        self._irqs_off = False
         self.veto_hook = Hook(
             "CPUHP_AP_ONLINE_DYN of KVM",
             w.model.flag("KVM's TDX hook registered"),
@@ -129,25 +125,10 @@ class Linux71RfcV1(Linux71):
             k.cpuhp_remove_state(self.veto_hook)
 
     def arch_enable_cpu(self, k: Kernel) -> Variable:
-        return k.get_ref(preemptible=self._preemptible)
+        return k.get_ref(preemptible=self._preemptible(k))
 
     def arch_disable_cpu(self, k: Kernel) -> None:
-        k.put_ref(preemptible=self._preemptible)
+        k.put_ref(preemptible=self._preemptible(k))
 
-    def syscore_suspend(self, k: Kernel) -> None:
-        with self._interrupts_off():
-            super().syscore_suspend(k)
-
-    def syscore_resume(self, k: Kernel) -> None:
-        with self._interrupts_off():
-            super().syscore_resume(k)
-
-    @property
-    def _preemptible(self) -> bool:
-        return self.setting["preempt_guard"] == "none" and not self._irqs_off
-
-    @contextmanager
-    def _interrupts_off(self) -> Iterator[None]:
-        self._irqs_off = True
-        yield
-        self._irqs_off = False
+    def _preemptible(self, k: Kernel) -> bool:
+        return self.setting["preempt_guard"] == "none" and k.preemptible
