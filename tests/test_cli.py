@@ -393,7 +393,7 @@ def cpu_seconds(process: int) -> float:
     "question",
     [
         f"{BUSY} --cpus 64",
-        f"{BUSY} --cpus 24 --space concrete",
+        f"{BUSY} --cpus 20 --space concrete",
         "v19 --module subset --scenario second-enable --cpus 16 --space bits",
     ],
 )
@@ -412,5 +412,6 @@ def test_ctrl_c_ends_a_search_within_a_second_and_prints_what_was_seen(question:
     # CPU time, as the wall clock is other processes' as well: the answer in a second, and printing it half a second.
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - used
     assert spent < 1.5 * len(os.sched_getaffinity(0))
-    assert "verdict: incomplete (interrupted" in out
+    # Something bad may have been found by then.
+    assert re.search(r"verdict: (incomplete|violated) \(.*interrupted", out)
     assert re.search(r"so far: [0-9.e,]+ concrete states", out)

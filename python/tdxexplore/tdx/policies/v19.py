@@ -6,10 +6,10 @@ Source: [PATCH v19 023/130] KVM: TDX: Initialize the TDX module when loading the
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
-from tdxexplore.model import Scope
+from tdxexplore.model import Scope, block
 from tdxexplore.tdx.host import tdx_cpu_enable, tdx_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Hook, Kernel
 from tdxexplore.tdx.kvm import OFFLINE_VETO, KvmPolicy
@@ -190,7 +190,7 @@ class V19(KvmPolicy):
             with k.ipi(k.w.online, "hardware_disable_nolock()"):
                 self.kvm_disable_cpu(k)
 
-    @contextmanager
+    @block
     def usage_locked(self, k: Kernel) -> Iterator[None]:
         """cpus_read_lock(), and what guards kvm_usage_count before or inside it."""
         with self.inside(k, "kvm_usage_lock"), k.cpus_read_lock(), self.inside(k, "kvm_lock"):
