@@ -157,7 +157,7 @@ def estimate(point: Point) -> float:
     probed: list[tuple[int, float]] = []
     least = 0.0
     for step in _PROBE_STEPS:
-        size = min(max(packages, find_scenario(question.scenario).offline + 1) + step, cpus)
+        size = min(max(packages, find_scenario(question.scenario).least_cpus) + step, cpus)
         stored, complete = _probe(replace(question, topology=Topology.of(size, packages)), settings)
         least = max(least, stored)
         if complete or not probed:
