@@ -42,7 +42,7 @@ def test_more_slices_of_tdmr_init_reach_no_other_outcome(policy: str) -> None:
         assert few == more, scenario
 
 
-@pytest.mark.parametrize("policy", every(5, BUILT_IN))
+@pytest.mark.parametrize("policy", every(7, BUILT_IN))
 def test_vcpus_that_run_again_and_again_meet_nothing_else(policy: str) -> None:
     kinds: tuple[ModuleKind, ...] = ("subset", "subset-nocheck")
     for module, scenario in product(kinds, ("offline-mid-enable", "kvm-reload")):
@@ -99,7 +99,7 @@ FORGETFUL: list[tuple[ModuleKind, str, dict[str, int]]] = [
 ]
 
 
-@pytest.mark.parametrize("policy", every(5, BUILT_IN))
+@pytest.mark.parametrize("policy", every(7, BUILT_IN))
 def test_lps_that_are_forgotten_are_not_read(policy: str) -> None:
     """A model that forgets nothing has the same outcomes, as often, as likely, as soon and at the same price."""
 

@@ -22,7 +22,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "scenario"), every(5, product(BUILT_IN, (s.name for s in HOTPLUG))))
+@pytest.mark.parametrize(("policy", "scenario"), every(11, product(BUILT_IN, (s.name for s in HOTPLUG))))
 def test_reference_concrete_and_orbit_space_agree_on_every_module_kind_and_up_to_four_cpus(
     policy: str, scenario: str
 ) -> None:
@@ -45,7 +45,7 @@ KNOBS = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "knob", "value"), every(5, KNOBS))
+@pytest.mark.parametrize(("policy", "knob", "value"), every(11, KNOBS))
 def test_they_agree_for_every_value_of_every_knob(policy: str, knob: str, value: str) -> None:
     compared = 0
     for module, scenario in product(MODULE_KINDS, HOTPLUG):
@@ -55,7 +55,7 @@ def test_they_agree_for_every_value_of_every_knob(policy: str, knob: str, value:
     assert compared == len(MODULE_KINDS) * len(HOTPLUG)
 
 
-@pytest.mark.parametrize("policy", every(5, BUILT_IN))
+@pytest.mark.parametrize("policy", every(7, BUILT_IN))
 def test_they_agree_on_boot_sleep_other_users_lives_of_tds_updates_and_faults(policy: str) -> None:
     compared = 0
     for scenario in (*SYSTEM, *FAULTS):

@@ -170,7 +170,7 @@ def test_bulk_updates_look_at_the_state_before_the_step() -> None:
     assert Interpreter(form).count() == counts(*rotation(3)) == (27, 81)
 
 
-@pytest.mark.parametrize("policy", every(5, BUILT_IN))
+@pytest.mark.parametrize("policy", every(7, BUILT_IN))
 def test_the_decoded_form_of_every_policy_has_the_counts_of_the_engine(policy: str) -> None:
     compared = 0
     for scenario in HOTPLUG:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from typing import Any as Json
 
@@ -47,8 +47,9 @@ class Cube(NamedTuple):
         """Return whether every word that matches this cube also matches ``other``."""
         return not other.care & ~self.care and not (self.value ^ other.value) & other.care
 
+    @lru_cache(maxsize=1 << 14)  # noqa: B019 - a Program has hundreds of cubes and writes each a hundred times
     def to_json(self) -> dict[str, str]:
-        """Write it as the engine reads it."""
+        """Write it as the engine reads it. The result is shared and not to be changed."""
         return {"care": hex(self.care), "value": hex(self.value)}
 
 
@@ -293,9 +294,10 @@ class Program:
             return SEVERITIES.index(p.severity)
 
         def amounts(price: Price) -> list[Json]:
-            costs = ((number, price.of(rule.events)) for number, rule in enumerate(self.rules))
-            return [[number, cost] for number, cost in costs if cost]
+            of = {events: price.of(events) for events in happening}
+            return [[number, of[rule.events]] for number, rule in enumerate(self.rules) if of[rule.events]]
 
+        happening = {rule.events for rule in self.rules}
         responses: list[Json] = [
             {
                 "name": r.name,

@@ -15,6 +15,7 @@ from tdxexplore.model.program import ANY, Atom, Cube, Guard
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tdxexplore.model.expr import Value
     from tdxexplore.model.lowering.path import Path
     from tdxexplore.model.program import Slot
 
@@ -33,6 +34,7 @@ class Matches:
     def __init__(self, slots: dict[str, Slot], where: str) -> None:
         self._slots = slots
         self._where = where
+        self._cubes: dict[tuple[str, frozenset[Value]], list[Cube]] = {}
 
     def guards_of(self, path: Path) -> list[Guard]:
         """Write the facts of a path, which are about the state before the step, as disjoint guards.
@@ -44,7 +46,7 @@ class Matches:
         choices: dict[str, list[tuple[Scope, Cube]]] = {}
         for f, values in path.allowed.items():
             if len(values) < len(f.values):
-                options = cubes(self._slots[f.name], values)
+                options = self._options(f, values)
                 if len(options) == 1:
                     always[f.scope] = always[f.scope].joined(options[0])
                 else:
@@ -62,6 +64,11 @@ class Matches:
                 own[scope] = own[scope].joined(cube)
             found.append(Guard(own, quantified))
         return found
+
+    def _options(self, f: Field, values: frozenset[Value]) -> list[Cube]:
+        if (f.name, values) not in self._cubes:
+            self._cubes[f.name, values] = cubes(self._slots[f.name], values)
+        return self._cubes[f.name, values]
 
     def atoms(self, members: Members, body: Expr, *, apart: bool) -> list[Atom]:
         """Find atoms of which one holds exactly if some member satisfies ``body`` before the step.

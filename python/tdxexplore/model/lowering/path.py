@@ -49,7 +49,7 @@ class BulkStep(NamedTuple):
 class Path(NamedTuple):
     """A path knows facts of the state before the step, and the assignments so far. It is never changed, only replaced.
 
-    It is a named tuple, because a sweep replaces paths a million times, and data classes are slower at it.
+    It is a named tuple, because a sweep replaces paths a million times, and data classes are slower at it, as is `_replace`.
 
     *Own* fields are those of the acting CPU, of its package or of the acting package, and the global ones.
 
@@ -77,16 +77,16 @@ class Path(NamedTuple):
 
     def possible(self, f: Field) -> frozenset[Value]:
         """Return the values that an own field may have had before the step."""
-        return self.allowed.get(f, frozenset(f.values))
+        return self.allowed[f] if f in self.allowed else frozenset(f.values)
 
     def assign(self, f: Field, value: Value) -> Path:
         """Assign a constant to an own field."""
-        added = {k: v for k, v in self.added.items() if k is not f}
-        return self._replace(assigned={**self.assigned, f: value}, added=added)
+        added = {k: v for k, v in self.added.items() if k is not f} if self.added else self.added
+        return Path(self.allowed, {**self.assigned, f: value}, added, *self[3:])
 
     def require(self, f: Field, values: frozenset[Value]) -> Path:
         """Add the fact that an own field had one of ``values`` before the step."""
-        return self._replace(allowed={**self.allowed, f: values})
+        return Path({**self.allowed, f: values}, *self[1:])
 
     def changes_own(self, f: Field) -> bool:
         """Return whether the step changes an own field."""
