@@ -15,8 +15,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkers import UNOPTIMISED, Case, Limits, Rumur, Spin, Stateright, Tlc
+from checkers import UNOPTIMISED, Case, Rumur, Spin, Stateright, Tlc
 from models import increment_lock, rotation, two_phase_commit
+from processes import Limits
 from tdxexplore import _core
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question

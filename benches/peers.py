@@ -27,21 +27,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from checkers import (
-    HERE,
-    THREADS,
-    Case,
-    Checker,
-    Limits,
-    Missing,
-    Rumur,
-    Spin,
-    Stateright,
-    Stopped,
-    Tlc,
-)
+from checkers import THREADS, Case, Checker, Rumur, Spin, Stateright, Tlc
 from models import increment_lock, two_phase_commit
 from peer_tables import BASE, BEST, ENGINES, LARGE, TARGETS, Results, Row, size
+from processes import HERE, Limits, Missing, Stopped
 from tdxexplore.explore.question import Question
 from tdxexplore.tdx.build import initial_state
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from checkers import HERE
 from peers import FAMILIES
+from processes import HERE
 
 MODELS = {"v19": ("v19, second-enable", (6, 7)), "two-phase-commit": ("two-phase commit", (6,))}
 

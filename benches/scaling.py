@@ -21,9 +21,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from checkers import HERE, THREADS, Engine, Limits, Stopped
+from checkers import THREADS, Engine
 from peer_tables import aligned
 from peers import machine
+from processes import HERE, Limits, Stopped
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.tdx.build import initial_state

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkers import HERE, THREADS, Engine, Limits, Stopped
+from checkers import THREADS, Engine
 from peer_tables import aligned
 from peers import machine
+from processes import HERE, Limits, Stopped
 from tdxexplore.explore.question import Question
 from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN

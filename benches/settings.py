@@ -14,9 +14,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from checkers import FASTEST, HERE, THREADS, Case, Checker, Limits, Rumur, Spin, Stateright, Stopped, Tlc
+from checkers import FASTEST, THREADS, Case, Checker, Rumur, Spin, Stateright, Tlc
 from peer_tables import aligned
 from peers import FAMILIES
+from processes import HERE, Limits, Stopped
 
 MODEL, CPUS = "v19, second-enable", 7
 TRIED: tuple[tuple[str, Checker], ...] = (
