@@ -8,9 +8,17 @@ RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.loc
 
 .PHONY: demo docs test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
+# The designs and questions of the mail of April 2024, as in docs/answers.svg.
+DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
+QUESTIONS := late-online offline-mid-enable no-kvm kvm-reload second-enable
+
 demo: $(VENV)/installed
-	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
-	@echo "The tables are in demo/*.parquet."
+	$(BIN)/tdxexplore compare $(DESIGNS) --cpus 4 --module strict --module subset $(QUESTIONS:%=--scenario %) --overview --out demo || test $$? -eq 1
+	@echo
+	@echo "The tables are in demo/*.parquet. To go on:"
+	@echo "  $(BIN)/tdxexplore check v19 --module subset --scenario late-online    every interleaving of one cell"
+	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
+	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
 
 # The pages under docs that are generated; the tests compare them.
 docs: $(VENV)/installed

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [README, *((ROOT / "docs" / name).read_text() for name in ("asking.md", "sweeps.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +169,11 @@ def test_every_public_name_can_be_imported() -> None:
         _ = tdxexplore.no_such_name
 
 
-def test_the_commands_of_the_readme_run(
+def test_the_commands_of_the_pages_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(ROOT)
-    commands = re.findall(r"^tdxexplore ([^#\n]*)", README, flags=re.MULTILINE)
+    commands = [found for page in PAGES for found in re.findall(r"^tdxexplore ([^#\n]*)", page, flags=re.MULTILINE)]
     assert len(commands) >= 15
     folders = {"results": str(tmp_path / "results"), "data": str(tmp_path / "data")}
     for command in commands:

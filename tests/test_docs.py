@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pages
+import picture
 from slices import every
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
@@ -69,3 +70,17 @@ def test_the_links_of_the_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), (page, target)
             followed += 1
     assert followed >= len(BUILT_IN)
+
+
+def test_the_demo_asks_what_the_picture_shows() -> None:
+    makefile = (FOLDER.parent / "Makefile").read_text()
+    for name, words in (("DESIGNS", picture.POLICIES), ("QUESTIONS", picture.QUESTIONS)):
+        assert f"\n{name} := {' '.join(words)}\n" in makefile
+    demo = re.search(r"^\t\$\(BIN\)/tdxexplore compare (.*)$", makefile, flags=re.MULTILINE)
+    assert demo is not None
+    assert f"--cpus {picture.CPUS} {' '.join(f'--module {m}' for m in picture.MODULES)} " in demo[1]
+
+
+@pytest.mark.long
+def test_the_picture_is_up_to_date() -> None:
+    assert (FOLDER / "answers.svg").read_text() == picture.picture()

@@ -14,6 +14,7 @@ from rich.text import Text
 from tdxexplore.data import analysis
 from tdxexplore.quantities import whole_numbers
 from tdxexplore.render.figures import integer, ranges
+from tdxexplore.render.overview import print_overview
 from tdxexplore.render.tables import print_differences, print_domination
 from tdxexplore.render.terminal import Sheet
 from tdxexplore.render.worst import print_worst
@@ -304,3 +305,50 @@ def test_a_difference_says_what_was_compared_and_who_is_identical(capsys: pytest
     assert "nothing differs\n" in out
     assert "compared: 36 points that are in both data sets; only in the old one: 3, only in the new one: 5\n" in out
     assert "identical: a k=1, b\n" in out
+
+
+def test_an_overview_shows_the_worst_of_each_policy_and_question(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    cases = list(product(("a", "b"), ("strict", "subset"), SCENARIOS[:3], (2, 3)))
+    rows = [
+        {**point(policy, {}, module, scenario, cpus, number * 5), "verdict": "holds" if number % 4 == 3 else "violated"}
+        for number, (policy, module, scenario, cpus) in enumerate(cases)
+    ]
+    for row in rows:  # not asked, or not to the end
+        if (row["policy"], row["scenario"]) == ("a", "kvm-reload"):
+            row.update(verdict="not applicable", outcome=None, severity=None)
+        if (row["policy"], row["scenario"], row["module"]) == ("b", "kvm-reload", "subset"):
+            row.update(verdict="incomplete", outcome=None, severity=None)
+    meanings = {outcome: f"meaning of {outcome}" for _, outcome in OUTCOMES}
+    print_overview(pl.DataFrame(rows), meanings)
+    printed = capsys.readouterr().out
+    looked_at = 0
+    for module, block in zip(("strict", "subset"), printed.split("worst outcome, module kind ")[1:], strict=True):
+        assert block.startswith(f"{module}, 2-3 CPUs\n")
+        lines = block.splitlines()
+        heads = re.split(r"\s{2,}", lines[1].strip())
+        assert heads == ["policy", *SCENARIOS[:3]]
+        for line in lines[2:4]:
+            policy, *cells = re.split(r"\s{2,}", line.strip())
+            for scenario, cell in zip(SCENARIOS, cells, strict=False):
+                here = [
+                    row for row in rows if (row["policy"], row["module"], row["scenario"]) == (policy, module, scenario)
+                ]
+                assert len(here) == 2
+                worst = min(here, key=lambda row: (row["verdict"] != "violated", row["severity"] or "z"))
+                if worst["outcome"] is None:
+                    assert cell == {"not applicable": "-"}.get(worst["verdict"], worst["verdict"])
+                else:
+                    assert cell.startswith(f"{worst['severity']} {worst['outcome']}")
+                    assert ("I1" in cell) == (worst["severity"] == "ok" and bool(worst["broken"]))
+                looked_at += 1
+    assert looked_at == 2 * 2 * 3
+    for severity, outcome in OUTCOMES:
+        assert (f"{severity} {outcome}: meaning of {outcome}" in printed) == (f"{severity} {outcome}" in printed)
+
+
+def test_an_overview_of_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_overview(pl.DataFrame(), {})
+    assert capsys.readouterr().out == "no points\n"

@@ -4,6 +4,7 @@
 - ``outcomes.md``: what each outcome and invariant means, and the worst outcome of every policy, module kind and scenario;
 - ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
+- ``answers.svg``: the picture of the README (`picture`);
 - ``dataset.md``: the tables of a data set and how to read them;
 - ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
 
@@ -23,6 +24,7 @@ import polars as pl
 import dataset_page
 import known_page
 import meanings_page
+import picture
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology, lower
@@ -129,6 +131,7 @@ def pages() -> dict[str, str]:
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
     found["dataset.md"] = dataset_page.page()
     found["known.md"] = known_page.page()
+    found["answers.svg"] = picture.picture()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 
 

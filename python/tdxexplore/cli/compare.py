@@ -9,6 +9,7 @@ from tdxexplore.cli.options import Axes, How, say_if_capped
 from tdxexplore.cli.output import Flag, Json, print_json, progress, writable
 from tdxexplore.data.single import write_table
 from tdxexplore.explore.settings import Settings
+from tdxexplore.render.overview import print_overview
 from tdxexplore.render.trace import print_trace
 from tdxexplore.render.worst import print_worst
 from tdxexplore.sweep.comparison import explore_grid
@@ -18,6 +19,7 @@ def compare(
     *names: str,
     axes: Axes = Axes(),
     settings: How = Settings(),
+    overview: bool = False,
     out: Path | None = None,
     as_json: Json = False,
     quiet: Flag = False,
@@ -26,6 +28,7 @@ def compare(
 
     Args:
         names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
+        overview: One table with a column for each scenario, instead of one for each scenario with its counts.
         out: Write the tables there as Parquet: outcomes, runs, matrix and, with --prices, prices.
         as_json: Print one JSON document.
         quiet: No progress.
@@ -43,7 +46,10 @@ def compare(
     if as_json:
         print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
     else:
-        print_worst(comparison.matrix)
+        if overview:
+            print_overview(comparison.matrix, dict(comparison.outcomes.select("outcome", "text").iter_rows()))
+        else:
+            print_worst(comparison.matrix)
         if (worst := comparison.worst) is not None:
             point, name, trace = worst
             print_trace(trace, point.question, f"the worst cell: shortest trace to {name}")
