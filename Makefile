@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -23,6 +23,11 @@ demo: $(VENV)/installed
 # The pages under docs that are generated; the tests compare them.
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
+
+# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
+wheel: $(VENV)/installed
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/maturin sdist --out dist
 
 # The binding has no Rust tests, and left out its dependencies need no second build.
 test: lint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import cycle, product
 
 import pytest
 
@@ -48,11 +48,11 @@ KNOBS = [
 @pytest.mark.parametrize(("policy", "knob", "value"), every(11, KNOBS))
 def test_they_agree_for_every_value_of_every_knob(policy: str, knob: str, value: str) -> None:
     compared = 0
-    for module, scenario in product(MODULE_KINDS, HOTPLUG):
+    for module, scenario in zip(cycle(MODULE_KINDS), HOTPLUG, strict=False):
         model = build(BUILT_IN[policy]({knob: value}), module, scenario)
         compare_all(model, initial_state(model, Topology((2, 1)), scenario))
         compared += 1
-    assert compared == len(MODULE_KINDS) * len(HOTPLUG)
+    assert compared == len(HOTPLUG) > len(MODULE_KINDS)
 
 
 @pytest.mark.parametrize("policy", every(7, BUILT_IN))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal, TypedDict, Unpack, final, type_check_only
 
 __all__ = [
+    "BUILD",
     "BadModel",
     "BadSchedule",
     "Exploration",
@@ -40,6 +41,7 @@ class InternalError(RuntimeError):
     """A defect of the engine itself."""
 
 __version__: str
+BUILD: str
 
 @type_check_only
 class Options(TypedDict, total=False):

@@ -5,4 +5,4 @@ read, nor `importlib.metadata`, which takes a third of the start of a small chec
 pyproject.toml and the engine.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

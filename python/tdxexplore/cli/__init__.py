@@ -20,10 +20,18 @@ from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+def _version() -> str:
+    """Name the package and the engine that it runs, as a stale build of the engine gives stale answers."""
+    from tdxexplore import _core  # noqa: PLC0415 -- the engine loads only if it is asked for
+
+    return f"tdxexplore {__version__}, engine {_core.__version__} ({_core.BUILD})"
+
+
 app = App(
     name="tdxexplore",
     help="Which TDX bring-up policy survives CPU hotplug? Explores every interleaving and answers exactly.",
-    version=__version__,
+    version=_version,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `run` says where it stopped
 )

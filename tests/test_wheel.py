@@ -1,0 +1,49 @@
+"""A wheel installs and answers in an environment of its own, without Rust and without this folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tdxexplore import __version__, check
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.long
+def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> None:
+    maturin = [str(Path(sys.executable).parent / "maturin")]
+    for words in (["build", "--release"], ["sdist"]):
+        subprocess.run([*maturin, *words, "--out", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert f"-{__version__}-cp311-abi3-" in wheel.name
+    names = ZipFile(wheel).namelist()
+    assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi"} <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", "tools/", "benches/"))]
+    (source,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        assert f"tdxexplore-{__version__}/rust/core/Cargo.toml" in archive.getnames()
+
+    venv.create(tmp_path / "clean", with_pip=True)
+    python = str(tmp_path / "clean/bin/python")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "100"}
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", str(wheel)], cwd=tmp_path, env=environment, check=True, timeout=500
+    )
+    tool = str(tmp_path / "clean/bin/tdxexplore")
+    said = subprocess.run(
+        [tool, "--version"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.startswith(f"tdxexplore {__version__}, engine {__version__} (release, ")
+    asked = [tool, "check", "v19", "--module", "subset", "--scenario", "late-online", "--cpus", "3"]
+    done = subprocess.run(asked, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    here = check("v19", module="subset", scenario="late-online", cpus=3)
+    (count,) = here.outcomes["interleavings"]
+    assert f"{int(count):,}" in done.stdout
