@@ -7,65 +7,17 @@ step that last changed what is waited for is named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tdxexplore.explore.evidence import evidence
-from tdxexplore.explore.lanes import place
+from tdxexplore.explore.steps import Blocker, Held, Wait, place
 from tdxexplore.model import Lock, Model, Scope, State
 from tdxexplore.model.code import Await, Code, Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tdxexplore.explore.trace import TraceStep
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A lock and who holds it: an actor, or what it runs on one CPU."""
-
-    lock: Lock
-    actor: str
-    cpu: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """Whom or what somebody waits for.
-
-    Attributes:
-        actor: Who holds the lock, has queued for it, or last changed what is waited for; empty if nobody did.
-        cpu: Where, or None.
-        number: The step by which it was so; None for the initial state.
-        why: ``holds``, ``has queued for`` or ``changed``.
-        what: The lock, or the fields.
-    """
-
-    actor: str
-    cpu: int | None
-    number: int | None
-    why: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Somebody who waits for ever.
-
-    Attributes:
-        actor: Who.
-        step: In which step.
-        cpu: Where, or None.
-        since: The step after which it came there, or None if it stood there at first.
-        blockers: For whom or what.
-    """
-
-    actor: str
-    step: str
-    cpu: int | None
-    since: int | None
-    blockers: tuple[Blocker, ...]
+    from tdxexplore.explore.steps import TraceStep
 
 
 class Holders:

@@ -20,8 +20,7 @@ from tdxexplore.tdx.module import SUCCESS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tdxexplore.explore.holding import Held, Wait
-    from tdxexplore.explore.trace import Trace, TraceStep
+    from tdxexplore.explore.steps import Held, TraceStep, Wait
     from tdxexplore.model.expr import Value
 
 # Steps of a trace that are read one by one, however alike: what a small server has CPUs.
@@ -49,11 +48,20 @@ class Bars:
 UNICODE, ASCII = Bars("┌│└╶", "┏┃┗╺"), Bars(".:'-", "+|+=")
 
 
-def text(trace: Trace, *, changes: bool, sources: bool, width: int | None, ascii_only: bool | None) -> str:
+def text(
+    steps: Sequence[TraceStep],
+    ending: str,
+    waits: Iterable[Wait],
+    *,
+    changes: bool,
+    sources: bool,
+    width: int | None,
+    ascii_only: bool | None,
+) -> str:
     """`Trace.to_text`."""
     columns = width or min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     bars = ASCII if (speaks_ascii() if ascii_only is None else ascii_only) else UNICODE
-    runs = list(_runs(trace.steps, len(trace) if changes else ALIKE))
+    runs = list(_runs(steps, len(steps) if changes else ALIKE))
     lanes = _Lanes(runs, bars, columns)
     lines = []
     for run, sentence in zip(runs, _sentences(runs), strict=True):
@@ -63,16 +71,16 @@ def text(trace: Trace, *, changes: bool, sources: bool, width: int | None, ascii
             lines += lanes.below(run, ", ".join(f"{name}: {_word(old)} -> {_word(new)}" for name, old, new in visible))
         if sources and run[0].source:
             lines += lanes.below(run, f"[{run[0].source}]")
-    if trace.ending:
-        lines += folded(f"outcome: {trace.ending}", columns)
-    for wait in trace.waits:
+    if ending:
+        lines += folded(f"outcome: {ending}", columns)
+    for wait in waits:
         lines += folded(f"waiting for ever: {waits_for(wait)}", columns)
     return "\n".join(lines)
 
 
-def table(trace: Trace) -> Iterator[tuple[str, str, str, str]]:
+def table(steps: Sequence[TraceStep]) -> Iterator[tuple[str, str, str, str]]:
     """The cells of a trace: numbers, actor, place and what happens; alike steps of many CPUs together."""
-    for run in _runs(trace.steps, ALIKE):
+    for run in _runs(steps, ALIKE):
         yield (*_head(run), run[0].what)
 
 
@@ -93,12 +101,6 @@ def waits_for(wait: Wait) -> str:
 def someone(actor: str, cpu: int | None) -> str:
     """An actor, and where it is."""
     return actor if cpu is None else f"{actor} on CPU {cpu}"
-
-
-def place(functions: tuple[str, ...], title: str) -> str:
-    """Where a step is, in words: the innermost function and the step."""
-    inner = functions[-1] if functions else ""
-    return f"{inner}: {title}" if inner and inner != title else title
 
 
 def happened(step: TraceStep) -> str:

@@ -11,9 +11,10 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, shown
-from tdxexplore.explore.holding import Held, Holders, Wait, waits
-from tdxexplore.explore.lanes import place, table, text
+from tdxexplore.explore.holding import Holders, waits
+from tdxexplore.explore.lanes import table, text
 from tdxexplore.explore.question import Question
+from tdxexplore.explore.steps import Held, TraceStep, Wait, place
 from tdxexplore.model import Scope, State
 from tdxexplore.model.schedule import decode, encode
 
@@ -22,61 +23,10 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.engine import Words
     from tdxexplore.explore.question import Compiled
-    from tdxexplore.model import Lock
     from tdxexplore.model.expr import Value
     from tdxexplore.model.program import Rule
 
 __all__ = ["Held", "Trace", "TraceStep", "Wait", "place", "replay"]
-
-
-@dataclass(frozen=True, slots=True)
-class TraceStep:
-    """One atomic action.
-
-    Attributes:
-        number: From 1.
-        token: The part of the schedule that selects it.
-        actor: Who acts.
-        package: Where, or None.
-        cpu: Where, or None when the step is not bound to a CPU.
-        functions: The kernel functions it is in, outermost first.
-        title: The step.
-        notes: Instructions and SEAMCALLs, with what they returned.
-        source: What the step stands for.
-        changes: Fields that changed: ``(name, old, new)``; a CPU's or package's field has its number, ``vmx_on[2]``.
-        takes: The lock that it takes.
-        released: The locks that are released at its end, in this order.
-        held: Who holds which lock after it.
-        picked: Who picked the CPU, if there was a choice; empty otherwise.
-    """
-
-    number: int
-    token: str
-    actor: str
-    package: int | None
-    cpu: int | None
-    functions: tuple[str, ...]
-    title: str
-    notes: tuple[str, ...]
-    source: str
-    changes: tuple[tuple[str, Value, Value], ...]
-    takes: Lock | None = None
-    released: tuple[Held, ...] = ()
-    held: tuple[Held, ...] = ()
-    picked: str = ""
-
-    @property
-    def where(self) -> str:
-        """``CPU 2``, ``package 0`` or nothing."""
-        if self.cpu is not None:
-            return f"CPU {self.cpu}"
-        return "" if self.package is None else f"package {self.package}"
-
-    @property
-    def what(self) -> str:
-        """The innermost function and step, and what happened."""
-        where = place(self.functions, self.title)
-        return f"{where} -> {'; '.join(self.notes)}" if self.notes else where
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +94,21 @@ class Trace:
             width: The longest line; default: that of the terminal, and at most 100.
             ascii_only: Draw with ASCII only; default: whether the locale says so, as ``LANG=C`` does.
         """
-        return text(self, changes=changes, sources=sources, width=width, ascii_only=ascii_only)
+        return text(
+            self.steps,
+            self.ending,
+            self.waits,
+            changes=changes,
+            sources=sources,
+            width=width,
+            ascii_only=ascii_only,
+        )
 
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table(self))
+        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table(self.steps))
         head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
         return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
 
