@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from tdxexplore.cli import exits
 from tdxexplore.cli.options import Asked, How, say_if_capped
-from tdxexplore.cli.output import Flag, Json, print_json, progress
+from tdxexplore.cli.output import Flag, Json, print_json, progress, say
+from tdxexplore.errors import BadModel, suggest
 from tdxexplore.explore.check import explore
 from tdxexplore.explore.settings import Settings
 from tdxexplore.render.exploration import print_exploration
+from tdxexplore.render.traces import Form, render
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tdxexplore.explore.exploration import Exploration
 
 
@@ -20,6 +26,10 @@ def check(
     *,
     asked: Asked = Asked(),
     settings: How = Settings(),
+    trace: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = (),
+    changes: Flag = False,
+    mail: Flag = False,
+    to: Form | None = None,
     as_json: Json = False,
     quiet: Flag = False,
 ) -> int:
@@ -27,6 +37,10 @@ def check(
 
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
+        trace: Show the shortest trace to this outcome, good or bad, or `all`; may be repeated; default: the worst outcome.
+        changes: Show what each step of a trace changed.
+        mail: Write only the traces, for mail: 72 columns of ASCII, the steps that bear on the outcome; the same as --to mail.
+        to: Write only the traces, as mail, a mermaid diagram, perfetto (also chrome://tracing) or json with every field.
         as_json: Print one JSON document.
         quiet: No progress.
     """
@@ -34,11 +48,32 @@ def check(
     say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("check", quiet=quiet or as_json) as show:
         answer = explore(question, settings, show)
+    form: Form | None = "mail" if mail else to
+    chosen = _chosen(answer, trace)
+    if form in ("json", "perfetto") and len(chosen) != 1:
+        raise BadModel(f"--to {form} writes one trace, and {len(chosen)} are asked for; name one with --trace OUTCOME")
     if as_json:
         print_json(document(answer))
+    elif form is not None:
+        say("\n\n".join(render(answer.traces[name], form) for name in chosen))
     else:
-        print_exploration(answer)
+        print_exploration(answer, chosen if trace else None, changes=changes)
     return exits.of([answer.verdict], interrupted=answer.interrupted)
+
+
+def _chosen(answer: Exploration, names: Sequence[str]) -> list[str]:
+    """The traces that are asked for, or that to the worst outcome.
+
+    Raises:
+        BadModel: Nothing of that name was reached.
+    """
+    known = list(answer.traces)
+    for name in names:
+        if name != "all" and name not in known:
+            raise BadModel(f"--trace is `{name}`, and no run comes there; {suggest(name, ['all', *known])}")
+    if "all" in names:
+        return known
+    return list(dict.fromkeys(names)) or [name for name in [answer.worst] if name in known]
 
 
 def document(answer: Exploration) -> dict[str, object]:

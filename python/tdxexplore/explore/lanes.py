@@ -61,7 +61,7 @@ def text(
     """`Trace.to_text`."""
     columns = width or min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     bars = ASCII if (speaks_ascii() if ascii_only is None else ascii_only) else UNICODE
-    runs = list(_runs(steps, len(steps) if changes else ALIKE))
+    runs = list(in_runs(steps, len(steps) if changes else ALIKE))
     lanes = _Lanes(runs, bars, columns)
     lines = []
     for run, sentence in zip(runs, _sentences(runs), strict=True):
@@ -80,7 +80,7 @@ def text(
 
 def table(steps: Sequence[TraceStep]) -> Iterator[tuple[str, str, str, str]]:
     """The cells of a trace: numbers, actor, place and what happens; alike steps of many CPUs together."""
-    for run in _runs(steps, ALIKE):
+    for run in in_runs(steps, ALIKE):
         yield (*_head(run), run[0].what)
 
 
@@ -228,7 +228,7 @@ def _wrapped(line: str, room: int) -> list[str]:
     return wrap(line, room, subsequent_indent=f"{margin}  ", break_on_hyphens=False) or [""]
 
 
-def _runs(steps: Iterable[TraceStep], short: int) -> Iterator[Run]:
+def in_runs(steps: Iterable[TraceStep], short: int) -> Iterator[Run]:
     """Steps in a row that only differ in the CPU together, others and up to ``short`` of them one by one."""
     for _, group in groupby(steps, _but_for_the_cpu):
         alike = tuple(group)
@@ -248,11 +248,11 @@ def _but_for_the_cpu(step: TraceStep) -> tuple[object, ...]:
 def _head(run: Run) -> tuple[str, str, str]:
     """Numbers, actor and place."""
     cpus = [step.cpu for step in run if step.cpu is not None]
-    where = _span("CPU ", cpus) if len(cpus) > 1 else run[0].where
-    return _span("", [step.number for step in run]), run[0].actor, where
+    where = span("CPU ", cpus) if len(cpus) > 1 else run[0].where
+    return span("", [step.number for step in run]), run[0].actor, where
 
 
-def _span(what: str, numbers: list[int]) -> str:
+def span(what: str, numbers: list[int]) -> str:
     """``4`` or ``4-9``; where numbers are left out between, how many there are: ``5 of 4-9``."""
     first, last = min(numbers), max(numbers)
     if len(numbers) == 1:

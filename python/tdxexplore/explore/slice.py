@@ -1,9 +1,10 @@
-"""The steps of a trace that bear on its end: found backwards, from the fields that decide it to the steps that wrote them.
+"""The steps of a trace that bear on its end.
 
-A step bears on the end if it wrote a field that the end, or a later step that bears on it, has read. Of each actor that has such
-a step its first one is kept as well, as it says what the actor is about. That an actor comes from one step to its next is not
-followed: every earlier step of it would bear on the end then. So a slice explains, and is no run by itself; the schedule is
-that of the whole run.
+Where somebody waits for ever, these are the steps by which they came to wait and by which the locks were taken. Elsewhere
+they are found backwards, from the fields that decide the outcome: a step bears on it if it wrote a field that the outcome, or a
+later step that bears on it, has read. Of each actor that has such a step its first one is kept as well, as it says what the actor
+is about. That an actor comes from one step to its next is not followed: every earlier step of it would bear on the end then.
+So a slice explains, and is no run by itself; the schedule is that of the whole run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.explore.evidence import evidence
-from tdxexplore.explore.holding import missing
 from tdxexplore.model import Scope
 
 if TYPE_CHECKING:
@@ -27,35 +27,26 @@ def bearing(trace: Trace) -> tuple[TraceStep, ...]:
     """The steps that bear on the end of a trace; of one that could go on, all."""
     if trace.outcome is None:
         return trace.steps
-    compiled = trace.question.compile()
-    wanted, kept = set(_end(trace, compiled)), set()
-    for wait in trace.waits:
-        kept |= {number for number in (wait.since, *(b.number for b in wait.blockers)) if number is not None}
-    for step, rule in zip(reversed(trace.steps), reversed(trace.rules), strict=True):
-        written = {name for name, _, _ in step.changes}
-        if step.number in kept or not wanted.isdisjoint(written):
-            kept.add(step.number)
-            wanted = (wanted - written) | set(_read(trace, compiled, step, rule))
+    kept = set(_of_waits(trace) if trace.waits else _of_outcome(trace, trace.question.compile()))
     actors = {step.actor for step in trace if step.number in kept}
     first = {actor: next(step.number for step in trace if step.actor == actor) for actor in actors}
     return tuple(step for step in trace if step.number in kept | {*first.values(), len(trace)})
 
 
-def _end(trace: Trace, compiled: Compiled) -> Iterator[str]:
-    """The fields that decide the outcome, or those that are waited for."""
-    model, last = compiled.model, trace.states[-1]
-    if not trace.waits:
-        outcome = next(p for p in model.outcomes if p.name == trace.outcome)
-        found = evidence(outcome.when, last)
-        yield from () if found is None or not found.holds else found.cells
-    waiting = {(wait.actor, wait.step) for wait in trace.waits}
-    for code in model.codes:
-        for pc, scope in code.counters.items():
-            members = {Scope.GLOBAL: [last.globals], Scope.PACKAGE: last.packages, Scope.CPU: last.cpus}[scope]
-            for number, values in enumerate(members):
-                for _, label in code.labels:
-                    if label.pc == pc and values[pc] == label.name and any(actor == code.actor for actor, _ in waiting):
-                        yield from missing(code, label, last, None if scope is Scope.GLOBAL else number)
+def _of_waits(trace: Trace) -> Iterator[int]:
+    for wait in trace.waits:
+        yield from (number for number in (wait.since, *(b.number for b in wait.blockers)) if number is not None)
+
+
+def _of_outcome(trace: Trace, compiled: Compiled) -> Iterator[int]:
+    outcome = next(p for p in compiled.model.outcomes if p.name == trace.outcome)
+    found = evidence(outcome.when, trace.states[-1])
+    wanted = set() if found is None or not found.holds else set(found.cells)
+    for step, rule in zip(reversed(trace.steps), reversed(trace.rules), strict=True):
+        written = {name for name, _, _ in step.changes}
+        if not wanted.isdisjoint(written):
+            yield step.number
+            wanted = (wanted - written) | set(_read(trace, compiled, step, rule))
 
 
 def _read(trace: Trace, compiled: Compiled, step: TraceStep, rule: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from tdxexplore.explore.lanes import folded, happened
+from tdxexplore.explore.lanes import ALIKE, folded, happened, in_runs, span
 from tdxexplore.explore.slice import bearing
 from tdxexplore.render.figures import packages
 
@@ -46,8 +46,9 @@ def ascii_only(text: str) -> str:
 
 def _columns(steps: Sequence[TraceStep]) -> Iterator[str]:
     """Names above, then a step in each line, set in as far as its actor's column; lines may reach into the next columns."""
+    runs = list(in_runs(steps, ALIKE))
     lanes = list(dict.fromkeys(_lane(step, steps) for step in steps))
-    digits = len(str(max((step.number for step in steps), default=0))) + 3
+    digits = max((len(span("#", [step.number for step in run])) for run in runs), default=0) + 2
     apart = min(_WIDE, max(2, (WIDTH - digits - _TEXT) // max(len(lanes) - 1, 1)))
     at = {lane: digits + min(number * apart, WIDTH - digits - _TEXT // 2) for number, lane in enumerate(lanes)}
     heads = [""]
@@ -56,14 +57,14 @@ def _columns(steps: Sequence[TraceStep]) -> Iterator[str]:
             heads.append("")
         heads[-1] = f"{heads[-1]:<{at[lane]}}{lane}"[:WIDTH]
     yield from heads
-    for step in steps:
-        lane = _lane(step, steps)
-        said = happened(step)
-        if step.cpu is not None and f"CPU{step.cpu}" not in lane.split("/"):
-            said = f"CPU{step.cpu}: {said}"
-        room = WIDTH - at[lane]
-        first, *rest = wrap(said, room, subsequent_indent="  ", break_on_hyphens=False) or [""]
-        number = f"#{step.number}"
+    for run in runs:
+        lane = _lane(run[0], steps)
+        cpus = [step.cpu for step in run if step.cpu is not None]
+        said = happened(run[0])
+        if cpus and f"CPU{cpus[0]}" not in lane.split("/"):
+            said = f"{span('CPU', cpus)}: {said}"
+        first, *rest = wrap(said, WIDTH - at[lane], subsequent_indent="  ", break_on_hyphens=False) or [""]
+        number = span("#", [step.number for step in run])
         yield f" {number:<{at[lane] - 1}}{first}"
         yield from (" " * at[lane] + line for line in rest)
 
