@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -16,9 +18,30 @@ from tdxexplore.render.exploration import print_exploration
 from tdxexplore.render.traces import Form, render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tdxexplore.explore.exploration import Exploration
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Which traces are shown, and how.
+
+    Attributes:
+        trace: Show the shortest trace to this outcome, good or bad, or `all`; may be repeated; default: the worst outcome.
+        changes: Show what each step of a trace changed.
+        mail: Write only the traces, for mail: 72 columns of ASCII, the steps that bear on the outcome; the same as --to mail.
+        to: Write only the traces, as mail, a mermaid diagram, perfetto (also chrome://tracing) or json with every field.
+    """
+
+    trace: Annotated[Sequence[str], Parameter(negative="")] = ()
+    changes: Flag = False
+    mail: Flag = False
+    to: Form | None = None
+
+    @property
+    def form(self) -> Form | None:
+        """What they are written as instead of the answer."""
+        return "mail" if self.mail else self.to
 
 
 def check(
@@ -26,10 +49,7 @@ def check(
     *,
     asked: Asked = Asked(),
     settings: How = Settings(),
-    trace: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = (),
-    changes: Flag = False,
-    mail: Flag = False,
-    to: Form | None = None,
+    traces: Traces = Traces(),
     as_json: Json = False,
     quiet: Flag = False,
 ) -> int:
@@ -37,10 +57,6 @@ def check(
 
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
-        trace: Show the shortest trace to this outcome, good or bad, or `all`; may be repeated; default: the worst outcome.
-        changes: Show what each step of a trace changed.
-        mail: Write only the traces, for mail: 72 columns of ASCII, the steps that bear on the outcome; the same as --to mail.
-        to: Write only the traces, as mail, a mermaid diagram, perfetto (also chrome://tracing) or json with every field.
         as_json: Print one JSON document.
         quiet: No progress.
     """
@@ -48,8 +64,7 @@ def check(
     say_if_capped(settings.threads, quiet=quiet or as_json)
     with progress("check", quiet=quiet or as_json) as show:
         answer = explore(question, settings, show)
-    form: Form | None = "mail" if mail else to
-    chosen = _chosen(answer, trace)
+    form, chosen = traces.form, _chosen(answer, traces.trace)
     if form in ("json", "perfetto") and len(chosen) != 1:
         raise BadModel(f"--to {form} writes one trace, and {len(chosen)} are asked for; name one with --trace OUTCOME")
     if as_json:
@@ -57,7 +72,7 @@ def check(
     elif form is not None:
         say("\n\n".join(render(answer.traces[name], form) for name in chosen))
     else:
-        print_exploration(answer, chosen if trace else None, changes=changes)
+        print_exploration(answer, chosen if traces.trace else None, changes=traces.changes)
     return exits.of([answer.verdict], interrupted=answer.interrupted)
 
 

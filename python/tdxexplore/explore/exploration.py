@@ -14,6 +14,7 @@ import polars as pl
 from tdxexplore._version import __version__
 from tdxexplore.explore import verdict
 from tdxexplore.explore.causes import cause_in_words
+from tdxexplore.explore.graph import state_graph
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.verdict import Finding
@@ -21,6 +22,7 @@ from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from tdxexplore.explore.engine import Found, Table
+    from tdxexplore.explore.graph import StateGraph
     from tdxexplore.explore.question import Compiled, Question
     from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
@@ -297,6 +299,14 @@ class Exploration:
         return traces | {
             name: dataclasses.replace(traces[name], outcome=name) for name in self._diverges & traces.keys()
         }
+
+    def graph(self) -> StateGraph:
+        """All concrete states and transitions, as arrays and frames; `tdxexplore.explore.graph` says what they hold.
+
+        Raises:
+            BadModel: There are more states than are listed (`tdxexplore.explore.graph.LIMIT`).
+        """
+        return state_graph(self.question)
 
     @property
     def never_taken(self) -> list[tuple[str, str]]:
