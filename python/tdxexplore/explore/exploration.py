@@ -14,7 +14,6 @@ import polars as pl
 from tdxexplore._version import __version__
 from tdxexplore.explore import verdict
 from tdxexplore.explore.causes import cause_in_words
-from tdxexplore.explore.graph import state_graph
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.verdict import Finding
@@ -306,6 +305,8 @@ class Exploration:
         Raises:
             BadModel: There are more states than are listed (`tdxexplore.explore.graph.LIMIT`).
         """
+        from tdxexplore.explore.graph import state_graph  # noqa: PLC0415 -- numpy is loaded when it is used
+
         return state_graph(self.question)
 
     @property
