@@ -133,7 +133,8 @@ class _Lanes:
         bars: What locks are drawn with.
         columns: The longest line.
 
-    Where names take too much room, a sign stands in the column, and all names share one.
+    Where names take too much room, a sign stands in the column, and all names share one, or stand before the text; where
+    the bars do, too, there are no columns, and the text says alone what is taken and released.
     """
 
     def __init__(self, runs: Sequence[Run], bars: Bars, columns: int) -> None:
@@ -144,11 +145,19 @@ class _Lanes:
         self._slots = _slots([step for run in runs for step in run])
         actors = list(dict.fromkeys(run[0].actor for run in runs))
         self._bar_count = {a: max((n + 1 for h, n in self._slots.items() if h.actor == a), default=0) for a in actors}
-        self._shown, self._gap, self._beside = {actor: actor for actor in actors}, _GAP, 0
-        if self._margin() + _ENOUGH > columns:
-            self._shown, self._gap = dict.fromkeys(actors, "*"), 1
-            self._beside = max(map(len, actors), default=0)
-        self._room = max(columns - self._margin(), _LEAST)
+        longest = max(map(len, actors), default=0)
+        signs = dict.fromkeys(actors, "*")
+        for shown, gap, beside, enough in (
+            ({actor: actor for actor in actors}, _GAP, 0, _ENOUGH),
+            (signs, 1, longest, _LEAST),
+            (signs, 1, 0, _LEAST),
+            ({}, 0, 0, 0),
+        ):
+            self._shown, self._gap, self._beside = shown, gap, beside
+            if self._margin() + enough <= columns:
+                break
+        self._named = bool(self._beside) or signs != self._shown != {}
+        self._room = max(columns - self._margin(), 1)
 
     def _margin(self) -> int:
         lanes = sum(len(shown) + self._bar_count[actor] + self._gap for actor, shown in self._shown.items())
@@ -176,6 +185,8 @@ class _Lanes:
         marks = {held: self._bars.of(held, 1) for held in step.held}
         marks |= {held: self._bars.of(held, 0) for held in new}
         for held in step.released:
+            if held in step.held:  # one who held it twice
+                continue
             marks[held] = self._bars.of(held, 3 if step.takes == held.lock else 2)
         return marks
 

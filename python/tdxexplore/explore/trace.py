@@ -184,7 +184,13 @@ def _released(actor: str, rule: Rule, cpu: int, before: tuple[Held, ...], after:
     taken = rule.label.takes
     # A step that takes a lock is taken by the actor itself, or by a CPU of an actor that has an instance on each.
     mine = () if taken is None else (Held(taken, actor, None if cpu < 0 else cpu),)
-    yield from (held for held in reversed((*before, *mine)) if held not in after)
+    still, gone = list(after), []
+    for held in (*before, *mine):  # one may hold a lock twice
+        if held in still:
+            still.remove(held)
+        else:
+            gone.append(held)
+    yield from reversed(gone)
 
 
 def _may_act(compiled: Compiled, words: Words, rule: int) -> int:
