@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from slices import every
 from tdxexplore import BadModel, Exploration, Question, Trace, TraceStep, check, cli, replay
 from tdxexplore.errors import BadSchedule
 from tdxexplore.explore.graph import LIMIT, state_graph
@@ -62,7 +63,7 @@ def traces_of(policy: str) -> list[Trace]:
 # -- every form replays -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", BUILT_IN)
+@pytest.mark.parametrize("policy", every(3, BUILT_IN))
 def test_every_form_of_every_trace_gives_its_schedule_back(policy: str) -> None:
     traces = traces_of(policy)
     assert len(traces) >= len(SCENARIOS) - 1
@@ -136,7 +137,7 @@ def test_a_text_without_a_command_has_no_schedule() -> None:
 # -- locks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", BUILT_IN)
+@pytest.mark.parametrize("policy", every(3, BUILT_IN))
 def test_who_holds_a_lock_is_what_its_field_says(policy: str) -> None:
     seen = set()
     for trace in traces_of(policy):
@@ -205,7 +206,7 @@ def test_views(name: str, snapshot: SnapshotAssertion) -> None:
         assert render(trace, "perfetto") == snapshot(name="perfetto")
 
 
-@pytest.mark.parametrize("policy", BUILT_IN)
+@pytest.mark.parametrize("policy", every(3, BUILT_IN))
 def test_the_width_is_kept_and_nothing_is_lost(policy: str) -> None:
     for trace in traces_of(policy):
         for width in (100, 80, 60):
