@@ -168,12 +168,12 @@ class _Lanes:
         """The lines of a step."""
         numbers, actor, where = _head(run)
         head = self._left(numbers, actor, where, self._marks(run[-1], run[0]))
-        first, *rest = _wrapped(sentence, self._room) or [""]
+        first, *rest = wrapped(sentence, self._room) or [""]
         return [f"{head}{first}".rstrip(), *self._more(run, rest)]
 
     def below(self, run: Run, sentence: str) -> list[str]:
         """Lines that belong to a step."""
-        return self._more(run, _wrapped(f"    {sentence}", self._room))
+        return self._more(run, wrapped(f"    {sentence}", self._room))
 
     def _more(self, run: Run, rest: Sequence[str]) -> list[str]:
         held = {h: self._bars.of(h, 1) for h in run[-1].held}
@@ -233,10 +233,12 @@ def _sentences(runs: Sequence[Run]) -> Iterator[str]:
         yield f"  {said}" if inner and known else said
 
 
-def _wrapped(line: str, room: int) -> list[str]:
-    """A line as lines that fit; those that continue it are set in."""
+def wrapped(line: str, room: int) -> list[str]:
+    """A line as lines that fit; those that continue it are set in. A call and its status stay together."""
     margin = line[: len(line) - len(line.lstrip())]
-    return wrap(line, room, subsequent_indent=f"{margin}  ", break_on_hyphens=False) or [""]
+    glued = line.replace(" = ", "\u00a0=\u00a0")
+    lines = wrap(glued, room, subsequent_indent=f"{margin}  ", break_on_hyphens=False) or [""]
+    return [each.replace("\u00a0", " ") for each in lines]
 
 
 def in_runs(steps: Iterable[TraceStep], short: int) -> Iterator[Run]:

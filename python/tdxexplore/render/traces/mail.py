@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from tdxexplore.explore.lanes import ALIKE, folded, happened, in_runs, span
+from tdxexplore.explore.lanes import ALIKE, folded, happened, in_runs, span, wrapped
 from tdxexplore.explore.slice import bearing
 from tdxexplore.render.figures import packages
 
@@ -63,7 +62,7 @@ def _columns(steps: Sequence[TraceStep]) -> Iterator[str]:
         said = happened(run[0])
         if cpus and f"CPU{cpus[0]}" not in lane.split("/"):
             said = f"{span('CPU', cpus)}: {said}"
-        first, *rest = wrap(said, WIDTH - at[lane], subsequent_indent="  ", break_on_hyphens=False) or [""]
+        first, *rest = wrapped(said, WIDTH - at[lane])
         number = span("#", [step.number for step in run])
         yield f" {number:<{at[lane] - 1}}{first}"
         yield from (" " * at[lane] + line for line in rest)
