@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
 
@@ -55,7 +57,11 @@ def test_a_deadlock_loses_the_end_of_both_who_wait_and_the_answer_says_where(
     assert run(asked) == 1
     text = capsys.readouterr().out
     assert "shortest trace that loses kvm-finishes, hotplug-finishes (25 steps)" in text
-    assert f"waiting for ever: kvm in {loader}; hotplug on CPU 1 in {hotplug}" in text
+    said = " ".join(text.split())
+    since, of_kvm = r", since step \d+; ", re.escape(f"waiting for ever: kvm in {loader}")
+    assert re.search(rf"{of_kvm}{since}hotplug on CPU 1 has queued for cpu_hotplug_lock since step \d+", said)
+    of_hotplug = re.escape(f"waiting for ever: hotplug on CPU 1 in {hotplug}")
+    assert re.search(rf"{of_hotplug}{since}kvm holds cpu_hotplug_lock since step \d+", said)
 
 
 def test_the_cause_may_be_written_after_the_goal_went_out_of_reach() -> None:

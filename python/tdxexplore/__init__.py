@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
-    from tdxexplore.explore.trace import Trace, TraceStep, replay
+    from tdxexplore.explore.steps import TraceStep
+    from tdxexplore.explore.trace import Trace, replay
     from tdxexplore.sweep.comparison import Comparison, compare
     from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
     from tdxexplore.tdx.policy import Knob, Policy
@@ -57,7 +58,8 @@ _HOMES = {
     "explore.settings": ("Settings",),
     "tdx.kvm": ("KvmPolicy", "VirtAtLoad"),
     "tdx.policy": ("Knob", "Policy"),
-    "explore.trace": ("Trace", "TraceStep", "replay"),
+    "explore.steps": ("TraceStep",),
+    "explore.trace": ("Trace", "replay"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,12 +13,16 @@ from tdxexplore.cli.output import say
 from tdxexplore.errors import BadModel
 from tdxexplore.export import configuration
 from tdxexplore.export import export as emit
+from tdxexplore.render.dot import dot
+
+if TYPE_CHECKING:
+    from tdxexplore.explore.question import Question
 
 
 def export(
     policy: str,
     *,
-    to: Literal["promela", "murphi", "tla"],
+    to: Literal["promela", "murphi", "tla", "dot"],
     asked: Asked = Asked(),
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
 ) -> int:
@@ -28,13 +32,13 @@ def export(
 
     Args:
         policy: A built-in name, or path/to/file.py:NAME.
-        to: promela (for Spin), murphi (for Rumur) or tla (for TLC).
+        to: promela (for Spin), murphi (for Rumur), tla (for TLC), or dot: the graph of up to 10,000 states, for Graphviz.
         out: Write it there instead of stdout; a TLA+ module is named after its file and gets a .cfg beside it.
     """
     if out is not None and to == "tla" and out.suffix != ".tla":
         raise BadModel(f"--out is `{out}`; the file of a TLA+ module ends in .tla")
     question = asked.question(policy)
-    text = emit(question, to, module="" if out is None else out.stem)
+    text = _dot(question) if to == "dot" else emit(question, to, module="" if out is None else out.stem)
     if out is None:
         say(text, end="")
         return exits.HOLDS
@@ -42,3 +46,10 @@ def export(
     if to == "tla":
         out.with_suffix(".cfg").write_text(configuration(asked.cpus, asked.packages, symmetry=False))
     return exits.HOLDS
+
+
+def _dot(question: Question) -> str:
+    from tdxexplore.explore.graph import state_graph  # noqa: PLC0415 -- the other forms need no arrays
+
+    severities = {outcome.name: outcome.severity for outcome in question.compile().model.outcomes}
+    return f"{dot(state_graph(question), severities)}\n"

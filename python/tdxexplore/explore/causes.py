@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tdxexplore.explore.trace import place
+from tdxexplore.explore.steps import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
     Table: TypeAlias = _core.Table
+    # The global word, the words of the packages, and those of the CPUs of each.
+    Words: TypeAlias = tuple[int, list[int], list[list[int]]]
 
 
 def usable_cpus() -> int:
@@ -100,3 +103,12 @@ class Engine:
         """
         with _errors_of_the_engine():
             return self._program.replay(initial, schedule)
+
+    def replay_from(self, words: Words, schedule: str = "") -> Replay:
+        """Run on from a labelled state of a replay; see `replay`."""
+        global_word, package_words, cpu_words = words
+        packages = [
+            {"word": hex(word), "cpus": list(map(hex, cpus))}
+            for word, cpus in zip(package_words, cpu_words, strict=True)
+        ]
+        return self.replay(json.dumps({"global": hex(global_word), "packages": packages}), schedule)

@@ -21,6 +21,7 @@ from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
     from tdxexplore.explore.engine import Found, Table
+    from tdxexplore.explore.graph import StateGraph
     from tdxexplore.explore.question import Compiled, Question
     from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
@@ -297,6 +298,16 @@ class Exploration:
         return traces | {
             name: dataclasses.replace(traces[name], outcome=name) for name in self._diverges & traces.keys()
         }
+
+    def graph(self) -> StateGraph:
+        """All concrete states and transitions, as arrays and frames; `tdxexplore.explore.graph` says what they hold.
+
+        Raises:
+            BadModel: There are more states than are listed (`tdxexplore.explore.graph.LIMIT`).
+        """
+        from tdxexplore.explore.graph import state_graph  # noqa: PLC0415 -- numpy is loaded when it is used
+
+        return state_graph(self.question)
 
     @property
     def never_taken(self) -> list[tuple[str, str]]:

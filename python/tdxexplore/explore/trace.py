@@ -1,68 +1,32 @@
-"""One interleaving in kernel words: which actor, on which CPU, in which function, which SEAMCALL, what it returned."""
+"""One interleaving in kernel words: which actor, on which CPU, in which function, which SEAMCALL, what it returned.
+
+A trace holds all that a rendering needs: the state before the first and after each step, who holds which lock, and in the end
+who waits for whom. It is text by itself (`tdxexplore.explore.lanes`); `tdxexplore.render` has its other forms.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
-from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, shown
+from tdxexplore.explore.holding import Holders, waits
+from tdxexplore.explore.lanes import table, text
 from tdxexplore.explore.question import Question
-from tdxexplore.model import Scope
-
-Words: TypeAlias = "tuple[int, list[int], list[list[int]]]"
+from tdxexplore.explore.steps import Held, TraceStep, Wait, place
+from tdxexplore.model import Scope, State
+from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tdxexplore.explore.engine import Words
     from tdxexplore.explore.question import Compiled
-    from tdxexplore.model import Program
     from tdxexplore.model.expr import Value
+    from tdxexplore.model.program import Rule
 
-
-# Steps of a trace that are read one by one, however alike: what a small server has CPUs.
-ALIKE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class TraceStep:
-    """One atomic action.
-
-    Attributes:
-        number: From 1.
-        actor: Who acts.
-        package: Where, or None.
-        cpu: Where, or None when the step is not bound to a CPU.
-        functions: The kernel functions it is in, outermost first.
-        title: The step.
-        notes: Instructions and SEAMCALLs, with what they returned.
-        source: What the step stands for.
-        changes: Fields that changed: ``(name, old, new)``; a CPU's or package's field has its number, ``vmx_on[2]``.
-    """
-
-    number: int
-    actor: str
-    package: int | None
-    cpu: int | None
-    functions: tuple[str, ...]
-    title: str
-    notes: tuple[str, ...]
-    source: str
-    changes: tuple[tuple[str, Value, Value], ...]
-
-    @property
-    def where(self) -> str:
-        """``CPU 2``, ``package 0`` or nothing."""
-        if self.cpu is not None:
-            return f"CPU {self.cpu}"
-        return "" if self.package is None else f"package {self.package}"
-
-    @property
-    def what(self) -> str:
-        """The innermost function and step, and what happened."""
-        where = place(self.functions, self.title)
-        return f"{where} -> {'; '.join(self.notes)}" if self.notes else where
+__all__ = ["Held", "Trace", "TraceStep", "Wait", "place", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +38,25 @@ class Trace:
         schedule: The string that replays it.
         outcome: The outcome of its last state, or None if the run could go on.
         enabled: What could happen next, in canonical order: (actor, step, CPU or None).
-        waiting: Where a run that nobody can continue left those who have not come to an end: (actor, step, CPU or None).
+        waits: Where a run that nobody can continue left those who have not come to an end, and for whom they wait.
+        question: What was asked.
+        states: The state before the first step and after each. Neighbours share what did not change; nobody may write to them.
+        rules: The index of each step's rule in the Program.
     """
 
     steps: tuple[TraceStep, ...]
     schedule: str
     outcome: str | None
     enabled: tuple[tuple[str, str, int | None], ...]
-    waiting: tuple[tuple[str, str, int | None], ...]
+    waits: tuple[Wait, ...]
+    question: Question = field(repr=False)
+    states: tuple[State, ...] = field(repr=False, compare=False)
+    rules: tuple[int, ...] = field(repr=False)
+
+    @property
+    def waiting(self) -> tuple[tuple[str, str, int | None], ...]:
+        """Who waits for ever, and where: (actor, step, CPU or None)."""
+        return tuple((wait.actor, wait.step, wait.cpu) for wait in self.waits)
 
     @property
     def where_they_wait(self) -> str:
@@ -89,45 +64,51 @@ class Trace:
         places = (f"{actor}{'' if cpu is None else f' on CPU {cpu}'} in {step}" for actor, step, cpu in self.waiting)
         return "; ".join(places)
 
+    @property
+    def ending(self) -> str:
+        """The outcome in a sentence; empty if the run could go on."""
+        if self.outcome is None:
+            return ""
+        declared = {p.name: p for p, _ in self.question.compile().program.outcomes}[self.outcome]
+        return f"{declared.name} ({declared.severity}): {declared.text}"
+
+    @property
+    def command(self) -> str:
+        """The command that replays it."""
+        return self.question.command("replay", self.schedule)
+
     def __iter__(self) -> Iterator[TraceStep]:
         return iter(self.steps)
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def to_text(self, *, changes: bool = False, sources: bool = False) -> str:
-        """A line a step; with ``changes``, what each changed; with ``sources``, what each stands for.
+    def to_text(
+        self, *, changes: bool = False, sources: bool = False, width: int | None = None, ascii_only: bool | None = None
+    ) -> str:
+        """A line a step, a column for each actor, with its locks as bars; then the outcome, and who waits for whom.
 
-        Without ``changes``, more than `ALIKE` steps in a row that only differ in the CPU are one line.
+        Args:
+            changes: Show what each step changed. Without it, many steps in a row that only differ in the CPU are one line.
+            sources: Show what each step stands for.
+            width: The longest line; default: that of the terminal, and at most 100.
+            ascii_only: Draw with ASCII only; default: whether the locale says so, as ``LANG=C`` does.
         """
-        runs = self._runs(len(self.steps) if changes else ALIKE)
-        heads = [_head(run) for run in runs]
-        digits, actors, places = (max((len(head[at]) for head in heads), default=0) for at in range(3))
-        lines = []
-        for (numbers, actor, where), (step, *_) in zip(heads, runs, strict=True):
-            head = f"{numbers:>{digits}}  {actor:<{actors}}  {where:<{places}}  "
-            lines.append(f"{head}{step.what}")
-            margin = " " * len(head)
-            if changes:
-                visible = [(n, a, b) for n, a, b in step.changes if not n.startswith("pc.")]
-                lines += [f"{margin}  {name}: {_word(old)} -> {_word(new)}" for name, old, new in visible]
-            if sources and step.source:
-                lines.append(f"{margin}  [{step.source}]")
-        if self.waiting:
-            lines.append(f"waiting for ever: {self.where_they_wait}")
-        return "\n".join(lines)
-
-    def _runs(self, short: int) -> list[tuple[TraceStep, ...]]:
-        """Steps in a row that only differ in the CPU together, others and up to ``short`` of them one by one."""
-        alike = [tuple(group) for _, group in groupby(self.steps, _but_for_the_cpu)]
-        return [run for steps in alike for run in ([steps] if len(steps) > short else [(s,) for s in steps])]
+        return text(
+            self.steps,
+            self.ending,
+            self.waits,
+            changes=changes,
+            sources=sources,
+            width=width,
+            ascii_only=ascii_only,
+        )
 
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        cells = [(*_head(run), run[0].what) for run in self._runs(ALIKE)]
-        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)
+        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table(self.steps))
         head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
         return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
 
@@ -151,32 +132,89 @@ def replay(question: Question, schedule: str) -> Trace:
         raise BadModel(f"schedule is {shown(schedule)}; a text is needed, as printed under a trace")
     compiled = question.compile()
     run = compiled.engine.replay(question.initial(), schedule)
-    program, states = compiled.program, run.states
-    steps = []
-    for number, (rule, package, cpu) in enumerate(run.steps, start=1):
-        taken, label = program.rules[rule], program.rules[rule].label
-        steps.append(
-            TraceStep(
-                number,
-                program.actors[taken.actor],
-                None if package < 0 else package,
-                None if cpu < 0 else cpu,
-                label.frames,
-                label.title,
-                taken.notes,
-                label.source,
-                tuple(_changes(program, states[number - 1], states[number])),
-            )
-        )
-    reached = None if run.outcome is None else program.outcomes[run.outcome][0]
+    states = tuple(_states(question, compiled, run.states))
+    steps = tuple(_steps(compiled, run.steps, run.states, states, decode(schedule)))
+    reached = None if run.outcome is None else compiled.program.outcomes[run.outcome][0]
     stuck = reached is not None and not reached.fatal
     return Trace(
-        tuple(steps),
+        steps,
         schedule,
         None if reached is None else reached.name,
         tuple(_enabled(compiled, run.enabled)),
-        tuple(_waiting(compiled, states[-1])) if stuck else (),
+        tuple(waits(compiled.model, states, steps)) if stuck else (),
+        question,
+        states,
+        tuple(rule for rule, _, _ in run.steps),
     )
+
+
+def _steps(
+    compiled: Compiled,
+    taken: list[tuple[int, int, int]],
+    words: list[Words],
+    states: tuple[State, ...],
+    tokens: list[int],
+) -> Iterator[TraceStep]:
+    program, holders = compiled.program, Holders(compiled.model)
+    before = holders.of(states[0])
+    for number, ((index, package, cpu), token) in enumerate(zip(taken, tokens, strict=True), start=1):
+        rule, after = program.rules[index], holders.of(states[number])
+        free = rule.label.picked and _may_act(compiled, words[number - 1], index) > 1
+        yield TraceStep(
+            number,
+            encode([token]),
+            program.actors[rule.actor],
+            None if package < 0 else package,
+            None if cpu < 0 else cpu,
+            rule.label.frames,
+            rule.label.title,
+            rule.notes,
+            rule.label.source,
+            tuple(_changes(states[number - 1], states[number])),
+            rule.label.takes,
+            tuple(_released(program.actors[rule.actor], rule, cpu, before, after)),
+            after,
+            rule.label.picked if free else "",
+        )
+        before = after
+
+
+def _released(actor: str, rule: Rule, cpu: int, before: tuple[Held, ...], after: tuple[Held, ...]) -> Iterator[Held]:
+    """What is not held any more, the last taken first; a step may release the lock that it takes."""
+    taken = rule.label.takes
+    # A step that takes a lock is taken by the actor itself, or by a CPU of an actor that has an instance on each.
+    mine = () if taken is None else (Held(taken, actor, None if cpu < 0 else cpu),)
+    still, gone = list(after), []
+    for held in (*before, *mine):  # one may hold a lock twice
+        if held in still:
+            still.remove(held)
+        else:
+            gone.append(held)
+    yield from reversed(gone)
+
+
+def _may_act(compiled: Compiled, words: Words, rule: int) -> int:
+    """How many CPUs could take a step, by the engine's own word."""
+    label = compiled.program.rules[rule].label
+    enabled = compiled.engine.replay_from(words).enabled
+    return len({cpu for index, _, cpu in enabled if compiled.program.rules[index].label is label})
+
+
+def _states(question: Question, compiled: Compiled, run: list[Words]) -> Iterator[State]:
+    """The states of a run. What did not change is the same object in neighbours."""
+    unpack = compiled.program.unpack
+    state = State.initial(compiled.model, question.topology)
+    flat: list[list[int]] = []
+    for global_word, package_words, cpu_words in run:
+        now = [[global_word], package_words, [word for package in cpu_words for word in package]]
+        members = [[state.globals], state.packages, state.cpus]
+        for at, (scope, old) in enumerate(zip((Scope.GLOBAL, Scope.PACKAGE, Scope.CPU), members, strict=True)):
+            members[at] = [
+                values if flat and flat[at][n] == word else {**values, **unpack(scope, word)}
+                for n, (values, word) in enumerate(zip(old, now[at], strict=True))
+            ]
+        state, flat = State(state.package_of, members[0][0], members[1], members[2]), now
+        yield state
 
 
 def _enabled(compiled: Compiled, enabled: list[tuple[int, int, int]]) -> Iterator[tuple[str, str, int | None]]:
@@ -185,57 +223,10 @@ def _enabled(compiled: Compiled, enabled: list[tuple[int, int, int]]) -> Iterato
         yield compiled.program.actors[taken.actor], taken.label.title, None if cpu < 0 else cpu
 
 
-def _waiting(compiled: Compiled, last: Words) -> Iterator[tuple[str, str, int | None]]:
-    """Who stands at a step at which nobody rests; who waits for CPUs stands where they do."""
-    unpack = compiled.program.unpack
-    numbers: tuple[int | None, ...] = (None, *range(sum(map(len, last[2]))))
-    words = [unpack(Scope.GLOBAL, last[0]), *(unpack(Scope.CPU, word) for package in last[2] for word in package)]
-    for code in compiled.model.codes:
-        for number, values in zip(numbers, words, strict=True):
-            for _, label in code.labels:
-                if values.get(label.pc) == label.name and not label.rest and not label.passive:
-                    yield code.actor, place(label.frames, label.title), number
-
-
-def _changes(program: Program, before: Words, after: Words) -> Iterator[tuple[str, Value, Value]]:
-    def differ(scope: Scope, old: int, new: int, suffix: str) -> Iterator[tuple[str, Value, Value]]:
-        if old != new:
-            was, now = program.unpack(scope, old), program.unpack(scope, new)
-            yield from ((f"{name}{suffix}", was[name], now[name]) for name in was if was[name] != now[name])
-
-    yield from differ(Scope.GLOBAL, before[0], after[0], "")
-    for p, (old, new) in enumerate(zip(before[1], after[1], strict=True)):
-        yield from differ(Scope.PACKAGE, old, new, f"[{p}]")
-    olds, news = [w for p in before[2] for w in p], [w for p in after[2] for w in p]
-    for c, (old, new) in enumerate(zip(olds, news, strict=True)):
-        yield from differ(Scope.CPU, old, new, f"[{c}]")
-
-
-def _but_for_the_cpu(step: TraceStep) -> tuple[object, ...]:
-    # Steps that are not bound to a CPU are never alike.
-    return (step.number if step.cpu is None else "CPU", step.actor, step.functions, step.title, step.notes, step.source)
-
-
-def _head(run: tuple[TraceStep, ...]) -> tuple[str, str, str]:
-    """Numbers, actor and place."""
-    cpus = [step.cpu for step in run if step.cpu is not None]
-    where = _span("CPU ", cpus) if len(cpus) > 1 else run[0].where
-    return _span("", [step.number for step in run]), run[0].actor, where
-
-
-def _span(what: str, numbers: list[int]) -> str:
-    """``4`` or ``4-9``; where numbers are left out between, how many there are: ``5 of 4-9``."""
-    first, last = min(numbers), max(numbers)
-    if len(numbers) == 1:
-        return f"{what}{first}"
-    return f"{what}{first}-{last}" if last - first + 1 == len(numbers) else f"{len(numbers)} of {what}{first}-{last}"
-
-
-def place(functions: tuple[str, ...], title: str) -> str:
-    """Where a step is, in words: the innermost function and the step."""
-    inner = functions[-1] if functions else ""
-    return f"{inner}: {title}" if inner and inner != title else title
-
-
-def _word(value: Value) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _changes(before: State, after: State) -> Iterator[tuple[str, Value, Value]]:
+    pairs = [("", before.globals, after.globals)]
+    for olds, news in ((before.packages, after.packages), (before.cpus, after.cpus)):
+        pairs += [(f"[{n}]", old, new) for n, (old, new) in enumerate(zip(olds, news, strict=True))]
+    for suffix, old, new in pairs:
+        if old is not new:
+            yield from ((f"{name}{suffix}", old[name], new[name]) for name in old if old[name] != new[name])

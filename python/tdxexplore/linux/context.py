@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.actor import Actor
-from tdxexplore.model import block
+from tdxexplore.model import Lock, block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Context(Actor):
 
     _irqs_off = 0
     _preempt_off = 0
-    _locks: tuple[str, ...] = ()
+    _lockdep: tuple[str, ...] = ()
 
     # -- contexts -----------------------------------------------------------------------------------------------------
 
@@ -77,14 +77,14 @@ class Context(Actor):
 
     def holds(self, lock: str) -> bool:
         """Whether the actor holds that lock where it is recorded now."""
-        return lock in self._locks
+        return lock in self._lockdep
 
     def acquires(self, lock: str) -> None:
         """lock_acquire(): lockdep looks at the locks that are held already, and at which orders this run has had."""
         if self.holds(lock):
             self.warn(f"lockdep: possible recursive locking, {lock}")
         order = self.w.lock_order
-        for outer in dict.fromkeys(self._locks):
+        for outer in dict.fromkeys(self._lockdep):
             if outer == lock:
                 continue
             order.nested.add((outer, lock))
@@ -95,8 +95,9 @@ class Context(Actor):
                     self.warn_on(condition, text)
 
     @block
-    def holding_lock(self, lock: str) -> Iterator[None]:
-        """What is recorded inside holds that lock, for lockdep."""
-        before, self._locks = self._locks, (*self._locks, lock)
-        yield
-        self._locks = before
+    def holding_lock(self, lock: Lock) -> Iterator[None]:
+        """What is recorded inside holds that lock, for lockdep and for traces."""
+        before, self._lockdep = self._lockdep, (*self._lockdep, lock.name)
+        with self.locked(lock):
+            yield
+        self._lockdep = before

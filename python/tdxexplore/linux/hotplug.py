@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
-from tdxexplore.linux.locks import CPUHP
+from tdxexplore.linux.locks import CPUHP, MAPS
 from tdxexplore.model import cpus
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def smt_off(k: K, hooks: tuple[Hook[K], ...]) -> K:
     Without an error they are kept down from then on. The mechanics are those of 6.12 and 7.3.
     """
     w = k.w
-    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
+    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True, takes=MAPS)
     k.await_(w.booted & ~w.frozen & (w.budget["smt_off"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
     k.spend("smt_off")
     k.set(w.cpu_add_remove_lock, value=True)
-    with k.function("cpuhp_smt_disable()", CPUHP):
+    with k.locked(MAPS), k.function("cpuhp_smt_disable()", CPUHP):
         with k.on_each_cpu(w.sibling & w.active, "echo off", serial=True) as siblings:
             k.cpu_down(hooks)
             with k.if_(w.online):
@@ -72,11 +72,11 @@ def smt_control(k: K, hooks: tuple[Hook[K], ...]) -> K:
     Unlike cpu_up() it does not ask whether hotplug is disabled (kernel/cpu.c of 6.12 and 7.3).
     """
     w = k.w
-    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True)
+    k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True, takes=MAPS)
     k.await_(w.booted & ~w.frozen & (w.budget["smt_on"] > 0) & (w.cpus_writer == "none") & ~w.cpu_add_remove_lock)
     k.spend("smt_on")
     k.set(w.cpu_add_remove_lock, value=True)
-    with k.function("cpuhp_smt_enable()", CPUHP):
+    with k.locked(MAPS), k.function("cpuhp_smt_enable()", CPUHP):
         with k.on_each_cpu(w.smt_blocked & ~w.online, "echo on", serial=True) as siblings:
             k.set(w.smt_blocked, value=False)
             k.cpu_up(hooks)

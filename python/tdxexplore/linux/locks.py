@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.context import Context
-from tdxexplore.model import Event, Scope, block, package_cpus, packages
+from tdxexplore.model import Event, Lock, Scope, block, package_cpus, packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,11 @@ CPUHP = "kernel/cpu.c, v6.6"
 
 SRCU = "kernel/rcu/srcutree.c, v6.12"
 CPUS_LOCK = "cpu_hotplug_lock"
+_READER = Lock(CPUS_LOCK, "cpus_read_unlock()", shared=True)
+_WRITER = Lock(CPUS_LOCK, "cpus_write_unlock()")
+
+# Who takes many CPUs up or down holds it throughout; the administrator is kept out by the guard of his first step.
+MAPS = Lock("cpu_add_remove_lock", "cpu_maps_update_done()")
 
 # What a price can count.
 IPI = Event("ipi")
@@ -39,7 +44,7 @@ class Locks(Context):
         lockdep reports a task that takes it a second time, whether a writer waits or not.
         """
         w = self.w
-        self.step("cpus_read_lock()", CPUHP)
+        self.step("cpus_read_lock()", CPUHP, takes=_READER)
         self.await_(w.cpus_writer == "none")
         self.might_sleep()
         self.acquires(CPUS_LOCK)
@@ -47,10 +52,10 @@ class Locks(Context):
         self.add(readers, 1)
 
         def release() -> None:
-            self._release("cpus_read_unlock()")
+            self._release(_READER)
             self.add(readers, -1)
 
-        with self.holding(release), self.holding_lock(CPUS_LOCK):
+        with self.holding(release), self.holding_lock(_READER):
             yield
 
     def lockdep_assert_cpus_held(self) -> None:
@@ -65,17 +70,17 @@ class Locks(Context):
         What is recorded inside says where the release is, with `cpus_write_unlock`.
         """
         self.set(self.w.cpus_writer, "waiting")
-        self.step("cpus_write_lock()")
+        self.step("cpus_write_lock()", takes=_WRITER)
         self.await_(~self.w.cpus_read)
         self.might_sleep()
         self.acquires(CPUS_LOCK)
         self.set(self.w.cpus_writer, "held")
-        with self.holding_lock(CPUS_LOCK):
+        with self.holding_lock(_WRITER):
             yield
 
     def cpus_write_unlock(self) -> None:
         """cpus_write_unlock()."""
-        self._release("cpus_write_unlock()")
+        self._release(_WRITER)
         self.set(self.w.cpus_writer, "none")
 
     # -- other locks --------------------------------------------------------------------------------------------------
@@ -83,17 +88,18 @@ class Locks(Context):
     @block
     def mutex(self, lock: Field) -> Iterator[None]:
         """mutex_lock(&lock)."""
-        self.step(f"mutex_lock(&{lock.name})")
+        mutex = Lock(lock.name, f"mutex_unlock(&{lock.name})")
+        self.step(f"mutex_lock(&{lock.name})", takes=mutex)
         self.await_(~lock)
         self.might_sleep()
         self.acquires(lock.name)
         self.set(lock, value=True)
 
         def release() -> None:
-            self._release(f"mutex_unlock(&{lock.name})")
+            self._release(mutex)
             self.set(lock, value=False)
 
-        with self.holding(release), self.holding_lock(lock.name):
+        with self.holding(release), self.holding_lock(mutex):
             yield
 
     @block
@@ -104,15 +110,16 @@ class Locks(Context):
             srcu: What the one reader of this domain does: nothing, or it has come after or before the last
                 `synchronize_srcu`.
         """
-        self.step(f"srcu_read_lock(&{srcu.name})", SRCU)
+        reader = Lock(srcu.name, f"srcu_read_unlock(&{srcu.name})", shared=True)
+        self.step(f"srcu_read_lock(&{srcu.name})", SRCU, takes=reader)
         self.acquires(srcu.name)
         self.set(srcu, "reads")
 
         def release() -> None:
-            self._release(f"srcu_read_unlock(&{srcu.name})")
+            self._release(reader)
             self.set(srcu, "none")
 
-        with self.holding(release), self.holding_lock(srcu.name):
+        with self.holding(release), self.holding_lock(reader):
             yield
 
     def synchronize_srcu(self, srcu: Field) -> None:
@@ -125,9 +132,9 @@ class Locks(Context):
         self.step(f"synchronize_srcu(&{srcu.name}): the grace period ends", SRCU)
         self.await_(srcu != "read before")
 
-    def _release(self, title: str) -> None:
+    def _release(self, lock: Lock) -> None:
         if self._split_releases:
-            self.step(title)
+            self.step(lock.released)
 
     @block
     def stop_machine(self) -> Iterator[None]:
@@ -172,7 +179,7 @@ class Locks(Context):
         where ``where`` holds is left out.
         """
         with self.loop() as left:
-            with self.on_any_cpu(where & ~done, title):
+            with self.on_any_cpu(where & ~done, title, picked=""):
                 yield
                 with self.if_(packages.none(~done & package_cpus.any(where))):
                     left.leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.linux.cpuhp import Kernel
-from tdxexplore.linux.locks import CPUHP
+from tdxexplore.linux.locks import CPUHP, MAPS
 from tdxexplore.model.expr import never
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
     for code in w.model.codes:
         in_the_kernel |= w.model.busy(code)
     with k.loop():
-        k.step("echo > /sys/power/state", "kernel/power/suspend.c", rest=True)
+        k.step("echo > /sys/power/state", "kernel/power/suspend.c", rest=True, takes=MAPS)
         k.await_(w.booted & ~w.restarting & (w.budget["suspend"] > 0) & ~in_the_kernel)
         k.spend("suspend")
         k.set(w.frozen, value=True)
         k.set(w.cpu_add_remove_lock, value=True)
-        with k.function("freeze_secondary_cpus()", CPUHP):
+        with k.locked(MAPS), k.function("freeze_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.active & ~w.boot_cpu, "freeze a CPU", serial=True) as each:
                 k.cpu_down(hooks, vetoed=w.suspend_error)
                 with k.if_(w.suspend_error):
@@ -49,11 +49,11 @@ def suspend(k: K, hooks: tuple[Hook[K], ...], syscore: Callable[[K], None], excu
             k.set(w.suspend_error, value=False)
             with k.if_(~excuse):
                 k.set(w.suspend_aborted, value=True)
-        with k.else_():
+        with k.locked(MAPS), k.else_():
             with k.on_any_cpu(w.boot_cpu, "syscore_suspend(); sleep; syscore_resume()", "drivers/base/syscore.c"):
                 with k.irqs_off():
                     syscore(k)
-        with k.function("thaw_secondary_cpus()", CPUHP):
+        with k.locked(MAPS), k.function("thaw_secondary_cpus()", CPUHP):
             with k.on_each_cpu(w.frozen_cpu, "thaw a CPU", serial=True):
                 k.cpu_up(hooks)
                 k.set(w.frozen_cpu, value=False)

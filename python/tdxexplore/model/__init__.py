@@ -1,7 +1,7 @@
 """The modelling language: fields, expressions, procedures; lowering to a Program; the reference interpreter."""
 
 from tdxexplore.model.blocks import Frame, block
-from tdxexplore.model.code import Event
+from tdxexplore.model.code import Event, Lock
 from tdxexplore.model.expr import (
     Expr,
     Field,
@@ -29,6 +29,7 @@ __all__ = [
     "Field",
     "Frame",
     "Group",
+    "Lock",
     "Model",
     "Procedure",
     "Program",

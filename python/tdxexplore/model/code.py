@@ -32,6 +32,21 @@ class Event:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock, for traces. It decides nothing: what a step waits for and assigns is recorded besides.
+
+    Attributes:
+        name: Its name, such as ``cpu_hotplug_lock``.
+        released: The call that releases it, such as ``cpus_read_unlock()``. The release is part of the step before it.
+        shared: Whether several may hold it so at the same time.
+    """
+
+    name: str
+    released: str
+    shared: bool = False
+
+
 @dataclass(eq=False, slots=True)
 class Label:
     """A label starts a step.
@@ -47,6 +62,9 @@ class Label:
         passive: Whether the step has no rule, because the actor waits while its CPUs or packages work.
         implied: The other program counters of the actor that are known here, each with the label that it holds.
         events: The events that happen whenever the step is taken.
+        locks: The locks that are held by whoever stands here, in the order of taking.
+        takes: The lock that the step takes.
+        picked: Who picks the CPU that takes the step; empty if the actor is bound to a CPU, or if nothing is picked.
     """
 
     name: str
@@ -59,6 +77,9 @@ class Label:
     passive: bool = False
     implied: dict[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    takes: Lock | None = None
+    picked: str = ""
 
 
 @dataclass(eq=False, slots=True)

@@ -21,6 +21,7 @@ from tdxexplore.model.code import (
     Event,
     Jump,
     Label,
+    Lock,
     Note,
     Set,
     SetEach,
@@ -68,6 +69,7 @@ class Procedure:
         self.held: list[Callable[[], None]] = []
         self.region: Region | None = None
         self.unentered = Unentered()
+        self.locks: tuple[Lock, ...] = ()
         self._code: list[Instruction] = []
         self._names: set[str] = set()
         self._frames: list[tuple[str, str]] = []
@@ -77,7 +79,15 @@ class Procedure:
 
     # -- one instruction each -----------------------------------------------------------------------------------------
 
-    def step(self, title: str, source: str = "", *, rest: bool = False, events: tuple[Event, ...] = ()) -> None:
+    def step(
+        self,
+        title: str,
+        source: str = "",
+        *,
+        rest: bool = False,
+        events: tuple[Event, ...] = (),
+        takes: Lock | None = None,
+    ) -> None:
         """Start a step: what follows, up to the next step that control reaches, is one atomic action.
 
         Args:
@@ -85,10 +95,11 @@ class Procedure:
             source: The text that the step stands for; default: the source of the function around it.
             rest: Whether the actor rests here: it is no deadlock if a run ends with the actor at this step.
             events: The events that happen whenever the step is taken; prices count them.
+            takes: The lock that the step takes, for traces; `locked` says how long it is held.
         """
         counter = self._counter(self.acting) if self.region else self._main
         label = self._label(title, source, self.acting, counter, rest=rest)
-        label.events = events
+        label.events, label.takes = events, takes
         self.emit(label)
 
     def set(self, target: Variable, value: Value | Variable) -> None:
@@ -192,7 +203,16 @@ class Procedure:
             release()
 
     @block
-    def on_any_cpu(self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False) -> Iterator[None]:
+    def locked(self, lock: Lock) -> Iterator[None]:
+        """Say for traces that the actor holds a lock wherever it stands inside; a step takes it, and the last one releases it."""
+        before, self.locks = self.locks, (*self.locks, lock)
+        yield
+        self.locks = before
+
+    @block
+    def on_any_cpu(
+        self, where: Operand | bool, title: str, source: str = "", *, rest: bool = False, picked: str = "the scheduler"
+    ) -> Iterator[None]:
         """Record one step that runs on one CPU where ``where`` holds; the scheduler picks the CPU.
 
         Args:
@@ -200,9 +220,12 @@ class Procedure:
             title: The action of the step, in kernel words.
             source: The text that the step stands for; default: the source of the function around it.
             rest: Whether the actor rests here: it is no deadlock if a run ends with the actor at this step.
+            picked: Who picks the CPU, for traces; empty where all CPUs that can take the step are alike.
         """
         self._only_global("on_any_cpu")
-        self.emit(self._label(title, source, Scope.CPU, self._main, rest=rest))
+        label = self._label(title, source, Scope.CPU, self._main, rest=rest)
+        label.picked = picked
+        self.emit(label)
         self.emit(Await(as_expr(where)))
         # The body belongs to this step; a step that begins inside it is again taken by the actor and by no CPU.
         with self.nested():
@@ -381,7 +404,7 @@ class Procedure:
         cited = source or next((s for _, s in reversed(self._frames) if s), "")
         frames = tuple(name for name, _ in self._frames)
         implied = dict(self.region.implied) if self.region else {}
-        return Label(name, title, frames, cited, scope, pc.name, rest, passive, implied)
+        return Label(name, title, frames, cited, scope, pc.name, rest, passive, implied, locks=self.locks)
 
     def _counter(self, scope: Scope) -> Field:
         name = f"{PROGRAM_COUNTER}{self.actor}{'' if scope is self.scope else f'.{scope.value}'}"

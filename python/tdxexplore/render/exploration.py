@@ -12,7 +12,7 @@ from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, tab
 from tdxexplore.render.trace import print_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
     from rich.table import Table
@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 _NEVER_TAKEN = 6  # so many steps are named
 
 
-def print_exploration(answer: Exploration) -> None:
-    """Verdict, outcomes, what fails, the shortest trace to the worst outcome, and the figures of the search."""
+def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, *, changes: bool = False) -> None:
+    """Verdict, outcomes, what fails, traces, and the figures of the search.
+
+    Args:
+        answer: What was found.
+        traces: The outcomes whose traces are shown; default: the worst one, if it is bad.
+        changes: Show what each step of a trace changed.
+    """
     out, run = console(), answer.runs.row(0, named=True)
     out.print(
         f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages(run['packages'])}, "
@@ -48,8 +54,9 @@ def print_exploration(answer: Exploration) -> None:
     if not answer.prices.is_empty():
         out.print()
         _print_prices(answer.prices)
-    if answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok":
-        print_trace(answer.traces[answer.worst], answer.question, f"shortest trace to {answer.worst}")
+    bad = answer.worst in answer.traces and answer.outcomes["severity"][0] != "ok"
+    for name in [str(answer.worst)] * bad if traces is None else traces:
+        print_trace(answer.traces[name], answer.question, f"shortest trace to {name}", changes=changes)
     out.print()
     for line in _figures(answer, run):
         out.print(Text(line, "dim"))

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tdxexplore.explore.trace import Trace
 
 
-def print_trace(trace: Trace, question: Question, title: str) -> None:
+def print_trace(trace: Trace, question: Question, title: str, *, changes: bool = False) -> None:
     """A trace of a question."""
     out = console()
     out.print()
     out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
-    out.print(Text(trace.to_text()))
+    out.print(Text(trace.to_text(changes=changes)))
     out.print(f"replay: {question.command('replay', trace.schedule)}", markup=False)

@@ -44,7 +44,7 @@ class Kernel(Vmx):
             yield
         else:
             before, self._alone = self._alone, True
-            with self.on_any_cpu(self.w.in_seam, title):
+            with self.on_any_cpu(self.w.in_seam, title, picked=""):
                 self._alone = before
                 yield
 
