@@ -65,13 +65,10 @@ start_trace() {
 	echo 0 > $T/tracing_on
 	echo mono > $T/trace_clock
 	echo 8192 > $T/buffer_size_kb
-	enter read_wait cpus_read_lock
-	leave read_lock cpus_read_lock
-	enter read_unlock cpus_read_unlock
-	enter write_wait cpus_write_lock
-	leave write_lock cpus_write_lock
-	enter write_unlock cpus_write_unlock
-	enter rwsem_wait percpu_rwsem_wait
+	lock=0x$(sed -n 's/ . cpu_hotplug_lock$//p' /proc/kallsyms)
+	leave write_lock percpu_down_write 'sem=$arg1:x64'
+	enter write_unlock percpu_up_write 'sem=$arg1:x64'
+	enter rwsem_wait percpu_rwsem_wait 'sem=$arg1:x64'
 	leave rcu_sync rcu_sync_enter
 	enter up _cpu_up 'cpu=$arg1:u32'
 	leave up_end _cpu_up 'cpu=$arg1:u32' 'ret=$retval:s32'
@@ -81,13 +78,16 @@ start_trace() {
 	leave setup_end __cpuhp_setup_state 'state=$arg1:u32' 'ret=$retval:s32'
 	enter remove __cpuhp_remove_state 'state=$arg1:u32'
 	leave remove_end __cpuhp_remove_state 'state=$arg1:u32'
+	for w in setup remove; do
+		enter ${w}_locked __cpuhp_${w}_state_cpuslocked 'state=$arg1:u32'
+		leave ${w}_unlocks __cpuhp_${w}_state_cpuslocked 'state=$arg1:u32'
+	done
 	leave failed cpuhp_invoke_callback 'cpu=$arg1:u32' 'state=$arg2:u32' 'up=$arg3:u8' 'ret=$retval:s32'
 	enter get_ref x86_virt_get_ref
 	enter put_ref x86_virt_put_ref
 	enter kvm_online kvm:kvm_online_cpu 'cpu=$arg1:u32'
 	enter kvm_offline kvm:kvm_offline_cpu 'cpu=$arg1:u32'
-	loader='comm == "insmod" || comm == "rmmod"'
-	for e in read_wait read_lock read_unlock setup setup_end remove remove_end; do echo "$loader" > $T/events/r/$e/filter; done
+	for e in write_lock write_unlock rwsem_wait; do echo "sem == $lock" > $T/events/r/$e/filter; done
 	echo 'ret != 0' > $T/events/r/failed/filter
 	echo 'prev_state == 2' > $T/events/sched/sched_switch/filter
 	for e in r cpuhp/cpuhp_enter cpuhp/cpuhp_exit sched/sched_switch; do echo 1 > $T/events/$e/enable; done
