@@ -53,7 +53,7 @@ together() {
 probe() {
 	f=$2
 	shift 2
-	grep -q " ${f#*:}\( \|\$\|	\)" /proc/kallsyms || return 0
+	grep -q "^${f#*:}\$" /tmp/functions || return 0
 	echo "$kind:r/$name $f $*" >> $T/kprobe_events
 }
 enter() { kind=p; name=$1; probe "$@"; }
@@ -65,7 +65,9 @@ start_trace() {
 	echo 0 > $T/tracing_on
 	echo mono > $T/trace_clock
 	echo 8192 > $T/buffer_size_kb
-	lock=0x$(sed -n 's/ . cpu_hotplug_lock$//p' /proc/kallsyms)
+	grep -E ' [tTdDbB] (__|_)?(cpu|percpu|rcu_sync|x86_virt|kvm_o)' /proc/kallsyms > /tmp/symbols
+	cut -d' ' -f3 /tmp/symbols | cut -f1 > /tmp/functions
+	lock=0x$(sed -n 's/ . cpu_hotplug_lock$//p' /tmp/symbols)
 	leave write_lock percpu_down_write 'sem=$arg1:x64'
 	enter write_unlock percpu_up_write 'sem=$arg1:x64'
 	enter rwsem_wait percpu_rwsem_wait 'sem=$arg1:x64'

@@ -35,7 +35,7 @@ class Fault:
         assert source.count(self.before) == 1, (self.name, source.count(self.before))
         scope: dict[str, Any] = dict(vars(sys.modules[self.owner.__module__]))
         code = f"from __future__ import annotations\n{source.replace(self.before, self.after)}"
-        exec(compile(code, self.name, "exec"), scope)  # noqa: S102 -- the package's own text
+        exec(compile(code, self.name, "exec"), scope)
         setattr(self.owner, self.method, scope[self.method])
         try:
             yield
@@ -48,7 +48,13 @@ K, L, V = cpuhp.Kernel, locks.Locks, vmx.Vmx
 
 FAULTS = [
     Fault("up: callbacks from the top down", K, UP, "enumerate(hooks):", "reversed(list(enumerate(hooks))):"),
-    Fault("up: an error is ignored", K, UP, "                        self._refused(up)\n            self.step", "            self.step"),
+    Fault(
+        "up: an error is ignored",
+        K,
+        UP,
+        "                        self._refused(up)\n            self.step",
+        "            self.step",
+    ),
     Fault("up: rollback from the bottom up", K, UP, "reversed(hooks[:reached])", "hooks[:reached]"),
     Fault("up: rollback takes down what failed", K, UP, "hooks[:reached]", "hooks[: reached + 1]"),
     Fault("up: no rollback", K, UP, "hooks[:reached]", "hooks[:0]"),
@@ -68,7 +74,9 @@ FAULTS = [
         "self.set(w.active, value=True)\n                        self.cpus_write_unlock()",
         "self._offline()",
     ),
-    Fault("down: callbacks that are not registered", K, DOWN, "with self.if_(hook.registered):", "with self.if_(True):"),
+    Fault(
+        "down: callbacks that are not registered", K, DOWN, "with self.if_(hook.registered):", "with self.if_(True):"
+    ),
     Fault("down: the CPU stays online", K, DOWN, "self._offline()", "self.cpus_write_unlock()"),
     Fault("registration: on CPUs that are offline", K, SETUP, "on_each_cpu(w.online,", "on_each_cpu(True,"),
     Fault("registration: rollback on all CPUs", K, SETUP, "on_each_cpu(w.cpuhp_done,", "on_each_cpu(w.online,"),
@@ -82,11 +90,26 @@ FAULTS = [
     Fault("removal: on CPUs that are offline", K, REMOVE, "on_each_cpu(w.online,", "on_each_cpu(True,"),
     Fault("removal: no teardown", K, REMOVE, "on_each_cpu(w.online,", "on_each_cpu(False,"),
     Fault("removal: callbacks stay", K, REMOVE, "self._unregister(hook)", "pass"),
-    Fault("lock: readers do not wait for a writer", L, "cpus_read_lock", 'self.await_(w.cpus_writer == "none")', "pass"),
+    Fault(
+        "lock: readers do not wait for a writer", L, "cpus_read_lock", 'self.await_(w.cpus_writer == "none")', "pass"
+    ),
     Fault("lock: the writer does not wait for readers", L, "cpus_write_lock", "self.await_(~self.w.cpus_read)", "pass"),
     Fault("lock: the writer never releases", L, "cpus_write_unlock", 'self.set(self.w.cpus_writer, "none")', "pass"),
     Fault("reference: none taken", V, "get_ref", "self.add(w.vmx_users, 1)", "pass", "linux-7.1"),
     Fault("reference: not given back", V, "put_ref", "self.add(w.vmx_users, -1)", "pass", "linux-7.1"),
-    Fault("KVM: an offline CPU keeps its reference", kvm.VirtAtLoad, "kvm_offline_cpu", "self.kvm_disable_cpu(k, callback=True)", "pass", "linux-7.1"),
-    Fault("KVM: callbacks are never removed", kvm.VirtAtLoad, "_disable_virtualization", "k.cpuhp_remove_state(self.kvm_online)", "pass"),
+    Fault(
+        "KVM: an offline CPU keeps its reference",
+        kvm.VirtAtLoad,
+        "kvm_offline_cpu",
+        "self.kvm_disable_cpu(k, callback=True)",
+        "pass",
+        "linux-7.1",
+    ),
+    Fault(
+        "KVM: callbacks are never removed",
+        kvm.VirtAtLoad,
+        "_disable_virtualization",
+        "k.cpuhp_remove_state(self.kvm_online)",
+        "pass",
+    ),
 ]

@@ -61,9 +61,7 @@ def boot(*, series: Series = DEFAULT, cache: Cache = None, cpus: int = 4, downlo
 
 
 @kernel.command
-def record(
-    out: Path, *, script: str = "hotplug", series: Series = DEFAULT, cache: Cache = None, cpus: int = 4
-) -> int:
+def record(out: Path, *, script: str = "hotplug", series: Series = DEFAULT, cache: Cache = None, cpus: int = 4) -> int:
     """Run a script of hotplug, loads of KVM and callbacks that fail, and write down what the kernel did.
 
     Args:

@@ -1,7 +1,7 @@
 """Recordings: the events of a guest's ftrace as a file of JSON lines, whose format is described in docs/kernel.md.
 
-Kept are the events that concern CPU hotplug and KVM: the callbacks of the states in `STATES`, what the actions of the script began
-and ended, the lock of CPU hotplug, references to virtualization. The rest of a trace, such as each task that sleeps, is dropped.
+Kept are the events that concern CPU hotplug and KVM: the callbacks of the states in `STATES`, which actions of the script
+began and ended, the lock of CPU hotplug, references to virtualization. The rest of a trace, such as each task that sleeps, is dropped.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "tdxexplore-kernel-trace", 1
 STATES = ("kvm/cpu:online", "cpu:teardown", "workqueue:online", "sched:active")
 """The cpuhp states that are recorded, by their names in ``/sys/devices/system/cpu/hotplug/states``."""
+
+PATIENCE = 300
+"""Seconds that a line of a script may take; a machine that others use is slow to emulate four CPUs."""
 
 LINE = re.compile(r"\s*(?P<task>.+-\d+)\s+\[(?P<cpu>\d+)\] \S+ +(?P<t>\d+\.\d+): (?P<event>\w+): ?(?P<rest>.*)")
 WORDS = re.compile(r"(\w+)[=:] *(-?\w+)")
@@ -73,7 +76,12 @@ class Recording:
 
 
 def record(
-    kernel: Kernel, script: Sequence[str], *, cpus: int = 4, name: str = "", tell: Callable[[str], None] = lambda _: None
+    kernel: Kernel,
+    script: Sequence[str],
+    *,
+    cpus: int = 4,
+    name: str = "",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Recording:
     """Boot a kernel, run a script, and return what the kernel did.
 
@@ -89,10 +97,11 @@ def record(
         _must(machine, "start_trace")
         for line in script:
             tell(f"Linux {kernel.version}: {line}")
-            machine.run(line, timeout=120)
+            machine.run(line, timeout=PATIENCE)
         _must(machine, "echo 0 > $T/tracing_on")
-        text = machine.run("cat $T/trace", timeout=120).text
-        states = dict(reversed(pair) for pair in _states(machine))
+        text = machine.run("cat $T/trace", timeout=PATIENCE).text
+        states = {state: number for number, state in _states(machine)}
+    recorded = {state: states[state] for state in STATES if state in states}
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -101,14 +110,14 @@ def record(
         "cpus": cpus,
         "name": name,
         "script": list(script),
-        "states": {state: states[state] for state in STATES if state in states},
+        "states": recorded,
         "note": NO_TDX,
     }
-    return Recording(header, list(kept(parse(text), {number: state for state, number in header["states"].items()})))
+    return Recording(header, list(kept(parse(text), {number: state for state, number in recorded.items()})))
 
 
 def _must(machine: Machine, line: str) -> None:
-    answer = machine.run(line, timeout=120)
+    answer = machine.run(line, timeout=PATIENCE)
     if answer.code != 0:
         raise BadTrace(f"the guest's `{line}` fails: {answer.text.strip() or answer.code}")
 
@@ -188,6 +197,6 @@ def kept(events: Iterator[Event], states: dict[int, str]) -> Iterator[Event]:
         elif kind in ("sched_switch", "rwsem_wait", "rcu_sync", "write_lock", "write_unlock") and task not in inside:
             continue
         if kind == "sched_switch":
-            event = {**event, "event": "sleeps"}
+            event["event"] = "sleeps"
             del event["pid"]
         yield event

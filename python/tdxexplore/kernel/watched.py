@@ -1,9 +1,9 @@
 """A policy's model for recordings: the loader of KVM and CPU hotplug, with what can be observed in a real kernel.
 
-It is the policy's own model and the mechanics of ``linux/``, with three additions. The module is *absent*: the kernel has no TDX, as
-``kvm_amd`` in an emulated machine, so that KVM goes on without it (tdx_bringup(), arch/x86/kvm/vmx/tdx.c) and core registers
-nothing at boot (tdx_init(), -ENODEV). Three other callbacks of the kernel stand around KVM's, so that a veto below it, and an error
-above it, can be seen. Any callback may fail, as ``cpuN/hotplug/fail`` makes it. Nobody creates a VM.
+It is the policy's own model and the mechanics of ``linux/``, with three additions. The module is *absent*: the kernel has no
+TDX, as ``kvm_amd`` in an emulated machine, so that KVM goes on without it (tdx_bringup(), arch/x86/kvm/vmx/tdx.c) and core
+registers nothing at boot (tdx_init(), -ENODEV). Three other callbacks of the kernel stand around KVM's, so that a veto below
+it, and an error above it, can be seen. Any callback may fail, as ``cpuN/hotplug/fail`` makes it. Nobody creates a VM.
 
 Rejected: a module kind ``absent`` beside the others. Every table of the package has a column for each kind, and this one differs
 only before the first SEAMCALL.
@@ -18,11 +18,11 @@ from tdxexplore.kernel.observations import Observation
 from tdxexplore.linux.boot import starts_with
 from tdxexplore.linux.hotplug import hotplug
 from tdxexplore.model import Model, Scope, State, Topology, always
+from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.environment import modprobe
 from tdxexplore.tdx.fields import UNBOUNDED, Traits, World
 from tdxexplore.tdx.kernel import EIO, OK, Hook, Kernel
 from tdxexplore.tdx.kvm import VirtAtLoad
-from tdxexplore.tdx.catalogue import find_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Watched:
         hooks = tuple(policy.kvm_online if hook is before else hook for hook in policy.hooks)
         policy.hooks = (*map(self._other, BELOW), *hooks, *map(self._other, ABOVE))
         self.model.add(modprobe(self._actor("kvm"), policy, when=always))
-        self.model.add(hotplug(self._actor("hotplug", Scope.CPU), policy.hooks, up_when=True, down_when=True))
+        self.model.add(hotplug(self._actor("hotplug", Scope.CPU), policy.hooks, up_when=always, down_when=always))
         self.initial = State.initial(self.model, Topology.of(cpus))
         starts_with(self.initial, (), smt_blocked=False, later=False)
         self.model.settle([self.w.boot_cpu])
@@ -111,7 +111,9 @@ class Watched:
                 return loaded and self._at(state, "kvm", "modprobe kvm_intel tdx=1", "rmmod kvm_intel")
             case "reader sleeps":
                 # A mutex of the registration is taken inside: the loader stands at the lock, and cannot take it.
-                return self._at(state, "kvm", "cpus_read_lock()") and not any(s.label.title == "cpus_read_lock()" for s in steps)
+                return self._at(state, "kvm", "cpus_read_lock()") and not any(
+                    s.label.title == "cpus_read_lock()" for s in steps
+                )
             case "writer sleeps":
                 here = [s for s in steps if s.cpu == seen.cpu]
                 return self._at(state, "hotplug", "cpus_write_lock()", cpu=seen.cpu) and not here
@@ -121,9 +123,7 @@ class Watched:
         """Whether an actor stands at one of these steps."""
         values = state.globals if cpu < 0 else state.cpus[cpu]
         code = self.model.code(actor)
-        return any(
-            values.get(label.pc) == label.name for _, label in code.labels if label.title in titles
-        )
+        return any(values.get(label.pc) == label.name for _, label in code.labels if label.title in titles)
 
 
 def _watched(hook: Hook) -> Hook:
