@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.linux import cpuhp, locks
+from tdxexplore.model import always, never
 from tdxexplore.tdx import kvm, vmx
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Fault:
         original = self.owner.__dict__[self.method]
         source = textwrap.dedent(inspect.getsource(inspect.unwrap(original)))
         assert source.count(self.before) == 1, (self.name, source.count(self.before))
-        scope: dict[str, Any] = dict(vars(sys.modules[self.owner.__module__]))
+        scope: dict[str, Any] = {**vars(sys.modules[self.owner.__module__]), "always": always, "never": never}
         code = f"from __future__ import annotations\n{source.replace(self.before, self.after)}"
         exec(compile(code, self.name, "exec"), scope)
         setattr(self.owner, self.method, scope[self.method])
@@ -44,25 +45,20 @@ class Fault:
 
 
 UP, DOWN, SETUP, REMOVE = "cpu_up", "cpu_down", "cpuhp_setup_state", "cpuhp_remove_state"
-K, L, V = cpuhp.Kernel, locks.Locks, vmx.Vmx
+K, L, V, KVM = cpuhp.Kernel, locks.Locks, vmx.Vmx, kvm.VirtAtLoad
+DISABLE = "self.kvm_disable_cpu(k, callback=True)"
 
 FAULTS = [
     Fault("up: callbacks from the top down", K, UP, "enumerate(hooks):", "reversed(list(enumerate(hooks))):"),
-    Fault(
-        "up: an error is ignored",
-        K,
-        UP,
-        "                        self._refused(up)\n            self.step",
-        "            self.step",
-    ),
+    Fault("up: an error is ignored", K, UP, "if_(error != OK)", "if_(never)"),
     Fault("up: rollback from the bottom up", K, UP, "reversed(hooks[:reached])", "hooks[:reached]"),
     Fault("up: rollback takes down what failed", K, UP, "hooks[:reached]", "hooks[: reached + 1]"),
     Fault("up: no rollback", K, UP, "hooks[:reached]", "hooks[:0]"),
     Fault("up: rollback stops one short", K, UP, "hooks[:reached]", "hooks[1:reached]"),
     Fault("up: a refused CPU stays online", K, "_refused", "self._offline()", "self.cpus_write_unlock()"),
-    Fault("up: callbacks that are not registered", K, UP, "with self.if_(hook.registered):", "with self.if_(True):"),
+    Fault("up: callbacks that are not registered", K, UP, "with self.if_(hook.registered):", "with self.if_(always):"),
     Fault("down: callbacks from the bottom up", K, DOWN, "reversed(list(enumerate(hooks)))", "list(enumerate(hooks))"),
-    Fault("down: a veto is ignored", K, DOWN, "down.returns()\n            self.step", "pass\n            self.step"),
+    Fault("down: a veto is ignored", K, DOWN, "if_(error != OK)", "if_(never)"),
     Fault("down: a veto starts itself again", K, DOWN, "hooks[reached + 1 :]", "hooks[reached:]"),
     Fault("down: a veto starts nothing again", K, DOWN, "hooks[reached + 1 :]", "hooks[:0]"),
     Fault("down: a veto starts one too few", K, DOWN, "hooks[reached + 1 :]", "hooks[reached + 2 :]"),
@@ -71,11 +67,11 @@ FAULTS = [
         "down: a vetoed CPU goes offline",
         K,
         DOWN,
-        "self.set(w.active, value=True)\n                        self.cpus_write_unlock()",
+        "self.set(w.active, value=True)\n                    self.cpus_write_unlock()",
         "self._offline()",
     ),
     Fault(
-        "down: callbacks that are not registered", K, DOWN, "with self.if_(hook.registered):", "with self.if_(True):"
+        "down: callbacks that are not registered", K, DOWN, "with self.if_(hook.registered):", "with self.if_(always):"
     ),
     Fault("down: the CPU stays online", K, DOWN, "self._offline()", "self.cpus_write_unlock()"),
     Fault("registration: on CPUs that are offline", K, SETUP, "on_each_cpu(w.online,", "on_each_cpu(True,"),
@@ -97,19 +93,6 @@ FAULTS = [
     Fault("lock: the writer never releases", L, "cpus_write_unlock", 'self.set(self.w.cpus_writer, "none")', "pass"),
     Fault("reference: none taken", V, "get_ref", "self.add(w.vmx_users, 1)", "pass", "linux-7.1"),
     Fault("reference: not given back", V, "put_ref", "self.add(w.vmx_users, -1)", "pass", "linux-7.1"),
-    Fault(
-        "KVM: an offline CPU keeps its reference",
-        kvm.VirtAtLoad,
-        "kvm_offline_cpu",
-        "self.kvm_disable_cpu(k, callback=True)",
-        "pass",
-        "linux-7.1",
-    ),
-    Fault(
-        "KVM: callbacks are never removed",
-        kvm.VirtAtLoad,
-        "_disable_virtualization",
-        "k.cpuhp_remove_state(self.kvm_online)",
-        "pass",
-    ),
+    Fault("KVM: an offline CPU keeps its reference", KVM, "kvm_offline_cpu", DISABLE, "pass", "linux-7.1"),
+    Fault("KVM: never removed", KVM, "_disable_virtualization", "k.cpuhp_remove_state(self.kvm_online)", "pass"),
 ]

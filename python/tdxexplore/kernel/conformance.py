@@ -1,7 +1,7 @@
 """Whether a model allows what a kernel did: a recording is one more actor, a cursor that observable steps must advance.
 
 The search goes depth-first over pairs of a state and a cursor, and never visits a pair twice; the plain reference
-interpreter gives the steps. Rejected: all states of the model, breadth-first, of which a recording needs a few in each hundred thousand.
+interpreter gives the steps. Rejected: all states of the model, breadth-first, of which a recording needs few.
 """
 
 from __future__ import annotations

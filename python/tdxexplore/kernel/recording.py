@@ -1,7 +1,7 @@
 """Recordings: the events of a guest's ftrace as a file of JSON lines, whose format is described in docs/kernel.md.
 
 Kept are the events that concern CPU hotplug and KVM: the callbacks of the states in `STATES`, which actions of the script
-began and ended, the lock of CPU hotplug, references to virtualization. The rest of a trace, such as each task that sleeps, is dropped.
+began and ended, the lock of CPU hotplug, references to virtualization. The rest of a trace is dropped.
 """
 
 from __future__ import annotations
