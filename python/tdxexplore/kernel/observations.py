@@ -83,6 +83,9 @@ class _Reader:
         self.writer: tuple[str, int] | None = None  # task and CPU of the hotplug operation that goes on
         self.synced = False  # the writer has come to where it waits for readers
         self.reads = False  # a registration holds the read side
+        self.loaded = False  # kvm_amd is loaded
+        self.idle = False  # a load of what is loaded, or the reverse, which does nothing
+        self.refused = False  # the registration of this load has failed
         self.waits: set[str] = set()  # tasks that have found it taken
 
     def all(self) -> Iterator[tuple[int, Observation]]:
@@ -94,8 +97,19 @@ class _Reader:
         kind, task = event["event"], event["task"]
         match kind:
             case "begin" if event["action"] in ("load", "unload"):
-                yield Observation(event["action"])
-            case "end" if event["action"] in ("load", "unload"):
+                self.refused = False
+                self.idle = (event["action"] == "load") == self.loaded
+                if not self.idle:
+                    yield Observation(event["action"])
+            case "setup_end" if event["ret"] < 0:
+                self.refused = True
+            case "setup" if self.refused:
+                # insmod calls finit_module(), and after an error init_module(): KVM is loaded a second time.
+                self.refused = False
+                yield Observation("returns", failed=True, state="load")
+                yield Observation("load")
+            case "end" if event["action"] in ("load", "unload") and not self.idle:
+                self.loaded = (event["action"] == "load") == (event["code"] == 0)
                 yield Observation("returns", failed=event["code"] != 0, state=event["action"])
             case "mask":
                 yield Observation("mask", online=tuple(event["online"]))
