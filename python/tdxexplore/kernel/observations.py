@@ -81,6 +81,7 @@ class _Reader:
         self.function: dict[str, str] = {}  # the callback that a task is in
         self.refs: dict[str, int] = defaultdict(int)
         self.writer: tuple[str, int] | None = None  # task and CPU of the hotplug operation that goes on
+        self.begins = ""  # it goes up or down, and has not been seen to wait for the lock or to take it
         self.synced = False  # the writer has come to where it waits for readers
         self.reads = False  # a registration holds the read side
         self.loaded = False  # kvm_amd is loaded
@@ -121,8 +122,7 @@ class _Reader:
                 self.reads = False
                 yield Observation("read unlock")
             case "up" | "down":
-                self.writer, self.synced = (task, event["cpu_arg"]), False
-                yield Observation(kind, event["cpu_arg"])
+                self.writer, self.synced, self.begins = (task, event["cpu_arg"]), False, kind
             case _:
                 yield from self._locks(index, event)
                 yield from self._callbacks(event)
@@ -136,16 +136,25 @@ class _Reader:
                     self.synced = True
                 case "write_lock":
                     self.synced = False
+                    yield from self._queued()
                     yield Observation("write lock", cpu)
                 case "write_unlock":
                     self.writer = None
                     yield Observation("write unlock", cpu, online=self._online_after(index, task, cpu))
                 case "sleeps" if self.synced and self.reads:
+                    yield from self._queued()
                     yield Observation("writer sleeps", cpu)
         elif kind == "rwsem_wait":
             self.waits.add(task)
         elif kind == "sleeps" and task in self.waits and self.writer is not None:
+            yield from self._queued()
             yield Observation("reader sleeps")
+
+    def _queued(self) -> Iterator[Observation]:
+        """The writer is queued by now. _cpu_up() and _cpu_down() have begun before that, and readers may still have come."""
+        if self.begins and self.writer is not None:
+            yield Observation(self.begins, self.writer[1])
+            self.begins = ""
 
     def _online_after(self, index: int, task: str, cpu: int) -> tuple[int, ...]:
         """Whether the CPU is online after an operation, by what _cpu_up() or _cpu_down() returns next."""
