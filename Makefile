@@ -6,11 +6,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: kernel demo docs test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare --cpus 2-6 --out demo || test $$? -eq 1
 	@echo "The tables are in demo/*.parquet."
+
+# A stock Linux in QEMU: download, boot, record, and hold the recordings against the models. Some minutes; see docs/kernel.md.
+KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
+
+kernel: $(VENV)/installed
+	test -z "$(strip $(KERNEL_TOOLS))" || $(SUDO) apt-get install --yes --no-install-recommends $(KERNEL_TOOLS)
+	mkdir -p demo
+	for pair in 6.12:linux-6.16 7.3:linux-7.1; do for script in hotplug failures races; do \
+	  trace=demo/$${pair%:*}-$$script.jsonl; \
+	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
+	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 
 # The pages under docs that are generated; the tests compare them.
 docs: $(VENV)/installed

@@ -1,6 +1,6 @@
 """Recorded kernels and the models: each conforms to its own, no wrong pairing does, and no fault in the mechanics goes unseen.
 
-No QEMU runs here but in the last test. No TDX hardware and no SEAMCALL stands behind any of it.
+No QEMU runs here but in one test, marked `long`. No TDX hardware and no SEAMCALL stands behind any of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import pytest
 from kernel_mutants import FAULTS, Fault
 from tdxexplore.errors import BadModel
 from tdxexplore.kernel.conformance import conform, follow
+from tdxexplore.kernel.machine import GuestFailed, Machine
 from tdxexplore.kernel.observations import observe
-from tdxexplore.kernel.recording import BadTrace, Recording
+from tdxexplore.kernel.packages import Kernel, NoKernel, find, need
+from tdxexplore.kernel.recording import BadTrace, Recording, record
 from tdxexplore.kernel.watched import Watched
 
 FOLDER = Path(__file__).parent / "kernel_traces"
@@ -90,3 +92,44 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
 def test_a_policy_without_a_callback_of_kvm_is_refused() -> None:
     with pytest.raises(BadModel, match="KVM_ONLINE"):
         conform(TRACES["6.12-hotplug"], "v19")
+
+
+@pytest.mark.long
+def test_a_kernel_that_is_booted_now_conforms(tmp_path: Path) -> None:
+    """Boots Linux 6.12 in QEMU, once, for about a minute; it downloads the kernel unless it is in the cache."""
+    missing = [f"`{name}`" for name in ("qemu-system-x86_64", "busybox", "apt-get") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"NO KERNEL WAS BOOTED: {', '.join(missing)} is not installed; `make kernel` installs it")
+    try:
+        kernel = find("6.12")
+    except NoKernel as error:
+        pytest.skip(f"NO KERNEL WAS BOOTED: {error}")
+    recording = record(kernel, ["load", "offline 1", "online 1", "unload", "mask"], cpus=2)
+    path = tmp_path / "trace.jsonl"
+    recording.write(path)
+    answer = conform(Recording.read(path), "linux-6.16")
+    assert answer.holds, (answer.event, answer.allowed)
+    assert answer.accepted > 15
+
+
+def test_qemu_ends_with_the_machine_and_when_it_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A QEMU that says nothing is ended at the end of its time; a stand-in, as this is about processes only."""
+    fake = tmp_path / "qemu-system-x86_64"
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot" / "vmlinuz-1").touch()
+    with pytest.raises(GuestFailed, match="the boot: no answer"), Machine(Kernel("1", "1", tmp_path), b"", boot_time=1):
+        pytest.fail("it has not booted")
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_what_is_missing_is_said_in_a_line_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(NoKernel, match=r"`apt-get install qemu-system-x86` brings it"):
+        need("qemu-system-x86_64", "qemu-system-x86")
+    with pytest.raises(NoKernel, match=r"--series is `5\.4`"):
+        find("5.4")
