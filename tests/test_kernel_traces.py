@@ -5,6 +5,8 @@ No QEMU runs here but in one test, marked `long`. No TDX hardware and no SEAMCAL
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
