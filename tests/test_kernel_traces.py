@@ -21,6 +21,7 @@ from tdxexplore.kernel.recording import BadTrace, Recording, record
 from tdxexplore.kernel.watched import Watched
 
 FOLDER = Path(__file__).parent / "kernel_traces"
+PAGE = FOLDER.parent.parent / "docs" / "kernel.md"
 POLICY_OF = {"6.12": "linux-6.16", "7.3": "linux-7.1"}
 TRACES = {path.stem: Recording.read(path) for path in sorted(FOLDER.glob("*.jsonl"))}
 
@@ -52,6 +53,16 @@ def test_a_kernel_does_not_conform_to_the_model_of_another(name: str) -> None:
     assert answer.event["event"] == "cpuhp_exit"
     assert answer.event["state"] == "kvm/cpu:online"
     assert any("reference" in allowed for allowed in answer.allowed) == (wrong == "linux-7.1")
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_the_page_says_what_the_models_say(name: str) -> None:
+    trace = TRACES[name]
+    answers = [conform(trace, policy) for policy in POLICY_OF.values()]
+    words = ["accepted" if answer.holds else f"rejected after {answer.accepted}" for answer in answers]
+    row = f"| {name} | {trace.header['kernel']} | {len(answers[0].observations)} | {' | '.join(words)} |"
+    assert row in PAGE.read_text().splitlines()
+    assert f"has {len(FAULTS)} faults" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
