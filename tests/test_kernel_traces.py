@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import time
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from kernel_mutants import FAULTS, Fault
 from tdxexplore.errors import BadModel
-from tdxexplore.kernel.conformance import conform, follow
+from tdxexplore.kernel.conformance import Conformance, conform, follow
 from tdxexplore.kernel.machine import GuestFailed, Machine
 from tdxexplore.kernel.observations import observe
 from tdxexplore.kernel.packages import Kernel, NoKernel, find, need
@@ -24,6 +28,11 @@ FOLDER = Path(__file__).parent / "kernel_traces"
 PAGE = FOLDER.parent.parent / "docs" / "kernel.md"
 POLICY_OF = {"6.12": "linux-6.16", "7.3": "linux-7.1"}
 TRACES = {path.stem: Recording.read(path) for path in sorted(FOLDER.glob("*.jsonl"))}
+
+
+@cache
+def answer_of(name: str, policy: str) -> Conformance:
+    return conform(TRACES[name], policy)
 
 
 def of(policy: str) -> list[Recording]:
@@ -38,7 +47,7 @@ def test_both_kernels_were_recorded_with_every_script() -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_a_kernel_conforms_to_its_model(name: str) -> None:
     trace = TRACES[name]
-    answer = conform(trace, POLICY_OF[trace.header["series"]])
+    answer = answer_of(name, POLICY_OF[trace.header["series"]])
     assert answer.holds, (answer.observations[answer.accepted], answer.event, answer.allowed)
     assert answer.accepted == len(answer.observations) > 60
 
@@ -47,7 +56,7 @@ def test_a_kernel_conforms_to_its_model(name: str) -> None:
 def test_a_kernel_does_not_conform_to_the_model_of_another(name: str) -> None:
     trace = TRACES[name]
     (wrong,) = set(POLICY_OF.values()) - {POLICY_OF[trace.header["series"]]}
-    answer = conform(trace, wrong)
+    answer = answer_of(name, wrong)
     assert not answer.holds
     assert answer.event is not None
     assert answer.event["event"] == "cpuhp_exit"
@@ -58,7 +67,7 @@ def test_a_kernel_does_not_conform_to_the_model_of_another(name: str) -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_the_page_says_what_the_models_say(name: str) -> None:
     trace = TRACES[name]
-    answers = [conform(trace, policy) for policy in POLICY_OF.values()]
+    answers = [answer_of(name, policy) for policy in POLICY_OF.values()]
     words = ["accepted" if answer.holds else f"rejected after {answer.accepted}" for answer in answers]
     row = f"| {name} | {trace.header['kernel']} | {len(answers[0].observations)} | {' | '.join(words)} |"
     assert row in PAGE.read_text().splitlines()
@@ -125,19 +134,45 @@ def test_a_kernel_that_is_booted_now_conforms(tmp_path: Path) -> None:
     assert answer.accepted > 15
 
 
-def test_qemu_ends_with_the_machine_and_when_it_does_not_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A QEMU that says nothing is ended at the end of its time; a stand-in, as this is about processes only."""
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a QEMU that says nothing, and a kernel: for what is about processes only."""
     fake = tmp_path / "qemu-system-x86_64"
-    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot" / "vmlinuz-1").touch()
-    with pytest.raises(GuestFailed, match="the boot: no answer"), Machine(Kernel("1", "1", tmp_path), b"", boot_time=1):
+    return tmp_path
+
+
+def ends(folder: Path) -> bool:
+    """Whether the stand-in ends, within some seconds."""
+    process = Path(f"/proc/{(folder / 'pid').read_text().strip()}")
+    until = time.monotonic() + 20
+    while process.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not process.exists()
+
+
+def test_qemu_ends_where_it_does_not_answer(stand_in: Path) -> None:
+    with pytest.raises(GuestFailed, match="the boot: no answer"), Machine(Kernel("1", "1", stand_in), b"", boot_time=2):
         pytest.fail("it has not booted")
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    assert ends(stand_in)
+
+
+def test_qemu_ends_with_a_process_that_is_killed(stand_in: Path) -> None:
+    code = (
+        "from pathlib import Path; from tdxexplore.kernel.machine import Machine; from tdxexplore.kernel.packages import Kernel;"
+        f"Machine(Kernel('1', '1', Path({str(stand_in)!r})), b'').__enter__()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    until = time.monotonic() + 60
+    while not (stand_in / "pid").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert ends(stand_in)
 
 
 def test_what_is_missing_is_said_in_a_line_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
