@@ -13,10 +13,9 @@ load_modules() {
 # Every action says in the trace when it begins, and when it ends with which exit code.
 act() {
 	echo "begin $*" > $T/trace_marker
-	shift_words="$*"
 	"do_$@" > /dev/null 2>&1
 	r=$?
-	echo "end $r $shift_words" > $T/trace_marker
+	echo "end $r $*" > $T/trace_marker
 	return $r
 }
 do_load() { insmod /mods/kvm-amd.ko; }
@@ -59,7 +58,7 @@ probe() {
 enter() { kind=p; name=$1; probe "$@"; }
 leave() { kind=r; name=$1; probe "$@"; }
 
-# Everything but kvm_amd is loaded first, so that the functions of kvm exist. STATES are names of hotplug/states.
+# Everything but kvm_amd is loaded first, so that the functions of kvm exist.
 start_trace() {
 	for m in $(grep -v kvm-amd /mods/order); do insmod /mods/$m.ko || return; done
 	echo 0 > $T/tracing_on

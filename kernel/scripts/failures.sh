@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # A veto from below KVM's callback, by it, and from above it.
 load
 fail 2 cpu:teardown

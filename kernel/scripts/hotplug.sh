@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 mask
 load
 offline 2
