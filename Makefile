@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: kernel demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -19,6 +19,17 @@ demo: $(VENV)/installed
 	@echo "  $(BIN)/tdxexplore check v19 --module subset --scenario late-online    every interleaving of one cell"
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
 	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
+
+# A stock Linux in QEMU: download, boot, record, and hold the recordings against the models. Some minutes; see docs/kernel.md.
+KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
+
+kernel: $(VENV)/installed
+	test -z "$(strip $(KERNEL_TOOLS))" || $(SUDO) apt-get install --yes --no-install-recommends $(KERNEL_TOOLS)
+	mkdir -p demo
+	for pair in 6.12:linux-6.16 7.3:linux-7.1; do for script in hotplug failures races; do \
+	  trace=demo/$${pair%:*}-$$script.jsonl; \
+	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
+	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 
 # The pages under docs that are generated; the tests compare them.
 docs: $(VENV)/installed
