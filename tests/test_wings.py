@@ -28,7 +28,7 @@ PYTHON = (
     ("__main__", "__init__"),
     ("cli",),
     ("render",),
-    ("sweep", "export"),
+    ("sweep", "export", "kernel"),
     ("data",),
     ("explore",),
     ("tdx",),

@@ -1,0 +1,51 @@
+"""``tdxexplore kernel``: a stock Linux in QEMU, and what it does held against a model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.output import Flag, say
+from tdxexplore.kernel import NO_TDX
+from tdxexplore.kernel.guest import boot as booted
+from tdxexplore.kernel.packages import DEFAULT, find
+
+Series: TypeAlias = Annotated[str, Parameter(name="--series")]
+"""The series of the kernel: 6.12 or 7.3."""
+
+Cache: TypeAlias = Annotated[Path | None, Parameter(name="--cache")]
+"""The folder that keeps kernels; default: tdxexplore/kernels in the user's cache."""
+
+kernel = App(name="kernel", help="Boot a stock Linux in QEMU, record what it does, and hold that against a model.")
+
+
+def tell(line: str) -> None:
+    """A line of progress."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 -- progress
+
+
+@kernel.command
+def boot(*, series: Series = DEFAULT, cache: Cache = None, cpus: int = 4, download_only: Flag = False) -> int:
+    """Boot a kernel once with kvm_amd, and say what it is.
+
+    Args:
+        series: The series of the kernel: 6.12 or 7.3.
+        cache: The folder that keeps kernels; default: tdxexplore/kernels in the user's cache.
+        cpus: CPUs of the guest.
+        download_only: Fill the cache, and boot nothing.
+    """
+    found = find(series, cache, tell)
+    if download_only:
+        say(f"Linux {found.version}: {found.image}")
+        return exits.HOLDS
+    tell(f"Linux {found.version}: booting")
+    with booted(found, cpus=cpus) as machine:
+        loaded = machine.run("load_modules && lsmod | cut -d' ' -f1 | tail -n +2 | tr '\\n' ' '")
+        online = machine.run("cat /sys/devices/system/cpu/online").text.strip()
+    say(f"Linux {found.version}: CPUs {online} online; modules {loaded.text.strip()}")
+    say(f"({NO_TDX})")
+    return exits.HOLDS if loaded.code == 0 else exits.VIOLATED
