@@ -232,16 +232,16 @@ static int hotplug(struct ctx *x, int cpu, int up)
 
 static ssize_t hot_read(struct file *file, char __user *to, size_t size, loff_t *at)
 {
-	char line[32];
-	int n;
+	static char line[32]; /* a shell reads it byte by byte */
+	static int n;
 
-	if (*at)
-		return 0;
-	if (wait_event_interruptible(gate_queue, hot.asked))
-		return -EINTR;
-	hot.asked = false;
-	task[hot.who] = current;
-	n = scnprintf(line, sizeof(line), "%d %d\n", hot.cpu, hot.up);
+	if (!*at) {
+		if (wait_event_interruptible(gate_queue, hot.asked))
+			return -EINTR;
+		hot.asked = false;
+		task[hot.who] = current;
+		n = scnprintf(line, sizeof(line), "%d %d\n", hot.cpu, hot.up);
+	}
 	return simple_read_from_buffer(to, size, at, line, n);
 }
 

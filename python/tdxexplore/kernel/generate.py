@@ -24,6 +24,7 @@ KERNELS = frozenset(
 )
 # States of other architectures, which are free on x86, below and above CPUHP_AP_KVM_ONLINE.
 KVM_STATE, BELOW, ABOVE = "CPUHP_AP_KVM_ONLINE", "CPUHP_AP_HYPERV_ONLINE", "CPUHP_AP_ARM_MVEBU_SYNC_CLOCKS"
+REFUSED = "online_refused"
 CPUHP = "cpuhp_setup_state", "cpuhp_remove_state"
 
 
@@ -301,7 +302,8 @@ class _Body:
                 return ["\tdrop(x);"]
             case "_cpu_up" | "_cpu_down":
                 self._callbacks_of(native)
-                return [f"\tlast_errno[{number}] = hotplug(x, cpu, {int(f == '_cpu_up')});"]
+                up = f == "_cpu_up"
+                return [f"\tlast_errno[{number}] = hotplug(x, cpu, {int(up)});", *self._after_hotplug(native, up=up)]
             case "on_each_cpu":
                 return self._pass(native, number)
         if f.startswith(CPUHP) and native.arguments:
@@ -311,6 +313,21 @@ class _Body:
     def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:
         inner = [n for n in self.code.natives if native.start <= n.start and n.end <= native.end and n.function == "callback"]
         return [self.g.callback(self.number, self.code, n) for n in inner]
+
+    def _after_hotplug(self, native: Native, *, up: bool) -> list[str]:
+        """What the model sets when a CPU is offline or was refused, which the kernel shows by its mask."""
+        inner = [n for n in self.code.natives if native.start < n.start and n.end <= native.end]
+        own = [
+            i.target
+            for at, i in enumerate(self.code.instructions[native.start : native.end], start=native.start)
+            if isinstance(i, Set) and not any(n.start <= at < n.end for n in inner)
+        ]
+        lost = {f for f in own if isinstance(f, Field) and f.scope is Scope.CPU and f.name not in MASKS}
+        sets = [(self.names.variable(f, "cpu", ""), f.initial) for f in lost if not self.names.is_kernels(f)]
+        refused = [self.names.variable(f, "cpu", "") for f in own if f.name == REFUSED and up]
+        lines = [f"\t\t{where} = {self.names.value(value)};" for where, value in sorted(sets)]
+        lines += [f"\t\t{where} = 1;" for where in refused[:1]]
+        return ["\tif (!over && !cpu_online(cpu)) {", *lines, "\t}"]
 
     def _pass(self, native: Native, number: int) -> list[str]:
         ((name, _),) = self._callbacks_of(native)
