@@ -311,6 +311,12 @@ static void watch(void)
 			head++;
 			pass_hidden();
 		}
+		/* The write to `online` returns later, and not while a CPU spins at a gate. */
+		if (!busy && head < n_plan && plan[head].kind == HIDDEN && plan[head].who == hot.who && !hot.asked &&
+		    !writer_waits() && cpu_online(hot.cpu) == hot.up && cpu_active(hot.cpu) == hot.up) {
+			plan[head].seen = true;
+			pass_hidden();
+		}
 		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over)
 			disagree("late: entry %d of %d is %s (who %d, step %d, at %d)", head, n_plan,
 				 plan[head].kind == HIDDEN ? "not taken by the kernel" : busy ? "not done" : "waited for",
