@@ -49,3 +49,6 @@ def boot(*, series: Series = DEFAULT, cache: Cache = None, cpus: int = 4, downlo
     say(f"Linux {found.version}: CPUs {online} online; modules {loaded.text.strip()}")
     say(f"({NO_TDX})")
     return exits.HOLDS if loaded.code == 0 else exits.VIOLATED
+
+
+kernel.command("tdxexplore.cli.litmus:run", name="run")

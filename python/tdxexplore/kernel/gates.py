@@ -132,7 +132,8 @@ class Planner:
         hidden = [c for c in choices if c[1].label.name in self.gates[c[1].actor].hidden]
         if hidden:
             return hidden[:1]
-        kept, begun = [], set()
+        kept: list[Choice] = []
+        begun: set[tuple[int, str]] = set()
         for index, step in choices:
             place = (step.actor, step.label.name)
             if step.label.name in self.gates[step.actor].in_order:

@@ -6,7 +6,7 @@ What is generated calls no SEAMCALL: VMX and the TDX module are variables of the
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tdxexplore.kernel.c_text import MASKS, Names, Unsupported, each_member
 from tdxexplore.linux.cpuhp import Hook
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from tdxexplore.model.topology import State
 
 KERNELS = frozenset(
-    "cpu_hotplug_lock.readers cpu_hotplug_lock.readers_here cpu_hotplug_lock.writer cpu_add_remove_lock cpuhp_state_mutex "
-    "cpuhp_failed cpuhp_done cpu_hotplug_disabled".split()
+    [
+        "cpu_hotplug_lock.readers",
+        "cpu_hotplug_lock.readers_here",
+        "cpu_hotplug_lock.writer",
+        "cpu_add_remove_lock",
+        "cpuhp_state_mutex",
+        "cpuhp_failed",
+        "cpuhp_done",
+        "cpu_hotplug_disabled",
+    ]
 )
 # States of other architectures, which are free on x86, below and above CPUHP_AP_KVM_ONLINE.
 KVM_STATE, BELOW, ABOVE = "CPUHP_AP_KVM_ONLINE", "CPUHP_AP_HYPERV_ONLINE", "CPUHP_AP_ARM_MVEBU_SYNC_CLOCKS"
@@ -36,7 +44,7 @@ class Generator:
         names: The fields in C.
     """
 
-    def __init__(self, model: Model, initial: State, hooks: tuple[Hook, ...]) -> None:
+    def __init__(self, model: Model, initial: State, hooks: tuple[Hook[Any], ...]) -> None:
         self.model, self.initial, self.hooks = model, initial, hooks
         locks = {n.arguments[0] for c in model.codes for n in c.natives if n.function == "mutex_lock"}
         self.mutexes = sorted({f.name for f in locks if isinstance(f, Field)})
@@ -100,7 +108,7 @@ class Generator:
             "}",
             "static void show(struct seq_file *s)\n{\n\tint i;",
             *show,
-            "\tfor (i = 0; i < N_CPUS; i++)\n\t\tNOTE(\"\\n=online[%d] %d\\n=active[%d] %d\", i, cpu_online(i), i, cpu_active(i));",
+            '\tfor (i = 0; i < N_CPUS; i++)\n\t\tNOTE("\\n=online[%d] %d\\n=active[%d] %d", i, cpu_online(i), i, cpu_active(i));',
             '\tfor (i = 0; i < MAX_WHO; i++)\n\t\tif (where[i] != NOWHERE)\n\t\t\tNOTE("\\n@%d %d", i, where[i]);',
             '\tfor (i = 0; i < NATIVES; i++)\n\t\tif (last_errno[i])\n\t\t\tNOTE("\\n!%d %d", i, last_errno[i]);',
             "}",
@@ -174,7 +182,7 @@ class Generator:
         """The number of a hook."""
         return next(i for i, h in enumerate(self.hooks) if h is hook)
 
-    def state(self, hook: Hook) -> str:
+    def state(self, hook: Hook[Any]) -> str:
         """Its cpuhp state in the kernel."""
         if hook.dynamic:
             return "CPUHP_AP_ONLINE_DYN"
@@ -203,7 +211,6 @@ class Generator:
             lines.append(f"static int up{h}(unsigned int cpu)\n{{\n\treturn called({h}, 1, cpu);\n}}")
             lines.append(f"static int down{h}(unsigned int cpu)\n{{\n\treturn called({h}, 0, cpu);\n}}")
         return lines
-
 
     def add_function(self, text: str) -> None:
         """A further function, before the actors."""
@@ -265,7 +272,9 @@ class _Body:
                 return [f"\tgoto L{target};"]
             case Await(condition):
                 try:
-                    return [f'\tif (!{names.expr(condition)})\n\t\tdisagree("a step of who %d is not enabled", x->who);']
+                    return [
+                        f'\tif (!{names.expr(condition)})\n\t\tdisagree("a step of who %d is not enabled", x->who);'
+                    ]
                 except Unsupported:  # the kernel's own locks decide that
                     return []
             case Either(targets):
@@ -311,7 +320,9 @@ class _Body:
         raise Unsupported(f"{f} is not generated")
 
     def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:
-        inner = [n for n in self.code.natives if native.start <= n.start and n.end <= native.end and n.function == "callback"]
+        inner = [
+            n for n in self.code.natives if native.start <= n.start and n.end <= native.end and n.function == "callback"
+        ]
         return [self.g.callback(self.number, self.code, n) for n in inner]
 
     def _after_hotplug(self, native: Native, *, up: bool) -> list[str]:
@@ -377,7 +388,7 @@ class _Body:
         ]
 
 
-def generate(model: Model, initial: State, hooks: tuple[Hook, ...]) -> Generator:
+def generate(model: Model, initial: State, hooks: tuple[Hook[Any], ...]) -> Generator:
     """The generator of a model, whose `Generator.text` is the module."""
     unsupported = [n.function for c in model.codes for n in c.natives if n.function == "stop_machine"]
     if unsupported:

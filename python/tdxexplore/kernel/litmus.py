@@ -56,6 +56,15 @@ class Row:
         """Whether the kernel did what the model says."""
         return not self.differences
 
+    @property
+    def passed(self) -> list[str]:
+        """For each step of the schedule: ``passed``, ``inside the kernel`` for one without a gate, or empty if not reached."""
+        head = re.search(r"^head (\d+) ", self.trace, re.MULTILINE)
+        done, words = int(head[1]) if head else 0, self.plan.text.split()
+        marks = ["inside the kernel" if w[0] == "H" else "passed" for w in words]
+        marks = [mark if at < done else "" for at, mark in enumerate(marks)]
+        return [mark for word, mark in zip(words, marks, strict=True) if word[0] != "E"]
+
 
 class Litmus:
     """A question as a module of a kernel."""
@@ -94,13 +103,13 @@ class Litmus:
         """Hold a result against the prediction."""
         found = tuple(reports)
         differences = []
-        wrong = re.search(r"^wrong (.*)$", result, re.M)
+        wrong = re.search(r"^wrong (.*)$", result, re.MULTILINE)
         if wrong is None or wrong[1] != "-":
             differences.append(wrong[1] if wrong else "no result")
-        values = dict(re.findall(r"^=(\S+) (-?\d+)$", result, re.M))
+        values = dict(re.findall(r"^=(\S+) (-?\d+)$", result, re.MULTILINE))
         state = self._state(plan, values, differences)
         for who, place in sorted(plan.places.items()):
-            at = re.search(rf"^@{who} (-?\d+)$", result, re.M)
+            at = re.search(rf"^@{who} (-?\d+)$", result, re.MULTILINE)
             if at is None or int(at[1]) != place:
                 differences.append(f"who {who} is at {at[1] if at else 'no place'}, predicted {place}")
         model = self.planner.model
@@ -108,7 +117,9 @@ class Litmus:
         normalise(model, observed)
         normalise(model, predicted)
         for one, two, where in _pairs(observed, predicted):
-            differences += [f"{name}{where} is {one[name]}, predicted {two[name]}" for name in two if one[name] != two[name]]
+            differences += [
+                f"{name}{where} is {one[name]}, predicted {two[name]}" for name in two if one[name] != two[name]
+            ]
         oops = any("BUG" in line for line in found)
         if oops != (plan.outcome == "cpuhp-bug"):
             differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
@@ -173,7 +184,7 @@ class Session:
         except GuestFailed as error:
             result = f"wrong {error}"
         row = one.compare(plan, result.replace("\r", ""), self._reports())
-        if not re.search(r"^hung 0$", row.trace, re.M) or row.reports:
+        if not re.search(r"^hung 0$", row.trace, re.MULTILINE) or row.reports:
             self._end()
         return row
 
