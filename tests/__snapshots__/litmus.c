@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // dyn-hook-if-enabled on strict in offline-mid-enable. There is no SEAMCALL here: VMX and the TDX module are a mock.
-#define N_CPUS 4
+#define N_CPUS 2
 #define N_PACKAGES 1
 #define SPARE N_CPUS
 #ifndef LATE
@@ -9,7 +9,7 @@
 #define NATIVES 43
 #define HOOKS 3
 #include "litmus.h"
-static const int package_of[N_CPUS + 1] = { 0, 0, 0, 0 };
+static const int package_of[N_CPUS + 1] = { 0, 0 };
 static DEFINE_MUTEX(m0); // cpuhp_state_mutex
 static DEFINE_MUTEX(m1); // tdx_module_lock
 static int f0; // booted
@@ -1533,19 +1533,13 @@ static void init_state(void)
 	f5 = 1;
 	f6[0] = 0;
 	f6[1] = 0;
-	f6[2] = 0;
-	f6[3] = 0;
 	f7[0] = 0;
 	f7[1] = 0;
-	f7[2] = 0;
-	f7[3] = 0;
 	f8 = 0;
 	f9 = 33;
 	f10 = 0;
 	f11[0] = 0;
 	f11[1] = 0;
-	f11[2] = 0;
-	f11[3] = 0;
 	f12 = 6;
 	f13 = 0;
 	f14 = 0;
@@ -1553,13 +1547,9 @@ static void init_state(void)
 	f16 = 0;
 	f17[0] = 0;
 	f17[1] = 0;
-	f17[2] = 0;
-	f17[3] = 0;
 	f18 = 11;
 	f19[0] = 0;
 	f19[1] = 0;
-	f19[2] = 0;
-	f19[3] = 0;
 	f20 = 0;
 	f21 = 34;
 	f22[0] = 0;
@@ -1574,8 +1564,6 @@ static void init_state(void)
 	f31 = 0;
 	f32[0] = 0;
 	f32[1] = 0;
-	f32[2] = 0;
-	f32[3] = 0;
 	f33 = 1;
 	memset(slot, 0, sizeof(slot));
 }
@@ -1590,19 +1578,13 @@ static void show(struct seq_file *s)
 	NOTE("\n=f5 %d", f5);
 	NOTE("\n=f6[0] %d", f6[0]);
 	NOTE("\n=f6[1] %d", f6[1]);
-	NOTE("\n=f6[2] %d", f6[2]);
-	NOTE("\n=f6[3] %d", f6[3]);
 	NOTE("\n=f7[0] %d", f7[0]);
 	NOTE("\n=f7[1] %d", f7[1]);
-	NOTE("\n=f7[2] %d", f7[2]);
-	NOTE("\n=f7[3] %d", f7[3]);
 	NOTE("\n=f8 %d", f8);
 	NOTE("\n=f9 %d", f9);
 	NOTE("\n=f10 %d", f10);
 	NOTE("\n=f11[0] %d", f11[0]);
 	NOTE("\n=f11[1] %d", f11[1]);
-	NOTE("\n=f11[2] %d", f11[2]);
-	NOTE("\n=f11[3] %d", f11[3]);
 	NOTE("\n=f12 %d", f12);
 	NOTE("\n=f13 %d", f13);
 	NOTE("\n=f14 %d", f14);
@@ -1610,13 +1592,9 @@ static void show(struct seq_file *s)
 	NOTE("\n=f16 %d", f16);
 	NOTE("\n=f17[0] %d", f17[0]);
 	NOTE("\n=f17[1] %d", f17[1]);
-	NOTE("\n=f17[2] %d", f17[2]);
-	NOTE("\n=f17[3] %d", f17[3]);
 	NOTE("\n=f18 %d", f18);
 	NOTE("\n=f19[0] %d", f19[0]);
 	NOTE("\n=f19[1] %d", f19[1]);
-	NOTE("\n=f19[2] %d", f19[2]);
-	NOTE("\n=f19[3] %d", f19[3]);
 	NOTE("\n=f20 %d", f20);
 	NOTE("\n=f21 %d", f21);
 	NOTE("\n=f22[0] %d", f22[0]);
@@ -1631,8 +1609,6 @@ static void show(struct seq_file *s)
 	NOTE("\n=f31 %d", f31);
 	NOTE("\n=f32[0] %d", f32[0]);
 	NOTE("\n=f32[1] %d", f32[1]);
-	NOTE("\n=f32[2] %d", f32[2]);
-	NOTE("\n=f32[3] %d", f32[3]);
 	NOTE("\n=f33 %d", f33);
 	for (i = 0; i < N_CPUS; i++)
 		NOTE("\n=online[%d] %d\n=active[%d] %d", i, cpu_online(i), i, cpu_active(i));

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Annotated, TypeAlias
-
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from tdxexplore.cli import exits
+from tdxexplore.cli.kernel_options import Cache, Series, tell
 from tdxexplore.cli.output import Flag, say
 from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.guest import boot as booted
 from tdxexplore.kernel.packages import DEFAULT, find
 
-Series: TypeAlias = Annotated[str, Parameter(name="--series")]
-"""The series of the kernel: 6.12 or 7.3."""
-
-Cache: TypeAlias = Annotated[Path | None, Parameter(name="--cache")]
-"""The folder that keeps kernels; default: tdxexplore/kernels in the user's cache."""
-
 kernel = App(name="kernel", help="Boot a stock Linux in QEMU, record what it does, and hold that against a model.")
-
-
-def tell(line: str) -> None:
-    """A line of progress."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 -- progress
 
 
 @kernel.command

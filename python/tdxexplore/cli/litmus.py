@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tdxexplore.cli import exits
-from tdxexplore.cli.kernel import Cache, Series, tell
+from tdxexplore.cli.kernel_options import Cache, Series, tell
 from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import Flag, say
 from tdxexplore.errors import BadModel
@@ -18,13 +18,11 @@ from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.litmus import Litmus, Row, Session
 from tdxexplore.kernel.packages import DEFAULT, find
 
-TWO_CPUS = Asked(cpus=2)
 
-
-def run(
+def run(  # noqa: PLR0913 -- each is an option
     policy: str,
     *,
-    asked: Asked = TWO_CPUS,
+    asked: Asked = Asked(),
     schedule: Annotated[list[str] | None, Parameter(negative="")] = None,
     every: Annotated[bool, Parameter(name="--all", negative="")] = False,
     sample: int = 10,

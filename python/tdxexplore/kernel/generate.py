@@ -151,7 +151,7 @@ class Generator:
 
     def callback(self, number: int, code: Code, native: Native) -> tuple[str, int]:
         """Generate what the kernel calls; return its name and the label of its first step."""
-        at, first = next((a, i) for a, i in reversed(code.labels) if a < native.start)
+        first = next(i for a, i in reversed(code.labels) if a < native.start)
         name, label = f"callback{self.natives[id(native)]}", self.labels[code.actor, first.name]
         body = _Body(self, number, code, native.start, native.end, "return 0;").lines()
         lines = [
@@ -167,8 +167,7 @@ class Generator:
             lines.append("\treturn 0;\n}")
         else:
             where = self.names.variable(native.result, "cpu", "package_of[cpu]")
-            for value in native.result.values:
-                lines.append(f"\tif ({where} == {self.names.value(value)})\n\t\treturn {value};")
+            lines += [f"\tif ({where} == {self.names.value(v)})\n\t\treturn {v};" for v in native.result.values]
             lines.append("\treturn 0;\n}")
         text = "\n".join(lines)
         if text not in self._functions:
@@ -230,10 +229,9 @@ class _Body:
         for native in self.code.natives:
             if self.start <= native.start and native.end <= self.end and native.end > native.start:
                 known = starts.get(native.start)
-                if native.function not in ("callback",) and (known is None or native.end > known.end):
+                if native.function != "callback" and (known is None or native.end > known.end):
                     starts[native.start] = native
         lines, at = [], self.start
-        before = set(self.names.temps)
         while at < self.end:
             lines.append(f"L{at}: __maybe_unused;")
             if at in starts:
@@ -242,7 +240,6 @@ class _Body:
             else:
                 lines += self._one(self.code.instructions[at])
                 at += 1
-        del before
         return [*self._temps(lines), *lines]
 
     def _temps(self, lines: list[str]) -> list[str]:
