@@ -76,7 +76,7 @@ class Machine:
         cpus: int = 4,
         memory: int = 1024,
         parameters: str = "",
-        boot_time: float = 120,
+        boot_time: float = 240,
     ) -> None:
         self.kernel, self.cpus = kernel, cpus
         self._boot_time = boot_time

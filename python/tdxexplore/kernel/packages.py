@@ -133,9 +133,9 @@ def _download(series: Series, folder: Path, tell: Callable[[str], None]) -> None
     tell(f"Linux {version}: downloading {', '.join(names)}")
     with tempfile.TemporaryDirectory(dir=folder) as downloads:
         _run(["apt-get", "download", "-q", *names], environment, Path(downloads))
-        for package in sorted(Path(downloads).glob("*.deb")):
-            tell(f"Linux {version}: unpacking {package.name}")
-            _run(["dpkg-deb", "-x", str(package), str(folder / "root")], environment)
+        for file in sorted(Path(downloads).glob("*.deb")):
+            tell(f"Linux {version}: unpacking {file.name}")
+            _run(["dpkg-deb", "-x", str(file), str(folder / "root")], environment)
     (folder / "version").write_text(version + "\n")
 
 
