@@ -61,7 +61,7 @@ def test_deadlock_ends_inside_the_kernel(litmus: Litmus) -> None:
 
 def test_an_actor_enters_a_lock_that_is_not_free_before_its_step(litmus: Litmus) -> None:
     """It must be seen to block: where the lock's step follows the release, the actor is let in before."""
-    plans = [litmus.planner.plan(schedule) for schedule in litmus.planner.runs]
+    plans = [litmus.planner.plan(schedule) for schedule in litmus.planner.runs.draw(60, seed=2)]
     entered = [plan for plan in plans if " E:" in plan.text and plan.outcome != "deadlock"]
     assert entered
     for plan in entered:
