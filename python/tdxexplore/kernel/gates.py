@@ -1,7 +1,8 @@
 """Schedules of the explorer as the entries of a plan, which the gates of a generated module enforce.
 
 Two freedoms of the model are not in a kernel's hands of ours: steps inside a function of the kernel have no gate and follow as
-soon as they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run.
+soon as they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run, and none in which
+a CPU begins to come or go while others are in an IPI.
 """
 
 from __future__ import annotations
@@ -125,6 +126,8 @@ class Planner:
         self.plain = without_forgetting(self.model)
         self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
         self.gates = [Gates.of(code) for code in self.model.codes]
+        hotplug = ("_cpu_up", "_cpu_down")
+        self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]
         self.runs = Runs(self.plain, self.initial, self.allowed)
 
     def allowed(self, choices: list[Choice]) -> list[Choice]:
@@ -132,6 +135,9 @@ class Planner:
         hidden = [c for c in choices if c[1].label.name in self.gates[c[1].actor].hidden]
         if hidden:
             return hidden[:1]
+        if any(step.label.name in self.gates[step.actor].passes for _, step in choices):
+            # A CPU that spins at a gate in an IPI holds up what the kernel does before a writer of `online` queues.
+            choices = [c for c in choices if c[1].actor not in self.hotplug]
         kept: list[Choice] = []
         begun: set[tuple[int, str]] = set()
         for index, step in choices:
