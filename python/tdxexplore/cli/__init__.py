@@ -42,6 +42,7 @@ COMMANDS = {
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
     "replay": "Run one interleaving, step by step.",
+    "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",
     "export": "Write the same model for another checker, which must find the same states and transitions.",
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from tdxexplore.cli import exits
+from tdxexplore.cli.kernel_options import Cache, Series, tell
 from tdxexplore.cli.output import Flag, Json, print_json, say
 from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.conformance import conform as conformed
@@ -19,22 +18,11 @@ from tdxexplore.kernel.packages import DEFAULT, find
 from tdxexplore.kernel.recording import Recording
 from tdxexplore.kernel.recording import record as recorded
 
-Series: TypeAlias = Annotated[str, Parameter(name="--series")]
-"""The series of the kernel: 6.12 or 7.3."""
-
-Cache: TypeAlias = Annotated[Path | None, Parameter(name="--cache")]
-"""The folder that keeps kernels; default: tdxexplore/kernels in the user's cache."""
-
 kernel = App(name="kernel", help="Boot a stock Linux in QEMU, record what it does, and hold that against a model.")
 
 
 CONTEXT = 6
 """How many observations are shown before the one that does not fit."""
-
-
-def tell(line: str) -> None:
-    """A line of progress."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 -- progress
 
 
 @kernel.command
@@ -118,3 +106,6 @@ def conform(trace: Path, policy: str, *, as_json: Json = False) -> int:
             say(f"  {'model:   ' if number == 0 else '         '} {allowed}")
     say(f"({NO_TDX})")
     return exits.HOLDS if answer.holds else exits.VIOLATED
+
+
+kernel.command("tdxexplore.cli.litmus:run", name="run")

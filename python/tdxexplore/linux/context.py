@@ -81,18 +81,19 @@ class Context(Actor):
 
     def acquires(self, lock: str) -> None:
         """lock_acquire(): lockdep looks at the locks that are held already, and at which orders this run has had."""
-        if self.holds(lock):
-            self.warn(f"lockdep: possible recursive locking, {lock}")
-        order = self.w.lock_order
-        for outer in dict.fromkeys(self._lockdep):
-            if outer == lock:
-                continue
-            order.nested.add((outer, lock))
-            seen = order.seen((outer, lock))
-            if seen is not None:
-                self.set(seen, value=True)
-                for text, condition in order.reports((outer, lock)):
-                    self.warn_on(condition, text)
+        with self.stands_for("lockdep"):
+            if self.holds(lock):
+                self.warn(f"lockdep: possible recursive locking, {lock}")
+            order = self.w.lock_order
+            for outer in dict.fromkeys(self._lockdep):
+                if outer == lock:
+                    continue
+                order.nested.add((outer, lock))
+                seen = order.seen((outer, lock))
+                if seen is not None:
+                    self.set(seen, value=True)
+                    for text, condition in order.reports((outer, lock)):
+                        self.warn_on(condition, text)
 
     @block
     def holding_lock(self, lock: Lock) -> Iterator[None]:

@@ -54,11 +54,16 @@ class Kernel(Locks):
         On an error the CPUs done are torn down and the callbacks removed; an error from a teardown is BUG_ON.
         """
         w, suffix = self.w, "_cpuslocked" if cpuslocked else ""
-        with self.function(f"cpuhp_setup_state{suffix}({hook.state})", CPUHP, returns=(OK, EIO)) as f:
+        name = f"cpuhp_setup_state{suffix}"
+        with (
+            self.stands_for(name, hook) as native,
+            self.function(f"{name}({hook.state})", CPUHP, returns=(OK, EIO)) as f,
+        ):
+            native.result = f.result
             with nullcontext() if cpuslocked else self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
                 self.set(hook.registered, value=True)
                 with self.on_each_cpu(w.online, f"{hook.state} startup", serial=True) as each:
-                    error = self.call(hook.startup)
+                    error = self._callback(hook, hook.startup)
                     with self.if_(error != OK):
                         self.set(w.cpuhp_failed, value=True)
                         each.stop()
@@ -75,8 +80,8 @@ class Kernel(Locks):
 
     def cpuhp_remove_state(self, hook: Hook[Self]) -> None:
         """cpuhp_remove_state(): teardown on every online CPU, one after the other; an error from one is BUG_ON."""
-        w = self.w
-        with self.function(f"cpuhp_remove_state({hook.state})", CPUHP):
+        w, name = self.w, "cpuhp_remove_state"
+        with self.stands_for(name, hook), self.function(f"{name}({hook.state})", CPUHP):
             with self.cpus_read_lock(), self.mutex(w.cpuhp_state_mutex):
                 with self.on_each_cpu(w.online, f"{hook.state} teardown", serial=True):
                     self._teardown_or_bug(hook)
@@ -84,29 +89,37 @@ class Kernel(Locks):
 
     def cpuhp_setup_state_nocalls(self, hook: Hook[Self]) -> None:
         """cpuhp_setup_state_nocalls(): one step. No callback runs, so that no actor observes the state under the lock."""
-        self._install(f"cpuhp_setup_state_nocalls({hook.state})", hook, installed=True)
+        self._install("cpuhp_setup_state_nocalls", hook, installed=True)
 
     def cpuhp_remove_state_nocalls(self, hook: Hook[Self], *, cpuslocked: bool = False) -> None:
         """cpuhp_remove_state_nocalls(), or its _cpuslocked form: one step for the same reason."""
         suffix = "_cpuslocked" if cpuslocked else ""
-        self._install(f"cpuhp_remove_state_nocalls{suffix}({hook.state})", hook, installed=False, cpuslocked=cpuslocked)
+        self._install(f"cpuhp_remove_state_nocalls{suffix}", hook, installed=False, cpuslocked=cpuslocked)
 
     def cpuhp_remove_state_zero(self) -> None:
         """cpuhp_remove_state_nocalls(0), for a dynamic state that is removed already: BUG_ON(cpuhp_cb_check(state))."""
-        self.step("cpuhp_remove_state_nocalls(0)", CPUHP)
-        self.note("BUG_ON(cpuhp_cb_check(0))")
-        self.set(self.w.oops, CPUHP_BUG)
+        with self.stands_for("cpuhp_remove_state_nocalls(0)"):
+            self.step("cpuhp_remove_state_nocalls(0)", CPUHP)
+            self.note("BUG_ON(cpuhp_cb_check(0))")
+            self.set(self.w.oops, CPUHP_BUG)
 
-    def _install(self, title: str, hook: Hook[Self], *, installed: bool, cpuslocked: bool = False) -> None:
+    def _install(self, name: str, hook: Hook[Self], *, installed: bool, cpuslocked: bool = False) -> None:
         w = self.w
-        self.step(title, CPUHP)
-        self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
-        self.might_sleep()
-        self.set(hook.registered, value=installed)
+        with self.stands_for(name, hook):
+            self.step(f"{name}({hook.state})", CPUHP)
+            self.await_(~w.cpuhp_state_mutex if cpuslocked else ~w.cpuhp_state_mutex & (w.cpus_writer == "none"))
+            self.might_sleep()
+            self.set(hook.registered, value=installed)
+
+    def _callback(self, hook: Hook[Self], callback: Callable[[Self], Variable]) -> Variable:
+        """The kernel calls a callback, on the acting CPU."""
+        with self.stands_for("callback", hook, callback is hook.startup) as native:
+            native.result = self.call(callback)
+        return native.result
 
     def _teardown_or_bug(self, hook: Hook[Self]) -> None:
         """cpuhp_issue_call(): BUG_ON(ret && !bringup)."""
-        error = self.call(hook.teardown)
+        error = self._callback(hook, hook.teardown)
         with self.if_(error != OK):
             self.set(self.w.oops, CPUHP_BUG)
 
@@ -128,18 +141,18 @@ class Kernel(Locks):
         The STARTING section is part of the first step. It sets the online bit, which is read only under the read lock.
         """
         w = self.w
-        with self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
+        with self.stands_for("_cpu_up"), self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
             self.note("CPU starts")
             self.set(w.online, value=True)
             for reached, hook in enumerate(hooks):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} startup")
-                    error = self.call(hook.startup)
+                    error = self._callback(hook, hook.startup)
                     with self.if_(error != OK):
                         for lower in reversed(hooks[:reached]):
                             with self.if_(lower.registered):
                                 self.step(f"{lower.state} teardown (rollback)")
-                                again = self.call(lower.teardown)
+                                again = self._callback(lower, lower.teardown)
                                 with self.if_(again != OK):
                                     self.blame(w.online_refused)
                                     if lower.dynamic:
@@ -162,12 +175,12 @@ class Kernel(Locks):
             vetoed: A flag that a veto sets.
         """
         w = self.w
-        with self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
+        with self.stands_for("_cpu_down"), self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
             self.set(w.active, value=False)
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):
                     self.step(f"{hook.state} teardown")
-                    error = self.call(hook.teardown)
+                    error = self._callback(hook, hook.teardown)
                     with self.if_(error != OK):
                         self.note("offline vetoed")
                         if vetoed is not None:
@@ -175,7 +188,7 @@ class Kernel(Locks):
                         for upper in hooks[reached + 1 :]:
                             with self.if_(upper.registered):
                                 self.step(f"{upper.state} startup (rollback)")
-                                again = self.call(upper.startup)
+                                again = self._callback(upper, upper.startup)
                                 with self.if_(again != OK):
                                     self._stays_between(down)
                         self.set(w.active, value=True)

@@ -44,16 +44,18 @@ class Locks(Context):
         lockdep reports a task that takes it a second time, whether a writer waits or not.
         """
         w = self.w
-        self.step("cpus_read_lock()", CPUHP, takes=_READER)
-        self.await_(w.cpus_writer == "none")
-        self.might_sleep()
-        self.acquires(CPUS_LOCK)
         readers = w.cpus_readers_here if self.acting is Scope.CPU else w.cpus_readers
-        self.add(readers, 1)
+        with self.stands_for("cpus_read_lock"):
+            self.step("cpus_read_lock()", CPUHP, takes=_READER)
+            self.await_(w.cpus_writer == "none")
+            self.might_sleep()
+            self.acquires(CPUS_LOCK)
+            self.add(readers, 1)
 
         def release() -> None:
-            self._release(_READER)
-            self.add(readers, -1)
+            with self.stands_for("cpus_read_unlock"):
+                self._release(_READER)
+                self.add(readers, -1)
 
         with self.holding(release), self.holding_lock(_READER):
             yield
@@ -89,15 +91,17 @@ class Locks(Context):
     def mutex(self, lock: Field) -> Iterator[None]:
         """mutex_lock(&lock)."""
         mutex = Lock(lock.name, f"mutex_unlock(&{lock.name})")
-        self.step(f"mutex_lock(&{lock.name})", takes=mutex)
-        self.await_(~lock)
-        self.might_sleep()
-        self.acquires(lock.name)
-        self.set(lock, value=True)
+        with self.stands_for("mutex_lock", lock):
+            self.step(f"mutex_lock(&{lock.name})", takes=mutex)
+            self.await_(~lock)
+            self.might_sleep()
+            self.acquires(lock.name)
+            self.set(lock, value=True)
 
         def release() -> None:
-            self._release(mutex)
-            self.set(lock, value=False)
+            with self.stands_for("mutex_unlock", lock):
+                self._release(mutex)
+                self.set(lock, value=False)
 
         with self.holding(release), self.holding_lock(mutex):
             yield
@@ -143,16 +147,17 @@ class Locks(Context):
         They are off inside.
         """
         w = self.w
-        self.step("stop_machine()", "kernel/stop_machine.c")
-        self.await_(self.every_cpu_answers)
-        self.might_sleep()
-        self.set(w.stop_machine, value=True)
 
         def release() -> None:
             self.set(w.stop_machine, value=False)
 
-        with self.holding(release), self.undisturbed(), self.irqs_off():
-            yield
+        with self.stands_for("stop_machine"):
+            self.step("stop_machine()", "kernel/stop_machine.c")
+            self.await_(self.every_cpu_answers)
+            self.might_sleep()
+            self.set(w.stop_machine, value=True)
+            with self.holding(release), self.undisturbed(), self.irqs_off():
+                yield
 
     @property
     def every_cpu_answers(self) -> Operand | bool:
@@ -168,8 +173,9 @@ class Locks(Context):
         The function runs with interrupts off. To wait for it with interrupts off may deadlock, which the kernel reports.
         """
         self.lockdep_assert_irqs_enabled()
-        with self.on_each_cpu(where, f"IPI {function}", events=(IPI,)), self.irqs_off():
-            yield
+        with self.stands_for("on_each_cpu", where), self.on_each_cpu(where, f"IPI {function}", events=(IPI,)):
+            with self.stands_for("callback"), self.irqs_off():
+                yield
 
     @block
     def once_in_each_package(self, where: Operand, done: Field, title: str) -> Iterator[None]:

@@ -149,6 +149,27 @@ class Stop:
     """End the step. The program counters keep the values that the step gave them."""
 
 
+@dataclass(eq=False, slots=True)
+class Native:
+    """A stretch of the recording that models one function of the kernel, or one callback that the kernel calls.
+
+    No reader of a model needs it; whoever runs the procedure in a kernel calls the function in its place.
+
+    Attributes:
+        function: The function, such as ``cpus_read_lock``; ``callback`` for what the kernel calls.
+        arguments: What it is called with.
+        start: The position of its first instruction.
+        end: The position after its last one.
+        result: What it returns, if the caller reads that.
+    """
+
+    function: str
+    arguments: tuple[object, ...]
+    start: int
+    end: int = -1
+    result: Variable | None = None
+
+
 Instruction: TypeAlias = "Label | Set | Add | SetEach | Branch | Jump | Await | Either | Note | Stop"
 
 
@@ -161,12 +182,14 @@ class Code:
         scope: Global, or CPU for an actor with an instance on each CPU.
         instructions: Its instructions.
         counters: Its program counters by name, with their scope.
+        natives: What of it stands for functions of the kernel; one may lie inside another.
     """
 
     actor: str
     scope: Scope
     instructions: list[Instruction]
     counters: dict[str, Scope]
+    natives: list[Native] = field(default_factory=list)
 
     @cached_property
     def labels(self) -> list[tuple[int, Label]]:

@@ -22,6 +22,7 @@ from tdxexplore.model.code import (
     Jump,
     Label,
     Lock,
+    Native,
     Note,
     Set,
     SetEach,
@@ -71,6 +72,7 @@ class Procedure:
         self.unentered = Unentered()
         self.locks: tuple[Lock, ...] = ()
         self._code: list[Instruction] = []
+        self._natives: list[Native] = []
         self._names: set[str] = set()
         self._frames: list[tuple[str, str]] = []
         self._open_ifs: dict[int, Branch] = {}
@@ -191,6 +193,19 @@ class Procedure:
             yield frame
         self._frames.pop()
         frame.over()
+
+    @block
+    def stands_for(self, function: str, *arguments: object) -> Iterator[Native]:
+        """Mark what is recorded inside as the model of one function of the kernel; it changes nothing in the model.
+
+        Args:
+            function: The function, or ``callback`` for what the kernel calls.
+            arguments: What it is called with.
+        """
+        native = Native(function, arguments, self.position)
+        self._natives.append(native)
+        yield native
+        native.end = self.position
 
     @block
     def holding(self, release: Callable[[], None]) -> Iterator[None]:
@@ -380,7 +395,7 @@ class Procedure:
             pc.values = labels if pc is self._main else (IDLE, *labels)
             pc.initial = pc.values[0]
         scopes = {name: pc.scope for name, pc in self.counters.items()}
-        return Code(self.actor, self.scope, self._code, scopes)
+        return Code(self.actor, self.scope, self._code, scopes, self._natives)
 
     def _condition(self, condition: Operand | bool) -> Expr:
         # `None != OK` is true in Python: a helper that forgets its `return` would decide the condition unnoticed.

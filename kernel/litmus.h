@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Gates: a schedule is written to /proc/litmus/run, and each actor of the generated module waits at a gate until the schedule's
+ * head is its step. The functions of the kernel that a policy calls are the kernel's own. There is no SEAMCALL here: VMX and the
+ * TDX module are a mock.
+ *
+ * A step ends when its actor comes to its next gate. A HIDDEN step lies inside a function of the kernel: that the actor comes to
+ * its next gate shows that it was taken. ENTER lets an actor into a lock that the model says is not free; it must block there.
+ */
+#include <linux/module.h>
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/kthread.h>
+#include <linux/kprobes.h>
+#include <linux/delay.h>
+#include <linux/mutex.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/smp.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+
+enum kind { STEP, HIDDEN, ENTER };
+enum { INSIDE = -1, NOWHERE = -2 };
+#define MAX_STEPS 512
+#define MAX_WHO 256
+#define ALONE 15 /* the instance of an actor that is no CPU's */
+#define WHO(actor, instance) ((actor) * 16 + (instance))
+
+struct entry {
+	int kind, who, cpu, label, n_choices;
+	u8 choices[8];
+	bool seen;
+};
+
+struct ctx {
+	int who, cpu, choice, held;
+	struct entry now;
+	struct mutex *locks[8]; /* NULL stands for cpus_read_lock() */
+	bool atomic, moves;
+};
+
+static struct entry plan[MAX_STEPS];
+static int n_plan, head, owner, where[MAX_WHO];
+static bool busy, over;
+static struct task_struct *task[MAX_WHO];
+static char wrong[512], *notes;
+static int n_notes, last_errno[NATIVES];
+static unsigned long moved; /* jiffies of the last progress */
+static DEFINE_RAW_SPINLOCK(gate_lock);
+static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
+static struct percpu_rw_semaphore *hotplug_lock;
+static struct { int cpu, up, who, result; bool asked, taken, done; } hot;
+static atomic_t alive;
+
+#define NOTE(...) do { if (n_notes < 60000) n_notes += scnprintf(notes + n_notes, 65536 - n_notes, __VA_ARGS__); } while (0)
+
+static void disagree(const char *format, ...)
+{
+	va_list arguments;
+
+	if (wrong[0])
+		return;
+	va_start(arguments, format);
+	vsnprintf(wrong, sizeof(wrong), format, arguments);
+	va_end(arguments);
+	over = true;
+}
+
+static void pass_hidden(void)
+{
+	while (head < n_plan && !busy && plan[head].kind == HIDDEN && plan[head].seen)
+		head++;
+	moved = jiffies;
+}
+
+/* The actor has come somewhere: its step is done, and every hidden step before its next one was taken. */
+static void arrive(int who, int label)
+{
+	int i, open = 0;
+
+	if (busy && owner == who && plan[head].kind == STEP) {
+		busy = false;
+		head++;
+	}
+	for (i = head; i < n_plan; i++) {
+		if (plan[i].kind != HIDDEN) {
+			if (plan[i].who == who && !(i == head && busy))
+				break;
+			open += !(i == head && busy);
+			continue;
+		}
+		if (plan[i].who != who || plan[i].seen)
+			continue;
+		if (open)
+			disagree("early: who %d is past the hidden step %d, entry %d, at entry %d", who, plan[i].label, i, head);
+		plan[i].seen = true;
+	}
+	if (busy && owner == who && plan[head].kind == ENTER)
+		disagree("early: who %d did not block at entry %d", who, head);
+	where[who] = label;
+	pass_hidden();
+}
+
+static bool mine(int who)
+{
+	return over || (!busy && head < n_plan && plan[head].kind != HIDDEN && plan[head].who == who);
+}
+
+static void move_to(struct ctx *x, int cpu)
+{
+	if (!x->moves)
+		return;
+	if (set_cpus_allowed_ptr(current, cpumask_of(cpu)))
+		disagree("no task runs on CPU %d at entry %d", cpu, head);
+}
+
+/* Wait for the head of the schedule; nonzero when the run is over. */
+static int gate(struct ctx *x, int label)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&gate_lock, flags);
+	arrive(x->who, label);
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
+	wake_up_all(&gate_queue);
+	if (!x->atomic)
+		move_to(x, SPARE);
+	for (;;) {
+		raw_spin_lock_irqsave(&gate_lock, flags);
+		if (over) {
+			raw_spin_unlock_irqrestore(&gate_lock, flags);
+			return -1;
+		}
+		if (mine(x->who)) {
+			x->now = plan[head];
+			x->choice = 0;
+			if (x->now.label != label || (x->cpu >= 0 && x->now.cpu != x->cpu))
+				disagree("who %d is at %d on CPU %d; entry %d has %d on CPU %d", x->who, label, x->cpu, head,
+					 x->now.label, x->now.cpu);
+			busy = true;
+			owner = x->who;
+			where[x->who] = INSIDE;
+			NOTE("%d:%d@%d ", x->who, label, x->now.cpu);
+			raw_spin_unlock_irqrestore(&gate_lock, flags);
+			break;
+		}
+		raw_spin_unlock_irqrestore(&gate_lock, flags);
+		if (x->atomic)
+			cpu_relax();
+		else
+			wait_event_interruptible_timeout(gate_queue, mine(x->who), HZ / 50);
+	}
+	if (x->moves && x->now.cpu >= 0)
+		move_to(x, x->now.cpu);
+	return over ? -1 : 0;
+}
+
+static void finish(struct ctx *x, int label)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&gate_lock, flags);
+	arrive(x->who, label);
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
+	wake_up_all(&gate_queue);
+}
+
+/* A lock that was entered early is taken now. */
+static void acquired(struct ctx *x)
+{
+	if (x->now.kind == ENTER)
+		finish(x, INSIDE);
+}
+
+static int choice(struct ctx *x)
+{
+	return x->choice < x->now.n_choices ? x->now.choices[x->choice++] : 0;
+}
+
+static void took(struct ctx *x, struct mutex *lock)
+{
+	x->locks[x->held++] = lock;
+	acquired(x);
+}
+
+static void drop(struct ctx *x)
+{
+	struct mutex *lock = x->locks[--x->held];
+
+	if (lock)
+		mutex_unlock(lock);
+	else
+		cpus_read_unlock();
+}
+
+static void drop_all(struct ctx *x)
+{
+	while (x->held)
+		drop(x);
+}
+
+/* The next step of an actor, by which a callback of the kernel finds out which recorded copy of it runs. */
+static int next_label(int who)
+{
+	unsigned long flags;
+	int i, label = NOWHERE;
+
+	raw_spin_lock_irqsave(&gate_lock, flags);
+	for (i = head; i < n_plan && label == NOWHERE; i++)
+		if (plan[i].who == who && plan[i].kind == STEP && !(i == head && busy))
+			label = plan[i].label;
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
+	return label;
+}
+
+/* _cpu_up() or _cpu_down(): the guest's process writes to cpuN/online, and this waits for it. */
+static int hotplug(struct ctx *x, int cpu, int up)
+{
+	hot.cpu = cpu;
+	hot.up = up;
+	hot.who = x->who;
+	hot.done = hot.taken = false;
+	hot.asked = true;
+	wake_up_all(&gate_queue);
+	while (!hot.done && !over)
+		wait_event_interruptible_timeout(gate_queue, hot.done || over, HZ / 50);
+	return hot.done ? hot.result : -ECANCELED;
+}
+
+static ssize_t hot_read(struct file *file, char __user *to, size_t size, loff_t *at)
+{
+	static char line[32]; /* a shell reads it byte by byte */
+	static int n;
+
+	if (!*at) {
+		if (wait_event_interruptible(gate_queue, hot.asked))
+			return -EINTR;
+		hot.asked = false;
+		task[hot.who] = current;
+		n = scnprintf(line, sizeof(line), "%d %d\n", hot.cpu, hot.up);
+	}
+	return simple_read_from_buffer(to, size, at, line, n);
+}
+
+static ssize_t hot_write(struct file *file, const char __user *from, size_t size, loff_t *at)
+{
+	if (kstrtoint_from_user(from, size, 10, &hot.result))
+		return -EINVAL;
+	hot.done = true;
+	wake_up_all(&gate_queue);
+	return size;
+}
+
+static void init_state(void);
+static void start(void);
+static void show(struct seq_file *s);
+static void clean(void);
+
+static void parse(char *text)
+{
+	char *word;
+
+	n_plan = 0;
+	while ((word = strsep(&text, " \n"))) {
+		struct entry e = { 0 };
+		char kind, *choices;
+
+		if (sscanf(word, "%c:%d:%d:%d", &kind, &e.who, &e.cpu, &e.label) != 4 || n_plan == MAX_STEPS)
+			continue;
+		e.kind = kind == 'S' ? STEP : kind == 'H' ? HIDDEN : ENTER;
+		choices = strrchr(word, ':');
+		for (choices = strchr(choices, ','); choices && e.n_choices < 8; choices = strchr(choices + 1, ','))
+			e.choices[e.n_choices++] = choices[1] - '0';
+		plan[n_plan++] = e;
+	}
+}
+
+/* The kernel does not say so itself: a writer waits for readers, and a task is blocked in a lock. */
+static bool writer_waits(void)
+{
+	return hotplug_lock && atomic_read(&hotplug_lock->block);
+}
+
+static bool blocked(int who)
+{
+	return task[who] && READ_ONCE(task[who]->__state) == TASK_UNINTERRUPTIBLE;
+}
+
+static void watch(void)
+{
+	int still = 0;
+
+	while (!over && head < n_plan) {
+		unsigned long flags;
+
+		usleep_range(500, 1000);
+		raw_spin_lock_irqsave(&gate_lock, flags);
+		if (busy && plan[head].kind == ENTER) {
+			still = blocked(owner) ? still + 1 : 0;
+			if (still > 8) {
+				busy = false;
+				head++;
+				still = 0;
+				pass_hidden();
+			}
+		} else if (busy && owner == hot.who && plan[head].kind == STEP && hot.cpu >= 0 && !hot.done && writer_waits()) {
+			busy = false;
+			head++;
+			pass_hidden();
+		}
+		/* The write to `online` returns later, and not while a CPU spins at a gate. */
+		if (!busy && head < n_plan && plan[head].kind == HIDDEN && plan[head].who == hot.who && !hot.asked &&
+		    !writer_waits() && cpu_online(hot.cpu) == hot.up && cpu_active(hot.cpu) == hot.up) {
+			plan[head].seen = true;
+			pass_hidden();
+		}
+		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over)
+			disagree("late: entry %d of %d is %s (who %d, step %d, at %d)", head, n_plan,
+				 plan[head].kind == HIDDEN ? "not taken by the kernel" : busy ? "not done" : "waited for",
+				 plan[head].who, plan[head].label, where[plan[head].who]);
+		raw_spin_unlock_irqrestore(&gate_lock, flags);
+		wake_up_all(&gate_queue);
+	}
+}
+
+static char text[16384];
+
+static ssize_t run_write(struct file *file, const char __user *from, size_t size, loff_t *at)
+{
+	int who, waited;
+
+	if (size >= sizeof(text) || copy_from_user(text, from, size))
+		return -EINVAL;
+	text[size] = 0;
+	parse(text);
+	head = n_notes = 0;
+	wrong[0] = notes[0] = 0;
+	busy = over = false;
+	hot.cpu = hot.who = -1;
+	hot.asked = false;
+	for (who = 0; who < MAX_WHO; who++) {
+		where[who] = NOWHERE;
+		task[who] = NULL;
+	}
+	memset(last_errno, 0, sizeof(last_errno));
+	moved = jiffies;
+	init_state();
+	start();
+	watch();
+	/* Who waits for ever must still wait; who comes to a gate after all is seen there. */
+	for (waited = 0; waited < 100; waited++) {
+		bool pending = false;
+
+		for (who = 0; who < MAX_WHO; who++)
+			pending |= where[who] == INSIDE;
+		if (!pending && waited > 2)
+			break;
+		usleep_range(2000, 3000);
+	}
+	show(NULL);
+	over = true;
+	wake_up_all(&gate_queue);
+	for (waited = 0; waited < 100 && atomic_read(&alive); waited++)
+		msleep(10);
+	if (!atomic_read(&alive))
+		clean();
+	return size;
+}
+
+static int result_show(struct seq_file *s, void *unused)
+{
+	seq_printf(s, "wrong %s\nhead %d %d\nhung %d\n%s\n", wrong[0] ? wrong : "-", head, n_plan, atomic_read(&alive), notes);
+	return 0;
+}
+
+static int result_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, result_show, NULL);
+}
+
+static const struct proc_ops hot_ops = { .proc_read = hot_read, .proc_write = hot_write };
+static const struct proc_ops run_ops = { .proc_write = run_write };
+static const struct proc_ops result_ops = {
+	.proc_open = result_open, .proc_read = seq_read, .proc_lseek = seq_lseek, .proc_release = single_release
+};
+
+/* A data symbol that no module may name; only its `block` is read, and its rcu_sync is kept entered. */
+static void *symbol(const char *name)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long (*lookup)(const char *name);
+
+	if (register_kprobe(&probe))
+		return NULL;
+	lookup = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	return (void *)lookup(name);
+}
+
+static int __init litmus_init(void)
+{
+	struct proc_dir_entry *folder;
+	void (*enter)(struct rcu_sync *rss) = symbol("rcu_sync_enter");
+
+	notes = kvmalloc(65536, GFP_KERNEL);
+	hotplug_lock = symbol("cpu_hotplug_lock");
+	/* A writer otherwise waits for a grace period before it shuts readers out, which a CPU that spins at a gate holds up. */
+	if (!notes || !hotplug_lock || !enter)
+		return -ENOENT;
+	enter(&hotplug_lock->rss);
+	folder = proc_mkdir("litmus", NULL);
+	proc_create("hotplug", 0600, folder, &hot_ops);
+	proc_create("run", 0200, folder, &run_ops);
+	proc_create("result", 0400, folder, &result_ops);
+	return 0;
+}
+
+static void __exit litmus_exit(void)
+{
+	void (*leave)(struct rcu_sync *rss) = symbol("rcu_sync_exit");
+
+	remove_proc_subtree("litmus", NULL);
+	if (leave)
+		leave(&hotplug_lock->rss);
+	kvfree(notes);
+}
+
+module_init(litmus_init);
+module_exit(litmus_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("A policy of tdxexplore under a schedule; VMX and the TDX module are a mock");

@@ -1,0 +1,99 @@
+"""``tdxexplore kernel run``: a policy's schedules in a real kernel."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tdxexplore.cli import exits
+from tdxexplore.cli.kernel_options import Cache, Series, tell
+from tdxexplore.cli.options import Asked
+from tdxexplore.cli.output import Flag, say
+from tdxexplore.errors import BadModel
+from tdxexplore.kernel import NO_TDX
+from tdxexplore.kernel.litmus import Litmus, Row, Session
+from tdxexplore.kernel.packages import DEFAULT, find
+
+
+def run(  # noqa: PLR0913 -- each is an option
+    policy: str,
+    *,
+    asked: Asked = Asked(),
+    schedule: Annotated[list[str] | None, Parameter(negative="")] = None,
+    every: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    sample: int = 10,
+    seed: int = 0,
+    most: int = 10_000,
+    series: Series = DEFAULT,
+    cache: Cache = None,
+    headers: Path | None = None,
+    out: Path | None = None,
+    source: Flag = False,
+) -> int:
+    """Run schedules of a policy in a real kernel, and compare what it does with what the model predicts.
+
+    Args:
+        policy: A built-in name, or path/to/file.py:NAME.
+        schedule: A schedule; may be repeated.
+        every: Run every interleaving that can be run.
+        sample: How many are drawn, if neither is given.
+        seed: For the draws.
+        most: Of all interleavings, run at most so many.
+        headers: The folder of the kernel's headers; default: /usr/src/linux-headers-VERSION.
+        out: Append a JSON line for each schedule to this file.
+        source: Print the C of the module, and run nothing.
+    """
+    if sample < 1:
+        raise BadModel(f"--sample is {sample}; allowed are whole numbers from 1")
+    litmus = Litmus(asked.question(policy))
+    if source:
+        say(litmus.source)
+        return exits.HOLDS
+    runs = litmus.planner.runs
+    chosen = schedule or (islice(runs, most) if every else dict.fromkeys(runs.draw(sample, seed)))
+    found = find(series, cache, tell)
+    folder = headers or Path(f"/usr/src/linux-headers-{found.version}")
+    say(f"Linux {found.version}, {runs.total} interleavings that can be run ({NO_TDX})")
+    rows = []
+    with Session(found, folder, [litmus]) as session:
+        for each in chosen:
+            row = session.run(0, litmus.planner.plan(each))
+            rows.append(row)
+            say(
+                f"{each}  predicted {row.plan.outcome}  observed {row.observed}  {'agree' if row.agrees else 'DISAGREE'}"
+            )
+            if not row.agrees:
+                say(both(row))
+            if out is not None:
+                with out.open("a") as file:
+                    file.write(
+                        json.dumps({**litmus.question.asked(), "version": found.version, **document(row)}) + "\n"
+                    )
+    agreed = sum(row.agrees for row in rows)
+    say(f"{len(rows)} schedules, {agreed} agree; {session.boots} boots")
+    return exits.HOLDS if agreed == len(rows) else exits.VIOLATED
+
+
+def document(row: Row) -> dict[str, object]:
+    """A row of the table of results."""
+    return {
+        "schedule": row.plan.schedule,
+        "predicted": row.plan.outcome,
+        "observed": row.observed,
+        "agree": row.agrees,
+        "differences": list(row.differences),
+        "reports": list(row.reports),
+    }
+
+
+def both(row: Row) -> str:
+    """Both traces side by side, then what differs."""
+    went = row.passed
+    width = max(map(len, row.plan.steps), default=0)
+    lines = [f"{'model':<{width}}  kernel"]
+    lines += [f"{step:<{width}}  {mark}" for step, mark in zip(row.plan.steps, went, strict=True)]
+    return "\n".join([*lines, *row.differences, *row.reports])

@@ -1,0 +1,215 @@
+"""Schedules of the explorer as the entries of a plan, which the gates of a generated module enforce.
+
+Two freedoms of the model are not in a kernel's hands of ours: steps inside a function of the kernel have no gate and follow as
+soon as they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run, and none in which
+a CPU begins to come or go while others are in an IPI.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tdxexplore.explore.sampling import Runs, without_forgetting
+from tdxexplore.model import reference
+from tdxexplore.model.code import Jump, Label
+from tdxexplore.model.execution import is_over, normalise, outcome_of
+from tdxexplore.model.expr import Scope
+from tdxexplore.model.schedule import decode
+from tdxexplore.tdx.build import initial_state
+
+if TYPE_CHECKING:
+    from tdxexplore.explore.question import Question
+    from tdxexplore.explore.sampling import Choice
+    from tdxexplore.kernel.generate import Generator
+    from tdxexplore.model.code import Code
+    from tdxexplore.model.execution import Transition
+    from tdxexplore.model.model import Model
+    from tdxexplore.model.topology import State
+
+ALONE, INSIDE = 15, -1
+LOCKS = ("cpus_read_lock", "mutex_lock", "cpuhp_setup_state", "cpuhp_remove_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Which labels of an actor have a gate.
+
+    Attributes:
+        hidden: Labels inside a function of the kernel, which have none.
+        in_order: Labels at which the kernel begins with one CPU after the other, by number.
+        passes: Labels that CPUs take in an IPI.
+        locks: Labels at which an actor may block in a lock of the kernel.
+    """
+
+    hidden: frozenset[str]
+    in_order: frozenset[str]
+    passes: frozenset[str]
+    locks: frozenset[str]
+
+    @classmethod
+    def of(cls, code: Code) -> Gates:
+        """Those of a procedure."""
+        hidden: set[str] = set()
+        in_order: set[str] = set()
+        passes: set[str] = set()
+        locks: set[str] = set()
+        gated: set[str] = set()
+        for native in code.natives:
+            inside = [(at, label) for at, label in code.labels if native.start <= at < native.end and not label.passive]
+            names = {label.name for _, label in inside}
+            if native.function == "callback":
+                first = next(label.name for at, label in reversed(code.labels) if at < native.start)
+                gated |= {first, *names}
+                outer = [n.function for n in code.natives if n.start < native.start and native.end <= n.end]
+                if any(f.startswith(("cpuhp_setup_state", "cpuhp_remove_state")) for f in outer):
+                    in_order.add(first)
+                if "on_each_cpu" in outer:
+                    passes |= {first, *names}
+            elif native.function != "lockdep":
+                starts = isinstance(code.instructions[native.start], Label)
+                begin = {label.name for at, label in inside if at == native.start} if starts else set()
+                hidden |= names - begin
+                if native.function.startswith(LOCKS):
+                    locks |= begin
+        return cls(frozenset(hidden - gated), frozenset(in_order), frozenset(passes), frozenset(locks - hidden))
+
+
+def without_lockdep(model: Model) -> Model:
+    """The same model on a kernel that is built without lockdep, as Debian's are."""
+    plain = copy(model)
+    plain.codes = []
+    for code in model.codes:
+        other = copy(code)
+        other.instructions = list(code.instructions)
+        for native in code.natives:
+            if native.function == "lockdep":
+                for at in range(native.start, native.end):
+                    other.instructions[at] = Jump(at + 1)
+        plain.codes.append(other)
+    return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One schedule, and what the model says of it.
+
+    Attributes:
+        schedule: As `tdxexplore replay` takes it.
+        text: The entries, for the module.
+        last: The state in which it ends.
+        places: Where actors stand at the end: the number of a label, or `INSIDE` a function of the kernel.
+        outcome: Of the run.
+        steps: In words.
+    """
+
+    schedule: str
+    text: str
+    last: State
+    places: dict[int, int]
+    outcome: str
+    steps: tuple[str, ...]
+
+
+class Planner:
+    """Plans for one question.
+
+    Attributes:
+        runs: The interleavings that can be run.
+    """
+
+    def __init__(self, question: Question, generator: Generator) -> None:
+        compiled = question.compile()
+        self.generator = generator
+        self.model = without_lockdep(compiled.model)
+        self.plain = without_forgetting(self.model)
+        self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
+        self.gates = [Gates.of(code) for code in self.model.codes]
+        hotplug = ("_cpu_up", "_cpu_down")
+        self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]
+        self.runs = Runs(self.plain, self.initial, self.allowed)
+
+    def allowed(self, choices: list[Choice]) -> list[Choice]:
+        """The steps that the kernel or the gates can take next."""
+        hidden = [c for c in choices if c[1].label.name in self.gates[c[1].actor].hidden]
+        if hidden:
+            return hidden[:1]
+        if any(step.label.name in self.gates[step.actor].passes for _, step in choices):
+            # A CPU that spins at a gate in an IPI holds up what the kernel does before a writer of `online` queues.
+            choices = [c for c in choices if c[1].actor not in self.hotplug]
+        kept: list[Choice] = []
+        begun: set[tuple[int, str]] = set()
+        for index, step in choices:
+            place = (step.actor, step.label.name)
+            if step.label.name in self.gates[step.actor].in_order:
+                if place in begun and step.cpu not in (c.cpu for _, c in kept if (c.actor, c.label.name) == place):
+                    continue
+                begun.add(place)
+            kept.append((index, step))
+        return kept
+
+    def who(self, step: Transition) -> int:
+        """The number of whoever waits at the gate."""
+        code = self.model.codes[step.actor]
+        own = code.scope is Scope.CPU or step.label.name in self.gates[step.actor].passes
+        return step.actor * 16 + (step.cpu if own else ALONE)
+
+    def plan(self, schedule: str) -> Plan:
+        """The plan of a schedule that is one of `runs`, or the beginning of one."""
+        states, steps = [self.initial], []
+        for index in decode(schedule):
+            step = reference.transitions(self.plain, states[-1])[index]
+            steps.append(step)
+            states.append(step.target)
+        entries = [self._entry("H" if s.label.name in self.gates[s.actor].hidden else "S", s) for s in steps]
+        early: dict[int, list[str]] = {}
+        for j, step in enumerate(steps):
+            if step.label.name in self.gates[step.actor].locks:
+                i = self._early(states, steps, j)
+                if i < j:
+                    early.setdefault(i, []).append(self._entry("E", step))
+                    entries[j] = self._entry("H", step)
+        words = [e for j, entry in enumerate(entries) for e in (*early.get(j, ()), entry)]
+        last = states[-1]
+        fatal = is_over(self.plain, last)
+        places, late = self._places(last, fatal=fatal)
+        ended = last.copy()
+        normalise(self.model, ended)
+        said = tuple(
+            f"{self.model.codes[s.actor].actor}{f' CPU {s.cpu}' if s.cpu >= 0 else ''}: {s.label.title}"
+            + (f" -> {'; '.join(s.notes)}" if s.notes else "")
+            for s in steps
+        )
+        return Plan(schedule, " ".join([*words, *late]), last, places, outcome_of(self.model, ended), said)
+
+    def _entry(self, kind: str, step: Transition) -> str:
+        label = self.generator.labels[self.model.codes[step.actor].actor, step.label.name]
+        cpu = step.cpu if step.label.scope is Scope.CPU else -1
+        return f"{kind}:{self.who(step)}:{cpu}:{label}" + "".join(f",{c}" for c in step.choices)
+
+    def _early(self, states: list[State], steps: list[Transition], j: int) -> int:
+        """The first position from which on the lock is not free, up to step ``j``; the actor enters it there."""
+        step, i = steps[j], j
+        while i > 0 and self.who(steps[i - 1]) != self.who(step) and steps[i - 1].actor != step.actor:
+            before = reference.transitions(self.plain, states[i - 1])
+            if any(t.label is step.label and t.cpu == step.cpu for t in before):
+                break
+            i -= 1
+        return i
+
+    def _places(self, last: State, *, fatal: bool) -> tuple[dict[int, int], list[str]]:
+        places, late = {}, []
+        for number, code in enumerate(self.model.codes):
+            main = code.labels[0][1].pc
+            for cpu, values in enumerate(last.cpus) if code.scope is Scope.CPU else [(ALONE, last.globals)]:
+                label = next(i for _, i in code.labels if i.name == values[main])
+                if label.passive:
+                    continue
+                who, at = number * 16 + cpu, self.generator.labels[code.actor, label.name]
+                gates = self.gates[number]
+                places[who] = INSIDE if label.name in gates.hidden else at
+                if label.name in gates.locks and not fatal:
+                    places[who] = INSIDE
+                    late.append(f"E:{who}:{-1 if cpu == ALONE else cpu}:{at}")
+        return places, late

@@ -1,0 +1,221 @@
+"""A policy in a real kernel: its schedules are run, and what is observed is held against what the model predicts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tdxexplore.kernel.gates import Planner
+from tdxexplore.kernel.generate import generate
+from tdxexplore.kernel.guest import boot
+from tdxexplore.kernel.machine import GUEST, GuestFailed
+from tdxexplore.kernel.packages import NoKernel
+from tdxexplore.model.execution import normalise, outcome_of
+from tdxexplore.tdx.build import initial_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tdxexplore.explore.question import Question
+    from tdxexplore.kernel.gates import Plan
+    from tdxexplore.kernel.machine import Machine
+    from tdxexplore.kernel.packages import Kernel
+    from tdxexplore.model.topology import State
+
+FLAGS = "-Wno-declaration-after-statement -Wno-unused-label -Wno-unused-function -Wframe-larger-than=4096"
+# A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
+SPARES = 2
+FAILS = re.compile(r"WARNING: .*|kernel BUG at .*|BUG: .*")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One schedule in the kernel.
+
+    Attributes:
+        plan: The schedule, with what the model predicts.
+        observed: The outcome in the kernel.
+        differences: What is not as predicted; empty if they agree.
+        trace: What the module logged.
+        reports: WARN and BUG lines of the kernel.
+    """
+
+    plan: Plan
+    observed: str
+    differences: tuple[str, ...]
+    trace: str
+    reports: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the kernel did what the model says."""
+        return not self.differences
+
+    @property
+    def passed(self) -> list[str]:
+        """For each step of the schedule: ``passed``, ``inside the kernel`` for one without a gate, or empty if not reached."""
+        head = re.search(r"^head (\d+) ", self.trace, re.MULTILINE)
+        done, words = int(head[1]) if head else 0, self.plan.text.split()
+        marks = ["inside the kernel" if w[0] == "H" else "passed" for w in words]
+        marks = [mark if at < done else "" for at, mark in enumerate(marks)]
+        return [mark for word, mark in zip(words, marks, strict=True) if word[0] != "E"]
+
+
+class Litmus:
+    """A question as a module of a kernel."""
+
+    def __init__(self, question: Question) -> None:
+        compiled = question.compile()
+        self.question = question
+        self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
+        self.generator = generate(compiled.model, self.initial, compiled.policy.hooks)
+        self.source = self.generator.text()
+        self.planner = Planner(question, self.generator)
+        self.cpus = question.topology.cpus
+
+    def module(self, headers: Path) -> bytes:
+        """Compile the module against a kernel's headers.
+
+        Raises:
+            NoKernel: The headers or a compiler are missing, or it does not compile.
+        """
+        if not headers.exists():
+            raise NoKernel(f"{headers} is not there; `apt-get install {headers.name} gcc make kmod` brings it")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "litmus.c").write_text(self.source)
+            Path(folder, "Makefile").write_text(f"obj-m := litmus.o\nccflags-y := -I{GUEST} {FLAGS}\n")
+            made = subprocess.run(  # noqa: S603 -- our own
+                ["make", "-s", "-C", str(headers), f"M={folder}", "modules"],  # noqa: S607 -- found by PATH
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise NoKernel(f"the module does not compile: {(made.stderr + made.stdout).strip()[:2000]}")
+            return Path(folder, "litmus.ko").read_bytes()
+
+    def compare(self, plan: Plan, result: str, reports: Iterable[str]) -> Row:
+        """Hold a result against the prediction."""
+        found = tuple(reports)
+        differences = []
+        wrong = re.search(r"^wrong (.*)$", result, re.MULTILINE)
+        if wrong is None or wrong[1] != "-":
+            differences.append(wrong[1] if wrong else "no result")
+        values = dict(re.findall(r"^=(\S+) (-?\d+)$", result, re.MULTILINE))
+        state = self._state(plan, values, differences)
+        for who, place in sorted(plan.places.items()):
+            at = re.search(rf"^@{who} (-?\d+)$", result, re.MULTILINE)
+            if at is None or int(at[1]) != place:
+                differences.append(f"who {who} is at {at[1] if at else 'no place'}, predicted {place}")
+        model = self.planner.model
+        observed, predicted = state, plan.last.copy()
+        normalise(model, observed)
+        normalise(model, predicted)
+        for one, two, where in _pairs(observed, predicted):
+            differences += [
+                f"{name}{where} is {one[name]}, predicted {two[name]}" for name in two if one[name] != two[name]
+            ]
+        oops = any("BUG" in line for line in found)
+        if oops != (plan.outcome == "cpuhp-bug"):
+            differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
+        outcome = outcome_of(model, observed) if not differences else "differs"
+        return Row(plan, outcome, tuple(differences), result, found)
+
+    def _state(self, plan: Plan, values: dict[str, str], differences: list[str]) -> State:
+        """The state that the module and the kernel were seen in; the kernel's own fields as predicted."""
+        state, g = plan.last.copy(), self.generator
+        words = {number: word for word, number in g.names.words.items()}
+        places = {c: name for name, (c, _) in g.names.fields.items()} | {"online": "online", "active": "active"}
+        for place, number in values.items():
+            c, _, index = place.rstrip("]").partition("[")
+            name = places[c]
+            field = self.planner.model.fields[name]
+            kind = type(field.initial)
+            value = words[int(number)] if kind is str else kind(int(number))
+            home = state.globals
+            if index:
+                home = state.cpus[int(index)] if name in state.cpus[0] else state.packages[int(index)]
+            home[name] = value
+        if not values:
+            differences.append("the module showed no state")
+        return state
+
+
+def _pairs(one: State, two: State) -> Iterator[tuple[dict, dict, str]]:  # type: ignore[type-arg]
+    yield one.globals, two.globals, ""
+    yield from ((a, b, f"[package {i}]") for i, (a, b) in enumerate(zip(one.packages, two.packages, strict=True)))
+    yield from ((a, b, f"[CPU {i}]") for i, (a, b) in enumerate(zip(one.cpus, two.cpus, strict=True)))
+
+
+class Session:
+    """Runs schedules of several questions in one kernel, with a fresh boot after a hang. Use it as a context manager."""
+
+    def __init__(self, kernel: Kernel, headers: Path, litmuses: list[Litmus]) -> None:
+        self.kernel, self.litmuses = kernel, litmuses
+        self.cpus = max(i.cpus for i in litmuses) + SPARES
+        self.files = {f"litmus{i}.ko": one.module(headers) for i, one in enumerate(litmuses)}
+        self.boots = 0
+        self._machine: Machine | None = None
+        self._loaded = -1
+        self._stack = ExitStack()
+        self._read = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, number: int, plan: Plan) -> Row:
+        """Run one schedule of the question with that number."""
+        one = self.litmuses[number]
+        try:
+            machine = self._with(number)
+            for cpu, values in enumerate(one.initial.cpus[1:], start=1):
+                want = int(bool(values["online"]))
+                machine.run(f"set_cpu {cpu} {want}")
+            machine.run(f"printf '%s' '{plan.text}' > /proc/litmus/run", timeout=40)
+            result = machine.run("cat /proc/litmus/result").text
+        except GuestFailed as error:
+            result = f"wrong {error}"
+        row = one.compare(plan, result.replace("\r", ""), self._reports())
+        if not re.search(r"^hung 0$", row.trace, re.MULTILINE) or row.reports:
+            self._end()
+        return row
+
+    def _with(self, number: int) -> Machine:
+        """The machine, with that module loaded."""
+        if self._machine is None:
+            # cpu_down() runs as a work item on the first housekeeping CPU, which must not spin at a gate.
+            isolated = f"isolcpus=domain,0-{self.cpus - SPARES}"
+            guest = boot(self.kernel, cpus=self.cpus, files=self.files, parameters=isolated)
+            self._machine = self._stack.enter_context(guest)
+            self.boots, self._loaded, self._read = self.boots + 1, -1, 0
+            text = (GUEST / "litmus.sh").read_text().replace("\n", " ")
+            self._machine.run(text)
+        machine = self._machine
+        if self._loaded != number:
+            if self._loaded >= 0:
+                machine.run("litmus_unload")
+            spare = self.cpus - 1
+            answer = machine.run(f"litmus_load {number} {spare}")
+            if answer.code:
+                raise GuestFailed(f"the module does not load: {answer.text}")
+            self._loaded = number
+        return machine
+
+    def _reports(self) -> list[str]:
+        if self._machine is None:
+            return []
+        text = self._machine.console()
+        new, self._read = text[self._read :], len(text)
+        return FAILS.findall(new)
+
+    def _end(self) -> None:
+        self._stack.close()
+        self._machine = None
