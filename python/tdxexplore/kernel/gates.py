@@ -1,8 +1,8 @@
 """Schedules of the explorer as the entries of a plan, which the gates of a generated module enforce.
 
 Two freedoms of the model are not in a kernel's hands of ours: steps inside a function of the kernel have no gate and follow as
-soon as they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run, and none in which
-a CPU begins to come or go while others are in an IPI.
+as they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run, and none in
+which a CPU begins to come or go while others are in an IPI.
 """
 
 from __future__ import annotations
