@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from tdxexplore.explore.trace import replay
 from tdxexplore.kernel.gates import INSIDE
 from tdxexplore.kernel.litmus import Litmus, Session
 from tdxexplore.kernel.packages import cache_folder, find
+
+ROOT = Path(__file__).parent.parent
 
 HEADERS = sorted(Path("/usr/src").glob("linux-headers-6.12*-amd64"))
 DESIGNS = [
@@ -102,3 +106,17 @@ def test_good_schedule_and_deadlock_in_a_kernel(litmus: Litmus) -> None:
         for schedule in (GOOD, DEADLOCK):
             row = session.run(0, litmus.planner.plan(schedule))
             assert row.agrees, row.differences
+
+
+def test_the_page_has_the_table_of_what_was_run_and_each_schedule_is_one_of_the_model() -> None:
+    rows = [json.loads(line) for line in (ROOT / "kernel/litmus-6.12.jsonl").read_text().splitlines()]
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        counts.setdefault((row["policy"], row["scenario"]), []).append(row["agree"])
+        question = Question.of(row["policy"], module=row["module"], scenario=row["scenario"], cpus=row["cpus"])
+        assert replay(question, row["schedule"]).steps
+    assert len({(row["policy"], row["scenario"], row["schedule"]) for row in rows}) == len(rows) >= 200
+    page = (ROOT / "docs/kernel.md").read_text()
+    for (policy, scenario), agreed in counts.items():
+        assert f"| {policy} | {scenario} | {len(agreed)} | {sum(agreed)} |" in page
+    assert len(re.findall(r"^\| [\w.-]+ \| [\w-]+ \| \d+ \| \d+ \|$", page, flags=re.MULTILINE)) == len(counts)
