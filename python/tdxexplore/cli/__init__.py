@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def _version() -> str:
     """Name the package and the engine that it runs, as a stale build of the engine gives stale answers."""
-    from tdxexplore import _core  # noqa: PLC0415 -- the engine loads only if it is asked for
+    from tdxexplore.explore.engine import BUILD  # noqa: PLC0415 -- the engine loads only if it is asked for
 
-    return f"tdxexplore {__version__}, engine {_core.__version__} ({_core.BUILD})"
+    return f"tdxexplore {__version__}, engine {BUILD}"
 
 
 app = App(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     # The global word, the words of the packages, and those of the CPUs of each.
     Words: TypeAlias = tuple[int, list[int], list[list[int]]]
 
+BUILD = f"{_core.__version__} ({_core.BUILD})"
+"""The version of the engine, and how it was built."""
+
 
 def usable_cpus() -> int:
     """The CPUs that this process may use."""
