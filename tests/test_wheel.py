@@ -34,7 +34,9 @@ def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> Non
     venv.create(tmp_path / "clean", with_pip=True)
     python = str(tmp_path / "clean/bin/python")
     # No Rust on the path; how pip reaches its index is the machine's affair.
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.lower().endswith("_proxy")}
+    kept = {
+        name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.lower().endswith("_proxy")
+    }
     environment = {**kept, "HOME": os.environ.get("HOME", str(tmp_path)), "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
     subprocess.run(
         [python, "-m", "pip", "install", "--quiet", str(wheel)], cwd=tmp_path, env=environment, check=True, timeout=500
