@@ -40,7 +40,7 @@ _DIGITS = 8
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """What this engine says about its own search: without the start of the interpreter, and how large a state is."""
+    """The figures that this engine gives for its own search, without the start of the interpreter."""
 
     seconds: float
     stored: int
@@ -51,7 +51,7 @@ class OwnFigures:
 
 @dataclass(frozen=True)
 class Found:
-    """What a checker found; None where it does not say."""
+    """The findings of a checker; None where it does not say."""
 
     states: int
     transitions: int

@@ -203,7 +203,7 @@ def say(about: Case | Row, who: str, what: str) -> None:
 
 
 def machine() -> dict[str, object]:
-    """What it ran on."""
+    """The machine that it ran on."""
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]

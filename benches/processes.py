@@ -42,7 +42,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may use: seconds, and bytes of memory."""
+    """The seconds and the bytes of memory that a run may use."""
 
     seconds: float = 600
     memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Run:
-    """What a process printed and used."""
+    """The output of a process, and the time and memory that it took."""
 
     output: str
     seconds: float
@@ -96,7 +96,7 @@ def compiled(command: Sequence[str], folder: Path) -> None:
 
 
 def first_line(command: Sequence[str]) -> str:
-    """What a program says first, such as its version."""
+    """The first line that a program prints, such as its version."""
     if shutil.which(command[0]) is None:
         raise Missing(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explained(error: BaseException) -> tuple[str, int]:
-    """What to say about an error, and the exit code. A defect prints its traceback besides."""
+    """The line that is said about an error, and the exit code. A defect prints its traceback besides."""
     match error:
         case KeyboardInterrupt():
             said = " ".join(["interrupted", *map(str, error.args)]), exits.INTERRUPTED

@@ -40,7 +40,7 @@ class Traces:
 
     @property
     def form(self) -> Form | None:
-        """What they are written as instead of the answer."""
+        """The form in which they are written, instead of the answer."""
         return "mail" if self.mail else self.to
 
 
