@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.linux.context import Context
 from tdxexplore.model import Event, Lock, Scope, block, package_cpus, packages
+from tdxexplore.model.expr import Temp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +138,15 @@ class Locks(Context):
         self.await_(srcu != "read before")
 
     def _release(self, lock: Lock) -> None:
-        if self._split_releases:
+        if not self._split_releases:
+            return
+        result = self.returning
+        if isinstance(result, Temp):  # lives within one step; the function is over after the next
+            kept = self.kept(result)
+            self.set(kept, result)
+            self.step(lock.released)
+            self.set(result, kept)
+        else:
             self.step(lock.released)
 
     @block
