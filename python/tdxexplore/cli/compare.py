@@ -27,7 +27,7 @@ def compare(
     """Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.
 
     Args:
-        names: Built-in names, or path/to/file.py:NAME; default: all built-in ones.
+        names: Built-in names, or path/to/file.py:NAME with a policy or a model; default: all built-in ones.
         overview: One table with a column for each scenario, instead of one for each scenario with its counts.
         out: Write the tables there as Parquet: outcomes, runs, matrix and, with --prices, prices.
         as_json: Print one JSON document.
