@@ -26,16 +26,16 @@ LINES = ("Source", "Fix", "Shows", "Reading", "Left out")
 
 _HEAD = """# The zoo: bugs of real kernels, before and after their fixes
 
-CPU hotplug, locks, work items and grace periods have been got wrong before. Each file of `zoo/` is one such bug as a model of 45 to 80
-lines in [the public language](models.md), with its fix as a parameter, in our words. One command asks all of them:
+CPU hotplug, locks, work items and grace periods have been got wrong before. Each file of `zoo/` is one such bug as a model of
+45 to 80 lines in [the public language](models.md), with its fix as a parameter, in our words. One command asks all of them:
 
 ```sh
 tdxexplore compare zoo/zoo.toml              # the table below; tdxexplore sweep zoo/zoo.toml --out DIR makes a data set
 ```
 
-`make docs` writes this page from what the models answer; a test compares. Interleavings are those of {cpus} CPUs. A model shows the
-interleaving that the report names, and that the fix removes it from all; it does not show that the kernel has no other bug. What is
-our reading and not the source's is said with each.
+`make docs` writes this page from what the models answer; a test compares. Interleavings are those of {cpus} CPUs. A model
+shows the interleaving that the report names, and that the fix removes it from all; it does not show that the kernel has no
+other bug. What is our reading and not the source's is said with each.
 
 """
 
