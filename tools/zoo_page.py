@@ -18,10 +18,13 @@ from tdxexplore import check
 from tdxexplore.explore.finding import find
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tdxexplore import Exploration
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
 GRID = tomllib.loads((ZOO / "zoo.toml").read_text())["grid"]
+FAMILY = f"{ZOO.parent}/examples/sev_snp.py:sev_snp"
 LINES = ("Source", "Fix", "Shows", "Reading", "Left out")
 
 _HEAD = """# The zoo: bugs of real kernels, before and after their fixes
@@ -80,10 +83,19 @@ def entries() -> tuple[Entry, ...]:
 def _entry(path: Path) -> Entry:
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     title, what, *rest = text.split("\n\n")
-    lines = re.findall(
-        rf"^({'|'.join(LINES)}): (.*?)(?=\n(?:{'|'.join(LINES)}): |\Z)", rest[0], re.DOTALL | re.MULTILINE
-    )
-    return Entry(path.stem, title, _flat(what), {name: _flat(said) for name, said in lines})
+    return Entry(path.stem, title, _flat(what), {name: _flat(said) for name, said in _lines(rest[0])})
+
+
+def _lines(text: str) -> list[tuple[str, str]]:
+    names = "|".join(LINES)
+    return re.findall(rf"^({names}): (.*?)(?=\n(?:{names}): |\Z)", text, re.DOTALL | re.MULTILINE)
+
+
+def _worst(answer: Exploration) -> tuple[str, str, str]:
+    """Verdict, worst outcome, and how many of all interleavings end so."""
+    worst = answer.outcomes.row(0, named=True)
+    share = f"{int(worst['interleavings']):,} of {int(answer.runs['interleavings'][0]):,}"
+    return answer.verdict, f"{worst['severity']} {worst['outcome']}", share
 
 
 def _flat(text: str) -> str:
@@ -92,16 +104,16 @@ def _flat(text: str) -> str:
 
 def page() -> str:
     """The text of docs/zoo.md."""
-    out = [_HEAD.format(cpus=GRID["cpus"]) + "| entry | parameter | worst outcome | of all interleavings | shortest |"]
-    out.append("|---|---|---|---:|---:|")
+    out = [
+        _HEAD.format(cpus=GRID["cpus"])
+        + "| entry | parameter | verdict | worst outcome | of all interleavings | shortest |"
+    ]
+    out.append("|---|---|---|---|---:|---:|")
     for entry in entries():
         for number, (value, answer) in enumerate(entry.answers.items()):
             name = f"[{entry.name}](#{entry.name})" if number == 0 else ""
-            worst = answer.outcomes.row(0, named=True)
-            share = f"{int(worst['interleavings']):,} of {int(answer.runs['interleavings'][0]):,}"
-            out.append(
-                f"| {name} | {value} | {worst['severity']} {worst['outcome']} | {share} | {worst['shortest_steps']} steps |"
-            )
+            steps = f"{answer.outcomes['shortest_steps'][0]} steps"
+            out.append(f"| {' | '.join((name, value, *_worst(answer), steps))} |")
     for entry in entries():
         out += ["", f"## {entry.name}", "", f"{entry.title} {entry.what}", ""]
         out += [f"- {name}: {said}" for name, said in entry.lines.items() if name != "Shows"]
@@ -109,4 +121,45 @@ def page() -> str:
         trace = before.traces[entry.lines["Shows"]]
         command = f"tdxexplore check {entry.subject} --cpus {GRID['cpus']}"
         out += ["", "```text", f"$ {command}", trace.to_text(width=100, ascii_only=False), "```"]
-    return "\n".join([*out, ""])
+    return "\n".join([*out, *_family(), ""])
+
+
+@cache
+def family() -> dict[tuple[str, str], dict[str, Exploration]]:
+    """The answers of each design of the SEV-SNP family, by how the kernel was booted and by firmware."""
+    values = {knob.name: knob.values for knob in find(str(FAMILY)).knobs}
+    return {
+        (boot, firmware): {
+            design: check(str(FAMILY), cpus=GRID["cpus"], knobs={"design": design, "boot": boot, "firmware": firmware})
+            for design in sorted(values["design"], key=("before", "v8", "v9", "v10").index)
+        }
+        for boot in values["boot"]
+        for firmware in values["firmware"]
+    }
+
+
+def _family() -> Iterator[str]:
+    text = ast.get_docstring(ast.parse(Path(FAMILY.rpartition(":")[0]).read_text())) or ""
+    title, *what, lines = text.split("\n\n")
+    yield from ("", "## A second family: SEV-SNP", "", title, "", *(f"{_flat(part)}\n" for part in what))
+    yield from (f"- {name}: {_flat(said)}" for name, said in _lines(lines))
+    answers = family()
+    yield from (
+        "",
+        "| boot | firmware | design | verdict | worst outcome | of all interleavings |",
+        "|---|---|---|---|---|---:|",
+    )
+    for (boot, firmware), cells in answers.items():
+        for design, answer in cells.items():
+            yield f"| {' | '.join((boot, firmware, design, *_worst(answer)))} |"
+    outcomes = {
+        o.name: o for cells in answers.values() for a in cells.values() for o in a.question.compile().model.outcomes
+    }
+    yield ""
+    yield from (f"- {o.severity} {o.name}: {o.text}" for o in outcomes.values() if o.text)
+    yield from ("", "The window of v8 and v9, and what v10 leaves open after a kexec:", "", "```text")
+    for design, boot in (("v9", "cold"), ("v10", "kexec")):
+        trace = answers[boot, "legacy"][design].traces["cpu-lost"]
+        yield f"$ {trace.question.command('check').replace(str(ZOO.parent) + '/', '')}"
+        yield trace.to_text(width=100, ascii_only=False)
+    yield "```"
