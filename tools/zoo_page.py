@@ -111,7 +111,7 @@ def page() -> str:
     out.append("|---|---|---|---|---:|---:|")
     for entry in entries():
         for number, (value, answer) in enumerate(entry.answers.items()):
-            name = f"[{entry.name}](#{entry.name})" if number == 0 else ""
+            name = entry.name if number == 0 else ""
             steps = f"{answer.outcomes['shortest_steps'][0]} steps"
             out.append(f"| {' | '.join((name, value, *_worst(answer), steps))} |")
     for entry in entries():
