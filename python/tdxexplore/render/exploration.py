@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
-from tdxexplore.render.figures import fraction, integer, packages
+from tdxexplore.render.figures import fraction, integer, packages, price_range
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 
@@ -117,7 +117,7 @@ def _print_prices(prices: pl.DataFrame) -> None:
     outcomes = prices["outcome"].unique(maintain_order=True).to_list()
     sheet = Sheet("mean (least to most) of one run by how it ends", ["price"], outcomes)
     for (price,), rows in prices.group_by(["price"], maintain_order=True):
-        cells = {r["outcome"]: f"{r['mean']:.2f} ({r['least']} to {r['most']})" for r in rows.iter_rows(named=True)}
+        cells = {r["outcome"]: price_range(r["mean"], r["least"], r["most"]) for r in rows.iter_rows(named=True)}
         sheet.add([str(price)], [Text(cells.get(outcome, "")) for outcome in outcomes])
     sheet.print()
 
