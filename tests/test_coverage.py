@@ -10,7 +10,7 @@ import pytest
 import tdxexplore
 from asking import Asked, explore
 from tdxexplore.model import Topology, cpus, reference
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.fields import BUDGETS, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -275,8 +275,8 @@ def test_b3_a_sticky_error_on_linux_6_16() -> None:
     model.forgotten.clear()
     retry = (model["sys_state"] == "INIT_DONE") & cpus.all(model["lp_is_init"])
     model.invariant("asked", ~(retry & (model["budget.kvm_load"] == 0) & ~model["enable_tdx"]))
-    initial = initial_state(model, Topology((4,)), SCENARIOS["kvm-reload"])
-    found = pl.DataFrame(explore(model, "kvm-reload", (4,)).invariants())
+    initial = model.initial(Topology((4,)))
+    found = pl.DataFrame(explore(model, (4,)).invariants())
     notes = [note for step in reference.replay(model, initial, found["schedule"][-1]) for note in step.notes]
     refused = notes.index("TDH.SYS.CONFIG = TDX_SYS_CONFIG_NOT_PENDING")
     assert notes[:refused].count("TDH.SYS.LP.INIT = TDX_SUCCESS") == 3

@@ -18,7 +18,7 @@ from tdxexplore.model import Model, Scope, State, Topology, cpus
 from tdxexplore.model.code import Await, Branch, Label, Set, SetEach
 from tdxexplore.model.expr import Const
 from tdxexplore.model.scopes import variables
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.kvm import VirtAtLoad
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -136,7 +136,7 @@ def test_engine_and_reference_agree_on_shutdowns_and_caches(
     budgets: dict[str, int],
 ) -> None:
     model = build(BUILT_IN[policy](knobs), module, SCENARIOS[scenario], budgets)
-    assert compare_all(model, initial_state(model, Topology(sizes), SCENARIOS[scenario])).traces > 0
+    assert compare_all(model, model.initial(Topology(sizes))).traces > 0
 
 
 # -- a second VMXOFF --------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_the_rows_are_those_of_check(small: Path) -> None:
         ("v19", "subset", "late-online", 4),
         ("linux-6.16", "strict", "late-online", 2),
     ):
-        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1, prices=True)  # type: ignore[arg-type]
+        answer = check(policy, module=module, scenario=scenario, cpus=cpus, threads=1, prices=True)
         for name in TABLES:
             frame: pl.DataFrame = getattr(answer, name)
             here = found[name].filter(pl.col("digest") == answer.question.digest())

@@ -78,6 +78,8 @@ def shown(value: object) -> str:
 def suggest(given: str, allowed: Iterable[str]) -> str:
     """``; did you mean `x`?`` when a known name is close, and the allowed names."""
     names = sorted(allowed)
+    if not names:
+        return "there is none"
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.3)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}Allowed: {', '.join(names)}"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.explore.question import policy_name, policy_place
 from tdxexplore.explore.verdict import violates
 from tdxexplore.model import SEVERITIES
 
@@ -35,10 +34,10 @@ class Difference:
     @property
     def policies(self) -> tuple[str, str]:
         """The names of the designs; two designs of one name are told apart by their places."""
-        a, b = (side.question.policy_class() for side in (self.before, self.after))
-        if a is not b and policy_name(a) == policy_name(b):
-            return f"{a.name} ({policy_place(a)})", f"{b.name} ({policy_place(b)})"
-        return policy_name(a), policy_name(b)
+        a, b = (side.question.subject() for side in (self.before, self.after))
+        if a != b and a.name == b.name:
+            return f"{a.name} ({a.place})", f"{b.name} ({b.place})"
+        return a.name, b.name
 
     @property
     def complete(self) -> bool:

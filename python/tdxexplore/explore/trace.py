@@ -71,7 +71,7 @@ class Trace:
         if self.outcome is None:
             return ""
         declared = {p.name: p for p, _ in self.question.compile().program.outcomes}[self.outcome]
-        return f"{declared.name} ({declared.severity}): {declared.text}"
+        return f"{declared.name} ({declared.severity}){declared.text and f': {declared.text}'}"
 
     @property
     def command(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tdxexplore.render.figures import fraction, integer, packages, price_range
+from tdxexplore.render.figures import circumstances, fraction, integer, price_range
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
 from tdxexplore.render.trace import print_trace
 
@@ -27,10 +27,7 @@ def print_difference(difference: Difference) -> None:
     """Outcomes side by side, the share of interleavings that moves, and the schedule that B does not survive."""
     out, key = console(), difference.before.question.key()
     name_a, name_b = _two_names(difference)
-    out.print(
-        f"A: {name_a}, B: {name_b}; module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
-        f"scenario {key['scenario']}"
-    )
+    out.print(f"A: {name_a}, B: {name_b}; {circumstances(key)}")
     out.print(Text(_WORDS[difference.verdict], VERDICTS[difference.verdict]))
     out.print()
     out.print(_outcomes(difference))

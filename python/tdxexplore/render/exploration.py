@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
-from tdxexplore.render.figures import fraction, integer, packages, price_range
+from tdxexplore.render.figures import circumstances, fraction, integer, price_range
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 
@@ -31,11 +31,9 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
         changes: Show what each step of a trace changed.
     """
     out, run = console(), answer.runs.row(0, named=True)
-    out.print(
-        f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages(run['packages'])}, "
-        f"scenario {run['scenario']}"
-    )
-    out.print(f"[dim]knobs: {run['knobs']}[/dim]")
+    out.print(f"{run['policy']} on {circumstances(run)}")
+    if run["knobs"]:
+        out.print(f"[dim]knobs: {run['knobs']}[/dim]")
     line = answer.verdict_line.removeprefix(answer.verdict)
     out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
@@ -44,7 +42,8 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
     else:
         out.print(_outcomes(answer.outcomes))
         for name, text in answer.outcomes.select("outcome", "text").iter_rows():
-            out.print(Text(f"{name}: {text}"), soft_wrap=False)
+            if text:
+                out.print(Text(f"{name}: {text}"), soft_wrap=False)
         if not answer.outcomes["interleaving_share"].has_nulls():
             out.print(Text(SHARE_AND_PROBABILITY, "dim"), soft_wrap=False)
     _print_invariants(answer)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
 
+from tdxexplore.explore.subject import NONE
 from tdxexplore.render.figures import SHORT, integer, packages, ranges
 from tdxexplore.render.knobs import values, varying
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
@@ -47,7 +48,7 @@ def print_worst(worst: pl.DataFrame) -> None:
     knobs, kinds = varying(rows), len({row["module"] for row in rows})
     for scenario, here in _by(rows, lambda row: row["scenario"]):
         out.print()
-        if "scenario" in varies:
+        if "scenario" in varies and scenario != NONE:
             out.print(f"[bold]scenario {scenario}[/bold]")
         tables: dict[tuple[str, ...], list[Row]] = {}
         for policy, points in _by(here, lambda row: row["policy"]):
@@ -72,7 +73,7 @@ def _same(row: Row, varies: set[str]) -> str:
         "packages": packages(row["packages"]),
         "budgets": f"budgets {row['budgets']}" if row["budgets"] else "",
     }
-    return ", ".join(text for name, text in said.items() if name not in varies and text)
+    return ", ".join(text for name, text in said.items() if name not in varies and text and row[name] != NONE)
 
 
 def _effective(points: list[Row], knobs: Sequence[str]) -> tuple[tuple[str, ...], list[Row]]:

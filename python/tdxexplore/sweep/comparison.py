@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.trace import Trace
     from tdxexplore.sweep.points import Box, Cell, Point
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
 
 TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
@@ -172,9 +171,9 @@ def explore_grid(
 
 
 def compare(  # noqa: PLR0913 -- the axes, all by name
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     *,
-    modules: Sequence[ModuleKind] = (),
+    modules: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,
