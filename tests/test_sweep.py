@@ -430,7 +430,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_seen_in_part(
     full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = spec_file(tmp_path)
-    assert cli.run(["sweep", str(spec), "--out", str(full)]) == 2
+    assert cli.run(["sweep", str(spec), "--out", str(full)]) == 4
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert re.search(rf"{re.escape(str(full))}/\w+/policy=.*\.parquet: File too large", captured.err)

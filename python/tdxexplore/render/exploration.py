@@ -33,7 +33,7 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
     out, run = console(), answer.runs.row(0, named=True)
     out.print(f"{run['policy']} on {circumstances(run)}")
     if run["knobs"]:
-        out.print(f"[dim]knobs: {run['knobs']}[/dim]")
+        out.print(Text(f"knobs: {run['knobs']}", "dim"))
     line = answer.verdict_line.removeprefix(answer.verdict)
     out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
@@ -88,14 +88,14 @@ def _print_invariants(answer: Exploration) -> None:
         out.print(
             f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
         )
-        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}", markup=False)
+        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}")
 
 
 def _print_expectations(answer: Exploration) -> None:
     """The expectations that no state meets."""
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         when = "never" if answer.complete else "not yet"
-        console().print(f"[yellow]expectation {row['expectation']} is {when} met: {row['text']}[/yellow]")
+        console().print(Text(f"expectation {row['expectation']} is {when} met: {row['text']}", "yellow"))
 
 
 def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
