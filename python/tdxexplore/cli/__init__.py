@@ -41,8 +41,9 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
-    "check": "Explore every interleaving of one policy.",
+    "check": "Explore every interleaving of one policy or model.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
+    "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
     "replay": "Run one interleaving, step by step.",
     "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",

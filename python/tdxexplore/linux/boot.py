@@ -106,10 +106,10 @@ def starts(
     boots: Boots = "all",
     later: bool = False,
 ) -> None:
-    """Say in which state the model of a kernel starts, and make constants of the fields that nothing changes.
+    """Say in which state the model of a kernel starts.
 
     Args:
-        w: The fields; every procedure is recorded.
+        w: The fields.
         offline: The CPUs that the boot does not bring up.
         down: Whether there may be others than those that ``boots`` names.
         boots: See `kept_down`.
@@ -129,4 +129,3 @@ def starts(
         )
 
     w.model.starts(start, *varying(w, offline=down or boots != "all", smt_blocked=nosmt, later=later))
-    w.model.settle()

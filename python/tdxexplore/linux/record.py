@@ -59,13 +59,14 @@ def kernel_model(
     def recorded(inverted: frozenset[Nesting]) -> Linux:
         texts = {name: name for name in (*BUDGETS, *limits)}
         world = Linux(Model(name), texts, limits, boot=booting, stoppable=stoppable, oopses=oopses, inverted=inverted)
+        boot.starts(world, last, down=offline > 0)
         record(world)
         return world
 
     def last(topology: Topology) -> frozenset[int]:
         return frozenset(range(topology.cpus - offline, topology.cpus))
 
-    world = with_lock_order(recorded)
-    boot.starts(world, last, down=offline > 0)
-    world.model.least_cpus = max(world.model.least_cpus, offline + 1)
-    return world.model
+    model = with_lock_order(recorded).model
+    model.least_cpus = max(model.least_cpus, offline + 1)
+    model.settle()
+    return model

@@ -142,8 +142,8 @@ class Model:
         self._stuck: Expr | None = None
         self.forgotten: list[Forgotten] = []
         self.least_cpus = 1
-        self._start: Callable[[State], None] | None = None
-        self._varying: tuple[Field, ...] = ()
+        self._starts: list[Callable[[State], None]] = []
+        self._varying: list[Field] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -211,7 +211,14 @@ class Model:
     def declared(self) -> tuple[int, ...]:
         """How many of each thing are declared; it changes with every declaration."""
         properties = len(self.outcomes), len(self.invariants), len(self.expectations), len(self.responses)
-        return (len(self.fields), len(self.codes), len(self.forgotten), id(self._start), *properties, len(self.prices))
+        return (
+            len(self.fields),
+            len(self.codes),
+            len(self.forgotten),
+            len(self._starts),
+            *properties,
+            len(self.prices),
+        )
 
     def __getitem__(self, name: str) -> Field:
         """Return the field of that name.
@@ -240,12 +247,16 @@ class Model:
     def starts(self, start: Callable[[State], None], *fields: Field, least_cpus: int = 1) -> None:
         """Say in which state the model starts, where that is not the state in which every field has its initial value.
 
+        Of several starts each changes what those before it have made.
+
         Args:
             start: Changes that state, for any topology; it may raise `BadModel` where the topology does not fit.
             fields: The fields that it sets.
             least_cpus: The smallest number of CPUs on which the model can be asked.
         """
-        self._start, self._varying, self.least_cpus = start, fields, least_cpus
+        self._starts.append(start)
+        self._varying += fields
+        self.least_cpus = max(self.least_cpus, least_cpus)
 
     def initial(self, topology: Topology) -> State:
         """Return the labelled state in which the model starts on a topology.
@@ -256,9 +267,10 @@ class Model:
         if topology.cpus < self.least_cpus:
             raise BadModel(f"--cpus is {topology.cpus}; model `{self.name}` needs at least {self.least_cpus}")
         state = State.initial(self, topology)
-        if self._start is None:
+        if not self._starts:
             return state
-        self._start(state)
+        for start in self._starts:
+            start(state)
         for values in (state.globals, *state.packages, *state.cpus):
             for name, value in values.items():
                 field = self[name]

@@ -125,6 +125,7 @@ def explore_grid(
     grid: Box,
     settings: Settings,
     *,
+    exclude: Sequence[Box] = (),
     executor: Executor | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> Comparison:
@@ -133,6 +134,7 @@ def explore_grid(
     Args:
         grid: A box that names every axis.
         settings: How each point is explored.
+        exclude: Boxes that are cut out of it.
         executor: Where the points are explored; default: threads of this process. Each gets one thread there.
         progress: Called after each point with how many are done, of how many, and the command line of the last.
 
@@ -142,7 +144,7 @@ def explore_grid(
     Raises:
         BadModel: Something in a question is not allowed.
     """
-    expanded = expand(grid, settings)
+    expanded = expand(grid, settings, exclude)
     points = expanded.points
     found: dict[int, Answer] = {}
     failed: dict[int, Failure] = {}

@@ -248,7 +248,11 @@ def _values(table: _Table, name: str, subjects: list[Subject]) -> tuple[str, ...
     """Values of a knob: each must be allowed by every policy and model that has the knob."""
     owners = {subject.name: knob for subject in subjects for knob in subject.knobs if knob.name == name}
     named = table.names(name, None)
-    values = tuple(dict.fromkeys(v for knob in owners.values() for v in (named and knob.chosen(named)) or knob.values))
+    try:
+        several = [(named and knob.chosen(named)) or knob.values for knob in owners.values()]
+    except BadModel:
+        raise table.wrong(name, table.values[name], f"write {RANGES}") from None
+    values = tuple(dict.fromkeys(value for values in several for value in values))
     for owner, knob in owners.items():
         for value in values:
             if not knob.whole and value not in knob.values:

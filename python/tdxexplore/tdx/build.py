@@ -61,6 +61,7 @@ def build(
     boot.starts(
         world, scenario.offline_at_first, down=scenario.offline > 0, boots=scenario.boots, later=policy.boots_aps
     )
+    world.model.settle()
     normal_form.declare(world, policy)
     outcomes.declare(world)
     return world.model
