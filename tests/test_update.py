@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asking import Asked
+from slices import every
 from tdxexplore.model import Model, State, Topology, always, cpus, reference
 from tdxexplore.model.code import Await, Label
 from tdxexplore.model.scopes import variables
@@ -183,7 +184,7 @@ COMPARED = [
 ]
 
 
-@pytest.mark.parametrize(("scenario", "knobs", "sizes"), COMPARED)
+@pytest.mark.parametrize(("scenario", "knobs", "sizes"), every(3, COMPARED))
 def test_the_engine_and_the_reference_agree_on_updates(
     scenario: str, knobs: dict[str, str], sizes: tuple[int, ...]
 ) -> None:

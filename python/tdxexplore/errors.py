@@ -66,6 +66,10 @@ class TimeUp(TdxExploreError):
     """A limit on time ended something before there was anything to answer."""
 
 
+class TimeIsUp(BaseException):
+    """Raised in a thread whose time is over; no `Exception`, so that code that catches these does not swallow it."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 

@@ -49,9 +49,6 @@ def compare(
     with progress("compare", quiet=quiet or as_json) as show:
         told = None if show is None else lambda done, total, last: show({"done": done, "total": total, "last": last})
         comparison = explore_grid(grid, settings, exclude=exclude, progress=told)
-    if out is not None:
-        for name, table in comparison.tables().items():
-            write_table(out / f"{name}.parquet", name, table)
     if as_json:
         print_json({"complete": comparison.complete, "matrix": comparison.matrix.to_dicts()})
     else:
@@ -62,6 +59,9 @@ def compare(
         if (worst := comparison.worst) is not None:
             point, name, trace = worst
             print_trace(trace, point.question, f"the worst cell: shortest trace to {name}")
+    if out is not None:  # after the answer, which is not lost with the disk
+        for name, table in comparison.tables().items():
+            write_table(out / f"{name}.parquet", name, table)
     return exits.of(comparison.verdicts, interrupted=comparison.interrupted)
 
 

@@ -55,6 +55,7 @@ def diff(
             "worse": difference.worse,
             "outcomes": difference.outcomes.to_dicts(),
             "properties": difference.properties.to_dicts(),
+            "prices": difference.prices.to_dicts(),
         }
         print_json(found)
     else:

@@ -111,6 +111,29 @@ class Difference:
         )
 
     @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What runs cost on each side, if both were asked for prices: a row for each outcome of either and each price.
+
+        Columns: ``outcome``, ``severity``, ``price``, ``moved`` (mean of B less that of A; null where one does not reach the
+        outcome), then for A (``_a``) and B (``_b``): ``mean`` over all interleavings that end so, ``least`` and ``most`` of any;
+        null where it is not reached. Outcomes are in the order of `outcomes`.
+        """
+        key, figures = ["outcome", "severity", "price"], ("mean", "least", "most")
+        a, b = (
+            side.prices.select(*key, *figures).rename({name: f"{name}_{letter}" for name in figures})
+            for side, letter in ((self.before, "a"), (self.after, "b"))
+        )
+        both = a.join(b, on=key, how="full", coalesce=True, maintain_order="left_right")
+        ranks = {outcome: rank for rank, outcome in enumerate(self.outcomes["outcome"])}
+        return (
+            both.with_columns(rank=pl.col("outcome").replace_strict(ranks, return_dtype=pl.Int64))
+            .sort("rank", maintain_order=True)
+            .select(
+                *key, (pl.col("mean_b") - pl.col("mean_a")).alias("moved"), *(f"{n}_{s}" for s in "ab" for n in figures)
+            )
+        )
+
+    @cached_property
     def added(self) -> tuple[Finding, ...]:
         """What B adds that is a violation: outcomes first, most severe first; then invariants, then responses."""
         fail_on = self.after.settings.fail_on

@@ -8,7 +8,7 @@ with many fields of its own derives from `Linux`. It declares cpuhp states (`Hoo
 from tdxexplore.linux.boot import bringup_nonboot_cpus, initcalls
 from tdxexplore.linux.cpuhp import Hook, Kernel
 from tdxexplore.linux.errno import EACCES, EBUSY, EFAULT, EINVAL, EIO, OK
-from tdxexplore.linux.hotplug import hotplug, smt_control, smt_off
+from tdxexplore.linux.hotplug import cpu_hotplug_disable, cpu_hotplug_enable, hotplug, smt_control, smt_off
 from tdxexplore.linux.kexec import kexec
 from tdxexplore.linux.record import kernel_model
 from tdxexplore.linux.shutdown import kexec_orderly, reboot
@@ -33,6 +33,8 @@ __all__ = [
     "RwSemaphore",
     "Work",
     "bringup_nonboot_cpus",
+    "cpu_hotplug_disable",
+    "cpu_hotplug_enable",
     "hotplug",
     "initcalls",
     "kernel_model",

@@ -30,6 +30,11 @@ def fraction(value: float | None) -> str:
     return f"{value:.4f}" if value >= 1e-4 or value == 0 else f"{value:.2e}"  # noqa: PLR2004 -- the digits shown
 
 
+def price_range(mean: float, least: int, most: int) -> str:
+    """What runs cost: the mean, and the least and the most of any."""
+    return f"{mean:.2f} ({least} to {most})"
+
+
 def packages(count: int) -> str:
     """``1 package``, ``2 packages``."""
     return f"{count} package{'s' * (count != 1)}"

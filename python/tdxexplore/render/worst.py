@@ -44,12 +44,12 @@ def print_worst(worst: pl.DataFrame) -> None:
     rows = worst.to_dicts()
     varies = {name for name in ("policy", "budgets", "packages", "module", "scenario", "cpus") if _several(rows, name)}
     out.print(Text(_TITLE + _ENDS * ("cpus" in varies), "bold"), soft_wrap=False)
-    out.print(f"{len(rows):,} points: {_same(rows[0], varies)}", markup=False, soft_wrap=False)
+    out.print(f"{len(rows):,} points: {_same(rows[0], varies)}", soft_wrap=False)
     knobs, kinds = varying(rows), len({row["module"] for row in rows})
     for scenario, here in _by(rows, lambda row: row["scenario"]):
         out.print()
         if "scenario" in varies and scenario != NONE:
-            out.print(f"[bold]scenario {scenario}[/bold]")
+            out.print(Text(f"scenario {scenario}", "bold"))
         tables: dict[tuple[str, ...], list[Row]] = {}
         for policy, points in _by(here, lambda row: row["policy"]):
             effective, kept = _effective(points, knobs[policy])

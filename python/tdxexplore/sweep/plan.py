@@ -141,7 +141,14 @@ class _Held:
                 f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
             )
         complete: bool = row["complete"]
-        return complete if complete or self._same(row, "limit") else None
+        return complete if complete or not self._may_get_farther(row) else None
+
+    def _may_get_farther(self, row: dict[str, Any]) -> bool:
+        """Whether one of the limits is wider than those of an incomplete search, and none is below what that search did."""
+        now = self.settings
+        if (now.max_states or math.inf) < row["explored"] or (now.max_depth or math.inf) < row["depth"]:
+            return False
+        return any((getattr(now, name) or math.inf) > (row[name] or math.inf) for name in having("limit"))
 
     def _same(self, row: dict[str, Any], role: Role) -> bool:
         return all(row[name] == getattr(self.settings, name) for name in having(role))

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from tdxexplore.errors import BadModel, TdxExploreError, suggest
+from tdxexplore.errors import BadModel, TdxExploreError, TimeIsUp, suggest
 from tdxexplore.linux.state import Linux
 
 if TYPE_CHECKING:
@@ -202,10 +202,12 @@ def _must_be_readable(path: Path) -> None:
 
 @contextmanager
 def _blaming(path: Path, prefix: str) -> Iterator[None]:
-    """Turns what goes wrong in a user's code into one line that says where; Ctrl-C is not a mistake."""
+    """Turns what goes wrong in a user's code into one line that says where; Ctrl-C and the limit on time are no mistakes."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, TimeIsUp):
+        raise
+    except BaseException as error:
         text = str(error) if isinstance(error, TdxExploreError) else _describe(error)
         raise BadModel(f"{prefix}{_where(error, path)}{text}") from error
 
