@@ -18,13 +18,10 @@ from tdxexplore import check
 from tdxexplore.explore.finding import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tdxexplore import Exploration
 
 ZOO = Path(__file__).resolve().parent.parent / "zoo"
 GRID = tomllib.loads((ZOO / "zoo.toml").read_text())["grid"]
-FAMILY = f"{ZOO.parent}/examples/sev_snp.py:sev_snp"
 LINES = ("Source", "Fix", "Shows", "Reading", "Left out")
 
 _HEAD = """# The zoo: bugs of real kernels, before and after their fixes
@@ -121,45 +118,4 @@ def page() -> str:
         trace = before.traces[entry.lines["Shows"]]
         command = f"tdxexplore check {entry.subject} --cpus {GRID['cpus']}"
         out += ["", "```text", f"$ {command}", trace.to_text(width=100, ascii_only=False), "```"]
-    return "\n".join([*out, *_family(), ""])
-
-
-@cache
-def family() -> dict[tuple[str, str], dict[str, Exploration]]:
-    """The answers of each design of the SEV-SNP family, by how the kernel was booted and by firmware."""
-    values = {knob.name: knob.values for knob in find(str(FAMILY)).knobs}
-    return {
-        (boot, firmware): {
-            design: check(str(FAMILY), cpus=GRID["cpus"], knobs={"design": design, "boot": boot, "firmware": firmware})
-            for design in sorted(values["design"], key=("before", "v8", "v9", "v10").index)
-        }
-        for boot in values["boot"]
-        for firmware in values["firmware"]
-    }
-
-
-def _family() -> Iterator[str]:
-    text = ast.get_docstring(ast.parse(Path(FAMILY.rpartition(":")[0]).read_text())) or ""
-    title, *what, lines = text.split("\n\n")
-    yield from ("", "## A second family: SEV-SNP", "", title, "", *(f"{_flat(part)}\n" for part in what))
-    yield from (f"- {name}: {_flat(said)}" for name, said in _lines(lines))
-    answers = family()
-    yield from (
-        "",
-        "| boot | firmware | design | verdict | worst outcome | of all interleavings |",
-        "|---|---|---|---|---|---:|",
-    )
-    for (boot, firmware), cells in answers.items():
-        for design, answer in cells.items():
-            yield f"| {' | '.join((boot, firmware, design, *_worst(answer)))} |"
-    outcomes = {
-        o.name: o for cells in answers.values() for a in cells.values() for o in a.question.compile().model.outcomes
-    }
-    yield ""
-    yield from (f"- {o.severity} {o.name}: {o.text}" for o in outcomes.values() if o.text)
-    yield from ("", "The window of v8 and v9, and what v10 leaves open after a kexec:", "", "```text")
-    for design, boot in (("v9", "cold"), ("v10", "kexec")):
-        trace = answers[boot, "legacy"][design].traces["cpu-lost"]
-        yield f"$ {trace.question.command('check').replace(str(ZOO.parent) + '/', '')}"
-        yield trace.to_text(width=100, ascii_only=False)
-    yield "```"
+    return "\n".join([*out, ""])
