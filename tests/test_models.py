@@ -443,6 +443,26 @@ def test_a_sweep_file_that_is_wrong_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_a_comparison_shows_models_beside_policies(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    words = ["compare", f"{__file__}:counters", "v19", "--module", "strict", "--scenario", "all-online", "--cpus", "2"]
+    assert cli.run(words) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "counters - ok met holds 6 of 6" in lines
+    assert "scenario all-online" in lines
+    assert "scenario -" not in lines
+    assert "v19 strict ok tdx-up holds 256 of 256" in lines
+    assert cli.run([*words, "--overview"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("worst outcome")] == [
+        "worst outcome, 2 CPUs",
+        "worst outcome, module kind strict, 2 CPUs",
+    ]
+    assert {"counters ok met", "v19 ok tdx-up"} <= set(lines)
+
+
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
