@@ -117,8 +117,8 @@ def test_a_data_set_in_many_files_is_answered_with_a_hint(
     captured = capsys.readouterr()
     files = 3 * 4 * 2 * 3 * 4  # three tables
     assert captured.err == (
-        f"tdxexplore: {scattered}: {files} files were read; after `tdxexplore compact {scattered}` it is a file for each partition "
-        "of a table, and quicker\n"
+        f"tdxexplore: {scattered}: {files} files were read; after `tdxexplore compact {scattered}` it is a file for each "
+        "partition of a table, and quicker\n"
     )
     assert "S1 deadlock" in captured.out
 
