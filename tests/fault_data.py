@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
 
 from fault_lab import POINTS, SPEC, Done, fault
 from sweeps import spec_file
 from tdxexplore.data.reading import Dataset
+from tdxexplore.sweep import origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,3 +238,50 @@ def folder_has_an_equals_sign(lab: Lab) -> Done:
     done = _asked(lab, POINTS)
     assert set(Dataset(lab.out).runs.collect()["policy"]) == {"v19", "linux-6.16"}
     return done
+
+
+@fault("the sweep file lies in a git folder whose configuration names commands", "", 0, "-", "-")
+def git_folder_is_hostile(lab: Lab) -> Done:
+    ran = lab.folder / "ran"
+    (lab.folder / "evil").write_text(f"#!/bin/sh\necho $0 $* >> {ran}\ncat\n")
+    (lab.folder / "evil").chmod(0o755)
+    (lab.folder / ".gitattributes").write_text("* filter=evil diff=evil\n")
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(lab.folder), *who, *words], check=True, capture_output=True)
+
+    git("init")
+    git("add", "sweep.toml")
+    git("commit", "-m", "a")
+    names = (
+        "core.fsmonitor",
+        "core.sshCommand",
+        "core.pager",
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "diff.evil.textconv",
+    )
+    for name in (*names, "core.hooksPath", "alias.rev-parse", "alias.cat-file"):
+        git("config", name, str(lab.folder if name == "core.hooksPath" else lab.folder / "evil"))
+    (lab.folder / "post-index-change").symlink_to(lab.folder / "evil")
+    lab.spec.touch()
+    done = lab.inside(*lab.sweep)
+    assert not ran.exists(), ran.read_text()
+    revision = pq.read_schema(lab.files("runs")[0]).metadata[b"tdxexplore.spec_revision"]
+    assert re.fullmatch(rb"[0-9a-f]{40}", revision)
+    git("status")  # the trap works
+    assert ran.exists()
+    return done
+
+
+@fault("git never answers", "", 0, "-", "-")
+def git_is_slow(lab: Lab) -> Done:
+    (lab.folder / "git").write_text("#!/bin/sh\nexec sleep 60\n")
+    (lab.folder / "git").chmod(0o755)
+    before, patience = os.environ["PATH"], origin.PATIENCE
+    os.environ["PATH"], origin.PATIENCE = f"{lab.folder}:{before}", 0.1
+    try:
+        return lab.inside(*lab.sweep)
+    finally:
+        os.environ["PATH"], origin.PATIENCE = before, patience
