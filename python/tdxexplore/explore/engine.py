@@ -49,6 +49,8 @@ def _errors_of_the_engine() -> Iterator[None]:
         raise BadSchedule(str(error)) from None
     except _core.InternalError as error:
         raise InternalError(str(error)) from None
+    except UnicodeEncodeError as error:
+        raise BadModel(f"half of a character, at {error.start}: {error.object!a:.60}") from None
 
 
 class Engine:
@@ -105,7 +107,8 @@ class Engine:
             InternalError: The engine has a defect.
         """
         with _errors_of_the_engine():
-            return self._program.replay(initial, schedule)
+            # Half of a character is no token either, and the message about it must be sayable.
+            return self._program.replay(initial, schedule.encode("utf-8", "replace").decode())
 
     def replay_from(self, words: Words, schedule: str = "") -> Replay:
         """Run on from a labelled state of a replay; see `replay`."""

@@ -27,8 +27,9 @@ from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.policy import Policy
+from tdxexplore.tdx.policy import Knob, Policy
 from tdxexplore.tdx.policy_file import running
+from tdxexplore.visible import one_line, said, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.scenarios import Scenario
 
 T = TypeVar("T")
+
+_PLACE = 50  # characters of a file and a class in a table; with the name, they are also the name of a folder
 
 # Importing and recording a policy is for one thread at a time; exploring is not.
 _ALONE = threading.RLock()
@@ -216,7 +219,23 @@ def policy_class(policy: str | type[Policy]) -> type[Policy]:
         BadModel: It is none of these, there is no such policy, or its file does not import.
     """
     _refuse_other_than_policy(policy)
-    return find_policy(policy) if isinstance(policy, str) else policy
+    found = find_policy(policy) if isinstance(policy, str) else policy
+    if not found.__module__.startswith("tdxexplore."):
+        _check_words(found)
+    return found
+
+
+def _check_words(policy: type[Policy]) -> None:
+    """Names stand in tables, commands and the names of folders; nothing else may stand there."""
+    word("the name of a policy", getattr(policy, "name", None))
+    for what in ("title", "source"):
+        said(f"`{what}` of policy `{policy.name}`", getattr(policy, what, ""))
+    for knob in policy.knobs:
+        if not isinstance(knob, Knob):
+            raise BadModel(f"policy `{policy.name}`: {one_line(repr(knob), 60)} is not a `Knob`")
+        for text in (knob.name, *knob.values):
+            word(f"knob `{one_line(str(knob.name), 60)}` of policy `{policy.name}`", text)
+        said(f"the text of knob `{knob.name}` of policy `{policy.name}`", knob.text)
 
 
 def _refuse_other_than_policy(policy: object) -> None:
@@ -238,9 +257,10 @@ def policy_name(policy: type[Policy]) -> str:
 def policy_place(policy: type[Policy]) -> str:
     """Where a policy is defined: file and class."""
     try:
-        return f"{Path(inspect.getfile(policy)).name}:{policy.__name__}"
+        place = f"{Path(inspect.getfile(policy)).name}:{policy.__name__}"
     except (OSError, TypeError):  # typed in
-        return policy.__name__
+        place = policy.__name__
+    return one_line(place.encode("ascii", "backslashreplace").decode(), _PLACE)
 
 
 def _name(policy: str | type[Policy]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
+
+
+MOST_CELLS = 1_000_000
+"""A larger grid is a mistake, which would take memory before it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,8 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
     """
     with time_limit(settings.timeout, "importing the policies"):
         _check(grid)
+    if (count := _size(grid)) > MOST_CELLS:
+        raise BadModel(f"the grid has {count:,} cells; at most {MOST_CELLS:,} are allowed")
     cells: dict[tuple[str | int, ...], Cell] = {}
     excluded = [0] * len(exclude)
     for cell in _cells(grid, settings):
@@ -195,6 +202,15 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
         else:
             excluded[cut] += 1
     return Cells(tuple(cells.values()), tuple(excluded))
+
+
+def _size(grid: Box) -> int:
+    """How many cells a grid has, which are not made yet."""
+    axes = grid.axes
+    sizes = [len(axes[name]) for name in ("module", "scenario", "packages", "cpus")]
+    each = math.prod([*sizes, *map(len, grid.budgets.values())])
+    known = ({knob.name for knob in policy_class(policy).knobs} for policy in axes["policy"])
+    return sum(each * math.prod(len(v) for name, v in grid.knobs.items() if name in knobs) for knobs in known)
 
 
 def _check(grid: Box) -> None:
