@@ -115,6 +115,34 @@ def policy_loops(lab: Lab) -> Done:
     return lab.inside("check", f"{lab.folder}/mine.py:Mine", *HOLDS[2:], "--timeout", "0.2")
 
 
+GROWS = "error: --max-memory is 1,048,576 bytes, and recording and lowering `DIR/mine.py:Mine` takes more"
+
+
+@fault("a policy takes memory for ever, with `--max-memory 1M`", GROWS, 3)
+def policy_grows(lab: Lab) -> Done:
+    body = "    def declare(self, w):\n        held = []\n        while True: held.append(bytes(1 << 20))\n"
+    (lab.folder / "mine.py").write_text(MINE + body)
+    return lab.inside("check", f"{lab.folder}/mine.py:Mine", *HOLDS[2:], "--max-memory", "1M")
+
+
+NO_ADDRESSES = "error: not enough memory: `ulimit -v` leaves N MiB of addresses; N MiB are needed for N threads"
+
+
+@fault("`ulimit -v` leaves too little to begin", NO_ADDRESSES, 3)
+def addresses_are_few(lab: Lab) -> Done:
+    return lab.shell("ulimit -v 500000; tdxexplore $HOLDS --threads 1")
+
+
+LARGE = "check linux-7.1 --cpus 64 --packages 4 --scenario td-life --module subset --budget cpu_down=4 --budget cpu_up=4 --timeout 60"
+
+
+@fault("`ulimit -v` ends a search", "", 3, "what was explored", long=True)
+def addresses_end(lab: Lab) -> Done:
+    done = lab.shell(f"ulimit -v 900000; tdxexplore {LARGE} --threads 2")
+    assert "verdict: incomplete (memory of this machine" in done.out
+    return done
+
+
 @fault("a policy prints", "hello", 0, "stdout has the JSON document alone")
 def policy_prints(lab: Lab) -> Done:
     (lab.folder / "mine.py").write_text(

@@ -119,7 +119,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         case BrokenPipeError():
             said = "", exits.INTERNAL  # whoever read the result has ended, as `head` does
         case MemoryError():
-            said = "not enough memory for the question, or for its answer", exits.INCOMPLETE
+            said = f"not enough memory: {error}".removesuffix(": "), exits.INCOMPLETE
         case OSError():
             code = exits.INTERNAL if error.errno in _REFUSED else exits.USAGE
             said = f"{error.filename or 'output'}: {error.strerror or error}", code

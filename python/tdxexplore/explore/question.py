@@ -125,17 +125,18 @@ class Question:
         """
         return policy_class(self.policy)
 
-    def compile(self, timeout: float | None = None) -> Compiled:
+    def compile(self, timeout: float | None = None, memory: int | None = None) -> Compiled:
         """Record and lower the model; cached.
 
         Args:
             timeout: How many seconds it may take.
+            memory: How many bytes it may take.
 
         Raises:
             BadModel: A name or value is not allowed, or the policy cannot be recorded.
-            TimeUp: It takes longer.
+            TimeUp: It takes longer, or more.
         """
-        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`"):
+        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`", memory):
             policy = self.policy_class()
             # mypy takes the class for an instance here, and then misses its hash.
             return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
