@@ -133,7 +133,9 @@ def addresses_are_few(lab: Lab) -> Done:
     return lab.shell("ulimit -v 500000; tdxexplore $HOLDS --threads 1")
 
 
-LARGE = "check linux-7.1 --cpus 64 --packages 4 --scenario td-life --module subset --budget cpu_down=4 --budget cpu_up=4 --timeout 60"
+LARGE = (
+    "check linux-7.1 --cpus 64 --packages 4 --scenario td-life --module subset --budget cpu_down=4 --budget cpu_up=4"
+)
 
 
 @fault("`ulimit -v` ends a search", "", 3, "what was explored", long=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.source import source_of
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.build import build, initial_state
 from tdxexplore.tdx.catalogue import find_policy, find_scenario
@@ -136,10 +136,14 @@ class Question:
             BadModel: A name or value is not allowed, or the policy cannot be recorded.
             TimeUp: It takes longer, or more.
         """
-        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`", memory):
+
+        def record() -> Compiled:
             policy = self.policy_class()
             # mypy takes the class for an instance here, and then misses its hash.
             return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
+
+        with _ALONE:
+            return limited(record, timeout, f"recording and lowering `{_name(self.policy)}`", memory)
 
     def initial(self) -> str:
         """The labelled initial state, packed.

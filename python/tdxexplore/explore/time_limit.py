@@ -13,14 +13,15 @@ import math
 import signal
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import TimeIsUp, TimeUp
 from tdxexplore.explore.machine import resident
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 _LEAST = 256 << 20
@@ -29,11 +30,14 @@ _LEAST = 256 << 20
 _POLL = 0.05  # seconds
 
 
-@contextmanager
-def time_limit(seconds: float | None, what: str, memory: int | None = None) -> Iterator[None]:
-    """Cut what runs inside after a time, or when it takes too much memory.
+def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int | None = None) -> T:
+    """Call something, and cut it after a time, or when it takes too much memory.
+
+    It is a function and no context manager, as CPython also raises such an exception at the beginning of ``__exit__``, where
+    nothing could catch it.
 
     Args:
+        call: What is called.
         seconds: How long it may take; None for no limit.
         what: What takes the time, for the message.
         memory: By how many bytes the resident memory of the process may grow, but at least `_LEAST`; None for no limit.
@@ -42,8 +46,7 @@ def time_limit(seconds: float | None, what: str, memory: int | None = None) -> I
         TimeUp: It took longer, or more.
     """
     if seconds is None and memory is None:
-        yield
-        return
+        return call()
     worker = threading.get_ident()
     asleep = threading.current_thread() is threading.main_thread()
     over, fired = False, False
@@ -76,7 +79,7 @@ def time_limit(seconds: float | None, what: str, memory: int | None = None) -> I
     try:
         watching.start()
         try:
-            yield
+            return call()
         finally:
             ended.set()
             with lock:

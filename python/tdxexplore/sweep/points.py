@@ -15,7 +15,7 @@ from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.question import Question, made, policy_class, policy_name, policy_place
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -189,8 +189,7 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
         BadModel: A value is not allowed, no policy has a knob, or two policies have one name.
         TimeUp: A policy's file takes longer to import than the timeout.
     """
-    with time_limit(settings.timeout, "importing the policies"):
-        _check(grid)
+    limited(lambda: _check(grid), settings.timeout, "importing the policies")
     if (count := _size(grid)) > MOST_CELLS:
         raise BadModel(f"the grid has {count:,} cells; at most {MOST_CELLS:,} are allowed")
     cells: dict[tuple[str | int, ...], Cell] = {}

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
@@ -103,8 +103,8 @@ def load(path: Path) -> Spec:
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
     settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
-    with time_limit(settings.timeout, "importing the policies"):
-        grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    axes = _Table(path, "grid.", top.table("grid"), AXES)
+    grid = limited(lambda: _grid(axes), settings.timeout, "importing the policies")
     exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
     return Spec(
         path=path,
