@@ -34,6 +34,7 @@ def find(about: About) -> Subject:
     """
     refuse_others(about)
     if isinstance(about, str):
+        said("a policy", about)
         path, colon, name = about.rpartition(":")
         return _in_file(about, import_file(Path(path)), name) if colon else Design(find_policy(about))
     if isinstance(about, type):
