@@ -38,6 +38,7 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
+    "describe": "Print a policy as a page: what was read for it, its knobs and callbacks, its steps beside what they stand for.",
     "check": "Explore every interleaving of one policy.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
