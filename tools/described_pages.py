@@ -205,7 +205,7 @@ def sweep_file() -> str:
 
 def exit_codes() -> str:
     """The exit codes, and how several verdicts become one."""
-    order = ", ".join(f"*{verdict}*" for verdict in exits.OF_VERDICT)
+    order = ", ".join(f"`{verdict}`" for verdict in exits.OF_VERDICT)
     lines = [
         "# Exit codes",
         "",

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, VACUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES = {
-    HOLDS: "the verdict is *holds*, or the command did what was asked",
-    VIOLATED: "the verdict is *violated*: an invariant fails, or an outcome or a lost response at least as severe as "
+    HOLDS: "the verdict is `holds`, or the command did what was asked",
+    VIOLATED: "the verdict is `violated`: an invariant fails, or an outcome or a lost response at least as severe as "
     "`--fail-on` is reachable; `kernel conform`: the model does not allow what the kernel did",
     USAGE: "bad input: an option, a name, a policy file, a sweep file, a schedule or a data set; a line on stderr says what is "
     "wrong, where, and what is allowed",
-    INCOMPLETE: "the verdict is *incomplete*: a limit cut the search short, and nothing bad was seen until then; `sweep`: a "
+    INCOMPLETE: "the verdict is `incomplete`: a limit cut the search short, and nothing bad was seen until then; `sweep`: a "
     "limit cut a point short; `analyze`: damaged files were left out",
     INTERNAL: "a defect of tdxexplore itself, with a traceback",
-    VACUOUS: "the verdict is *vacuous*: nothing bad can happen, but an expectation is never met, no run comes to an end, or "
+    VACUOUS: "the verdict is `vacuous`: nothing bad can happen, but an expectation is never met, no run comes to an end, or "
     "the scenario cannot happen to the design",
     INTERRUPTED: "interrupted by Ctrl-C",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.build import build
@@ -47,7 +48,8 @@ EXAMPLES = {
 }
 
 
-def models() -> list[Model]:
+@cache
+def models() -> tuple[Model, ...]:
     """Models that together declare everything that is asked of the states of any."""
     policy = BUILT_IN["linux-7.2-update"]
     asked: tuple[tuple[str, dict[str, int]], ...] = (
@@ -57,7 +59,7 @@ def models() -> list[Model]:
         ("reboot", {}),
         ("td-life-caches", {}),
     )
-    return [build(policy(), "strict", SCENARIOS[name], budgets) for name, budgets in asked]
+    return tuple(build(policy(), "strict", SCENARIOS[name], budgets) for name, budgets in asked)
 
 
 def declared() -> list[Property]:
