@@ -14,6 +14,7 @@ import pytest
 import described_pages
 import docstrings
 import reference_pages
+from manual_blocks import WIDTH, Reader
 from tdxexplore import check, cli, model
 from tdxexplore.cli import exits
 from tdxexplore.cli.output import DOCUMENTS
@@ -214,3 +215,40 @@ def test_every_page_is_reached_from_the_first() -> None:
 
 def test_module_kinds_are_explained() -> None:
     assert [kind for kind in MODULE_KINDS if f"| `{kind}` | " not in page("designs.md")] == []
+
+
+# -- the pages that a reader follows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("tutorial", {"console": 8, "command": 12, "python": 1}),
+        ("own-policy", {"console": 13, "command": 16, "file": 3, "diff": 8}),
+        ("exactness", {"python": 1}),
+    ],
+)
+def test_a_page_can_be_followed_word_by_word(
+    name: str,
+    least: dict[str, int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    reader = Reader(tmp_path, capsys)
+    reader.follow(page(f"{name}.md"))
+    assert {kind: number for kind, number in least.items() if reader.done[kind] < number} == {}, reader.done
+
+
+def test_a_reader_notices_what_is_not_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (
+        "```console\n$ tdxexplore help subset\nsubset: a scenario\n...\n```\n",
+        "```console\n$ tdxexplore help subset\n```\n",
+        "```console\n$ ls\n```\n",
+        "```python\n# a.py\nx = 1\nx = 1\n```\n```diff\n-x = 1\n+x = 2\n```\n",
+        "```python\nassert 1 == 2\n```\n",
+    ):
+        with pytest.raises(AssertionError):
+            Reader(tmp_path, capsys).follow(wrong)
