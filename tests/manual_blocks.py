@@ -2,7 +2,7 @@
 
 - ``python`` that begins with ``# NAME.py`` is a file that the reader writes; other Python runs.
 - ``diff`` changes the file that was written last.
-- ``console`` has commands after ``$``, each with its output. A line ``...`` stands for any lines, and ``...`` in a line for any text.
+- ``console`` has commands after ``$``, each with its output. A line ``...`` stands for any lines, ``...`` in a line for any text.
 """
 
 from __future__ import annotations
@@ -38,21 +38,20 @@ class Reader:
 
     def follow(self, page: str) -> None:
         for kind, text in blocks(page):
-            match kind:
-                case "python" if name := re.match(r"# (\w+\.py)\n", text):
-                    self._last = self.folder / name[1]
-                    self._last.write_text(text)
-                    kind = "file"
-                case "python":
-                    exec(text, self._names)
-                case "diff":
-                    self._change(text)
-                case "console":
-                    for command, expected in commands(text):
-                        self._run(command, expected)
-                case _:
-                    continue
-            self.done[kind] += 1
+            file = re.match(r"# (\w+\.py)\n", text) if kind == "python" else None
+            if file is not None:
+                self._last = self.folder / file[1]
+                self._last.write_text(text)
+            elif kind == "python":
+                exec(text, self._names)
+            elif kind == "diff":
+                self._change(text)
+            elif kind == "console":
+                for command, expected in commands(text):
+                    self._run(command, expected)
+            else:
+                continue
+            self.done["file" if file else kind] += 1
 
     def _change(self, diff: str) -> None:
         assert self._last is not None

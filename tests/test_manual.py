@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +32,7 @@ from tdxexplore.tdx.policies import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -252,3 +257,49 @@ def test_a_reader_notices_what_is_not_so(tmp_path: Path, capsys: pytest.CaptureF
     ):
         with pytest.raises(AssertionError):
             Reader(tmp_path, capsys).follow(wrong)
+
+
+# -- the notebook -----------------------------------------------------------------------------------------------------
+
+
+def notebook() -> ModuleType:
+    spec = spec_from_file_location("seed_mail", ROOT / "examples" / "seed_mail.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_notebook_goes_from_the_question_to_the_answer() -> None:
+    outputs, names = notebook().app.run()
+    assert sum(output is not None for output in outputs) >= 10
+    worst = {row["policy"]: row for row in names["worst"].iter_rows(named=True)}
+    assert worst["v19"]["late-online"] == "S2 td-error"
+    assert worst["kvm-hook-lp-init"]["late-online"] == worst["kvm-hook-lp-init"]["kvm-reload"] == "ok tdx-up"
+    assert worst["kvm-hook-lp-init"]["no-kvm"] == "S4 latent-lp"
+    assert {row["second-tdx-user"] for row in worst.values()} == {"S2 td-error", "S2 user-error"}
+    broken = {(row["policy"], row["scenario"]): row["broken"] for row in names["failing"].iter_rows(named=True)}
+    assert broken["kvm-hook-lp-init", "second-tdx-user"] == "I1 I2"
+    assert broken["hook-before-users", "second-tdx-user"] == "I2"
+    assert "TDX_SYS_LP_INIT_NOT_DONE" in next(o.text for o in outputs if "TDX_SYS" in getattr(o, "text", ""))
+
+
+def test_the_notebook_is_right_about_a_strict_module() -> None:
+    chosen = {"cpus": SimpleNamespace(value=2), "module": SimpleNamespace(value="strict")}
+    asked = {"designs": ["v19", "kvm-hook-lp-init", "hook-before-users"], "questions": ["late-online"]}
+    _, names = notebook().app.run(defs={**chosen, **asked})
+    assert names["worst"]["late-online"].to_list() == ["S3 sticky-error"] * 3
+
+
+@pytest.mark.long
+def test_the_manual_is_built_without_warnings(tmp_path: Path) -> None:
+    words = ["-m", "sphinx", "--builder", "html", "--fail-on-warning", "--keep-going", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, *words, str(DOCS), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    built = {path.relative_to(tmp_path).with_suffix("") for path in tmp_path.rglob("*.html")}
+    assert {path.relative_to(DOCS).with_suffix("") for path in DOCS.rglob("*.md")} <= built
+    assert "all models, settings and versions" in (tmp_path / "speed.html").read_text()
+    assert list(tmp_path.rglob("_downloads/*/peers.md"))
