@@ -32,13 +32,9 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 
 # The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
-docs: $(VENV)/docs
+docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs manual
-
-$(VENV)/docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
-	touch $@
 
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
 wheel: $(VENV)/installed

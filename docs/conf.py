@@ -15,6 +15,9 @@ release = version = __version__
 extensions = ["myst_parser"]
 html_theme = "pydata_sphinx_theme"
 html_title = f"tdxexplore {version}"
+html_static_path = ["_static"]
+html_css_files = ["manual.css"]
+html_sidebars = {"index": [], "tutorial": [], "own-policy": []}
 html_copy_source = False
 html_show_copyright = False
 html_theme_options = {

@@ -107,14 +107,18 @@ def test_a_field_that_is_not_explained_stops_the_manual(monkeypatch: pytest.Monk
 def test_every_field_of_the_world_and_every_budget_is_in_the_reference() -> None:
     world, text = reference_pages.everything(), page("reference/fields.md")
     assert len(world.names) > 70
-    assert [name for name in world.names if f"| `w.{name}` | " not in text] == []
+    assert [name for name in world.names if f"| `w.{name}`" not in text] == []
     assert [name for name in BUDGETS if f"| `{name}` | " not in text] == []
     answer = check("v19", cpus=2, scenario="late-online")
     changed = {name for trace in answer.traces.values() for step in trace for name, _, _ in step.changes}
     shared = {re.sub(r"\[\d+\]$", "", name) for name in changed}
     shared = {name for name in shared if name.partition(".")[0] not in ("pc", "budget", "tdx_hardware_setup")}
     assert len(shared) > 5
-    assert [name for name in shared if f" | {name} | " not in text and "registered" not in name] == []
+    assert [
+        name
+        for name in shared
+        if f"`w.{name}` | " not in text and f"`{name}` | " not in text and "registered" not in name
+    ] == []
 
 
 def test_every_outcome_and_invariant_is_in_the_reference() -> None:

@@ -156,18 +156,17 @@ def fields() -> str:
     for name in world.names:
         field = getattr(world, name)
         kept = "yes" if field in world.survives_kexec else ""
-        rows.append((f"`w.{name}`", field.name, field.scope.value, _domain(field), _meaning(name), kept))
+        named = f"`w.{name}`" if field.name == name else f"`w.{name}`, in traces `{field.name}`"
+        rows.append((named, field.scope.value, _domain(field), _meaning(name), kept))
     lines = [
         "# Fields of the world",
         "",
         "In a policy `k.w` is the world: the fields that shared mechanics read and write. One that no recorded step assigns is a",
-        "constant, and no part of the state. Traces and dumps have the name of the second column. The budgets of the question",
-        "bound a counter. Fields that survive kexec are hardware, or remember for the outcome what has happened.",
+        "constant, and no part of the state. The first value is the initial one; the budgets of the question bound a counter.",
+        "Fields that survive kexec are hardware, or remember for the outcome what has happened.",
         _MADE,
         "",
-        *table(
-            ("in code", "in traces", "one for each", "values, the initial one first", "meaning", "survives kexec"), rows
-        ),
+        *table(("field", "one for each", "values", "meaning", "survives kexec"), rows),
         "## Beside the fields",
         "",
     ]
