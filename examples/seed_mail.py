@@ -1,7 +1,3 @@
-# /// script
-# requires-python = ">=3.11"
-# dependencies = ["marimo", "tdxexplore"]
-# ///
 """A notebook that goes from the question of a mail to an answer: ``marimo edit examples/seed_mail.py``, or ``marimo run``."""
 
 import marimo
@@ -12,8 +8,16 @@ app = marimo.App(width="medium", app_title="From a mail to an answer")
 with app.setup:
     import marimo as mo
     import polars as pl
+    import polars.selectors as cs
 
     import tdxexplore
+
+
+@app.function
+def shown(frame: pl.DataFrame) -> mo.ui.table:
+    """A table with fractions rounded and texts in full."""
+    texts = ["text"] if "text" in frame.columns else None
+    return mo.ui.table(frame.with_columns(cs.float().round(4)), selection=None, wrapped_columns=texts)
 
 
 @app.cell(hide_code=True)
@@ -26,8 +30,8 @@ def _():
 
     > It _can_ work if we only consider KVM, because for KVM we can always guarantee:
     >
-    > 1) VMXON + tdx_cpu_enable() have been done for all online cpus before it calls tdx_enable().
-    > 2) VMXON + tdx_cpu_enable() have been done in cpuhp for any new CPU before it goes online.
+    > 1. VMXON + tdx_cpu_enable() have been done for all online cpus before it calls tdx_enable().
+    > 2. VMXON + tdx_cpu_enable() have been done in cpuhp for any new CPU before it goes online.
 
     Does v19 keep these rules? Does nothing bad happen if a KVM keeps them? And what if KVM is not the only user of TDX?
     """)
@@ -47,7 +51,7 @@ def _():
         "no-kvm": "KVM is unloaded for good",
         "second-tdx-user": "another user makes calls while KVM comes and goes",
     }
-    cpus = mo.ui.slider(2, 4, value=2, label="CPUs")
+    cpus = mo.ui.slider(2, 4, value=2, label="CPUs", show_value=True)
     module = mo.ui.dropdown(["subset", "strict"], value="subset", label="module kind")
     mo.hstack([cpus, module], justify="start")
     return cpus, designs, module, questions
@@ -69,14 +73,14 @@ def _(cpus, designs, module, questions):
     worst = comparison.matrix.select("policy", "scenario", answer=pl.format("{} {}", "severity", "outcome")).pivot(
         "scenario", index="policy", values="answer"
     )
-    worst
+    shown(worst)
     return comparison, worst
 
 
 @app.cell
 def _(comparison):
     meanings = comparison.outcomes.select("severity", "outcome", "text").unique().sort("severity", "outcome")
-    meanings
+    shown(meanings)
     return (meanings,)
 
 
@@ -95,8 +99,8 @@ def _():
 def _(cpus, module):
     posted = tdxexplore.check("v19", module=module.value, cpus=cpus.value, scenario="late-online")
     figures = ["outcome", "severity", "interleavings", "interleaving_share", "probability", "shortest_steps"]
-    posted.outcomes.select(figures)
-    return figures, posted
+    shown(posted.outcomes.select(figures))
+    return (posted,)
 
 
 @app.cell
@@ -122,7 +126,7 @@ def _(comparison):
     failing = comparison.matrix.filter(pl.col("broken") != "").select(
         "policy", "scenario", "broken", "interleavings", "interleaving_share", "probability"
     )
-    failing
+    shown(failing)
     return (failing,)
 
 
