@@ -44,7 +44,10 @@ def markdown(text: str) -> list[str]:
     """The lines of a docstring as Markdown, with an empty one at the end."""
     body, sections = _split(text)
     lines = [*_body(body)]
+    told_apart = {"Args", "Attributes"} <= sections.keys()
     for title, found in sections.items():
+        if told_apart and title in ("Args", "Attributes"):
+            lines += ["Arguments:" if title == "Args" else "Attributes:", ""]
         if title == "Returns":
             lines += [f"Returns: {_inline(' '.join(line.strip() for line in found))}"]
         else:
@@ -59,16 +62,16 @@ def summary(text: str) -> str:
     return _inline(" ".join(text.partition("\n\n")[0].split()))
 
 
-def method(owner: type, name: str) -> str:
-    """The docstring of a method or property; of an override that adds nothing, that of what it overrides.
+def method(owner: type, name: str) -> str | None:
+    """The docstring of a method or property; None of an override that adds nothing to what it overrides.
 
     Raises:
-        Undocumented: There is none.
+        Undocumented: There is none, and it overrides nothing that has one.
     """
-    for base in owner.__mro__:
-        if name in vars(base) and getattr(_function(vars(base)[name]), "__doc__", None):
-            return documented(_function(vars(base)[name]), f"{base.__name__}.{name}")
-    raise Undocumented(f"`{owner.__name__}.{name}` has no docstring, and would be missing in the manual")
+    function, *overridden = (_function(vars(base)[name]) for base in owner.__mro__ if name in vars(base))
+    if not function.__doc__ and any(other.__doc__ for other in overridden):
+        return None
+    return documented(function, f"{owner.__name__}.{name}")
 
 
 def entry(place: str, value: object, text: str) -> list[str]:
@@ -107,7 +110,9 @@ def _call(place: str, function: Callable[..., object]) -> str:
 
 
 def _given(annotation: str) -> str:
-    return annotation.removeprefix("Iterator[").removesuffix("]").lower()
+    """What code calls the object that a block gives."""
+    given = annotation.removeprefix("Iterator[").removesuffix("]")
+    return {"Frame": "f", "Region": "each", "Seamcall": "call"}.get(given, given.lower())
 
 
 def _split(text: str) -> tuple[list[str], dict[str, list[str]]]:

@@ -215,12 +215,13 @@ def _members(owner: type, given: str, members: Iterable[str] | None = None) -> l
     known = docstrings.public(owner)
     if members is not None:
         known = {name: known[name] for name in members}
+    said = {name: text for name in known if (text := docstrings.method(owner, name)) is not None}
     lines: list[str] = []
-    for name, value in known.items():
+    for name, text in said.items():
         if f"{owner.__name__}.{name}" not in INSIDE:
-            lines += docstrings.entry(f"{given}.{name}", value, docstrings.method(owner, name))
-    named = [name for name in known if f"{owner.__name__}.{name}" in INSIDE]
-    inside = [f"- `{name}`: {docstrings.summary(docstrings.method(owner, name))}" for name in named]
+            lines += docstrings.entry(f"{given}.{name}", known[name], text)
+    named = [name for name in said if f"{owner.__name__}.{name}" in INSIDE]
+    inside = [f"- `{name}`: {docstrings.summary(said[name])}" for name in named]
     return [*lines, "For blocks and mechanisms of one's own:", "", *inside, ""] if inside else lines
 
 

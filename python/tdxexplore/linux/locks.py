@@ -33,7 +33,10 @@ IPI = Event("ipi")
 
 
 class Locks(Context):
-    """An actor that takes locks and sends IPIs; see `Actor` for its arguments."""
+    """An actor that takes locks and sends IPIs.
+
+    `Actor` has its arguments.
+    """
 
     # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
 
