@@ -34,7 +34,7 @@ PYTHON = (
     ("tdx",),
     ("linux",),
     ("model",),
-    ("errors", "quantities", "_version", "_core"),
+    ("errors", "quantities", "visible", "_version", "_core"),
 )
 RUST = (
     ("bench",),

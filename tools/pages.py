@@ -14,7 +14,7 @@ The tests compare the folder with what this writes.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -249,4 +249,6 @@ def _count(number: int) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    parser = argparse.ArgumentParser(description="Write the generated pages.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs"))
+    write(parser.parse_args().folder)

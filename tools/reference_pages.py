@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import docstrings
-from tdxexplore.linux import boot, cpuhp, errno, hotplug, kexec, locks, shutdown, suspend
 from tdxexplore.linux import context as linux_context
+from tdxexplore.linux import cpuhp, errno, locks, record, sync
 from tdxexplore.linux.actor import Actor
 from tdxexplore.linux.state import Linux
 from tdxexplore.model import (
@@ -111,6 +112,7 @@ def primitives() -> str:
     ]
     for owner, title in (
         (locks.Locks, "Locks, IPIs, stop_machine()"),
+        (sync.Sync, "Semaphores, completions, work items, grace periods, notifiers"),
         (cpuhp.Kernel, "CPU hotplug"),
         (Vmx, "VMX"),
         (linux_context.Context, "Contexts, and what the kernel reports of them"),
@@ -120,6 +122,8 @@ def primitives() -> str:
         lines += [f"## {title}", "", docstrings.summary(docstrings.documented(owner, owner.__name__)), ""]
         lines += _members(owner, "k")
     lines += _class(cpuhp.Hook, "hook")
+    for made in (sync.RwSemaphore, sync.Completion, sync.Work, sync.Readers, sync.NotifierChain):
+        lines += _class(made, made.__name__.lower())
     errors = ", ".join(f"`{name}` (`{value}`)" for name, value in vars(errno).items() if name.isupper())
     lines += ["## Errors", "", f"What functions of the kernel return: {errors}.", ""]
     lines += _module(host, "The host library")
@@ -130,8 +134,16 @@ def primitives() -> str:
         "Whoever models another protocol than TDX records them with callbacks of its own.",
         "",
     ]
-    for place in (boot, hotplug, suspend, shutdown, kexec):
-        lines += _functions(place)
+    # The package has functions of the same names.
+    for name in ("boot", "hotplug", "suspend", "shutdown", "kexec", "sync"):
+        lines += _functions(import_module(f"tdxexplore.linux.{name}"))
+    lines += [
+        "## A model of another protocol",
+        "",
+        "[Model any protocol](../models.md) shows how.",
+        "",
+        *_functions(record),
+    ]
     return "\n".join(lines)
 
 

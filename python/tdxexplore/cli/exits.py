@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from tdxexplore.cli.streams import tell
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tdxexplore.sweep.batch import Cause
+
+_LONGEST = 4000  # characters of a line: a name of 10,000 would bury what is said about it
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, VACUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES = {
@@ -18,8 +22,8 @@ CODES = {
     USAGE: "bad input: an option, a name, a policy file, a sweep file, a schedule or a data set; a line on stderr says what is "
     "wrong, where, and what is allowed",
     INCOMPLETE: "the verdict is `incomplete`: a limit cut the search short, and nothing bad was seen until then; `sweep`: a "
-    "limit cut a point short; `analyze`: damaged files were left out",
-    INTERNAL: "a defect of tdxexplore itself, with a traceback",
+    "limit cut a point short; `analyze`: damaged files were left out; memory or time ran out before there was an answer",
+    INTERNAL: "a defect of tdxexplore itself, with a traceback; or a disk or a stream takes nothing",
     VACUOUS: "the verdict is `vacuous`: nothing bad can happen, but an expectation is never met, no run comes to an end, or "
     "the scenario cannot happen to the design",
     INTERRUPTED: "interrupted by Ctrl-C",
@@ -54,5 +58,5 @@ def complain(message: str, code: int) -> int:
     Returns:
         The code.
     """
-    print(f"tdxexplore: error: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    tell(f"tdxexplore: error: {one_line(message, _LONGEST)}")
     return code

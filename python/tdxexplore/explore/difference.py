@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tdxexplore.explore.question import policy_name, policy_place
 from tdxexplore.explore.verdict import violates
 from tdxexplore.model import SEVERITIES
 
@@ -35,10 +34,10 @@ class Difference:
     @property
     def policies(self) -> tuple[str, str]:
         """The names of the designs; two designs of one name are told apart by their places."""
-        a, b = (side.question.policy_class() for side in (self.before, self.after))
-        if a is not b and policy_name(a) == policy_name(b):
-            return f"{a.name} ({policy_place(a)})", f"{b.name} ({policy_place(b)})"
-        return policy_name(a), policy_name(b)
+        a, b = (side.question.subject() for side in (self.before, self.after))
+        if a != b and a.name == b.name:
+            return f"{a.name} ({a.place})", f"{b.name} ({b.place})"
+        return a.name, b.name
 
     @property
     def complete(self) -> bool:
@@ -109,6 +108,29 @@ class Difference:
             change.otherwise(pl.lit("kept")).alias("change"),
             pl.coalesce("text_b", "text_a").alias("text"),
             *(f"{name}_{side}" for side in "ab" for name in figures),
+        )
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What runs cost on each side, if both were asked for prices: a row for each outcome of either and each price.
+
+        Columns: ``outcome``, ``severity``, ``price``, ``moved`` (mean of B less that of A; null where one does not reach the
+        outcome), then for A (``_a``) and B (``_b``): ``mean`` over all interleavings that end so, ``least`` and ``most`` of any;
+        null where it is not reached. Outcomes are in the order of `outcomes`.
+        """
+        key, figures = ["outcome", "severity", "price"], ("mean", "least", "most")
+        a, b = (
+            side.prices.select(*key, *figures).rename({name: f"{name}_{letter}" for name in figures})
+            for side, letter in ((self.before, "a"), (self.after, "b"))
+        )
+        both = a.join(b, on=key, how="full", coalesce=True, maintain_order="left_right")
+        ranks = {outcome: rank for rank, outcome in enumerate(self.outcomes["outcome"])}
+        return (
+            both.with_columns(rank=pl.col("outcome").replace_strict(ranks, return_dtype=pl.Int64))
+            .sort("rank", maintain_order=True)
+            .select(
+                *key, (pl.col("mean_b") - pl.col("mean_a")).alias("moved"), *(f"{n}_{s}" for s in "ab" for n in figures)
+            )
         )
 
     @cached_property

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.files import writing
+from tdxexplore.data.holding import writing
 from tdxexplore.sweep.batch import Answer, Destination, Failure, explore_points
 from tdxexplore.sweep.origin import origin
 from tdxexplore.sweep.plan import plan
