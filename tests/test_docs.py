@@ -10,7 +10,7 @@ import pytest
 import pages
 import picture
 from slices import every
-from tdxexplore.render.policy_page import policy_page
+from tdxexplore.render.subject_page import policy_page
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 

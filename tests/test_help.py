@@ -123,6 +123,18 @@ def test_describe_says_so_where_there_is_nothing(tmp_path: Path, capsys: pytest.
     assert "## Knobs\n\nNone.\n" in capsys.readouterr().out
 
 
+def test_describe_writes_a_page_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["describe", f"{ROOT / 'zoo' / 'stopper.py'}:stopper"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("# stopper\n\nA model of `stopper.py:stopper`.\n")
+    assert "| `fixed` | `false`, `true` |" in page
+    assert "| `stopper->enabled` | one CPU | false, true |" in page
+    assert "| `wrong-cpu` | outcome, S2 | WARN: work of another CPU runs here |" in page
+    assert "### rescuer\n" in page
+    assert "| set_cpus_allowed_ptr(): stop_one_cpu() |  | one CPU |  | kernel/stop_machine.c, v6.12 |" in page
+    assert "pc." not in page
+
+
 def test_describe_of_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.py").write_text(
         "from tdxexplore import Policy\nclass Bad(Policy):\n    name = title = source = 'bad'\n"

@@ -31,7 +31,7 @@ from tdxexplore.explore.difference import Difference
 from tdxexplore.model import Topology
 from tdxexplore.render.figures import fraction
 from tdxexplore.render.markdown import table
-from tdxexplore.render.policy_page import policy_page
+from tdxexplore.render.subject_page import policy_page
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario

@@ -41,7 +41,7 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
-    "describe": "Print a policy as a page: what was read for it, its knobs and callbacks, its steps beside what they stand for.",
+    "describe": "Print a policy or a model as a page: its knobs, and its steps beside what they stand for.",
     "check": "Explore every interleaving of one policy or model.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
