@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.scenarios import Scenario
 
 FILES = {
-    "path/to/file.py:NAME": "a policy of your own: NAME is the class, or the `name` of the policy; the file may import its "
-    "neighbours. `tdxexplore describe` shows what was recorded",
-    "SPEC.toml": "a sweep file, for `tdxexplore sweep`: a grid of questions and how each is explored",
+    "path/to/file.py:NAME": "a policy or a model of your own: NAME is that of the class or of the policy, of the model or of the "
+    "function that returns one; `tdxexplore new` writes a start, `tdxexplore describe` shows what was recorded",
+    "SPEC.toml": "a sweep file: a grid of questions and how each is explored, for `tdxexplore sweep` and `tdxexplore compare`",
     "DIR/TABLE/policy=NAME/module=KIND/*.parquet": "a data set, which `tdxexplore sweep --out DIR` writes and `tdxexplore "
     "analyze` reads; any reader of Parquet reads it",
     "DIR/*.parquet": "the tables of one comparison: `tdxexplore compare --out DIR`",

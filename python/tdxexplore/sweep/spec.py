@@ -38,12 +38,13 @@ TOP = {
 """The keys of a sweep file."""
 
 AXES = {
-    "policy": "built-in names, or `path/to/file.py:NAME`, where the path begins at the sweep file; default: all built-in ones",
-    "module": "module kinds; default: all",
-    "scenario": "scenarios; default: all",
+    "policy": "built-in names, or `path/to/file.py:NAME` of a policy or a model, where the path begins at the sweep file; "
+    "default: all built-in ones",
+    "module": "module kinds; default: all; models have none",
+    "scenario": "scenarios; default: all; models have none",
     "cpus": f"CPUs in all: {RANGES}; needed",
     "packages": "packages that the CPUs are spread over, likewise; default: 1",
-    "set": 'a table of knobs: values, or "all"; for the policies that have the knob, each of which must know the values',
+    "set": 'a table of knobs: values, or "all"; for the policies and models that have the knob, each of which must know them',
     "budget": f"a table of budgets, instead of the scenario's: 0 to {MAX_BUDGET}, for `kvm_load` from 1 on",
 }
 """The keys of the grid and of each exclusion."""
