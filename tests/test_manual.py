@@ -139,6 +139,13 @@ def test_every_key_of_a_sweep_file_is_in_the_reference_and_no_other() -> None:
     assert spec.load(ROOT / "sweeps" / "late_cpus.toml").cells()
 
 
+def test_every_command_and_setting_is_in_the_reference() -> None:
+    text = page("reference/commands.md")
+    options = [f"--{name.replace('_', '-')}" for name in having("identity", "limit", "resource")]
+    assert re.findall(r"^\| `([\w-]+)` \| ", text, flags=re.MULTILINE) == [*cli.COMMANDS, *options]
+    assert len(options) >= 10
+
+
 def test_every_exit_code_is_in_the_reference_and_no_other() -> None:
     codes = {value for name, value in vars(exits).items() if name.isupper() and type(value) is int and name[0] != "_"}
     found = re.findall(r"^\| (\d+) \| ", page("reference/exit-codes.md"), flags=re.MULTILINE)

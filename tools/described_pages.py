@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdxexplore import check
-from tdxexplore.cli import exits, output
+from tdxexplore.cli import COMMANDS, exits, output
 from tdxexplore.data.schema import TABLES
 from tdxexplore.explore.settings import DESCRIBED, Settings, having
 from tdxexplore.quantities import COUNTS
@@ -63,6 +63,7 @@ def pages() -> dict[str, str]:
         "reference/questions.md": questions(),
         "reference/counts.md": counts(),
         "reference/sweep-file.md": sweep_file(),
+        "reference/commands.md": commands(),
         "reference/exit-codes.md": exit_codes(),
         "reference/json.md": json_documents(),
     }
@@ -197,6 +198,28 @@ def sweep_file() -> str:
         (_ROOT / "sweeps" / "late_cpus.toml").read_text().rstrip(),
         "```",
         "",
+        _MADE,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """The commands, and the settings that most of them share."""
+    settings = [(f"`--{each.name.replace('_', '-')}`", each.doc, each.role) for each in DESCRIBED]
+    lines = [
+        "# Commands",
+        "",
+        "`tdxexplore COMMAND --help` has the options of each.",
+        "",
+        *table(("command", "what it does"), [(f"`{name}`", text) for name, text in COMMANDS.items()]),
+        "## Settings of a search",
+        "",
+        "Whatever explores takes them: as an option here, as an argument in Python, under `[check]` in a",
+        "[sweep file](sweep-file.md). An *identity* decides the answer, a *limit* only how far an incomplete search goes, a",
+        "*resource* neither.",
+        "",
+        *table(("option", "what it does", "role"), settings),
         _MADE,
         "",
     ]
