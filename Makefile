@@ -31,9 +31,10 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 
-# The pages under docs that are generated; the tests compare them.
+# The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs manual
 
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
 wheel: $(VENV)/installed
@@ -135,4 +136,4 @@ $(VENV)/installed: pyproject.toml $(RUST)
 	touch $@
 
 clean:
-	rm -rf $(VENV) target demo benches/.peers benches/stateright/target
+	rm -rf $(VENV) target demo manual benches/.peers benches/stateright/target

@@ -10,6 +10,7 @@ import pytest
 import pages
 import picture
 from slices import every
+from tdxexplore.render.subject_page import policy_page
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "docs"
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 def test_the_page_of_a_policy_is_up_to_date(policy: str) -> None:
-    page = pages.policy_page(BUILT_IN[policy])
+    page = policy_page(BUILT_IN[policy], pages.SHARED)
     assert (FOLDER / "policies" / f"{policy}.md").read_text() == page
     for hook in BUILT_IN[policy]().hooks:
         assert hook.state in page
@@ -66,7 +67,7 @@ def test_the_pages_of_liveness_and_changes_have_a_section_for_each_design_and_st
 def test_the_links_of_the_pages_lead_somewhere() -> None:
     followed = 0
     for page in FOLDER.rglob("*.md"):
-        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), (page, target)
             followed += 1
     assert followed >= len(BUILT_IN)

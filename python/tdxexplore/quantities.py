@@ -11,6 +11,26 @@ SHARE_AND_PROBABILITY = (
 )
 """What is said once wherever a share and a probability stand side by side, as they may differ by orders of magnitude."""
 
+COUNTS = {
+    "interleavings": "maximal runs that end so, with labelled CPUs, each counted once: an exact integer of any size; two "
+    "runs differ if some step differs, or the CPU that takes it",
+    "share": "interleavings that end so, over all interleavings",
+    "probability": "the chance of ending so if, in each state, every enabled step is equally likely to be next",
+    "terminal states": "states in which runs end so, with labelled CPUs: an exact integer; of runs that never end, the "
+    "states from which no end can be reached",
+    "shortest": "steps of the shortest run that ends so, which is the trace that is shown",
+    "concrete states, transitions": "of the whole search, with labelled CPUs: exact integers",
+    "stored, generated": "what the search kept, and the transitions that it made between these: states up to the names of "
+    "CPUs and packages that start out equal",
+    "an invariant fails in ... states": "concrete states that violate it; runs through them are not counted",
+    "`-`": "not measured: with `--no-measures`, with `--space bits`, in a search that a limit cut short; interleavings and "
+    "their share also where a run may pass through a cycle any number of times and still end. In a comparison: the scenario "
+    "cannot happen there",
+    "`1.234e17`": "an exact integer with too many digits for the line: `--json` and the tables have all of them",
+    "`10^19728.30`": "an integer that is too large to be kept exactly: a line below says how exact the logarithm is",
+}
+"""What the figures of an answer count."""
+
 _UNITS = {
     "": 1,
     "K": 2**10,

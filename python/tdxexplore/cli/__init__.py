@@ -41,6 +41,7 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
+    "describe": "Print a policy or a model as a page: its knobs, and its steps beside what they stand for.",
     "check": "Explore every interleaving of one policy or model.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
@@ -51,6 +52,7 @@ COMMANDS = {
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
     "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
+    "help": "Explain a topic, such as outcomes, counts or exit codes, or a name that an answer shows.",
     "kernel": "Boot a stock Linux in QEMU, record what it does, and hold that against a model.",
 }
 for name, summary in COMMANDS.items():

@@ -1,28 +1,7 @@
 """A sweep file: which points, and how each is explored. Everything in it is checked before anything runs.
 
-The keys are the words of ``tdxexplore check``; each axis takes one value, a list, or ``"all"``, and an axis of numbers also
-a range::
-
-    name = "late CPUs"
-    note = "what the mail of April asks"
-
-    [grid]
-    policy = ["v19", "my_policy.py:Mine"]   # default "all"; a file is looked for beside the sweep file
-    module = "all"                          # default
-    scenario = ["late-online"]              # default "all"
-    cpus = "2-8"
-    packages = [1, 2]                       # default 1
-    set = { offline_veto = "all" }          # for the policies that have the knob
-    budget = { cpu_up = "1-2" }             # instead of the scenario's
-
-    [[exclude]]                             # a point that matches every key of one of these is left out
-    policy = "v19"
-    cpus = "7-8"
-
-    [check]                                 # how, as options of `tdxexplore check`
-    timeout = 60
-    max_memory = "2G"
-    prices = false                          # default true: without them a large point takes a third of the time
+The keys are the words of ``tdxexplore check`` (`TOP`, `AXES`; the settings of `tdxexplore.explore.settings`). Each axis takes one
+value, a list, or ``"all"``, and an axis of numbers also a range. ``sweeps/late_cpus.toml`` is an example.
 """
 
 from __future__ import annotations
@@ -50,7 +29,26 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.subject import Subject
 
-AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
+TOP = {
+    "name": "what the sweep is called; default: the name of the file",
+    "note": "what it is for",
+    "grid": "the axes; each combination of their values is a point",
+    "exclude": "a list of tables with the keys of the grid: a point that matches every key of one of them is left out",
+    "check": "how each point is explored: settings of `tdxexplore check`, with `_` for `-`",
+}
+"""The keys of a sweep file."""
+
+AXES = {
+    "policy": "built-in names, or `path/to/file.py:NAME` of a policy or a model, where the path begins at the sweep file; "
+    "default: all built-in ones",
+    "module": "module kinds; default: all; models have none",
+    "scenario": "scenarios; default: all; models have none",
+    "cpus": f"CPUs in all: {RANGES}; needed",
+    "packages": "packages that the CPUs are spread over, likewise; default: 1",
+    "set": 'a table of knobs: values, or "all"; for the policies and models that have the knob, each of which must know them',
+    "budget": f"a table of budgets, instead of the scenario's: 0 to {MAX_BUDGET}, for `kvm_load` from 1 on",
+}
+"""The keys of the grid and of each exclusion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Spec:
 
 _CHECK = having("identity", "limit")
 _LARGEST, _LONGEST = 1 << 20, 2000  # bytes of a file, characters of a note, which is in each file of a data set
-_DEFAULTS = {"prices": True}  # where they differ from those of `check`
+DEFAULTS = {"prices": True}  # where they differ from those of `check`
 
 
 def load(path: Path) -> Spec:
@@ -100,7 +98,7 @@ def load(path: Path) -> Spec:
         if isinstance(error, BadSpec):
             raise
         raise BadSpec(f"{path}: not TOML that can be read: {one_line(str(error), 200)}") from None
-    top = _Table(path, "", document, ("name", "note", "grid", "exclude", "check"))
+    top = _Table(path, "", document, TOP)
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
     settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
@@ -278,6 +276,6 @@ def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
 
 def _settings(table: _Table) -> Settings:
     try:
-        return Settings.of(dict(table.values), **_DEFAULTS)
+        return Settings.of(dict(table.values), **DEFAULTS)
     except BadSetting as error:
         raise table.wrong(error.name, error.value, error.allowed) from None
