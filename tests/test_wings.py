@@ -27,6 +27,7 @@ CORE = Path(__file__).parent.parent / "rust" / "core" / "src"
 PYTHON = (
     ("__main__", "__init__"),
     ("cli",),
+    ("report",),
     ("render",),
     ("sweep", "export", "kernel"),
     ("data",),

@@ -47,6 +47,7 @@ COMMANDS = {
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
     "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
+    "report": "Write a data set as one HTML file: a heat map, and behind each cell its traces, step by step.",
     "kernel": "Boot a stock Linux in QEMU, record what it does, and hold that against a model.",
 }
 for name, summary in COMMANDS.items():

@@ -1,0 +1,131 @@
+"""Writing the page: the template, its style, its scripts and the data, in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from tdxexplore.report import source
+from tdxexplore.report.content import content
+from tdxexplore.report.questions import Designs
+from tdxexplore.report.traces import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tdxexplore.data.reading import Skipped
+    from tdxexplore.tdx.policy import Policy
+
+TITLE = "Which policy survives CPU hotplug?"
+
+_SCRIPTS = ("base.js", "trace.js", "cell.js", "heat.js", "start.js")
+"""In the order in which they stand in the page: each uses only what those before it define."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a report holds.
+
+    Attributes:
+        path: The file.
+        size: Its bytes.
+        points: Points that are shown.
+        traces: Traces that are shown.
+        left_out: Traces that did not fit.
+        unknown: Policies that are not built in and whose file was not given: they have only traces that were kept.
+        changed: Policies that are not what they were when their points were explored, likewise.
+        skipped: Files of the data set that were left out.
+    """
+
+    path: Path
+    size: int
+    points: int
+    traces: int
+    left_out: int
+    unknown: tuple[str, ...]
+    changed: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def write(
+    folder: Path,
+    out: Path,
+    *,
+    policies: Sequence[str | type[Policy]] = (),
+    traces: bool = True,
+    title: str = "",
+    progress: Callable[[int, int], object] | None = None,
+) -> Written:
+    """Write the report of a data set, or of the folder of a comparison. No reader sees a part of the file.
+
+    Args:
+        folder: What ``tdxexplore sweep --out`` or ``tdxexplore compare --out`` wrote.
+        out: The HTML file.
+        policies: The user's own policies in it, as ``path/to/file.py:NAME`` or as classes.
+        traces: Whether traces are drawn that are not kept beside the tables yet; each needs the model of its question.
+        title: Of the page; default: the name of the sweep, or `TITLE`.
+        progress: Called with how many new traces of how many are drawn.
+
+    Raises:
+        BadDataset: It is neither of the two, or cannot be read.
+        BadModel: There is no such policy.
+        OSError: The file cannot be written.
+    """
+    designs = Designs(policies)
+    tables = source.read(folder)
+    drawn = shown(tables, designs, new=traces, progress=progress)
+    title = title or tables.origin.get("spec", "") or TITLE
+    data = content(tables, drawn, designs, title)
+    size = _write(out, page(data, title))
+    return Written(
+        out,
+        size,
+        len(data["points"]),
+        len(data["traces"]),
+        data["left_out"],
+        drawn.unknown,
+        drawn.changed,
+        tables.skipped,
+    )
+
+
+def page(data: dict[str, object], title: str) -> str:
+    """The page as text.
+
+    Args:
+        data: See `tdxexplore.report.content.content`.
+        title: Its title.
+    """
+    parts = {
+        "title": escape(title),
+        "style": _resource("page.css"),
+        "data": _harmless(json.dumps(data, separators=(",", ":"))),
+        "script": "".join(_resource(name) for name in _SCRIPTS),
+    }
+    # In one pass, so that nothing that is put in is looked at again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _resource("page.html"))
+
+
+def _harmless(data: str) -> str:
+    """JSON in which no HTML parser sees a tag, a comment or an entity."""
+    return data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _resource(name: str) -> str:
+    return (files("tdxexplore.report") / "browser" / name).read_text(encoding="utf-8")
+
+
+def _write(out: Path, text: str) -> int:
+    encoded = text.encode()
+    temporary = out.with_name(f"{out.name}.tmp")
+    try:
+        temporary.write_bytes(encoded)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(encoded)
