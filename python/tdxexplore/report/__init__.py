@@ -1,9 +1,9 @@
 """One HTML file that shows a data set: the worst outcomes as a heat map, and behind each cell its traces step by step.
 
 The flow: `source` reads the tables, `questions` says what each row asks, `drawing` makes a trace into rows and bars, `kept` keeps
-these beside the tables, `designs` describes the policies, `content` puts all of it together as data, and `page` writes that
-into ``browser/page.html``. The scripts of ``browser`` make what a reader sees from the data. The file asks the network for nothing, and
-tells the browser so by its content security policy.
+these beside the tables, `designs` describes the policies, `content` puts all of it together as data, and `page` writes that into
+``browser/page.html``. From the data, the scripts of ``browser`` make what a reader sees. The file asks the network for nothing,
+and tells the browser so by its content security policy.
 
 Rejected: HTML from Python, which repeats for each of 2,000 cells what the browser can make from a row, and is ten times as large.
 """

@@ -5,6 +5,7 @@ A drawing is plain data, so that it can be kept in a table and read back without
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tdxexplore.explore.choices import choices
@@ -93,24 +94,28 @@ def _bars(runs: Sequence[Run], actors: list[str]) -> Iterator[list[Any]]:
         row after which it is held (-1: from the beginning), and the row that releases it (None: it is held in the end). Both
         are the same for a lock that is taken and released in one step. Sorted by the first row.
     """
-    place_of = slots([step for run in runs for step in run])
-    since: dict[Held, int] = {}
-    found: list[tuple[int, int | None, Held]] = []
+    since: dict[Held, list[int]] = {}  # one who takes a lock twice holds it twice
+    found: list[tuple[int, int | None, int, Held]] = []
     for row, run in enumerate(runs):
         for step in run:
-            for held in step.released:
-                if held not in step.held:  # one who held it twice still holds it
-                    bar = (since.pop(held, row), row, held)
-                    found.append(bar)
-            for held in step.held:
+            gone = Counter(step.released)
+            for held, count in {**dict.fromkeys(since, 0), **Counter(step.held)}.items():
+                starts = since.setdefault(held, [])
                 taken = row > 0 or step.takes == held.lock
-                since.setdefault(held, row if taken else -1)
-    found += [(start, None, held) for held, start in since.items()]
-    for start, end, held in sorted(found, key=lambda bar: (bar[0], place_of[bar[2]])):
+                starts += [row if taken else -1] * (count - len(starts))
+                while len(starts) > count:
+                    found.append((starts.pop(), row, len(starts), held))
+                    gone[held] -= 1
+            found += [(row, row, 0, held) for held in gone.elements()]  # taken by this step, too
+    found += [(start, None, n, held) for held, starts in since.items() for n, start in enumerate(starts)]
+    place_of = slots([step for run in runs for step in run])
+    beside = Counter(held.actor for held in place_of)  # where the second bar of a lock stands
+    for start, end, again, held in sorted(found, key=lambda bar: (bar[0], place_of[bar[3]], bar[2])):
         if held.actor not in actors:
             actors.append(held.actor)
         where = "" if held.cpu is None else f"CPU {held.cpu}"
-        yield [actors.index(held.actor), place_of[held], held.lock.name, held.lock.shared, where, start, end]
+        slot = beside[held.actor] + again - 1 if again else place_of[held]
+        yield [actors.index(held.actor), slot, held.lock.name, held.lock.shared, where, start, end]
 
 
 def _held(held: Held) -> list[Any]:

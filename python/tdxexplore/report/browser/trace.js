@@ -58,7 +58,7 @@ function draw(trace, lanes, svg, list, now) {
   const parts = [];
   const line = (x1, y1, x2, y2, style) => make("svg:line", { x1, y1, x2, y2, class: style });
   const head = (x, text, style) =>
-    make("svg:text", { x: 0, y: 0, class: style, transform: `translate(${x + 3} -5) rotate(-55)` }, text);
+    make("svg:text", { x: 0, y: 0, class: style, transform: `translate(${x + 3} -5) rotate(-55)` }, text.length > 15 ? `${text.slice(0, 14)}…` : text);
   lanes.actors.forEach((lane, actor) => {
     parts.push(line(lane.x, 0, lane.x, height, "lane"), head(lane.x, lane.name, `name a${actor % 8}`));
   });
