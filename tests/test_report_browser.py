@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = pytest.mark.long
 
@@ -55,9 +55,13 @@ class Watched:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.wrong.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
+        self.page.on("dialog", self._refuse)
         self.page.goto(path.as_uri())
         self.address = path.as_uri()
+
+    def _refuse(self, dialog: Dialog) -> None:
+        self.wrong.append(f"alert: {dialog.message}")
+        dialog.dismiss()
 
     def close(self) -> None:
         """Nothing was said on the console, and nothing but the file was asked for."""

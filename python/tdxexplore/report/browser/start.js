@@ -30,7 +30,7 @@ function filters() {
     render();
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("reset").addEventListener("click", () => {
+  byId("clear").addEventListener("click", () => {
     Object.assign(state, { text: "", policy: "", scenario: "", module: "" });
     state.severities.clear();
     byId("filters").reset();
