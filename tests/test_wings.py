@@ -33,7 +33,7 @@ PYTHON = (
     ("data",),
     ("explore",),
     ("tdx",),
-    ("linux",),
+    ("linux", "charts"),
     ("model",),
     ("errors", "quantities", "_version", "_core"),
 )

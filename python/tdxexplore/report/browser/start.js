@@ -42,7 +42,7 @@ function filters() {
 function designs() {
   const list = (texts) => make("ul", {}, texts.map((text) => make("li", {}, text)));
   const sections = Object.entries(data.designs).map(([name, of]) => {
-    const steps = [...Map.groupBy ? Map.groupBy(of.steps, (step) => step[0]) : grouped(of.steps)];
+    const steps = [...grouped(of.steps)];
     return make("details", { class: "design", "data-design": name },
       make("summary", {}, make("h3", {}, name), make("span", { class: "dim" }, ` ${of.title}`)),
       make("p", {}, "Source: ", of.source, "."),
@@ -51,7 +51,7 @@ function designs() {
       of.knobs.length ? [make("h4", {}, "Knobs"), table(["knob", "values, the default first", "what is chosen"], of.knobs)] : [],
       of.hooks.length ? [make("h4", {}, "Callbacks of CPU hotplug"), table(["cpuhp state", "startup", "teardown"], of.hooks)] : [],
       steps.flatMap(([actor, rows]) => [make("h4", {}, "Steps of ", make("code", {}, actor)),
-        table(["step", "in", "on", "stands for"], rows.map((row) => row.slice(1)))]),
+        table(["step", "in", "on", "stands for"], rows.map((row) => row.slice(1)), { class: "steps" })]),
       of.abstracted.length ? [make("h4", {}, "Left out, and why that hides no outcome"), list(of.abstracted)] : []);
   });
   byId("designs").append(...sections);
