@@ -17,13 +17,12 @@ import pytest
 import tdxexplore
 from reports import ODD, Odd, data_of, saved, small
 from sweeps import spec_file
-from tdxexplore import report
 from tdxexplore.cli import run
 from tdxexplore.data.files import DRAWN
 from tdxexplore.data.single import write_table
 from tdxexplore.errors import BadDataset
 from tdxexplore.explore.choices import choices
-from tdxexplore.report import kept, source
+from tdxexplore.report import kept, source, write
 from tdxexplore.report.content import content
 from tdxexplore.report.drawing import drawing
 from tdxexplore.report.page import page
@@ -44,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def html(folder: Path) -> str:
-    written = report.write(folder, folder.parent / "page.html", policies=[Odd])
+    written = write(folder, folder.parent / "page.html", policies=[Odd])
     assert (written.points, written.unknown, written.changed, written.left_out) == (32, (), (), 0)
     text = (folder.parent / "page.html").read_text(encoding="utf-8")
     assert written.size == len(text.encode())
@@ -236,7 +235,7 @@ def test_drawings_are_kept_and_used_again(folder: Path, html: str) -> None:
     drawings = kept.read(folder)
     assert len(drawings) == len(data_of(html)["traces"]) > 20
     # Nothing is recorded: even the policy that only this test knows has its traces.
-    again = report.write(folder, folder.parent / "again.html", traces=False)
+    again = write(folder, folder.parent / "again.html", traces=False)
     assert again.traces == len(drawings)
     assert data_of((folder.parent / "again.html").read_text())["traces"] == data_of(html)["traces"]
 
@@ -248,7 +247,7 @@ def test_drawings_that_cannot_be_read_are_made_again(folder: Path, tmp_path: Pat
         (copied / path.name).write_bytes(path.read_bytes())
     (copied / DRAWN).write_bytes(b"PAR1 and then nothing")
     assert kept.read(copied) == {}
-    written = report.write(copied, tmp_path / "page.html", policies=[Odd])
+    written = write(copied, tmp_path / "page.html", policies=[Odd])
     assert written.traces == len(kept.read(copied)) > 20
 
 
@@ -256,7 +255,7 @@ def test_traces_beyond_the_size_are_left_out_mildest_first(
     folder: Path, html: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tdxexplore.report.content.TRACES_AT_MOST", 20_000)
-    written = report.write(folder, folder.parent / "less.html", traces=False)
+    written = write(folder, folder.parent / "less.html", traces=False)
     data = data_of((folder.parent / "less.html").read_text())
     assert written.left_out == data["left_out"] > 0
     assert written.traces + written.left_out == len(data_of(html)["traces"])
@@ -317,7 +316,7 @@ def test_a_folder_that_is_none_is_refused_in_a_line(tmp_path: Path, capsys: pyte
     looked_at = 0
     for folder, why in bad_folders(tmp_path):
         with pytest.raises(BadDataset, match=re.escape(why)):
-            report.write(folder, tmp_path / "page.html")
+            write(folder, tmp_path / "page.html")
         assert run(["report", str(folder), "-o", str(tmp_path / "page.html")]) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1
@@ -334,7 +333,7 @@ def test_a_file_that_cannot_be_written_is_an_error_in_a_line(folder: Path, capsy
 
 def test_an_empty_data_set_has_a_page(tmp_path: Path) -> None:
     (tmp_path / "data" / "runs").mkdir(parents=True)
-    written = report.write(tmp_path / "data", tmp_path / "page.html")
+    written = write(tmp_path / "data", tmp_path / "page.html")
     assert (written.points, written.traces) == (0, 0)
     data = data_of((tmp_path / "page.html").read_text())
     assert data["setup"] == [["points", "none: nothing has been explored yet"]]
@@ -342,7 +341,7 @@ def test_an_empty_data_set_has_a_page(tmp_path: Path) -> None:
 
 def test_cells_without_an_answer_say_why(tmp_path: Path) -> None:
     answers = tdxexplore.compare(["v19", "linux-7.2-update"], modules=["subset"], scenarios=["update"], cpus=2)
-    report.write(saved(answers, tmp_path / "tables"), tmp_path / "page.html")
+    write(saved(answers, tmp_path / "tables"), tmp_path / "page.html")
     data = data_of((tmp_path / "page.html").read_text())
     (row,) = data["unanswered"]
     assert row[3] == "not applicable"
@@ -360,7 +359,7 @@ def test_the_same_tables_give_the_same_bytes_in_any_locale(folder: Path, html: s
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     subprocess.run([sys.executable, "-c", code, str(folder), str(out)], env=environment, check=True)
     ours = folder.parent / "ours.html"
-    report.write(folder, ours, traces=False)
+    write(folder, ours, traces=False)
     assert out.read_bytes() == ours.read_bytes()
     assert len(html) > 100_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reports import Odd, data_of, small
-from tdxexplore import report
+from tdxexplore.report import write
 from tdxexplore.report.page import page as page_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CELL = '[aria-label^="dyn-hook-if-enabled, offline-mid-enable, subset, 3 CPUs"]'
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
-    written = report.write(small(root / "tables"), root / "page.html", policies=[Odd])
+    written = write(small(root / "tables"), root / "page.html", policies=[Odd])
     assert written.traces > 20
     return root / "page.html"
 
@@ -285,7 +285,7 @@ def test_three_hundred_rows_with_long_names(browser: Browser, html: Path, tmp_pa
 
 def test_an_empty_data_set_says_so(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "data" / "runs").mkdir(parents=True)
-    report.write(tmp_path / "data", tmp_path / "empty.html")
+    write(tmp_path / "data", tmp_path / "empty.html")
     watched = Watched(browser, tmp_path / "empty.html")
     assert "Nothing has been explored yet" in watched.page.locator("#count").inner_text()
     assert watched.page.locator("figure").count() == 0

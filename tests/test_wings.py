@@ -35,7 +35,7 @@ PYTHON = (
     ("tdx",),
     ("linux", "charts"),
     ("model",),
-    ("errors", "quantities", "_version", "_core"),
+    ("errors", "quantities", "markup", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),

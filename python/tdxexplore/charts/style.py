@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tdxexplore import markup
 from tdxexplore.errors import BadModel, MissingExtra
 from tdxexplore.model import SEVERITIES
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-COLOURS = {"S0": "#7d0f2b", "S1": "#cf3a2c", "S2": "#f2915a", "S3": "#fbcf7c", "S4": "#f0e59a", "ok": "#bfe0c7"}
-"""The colour of each severity, as in a report."""
+COLOURS = {severity: paper for severity, (paper, _) in markup.COLOURS.items()}
+"""The colour of each severity."""
 
 NO_ANSWER = "#d9dbe6"
 DARK = ("S0", "S1")

@@ -9,6 +9,8 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from tdxexplore.markup import page as shown_page
+from tdxexplore.markup import paragraph, table
 from tdxexplore.report import source
 from tdxexplore.report.content import content
 from tdxexplore.report.questions import Designs
@@ -50,6 +52,10 @@ class Written:
     unknown: tuple[str, ...]
     changed: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+
+    def _repr_html_(self) -> str:
+        rows = [("points", f"{self.points:,}"), ("traces", f"{self.traces:,}"), ("size", f"{self.size / 1e6:.1f} MB")]
+        return shown_page(paragraph(f"{self.path}: open it in a browser"), table(("", ""), rows))
 
 
 def write(

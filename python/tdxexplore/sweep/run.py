@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tdxexplore.data.files import writing
+from tdxexplore.markup import page, paragraph, table, verdict
 from tdxexplore.sweep.batch import Answer, Destination, Failure, explore_points
 from tdxexplore.sweep.origin import origin
 from tdxexplore.sweep.plan import plan
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tdxexplore.data.reading import Skipped
+    from tdxexplore.markup import Cell
     from tdxexplore.sweep.batch import Cause
     from tdxexplore.sweep.points import Point
     from tdxexplore.sweep.spec import Spec
@@ -85,6 +87,24 @@ class Summary:
         self.explored += result.explored
         self.incomplete += not result.complete
         self.verdicts[result.verdict] = self.verdicts.get(result.verdict, 0) + 1
+
+    def _repr_html_(self) -> str:
+        verdicts = ((verdict(name), count) for name, count in sorted(self.verdicts.items()))
+        figures: tuple[tuple[Cell, Cell], ...] = (
+            ("points", self.total),
+            ("there before", self.before),
+            ("explored now", self.finished),
+            *verdicts,
+            ("cut short", self.incomplete),
+            ("states stored", self.explored),
+            ("seconds", f"{self.seconds:.1f}"),
+        )
+        failed = [(point.question.command("check"), error) for point, error in self.failed]
+        return page(
+            paragraph("interrupted" if self.interrupted else "done"),
+            table(("", ""), figures),
+            table(("not explored", "why"), failed) if failed else None,
+        )
 
 
 def sweep(
