@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from tdxexplore.explore.trace import Trace, replay
     from tdxexplore.export import export
     from tdxexplore.report import run as report
-    from tdxexplore.sweep import Comparison, compare
-    from tdxexplore.sweep import run as sweep
+    from tdxexplore.sweep import Comparison, compare, sweep
     from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
     from tdxexplore.tdx.policy import Knob, Policy
 
