@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: kernel demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: kernel demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -46,10 +46,14 @@ test: lint
 	cargo test --package tdxexplore-core --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# All cases of which `make test` takes a slice; the report is looked at in Debian's Chromium.
+# Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
 test-long: $(VENV)/installed
 	command -v chromium > /dev/null || $(SUDO) apt-get install --yes --no-install-recommends chromium
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
+
+# All cases that neither takes.
+campaign: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
 
 # Seeded faults: do the tests notice? `make mutants ONLY=store` tries some.
 mutants: $(VENV)/installed

@@ -316,7 +316,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a knob that is a truth value": (
         lambda: tdxexplore.check("v19", knobs={"offline_veto": cast("Any", True)}),
-        "knobs: `offline_veto` is True; a name is needed",
+        "knob `offline_veto` of policy `v19` is `true`; Allowed: off, on",
     ),
     "a budget as a text": (
         lambda: tdxexplore.check("v19", budgets={"cpu_up": cast("Any", "1")}),

@@ -136,7 +136,8 @@ def test_a_command_loads_no_other() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('tdxexplore.cli.')), 'tdxexplore._core' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['tdxexplore.cli.compact', 'tdxexplore.cli.exits', 'tdxexplore.cli.output'] False\n"
+    names = ", ".join(f"'tdxexplore.cli.{name}'" for name in ("compact", "exits", "output", "streams"))
+    assert done.stdout == f"[{names}] False\n"
 
 
 def test_a_crash_is_an_internal_error_and_not_a_verdict(

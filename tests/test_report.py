@@ -26,7 +26,7 @@ from tdxexplore.report import kept, source, write
 from tdxexplore.report.content import content
 from tdxexplore.report.drawing import drawing
 from tdxexplore.report.page import page
-from tdxexplore.report.questions import Designs
+from tdxexplore.report.questions import Subjects
 from tdxexplore.report.traces import Shown
 from tdxexplore.sweep import load, sweep
 
@@ -94,6 +94,9 @@ def test_names_with_markup_are_text(html: str) -> None:
     assert "<!--" not in odd
     assert "<title>&lt;b&gt;title&lt;/b&gt; &amp; more</title>" in odd
     assert data_of(odd)["texts"] == ["</script><script>alert(4)</script>", "<!--", "]]>"]
+    turning = ["a\u202eb", "\\\u2066", "\\u202e is text", "\N{GRINNING FACE}"]
+    assert data_of(page({"texts": turning}, "\u202e"))["texts"] == ["a\\u202eb", "\\\\u2066", *turning[2:]]
+    assert "\u202e" not in page({"texts": turning}, "\u202e")
 
 
 def test_scripts_never_write_markup() -> None:
@@ -289,6 +292,21 @@ def test_a_sweep_of_one_owns_its_policy_by_its_file(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err == ""
 
 
+def test_models_of_ones_own_have_a_report(tmp_path: Path) -> None:
+    zoo = Path(__file__).parent.parent / "zoo"
+    own = [f"{zoo}/stopper.py:stopper", f"{zoo}/kvm_locks.py:kvm_locks"]
+    answers = tdxexplore.compare(own, cpus=[2, 3])
+    written = write(saved(answers, tmp_path / "tables"), tmp_path / "page.html", policies=own)
+    assert (written.points, written.unknown, written.changed) == (4, (), ())
+    data = data_of((tmp_path / "page.html").read_text())
+    assert data["panels"] == [["-", 1, 2], ["-", 1, 3]]
+    assert data["columns"] == [["-", "-", ""]]
+    assert len(data["traces"]) >= 4
+    assert f"tdxexplore check {own[0]} --cpus 2" in data["texts"]
+    assert {step[0] for step in data["designs"]["stopper"]["steps"]} == {"bringup", "rescuer"}
+    assert "module kinds" not in dict(data["setup"])
+
+
 def test_a_policy_that_has_changed_since_has_no_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = tdxexplore.compare(["v19"], modules=["subset"], scenarios=["late-online"], cpus=2)
     folder = saved(answers, tmp_path / "tables")
@@ -383,7 +401,7 @@ def test_two_thousand_points_are_small_and_quick(folder: Path, html: str) -> Non
     reached = many["outcomes"].select("point", "outcome").rows()
     of = {(point, "outcome", name): (keys[n % len(keys)], point) for n, (point, name) in enumerate(reached)}
     began = time.process_time()
-    text = page(content(large, Shown(drawings, of), Designs(), "large"), "large")
+    text = page(content(large, Shown(drawings, of), Subjects(), "large"), "large")
     assert time.process_time() - began < 4
     assert len(data_of(text)["traces"]) == len(keys) > 400
     assert 1_000_000 < len(text) < 15_000_000

@@ -31,7 +31,6 @@ from tdxexplore.sweep.batch import Answer, explore_points
 from tdxexplore.sweep.comparison import Comparison
 from tdxexplore.sweep.points import Cell, Point
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +74,7 @@ class ModelQuestion(Question):
         found = built(self.seed)
         assert found is not None
         program = lower(found[0])
-        return Compiled(BUILT_IN["v19"]({}), SCENARIOS["all-online"], found[0], program, Engine(program.text))
+        return Compiled(None, found[0], program, Engine(program.text))
 
     def initial(self) -> str:
         found = built(self.seed)

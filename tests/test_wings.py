@@ -35,7 +35,8 @@ PYTHON = (
     ("tdx",),
     ("linux", "charts"),
     ("model",),
-    ("errors", "quantities", "markup", "callable_module", "_version", "_core"),
+    ("markup",),
+    ("errors", "quantities", "visible", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),

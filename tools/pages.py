@@ -13,8 +13,8 @@ The tests compare the folder with what this writes.
 
 from __future__ import annotations
 
+import argparse
 import inspect
-import sys
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -321,4 +321,6 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    parser = argparse.ArgumentParser(description="Write the generated pages.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs"))
+    write(parser.parse_args().folder)

@@ -78,6 +78,10 @@ class TimeUp(TdxExploreError):
     """A limit on time ended something before there was anything to answer."""
 
 
+class TimeIsUp(BaseException):
+    """Raised in a thread whose time is over; no `Exception`, so that code that catches these does not swallow it."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 
@@ -90,6 +94,8 @@ def shown(value: object) -> str:
 def suggest(given: str, allowed: Iterable[str]) -> str:
     """``; did you mean `x`?`` when a known name is close, and the allowed names."""
     names = sorted(allowed)
+    if not names:
+        return "there is none"
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.3)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}Allowed: {', '.join(names)}"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 
+from tdxexplore.visible import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -51,7 +53,7 @@ def verdict(word: str) -> Html:
 def bar(words: str, share: float | None) -> Html:
     """A share with a bar under it."""
     line = f"height:3px;width:{60 * (share or 0):.0f}px;background:currentColor;opacity:.55"
-    return Html(f'{escape(words)}<div style="{line}"></div>')
+    return Html(f'{_text(words)}<div style="{line}"></div>')
 
 
 def paragraph(*parts: Html | str) -> Html:
@@ -61,12 +63,12 @@ def paragraph(*parts: Html | str) -> Html:
 
 def folded(summary: str, inside: Html) -> Html:
     """Something that opens when it is clicked."""
-    return Html(f"<details><summary>{escape(summary)}</summary>{inside.text}</details>")
+    return Html(f"<details><summary>{_text(summary)}</summary>{inside.text}</details>")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Html:
     """A table; None is shown as ``-``."""
-    head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in heads)
+    head = "".join(f'<th style="{_CELL}">{_text(name)}</th>' for name in heads)
     body = "".join(
         "<tr>" + "".join(f'<td style="{_CELL}">{_html(cell)}</td>' for cell in row) + "</tr>" for row in rows
     )
@@ -80,7 +82,7 @@ def page(*parts: Html | None) -> str:
 
 def _badge(words: str, colour: tuple[str, str]) -> Html:
     paper, ink = colour
-    return Html(f'<span style="background:{paper};color:{ink};border-radius:4px;padding:0 5px">{escape(words)}</span>')
+    return Html(f'<span style="background:{paper};color:{ink};border-radius:4px;padding:0 5px">{_text(words)}</span>')
 
 
 def _html(cell: Cell) -> str:
@@ -88,4 +90,8 @@ def _html(cell: Cell) -> str:
         return cell.text
     if cell is None:
         return "-"
-    return escape(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell))
+    return _text(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell))
+
+
+def _text(text: str) -> str:
+    return escape(visible(text))

@@ -191,14 +191,19 @@ def _answer(data: Sequence[Dataset], question: pl.LazyFrame, show: Callable[[pl.
                 f"{each.root}: {each.files:,} files were read; after `tdxexplore compact {each.root}` it is a file for "
                 "each partition of a table, and quicker"
             )
-    if form.table is not None:
-        write_table(frame, form.table)
-    if form.plot is not None:
-        save(plot(frame), form.plot)
     if form.as_json:
         print_json({"rows": frame.to_dicts()})
     elif form.table is None and form.plot is None:
         show(frame)
+    if form.plot is not None:
+        save(plot(frame), form.plot)
+    if form.table is not None:
+        try:
+            write_table(frame, form.table)
+        except OSError:
+            if not form.as_json:
+                show(frame)  # the answer is not lost with the disk
+            raise
     return exits.INCOMPLETE if any(one.lost for one in skipped) else exits.HOLDS
 
 

@@ -1,17 +1,22 @@
 """The exit codes of the command line, and the one line on stderr that goes with an error.
 
-0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error, 5 vacuous, 130 interrupted.
+0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error or a disk or stream that takes nothing, 5 vacuous,
+130 interrupted. Only a verdict gives 0, 1, 3 and 5, and memory or time that runs out gives 3.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from tdxexplore.cli.streams import tell
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tdxexplore.sweep.batch import Cause
+
+_LONGEST = 4000  # characters of a line: a name of 10,000 would bury what is said about it
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, VACUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 OF_VERDICT = {"violated": VIOLATED, "incomplete": INCOMPLETE, "vacuous": VACUOUS, "holds": HOLDS}
@@ -42,5 +47,5 @@ def complain(message: str, code: int) -> int:
     Returns:
         The code.
     """
-    print(f"tdxexplore: error: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    tell(f"tdxexplore: error: {one_line(message, _LONGEST)}")
     return code

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from tdxexplore.cli.streams import tell
+from tdxexplore.data.replacing import replacing
 from tdxexplore.errors import BadModel
 from tdxexplore.render.progress import shown
+from tdxexplore.visible import one_line, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
 SCHEMA_VERSION = 1
+_LONGEST = 4000  # characters of a warning
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
 """An option that is given or not; there is no ``--no-...``."""
@@ -27,7 +31,7 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="")]
 
 def say(line: str, end: str = "\n") -> None:
     """A line of the result."""
-    print(line, end=end)  # noqa: T201 -- the result
+    print(visible(line), end=end)  # noqa: T201 -- the result
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -37,7 +41,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def warn(message: str) -> None:
     """A line that is not part of the result."""
-    print(f"tdxexplore: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    tell(f"tdxexplore: {one_line(message, _LONGEST)}")
 
 
 def progress(what: str, *, quiet: bool) -> Any:  # noqa: ANN401 -- a context manager of an optional callable
@@ -57,21 +61,12 @@ def writable(folder: Path) -> None:
         raise PermissionError(13, "the output folder cannot be written", str(folder))
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """A table as Parquet. No reader sees a part of it."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        frame.write_parquet(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """A table in the form that the file's name says."""
-    if path.suffix == ".csv":
-        frame.write_csv(path)
-    elif path.suffix == ".parquet":
-        write_parquet(frame, path)
-    else:
+    """A table in the form that the file's name says. No reader sees a part of it."""
+    if path.suffix not in (".csv", ".parquet"):
         raise BadModel(f"--table is `{path}`; its name must end in .parquet or .csv")
+    with replacing(path) as temporary:
+        if path.suffix == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary)

@@ -12,7 +12,7 @@ def sample(policy: str, *, asked: Asked = Asked(), count: int = 10, seed: int = 
     """Draw interleavings uniformly from all maximal runs, by exact counts.
 
     Args:
-        policy: A built-in name, or path/to/file.py:NAME.
+        policy: A built-in name, or path/to/file.py:NAME with a policy or a model.
         count: How many are drawn; one may come twice.
         seed: The same seed draws the same schedules.
     """

@@ -78,7 +78,7 @@ class Exploration:
             found.append(Finding("expectation", "ends", "ok", "no run comes to an end"))
         if why := self.question.cannot_happen():
             found.append(
-                Finding("expectation", "happens", "ok", f"scenario `{self.question.scenario}` cannot happen: {why}")
+                Finding("expectation", "happens", "ok", f"scenario `{self.question.axes()[1]}` cannot happen: {why}")
             )
         return tuple(found)
 

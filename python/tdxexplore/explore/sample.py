@@ -19,8 +19,7 @@ from tdxexplore.quantities import fraction
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.finding import About
 
 
 @dataclass(frozen=True)
@@ -77,24 +76,24 @@ def draw(question: Question, count: int, seed: int) -> Sample:
 
 
 def sample(  # noqa: PLR0913 -- the arguments of `check`, all by name
-    policy: str | type[Policy],
+    policy: About,
     *,
     count: int = 10,
     seed: int = 0,
-    module: ModuleKind = "strict",
+    module: str | None = None,
     cpus: int = 4,
     packages: int = 1,
-    scenario: str = "all-online",
-    knobs: Mapping[str, str] | None = None,
+    scenario: str | None = None,
+    knobs: Mapping[str, str | bool | int] | None = None,
     budgets: Mapping[str, int] | None = None,
 ) -> Sample:
     """Draw interleavings uniformly from all maximal runs, by exact counts.
 
     Args:
-        policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
+        policy: See `tdxexplore.check`, as for all that follow but `count` and `seed`.
         count: How many are drawn.
         seed: The same seed draws the same.
-        module: See `tdxexplore.check`, as for all that follow.
+        module: TDX-module kind.
         cpus: CPUs in all.
         packages: Packages that they are spread over.
         scenario: What happens around bring-up.

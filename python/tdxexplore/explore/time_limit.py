@@ -14,14 +14,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tdxexplore.errors import TimeUp
+from tdxexplore.errors import TimeIsUp, TimeUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class _TimeIsUp(BaseException):
-    """Raised in the thread that works; no `Exception`, so that code that catches these does not swallow it."""
 
 
 @contextmanager
@@ -48,7 +44,7 @@ def time_limit(seconds: float | None, what: str) -> Iterator[None]:
         with lock:
             if not over:
                 fired = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(_TimeIsUp))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(TimeIsUp))
                 if asleep:
                     signal.pthread_kill(worker, signal.SIGALRM)
 
@@ -67,5 +63,5 @@ def time_limit(seconds: float | None, what: str) -> Iterator[None]:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), None)
             if before is not None:
                 signal.signal(signal.SIGALRM, before)
-    except _TimeIsUp:
+    except TimeIsUp:
         raise TimeUp(f"--timeout is {seconds:g} s, and {what} takes longer") from None

@@ -17,6 +17,7 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.steps import Held, TraceStep, Wait, place
 from tdxexplore.markup import Html
 from tdxexplore.model import Scope, State
+from tdxexplore.model.execution import is_over
 from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Trace:
         if self.outcome is None:
             return ""
         declared = {p.name: p for p, _ in self.question.compile().program.outcomes}[self.outcome]
-        return f"{declared.name} ({declared.severity}): {declared.text}"
+        return f"{declared.name} ({declared.severity}){declared.text and f': {declared.text}'}"
 
     @property
     def command(self) -> str:
@@ -140,7 +141,7 @@ def replay(question: Question, schedule: str) -> Trace:
     states = tuple(_states(question, compiled, run.states))
     steps = tuple(_steps(compiled, run.steps, run.states, states, decode(schedule)))
     reached = None if run.outcome is None else compiled.program.outcomes[run.outcome][0]
-    stuck = reached is not None and not reached.fatal
+    stuck = reached is not None and not is_over(compiled.model, states[-1])
     return Trace(
         steps,
         schedule,

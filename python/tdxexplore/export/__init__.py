@@ -19,7 +19,6 @@ from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
 from tdxexplore.export.tla import configuration, tla
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -44,7 +43,7 @@ def export(question: Question, to: Language, module: str = "") -> str:
         BadModel: The question is not allowed, or ``module`` cannot be the name of a module.
     """
     compiled = question.compile()
-    start = initial_state(compiled.model, question.topology, compiled.scenario)
+    start = compiled.model.initial(question.topology)
     form = Form(compiled.program, start, _expected(question))
     if to == "tla":
         return tla(form, module)

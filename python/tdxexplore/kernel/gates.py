@@ -17,7 +17,6 @@ from tdxexplore.model.code import Jump, Label
 from tdxexplore.model.execution import is_over, normalise, outcome_of
 from tdxexplore.model.expr import Scope
 from tdxexplore.model.schedule import decode
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -124,7 +123,7 @@ class Planner:
         self.generator = generator
         self.model = without_lockdep(compiled.model)
         self.plain = without_forgetting(self.model)
-        self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
+        self.initial = compiled.model.initial(question.topology)
         self.gates = [Gates.of(code) for code in self.model.codes]
         hotplug = ("_cpu_up", "_cpu_down")
         self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]

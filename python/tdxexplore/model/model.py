@@ -27,12 +27,14 @@ from tdxexplore.model.expr import (
     packages,
 )
 from tdxexplore.model.scopes import variables
+from tdxexplore.model.topology import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tdxexplore.model.code import Code, Event, Instruction
     from tdxexplore.model.procedure import Procedure
+    from tdxexplore.model.topology import Topology
 
 Declared = TypeVar("Declared", "Property", "Response")
 
@@ -118,10 +120,13 @@ class Forgotten:
 
 
 class Model:
-    """A model consists of fields, procedures and properties.
+    """A model consists of fields, procedures and properties, and it says in which state it starts.
 
     Args:
         name: The name that messages and dumps use.
+
+    Attributes:
+        least_cpus: The smallest number of CPUs on which it can be asked.
     """
 
     def __init__(self, name: str) -> None:
@@ -136,6 +141,9 @@ class Model:
         self._settled = False
         self._stuck: Expr | None = None
         self.forgotten: list[Forgotten] = []
+        self.least_cpus = 1
+        self._starts: list[Callable[[State], None]] = []
+        self._varying: list[Field] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -170,12 +178,12 @@ class Model:
         return [f for f in self.fields.values() if id(f) in found]
 
     def settle(self, varying: Iterable[Field] = ()) -> None:
-        """Make a constant of each field that no step assigns, so that it takes no bits of a state.
+        """Make a constant of each field that no step assigns and no start sets, so that it takes no bits of a state.
 
         Args:
-            varying: The fields whose initial values a scenario sets; these stay variable.
+            varying: Further fields that stay variable.
         """
-        kept = {id(f) for f in (*self.assigned(), *varying)}
+        kept = {id(f) for f in (*self.assigned(), *self._varying, *varying)}
         for field in self.fields.values():
             field.constant = id(field) not in kept
         self._settled = True
@@ -199,6 +207,19 @@ class Model:
                     raise BadModel(f"field `{read.name}` is forgotten, and decides what is forgotten")
         self.forgotten.append(new)
 
+    @property
+    def declared(self) -> tuple[int, ...]:
+        """How many of each thing are declared; it changes with every declaration."""
+        properties = len(self.outcomes), len(self.invariants), len(self.expectations), len(self.responses)
+        return (
+            len(self.fields),
+            len(self.codes),
+            len(self.forgotten),
+            len(self._starts),
+            *properties,
+            len(self.prices),
+        )
+
     def __getitem__(self, name: str) -> Field:
         """Return the field of that name.
 
@@ -220,6 +241,44 @@ class Model:
         if values:
             field.check(initial)
         return field
+
+    # -- where it starts ----------------------------------------------------------------------------------------------
+
+    def starts(self, start: Callable[[State], None], *fields: Field, least_cpus: int = 1) -> None:
+        """Say in which state the model starts, where that is not the state in which every field has its initial value.
+
+        Of several starts each changes what those before it have made.
+
+        Args:
+            start: Changes that state, for any topology; it may raise `BadModel` where the topology does not fit.
+            fields: The fields that it sets.
+            least_cpus: The smallest number of CPUs on which the model can be asked.
+        """
+        self._starts.append(start)
+        self._varying += fields
+        self.least_cpus = max(self.least_cpus, least_cpus)
+
+    def initial(self, topology: Topology) -> State:
+        """Return the labelled state in which the model starts on a topology.
+
+        Raises:
+            BadModel: The model cannot start there, or its start sets something that it does not name.
+        """
+        if topology.cpus < self.least_cpus:
+            raise BadModel(f"--cpus is {topology.cpus}; model `{self.name}` needs at least {self.least_cpus}")
+        state = State.initial(self, topology)
+        if not self._starts:
+            return state
+        for start in self._starts:
+            start(state)
+        for values in (state.globals, *state.packages, *state.cpus):
+            for name, value in values.items():
+                field = self[name]
+                if value is not field.initial and field.check(value) != field.initial and field.constant:
+                    raise BadModel(
+                        f"the start of model `{self.name}` sets field `{name}`, which no step assigns and `starts` does not name"
+                    )
+        return state
 
     # -- properties ---------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ class Procedure:
         self.held: list[Callable[[], None]] = []
         self.region: Region | None = None
         self.unentered = Unentered()
+        self.returning: Variable | None = None
         self.locks: tuple[Lock, ...] = ()
         self._code: list[Instruction] = []
         self._natives: list[Native] = []

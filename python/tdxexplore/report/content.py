@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tdxexplore.report.drawing import Drawing
-    from tdxexplore.report.questions import Designs
+    from tdxexplore.report.questions import Subjects
     from tdxexplore.report.source import Source
     from tdxexplore.report.traces import Shown
 
@@ -53,7 +53,7 @@ class Texts:
         return list(self._numbers)
 
 
-def content(source: Source, shown: Shown, designs: Designs, title: str) -> Row:
+def content(source: Source, shown: Shown, subjects: Subjects, title: str) -> Row:
     """All that a report shows.
 
     Returns:
@@ -63,13 +63,9 @@ def content(source: Source, shown: Shown, designs: Designs, title: str) -> Row:
         description of each policy; ``traces``: see `_packed`; ``left_out``: how many traces are left out; ``texts``.
     """
     texts = Texts()
-    points = _Points(source, shown, designs, texts)
+    points = _Points(source, shown, subjects, texts)
     names = list(dict.fromkeys(policy for policy, _, _ in points.rows))
-    of_policy = {
-        name: described(policy)  # type: ignore[arg-type] # see Question.compile
-        for name in names
-        if (policy := designs.of(name)) is not None
-    }
+    of_policy = {name: described(policy) for name in names if (policy := subjects.of(name)) is not None}
     return {
         "title": title,
         "setup": setup(source),
@@ -103,7 +99,7 @@ class _Points:
         left_out: How many drawings are not among them.
     """
 
-    def __init__(self, source: Source, shown: Shown, designs: Designs, texts: Texts) -> None:
+    def __init__(self, source: Source, shown: Shown, subjects: Subjects, texts: Texts) -> None:
         self._texts, self._shown = texts, shown
         asked = [*source.runs.iter_rows(named=True), *source.unanswered.iter_rows(named=True)]
         knobs = varying(asked)
@@ -133,7 +129,7 @@ class _Points:
             name = finding["finding"]
             self.meanings.setdefault(name, [finding["severity"], finding["text"] or "", MEANINGS.get(name, "")])
         self._choose(findings)
-        self.points = [self._point(run, findings.get(point, []), designs) for point, run in self._runs.items()]
+        self.points = [self._point(run, findings.get(point, []), subjects) for point, run in self._runs.items()]
         self.unanswered = [
             [*self._place(row), row["verdict"], row["reason"] or ""] for row in source.unanswered.iter_rows(named=True)
         ]
@@ -166,8 +162,8 @@ class _Points:
         panel = (row["module"], row["packages"], row["cpus"])
         return [axis[of] for axis, of in zip(self._at, (*key, panel), strict=True)]
 
-    def _point(self, run: Row, findings: Sequence[Row], designs: Designs) -> list[Any]:
-        number, question = self._texts.number, designs.question(run)
+    def _point(self, run: Row, findings: Sequence[Row], subjects: Subjects) -> list[Any]:
+        number, question = self._texts.number, subjects.question(run)
         asked = "" if question is None else command(question, run)
         packed = []
         for finding in findings:

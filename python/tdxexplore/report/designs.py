@@ -7,15 +7,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import TdxExploreError
+from tdxexplore.explore.design import Design
+from tdxexplore.explore.subject import NONE
 from tdxexplore.model.code import Label
 from tdxexplore.tdx.build import build
-from tdxexplore.tdx.policy_file import running
 from tdxexplore.tdx.scenarios import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.subject import Subject
+    from tdxexplore.model import Model
 
 # Everything that a policy can do, once.
 _ALL = Scenario(
@@ -30,33 +32,38 @@ _SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
 
 
 @lru_cache(maxsize=64)
-def described(policy: type[Policy]) -> dict[str, Any]:
-    """What a report says of a policy.
+def described(subject: Subject) -> dict[str, Any]:
+    """What a report says of a policy, or of a model.
 
     Returns:
         ``title``, ``source``, and the texts that were ``read``, those that are our ``reading``, and what is ``abstracted``;
         ``knobs`` and ``hooks``, rows of three texts; ``steps``: rows of actor, step, functions, where and source. Knobs of the
         steps are at their defaults, and the module kind is ``strict``. A user's policy that cannot do everything has no steps.
     """
-    with running(policy):
+    knobs = [[knob.name, ", ".join(knob.values), knob.text] for knob in subject.knobs]
+    if not isinstance(subject, Design):
+        steps = list(_steps(lambda: subject.record(NONE, NONE, (), {}).model))
+        known = {"title": "a model of one's own", "source": subject.place}
+        return {**known, "read": [], "reading": [], "abstracted": [], "knobs": knobs, "steps": steps, "hooks": []}
+    policy = subject.policy
+    with subject.running():
         example = policy()
-    steps = list(_steps(example))  # which sets the hooks
+        steps = list(_steps(lambda: build(example, "strict", _ALL)))  # which sets the hooks
     return {
         "title": policy.title,
         "source": policy.source,
         "read": policy.said("read"),
         "reading": policy.said("reading"),
         "abstracted": policy.said("abstracted"),
-        "knobs": [[knob.name, ", ".join(knob.values), knob.text] for knob in policy.knobs],
+        "knobs": knobs,
         "steps": steps,
         "hooks": [[hook.state, _first_line(hook.startup), _first_line(hook.teardown)] for hook in example.hooks],
     }
 
 
-def _steps(policy: Policy) -> Iterator[list[str]]:
+def _steps(record: Callable[[], Model]) -> Iterator[list[str]]:
     try:
-        with running(type(policy)):
-            model = build(policy, "strict", _ALL)
+        model = record()
     except TdxExploreError:
         return
     for code in model.codes:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.files import DRAWN
+from tdxexplore.data.replacing import replacing
 from tdxexplore.report.drawing import FORMAT, drawing
 from tdxexplore.report.questions import command
 
@@ -63,10 +64,5 @@ def write(folder: Path, drawings: Mapping[Key, Drawing]) -> None:
     """Keep drawings, in place of those that the folder keeps. No reader sees a part of the file."""
     rows = [(*key, json.dumps(drawn, separators=(",", ":"))) for key, drawn in sorted(drawings.items())]
     columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(len(_SCHEMA))]
-    temporary = (folder / DRAWN).with_suffix(".tmp")
-    with suppress(OSError):
-        try:
-            pq.write_table(pa.table(columns, schema=_SCHEMA), temporary, compression="zstd")
-            temporary.replace(folder / DRAWN)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with suppress(OSError), replacing(folder / DRAWN) as temporary:
+        pq.write_table(pa.table(columns, schema=_SCHEMA), temporary, compression="zstd")

@@ -9,21 +9,26 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from tdxexplore.data.replacing import replacing
 from tdxexplore.markup import page as shown_page
 from tdxexplore.markup import paragraph, table
 from tdxexplore.report import source
 from tdxexplore.report.content import content
-from tdxexplore.report.questions import Designs
+from tdxexplore.report.questions import Subjects
 from tdxexplore.report.traces import shown
+from tdxexplore.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tdxexplore.data.reading import Skipped
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.finding import About
 
 TITLE = "Which policy survives CPU hotplug?"
+
+# Characters that turn the direction of a text (`tdxexplore.visible`), as JSON has them; an escaped backslash may stand before.
+_TURNS = re.compile(r"(?<!\\)((?:\\\\)*)\\(u(?:061c|200[ef]|202[89a-e]|206[6-9]|feff))")
 
 _SCRIPTS = ("base.js", "trace.js", "cell.js", "heat.js", "start.js")
 """In the order in which they stand in the page: each uses only what those before it define."""
@@ -62,7 +67,7 @@ def write(
     folder: Path,
     out: Path,
     *,
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     traces: bool = True,
     title: str = "",
     progress: Callable[[int, int], object] | None = None,
@@ -72,7 +77,7 @@ def write(
     Args:
         folder: What ``tdxexplore sweep --out`` or ``tdxexplore compare --out`` wrote.
         out: The HTML file.
-        policies: The user's own policies in it, as ``path/to/file.py:NAME`` or as classes.
+        policies: The user's own policies and models in it, as ``path/to/file.py:NAME`` or as Python has them.
         traces: Whether traces are drawn that are not kept beside the tables yet; each needs the model of its question.
         title: Of the page; default: the name of the sweep, or `TITLE`.
         progress: Called with how many new traces of how many are drawn.
@@ -82,11 +87,11 @@ def write(
         BadModel: There is no such policy.
         OSError: The file cannot be written.
     """
-    designs = Designs(policies)
+    subjects = Subjects(policies)
     tables = source.read(folder)
-    drawn = shown(tables, designs, new=traces, progress=progress)
+    drawn = shown(tables, subjects, new=traces, progress=progress)
     title = title or tables.origin.get("spec", "") or TITLE
-    data = content(tables, drawn, designs, title)
+    data = content(tables, drawn, subjects, title)
     size = _write(out, page(data, title))
     return Written(
         out,
@@ -108,7 +113,7 @@ def page(data: dict[str, object], title: str) -> str:
         title: Its title.
     """
     parts = {
-        "title": escape(title),
+        "title": escape(visible(title)),
         "style": _resource("page.css"),
         "data": _harmless(json.dumps(data, separators=(",", ":"))),
         "script": "".join(_resource(name) for name in _SCRIPTS),
@@ -118,8 +123,9 @@ def page(data: dict[str, object], title: str) -> str:
 
 
 def _harmless(data: str) -> str:
-    """JSON in which no HTML parser sees a tag, a comment or an entity."""
-    return data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    """JSON in ASCII in which no HTML parser sees a tag, a comment or an entity, and no text turns the direction of others."""
+    turned = _TURNS.sub(lambda found: f"{found[1]}\\\\{found[2]}", data)
+    return turned.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _resource(name: str) -> str:
@@ -128,10 +134,6 @@ def _resource(name: str) -> str:
 
 def _write(out: Path, text: str) -> int:
     encoded = text.encode()
-    temporary = out.with_name(f"{out.name}.tmp")
-    try:
+    with replacing(out) as temporary:
         temporary.write_bytes(encoded)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(encoded)

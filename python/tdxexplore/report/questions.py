@@ -9,15 +9,18 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel
-from tdxexplore.explore.question import Question, made, policy_class, policy_name
+from tdxexplore.explore.finding import find
+from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import DESCRIBED, Settings
+from tdxexplore.render.knobs import values
 from tdxexplore.tdx.fields import UNBOUNDED
 from tdxexplore.tdx.policies import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.finding import About
+    from tdxexplore.explore.subject import Subject
 
     Row = Mapping[str, Any]
 
@@ -25,41 +28,40 @@ _NOT_SHOWN = ("prices", "threads")
 """Settings that change no verdict and no outcome."""
 
 
-class Designs:
-    """The policies that rows may name.
+class Subjects:
+    """The policies and models that rows may name.
 
     Args:
-        own: A user's own, as ``path/to/file.py:NAME`` or as classes.
+        own: A user's own, as ``path/to/file.py:NAME`` or as Python has them.
 
     Raises:
-        BadModel: There is no such policy.
+        BadModel: There is none of that name.
     """
 
-    def __init__(self, own: Sequence[str | type[Policy]] = ()) -> None:
-        self._asked: dict[str, str | type[Policy]] = {name: name for name in BUILT_IN}
-        self._asked |= {policy_name(policy_class(policy)): policy for policy in own}
+    def __init__(self, own: Sequence[About] = ()) -> None:
+        self._asked: dict[str, About] = {name: name for name in BUILT_IN}
+        self._asked |= {find(about).name: about for about in own}
 
-    def of(self, name: str) -> type[Policy] | None:
-        """The policy of a name; None if it is not known."""
-        return policy_class(self._asked[name]) if name in self._asked else None
+    def of(self, name: str) -> Subject | None:
+        """What a name stands for; None if it is not known."""
+        return find(self._asked[name]) if name in self._asked else None
 
     def question(self, row: Row) -> Question | None:
         """What a row asks; None if its policy is not known, or has no such knob any more."""
-        policy = self._asked.get(row["policy"])
-        if policy is None:
+        subject = self.of(row["policy"])
+        if subject is None:
             return None
         try:
-            defaults = made(policy_class(policy)).setting
-            knobs = _pairs(row["knobs"])
+            defaults = subject.setting(())
             return Question.of(
-                policy,
+                self._asked[row["policy"]],
                 module=row["module"],
                 cpus=row["cpus"],
                 packages=row["packages"],
                 scenario=row["scenario"],
-                knobs={name: value for name, value in knobs.items() if defaults.get(name) != value},
-                budgets={name: _budget(value) for name, value in _pairs(row["budgets"]).items()},
-            )
+                knobs={name: value for name, value in values(row["knobs"]).items() if defaults.get(name) != value},
+                budgets={name: _budget(value) for name, value in values(row["budgets"]).items()},
+            ).resolved()
         except BadModel:
             return None
 
@@ -82,10 +84,6 @@ def settings(run: Row) -> list[list[str]]:
         else:
             found.append([f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)])
     return found
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
 def _budget(value: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tdxexplore.explore.subject import NONE
 from tdxexplore.render.figures import ranges
 from tdxexplore.render.knobs import values
 from tdxexplore.report.questions import settings
@@ -47,7 +48,7 @@ def setup(source: Source) -> list[list[str]]:
         said.append(["command", "tdxexplore sweep FILE --out DIR"])
     else:
         said.append(["command", _compare(asked, runs)])
-    return [[head, text] for head, text in said if text]
+    return [[head, text] for head, text in said if text not in ("", NONE)]
 
 
 def _names(asked: pl.DataFrame, column: str, known: Sequence[str]) -> list[str]:
@@ -72,7 +73,7 @@ def _compare(asked: pl.DataFrame, runs: pl.DataFrame) -> str:
     names = _names(asked, "policy", list(BUILT_IN))
     words = ["tdxexplore", "compare", *(name if name in BUILT_IN else f"FILE.py:{name}" for name in names)]
     for column, known in (("module", MODULE_KINDS), ("scenario", list(SCENARIOS))):
-        words += [word for name in _names(asked, column, known) for word in (f"--{column}", name)]
+        words += [word for name in _names(asked, column, known) if name != NONE for word in (f"--{column}", name)]
     for column in ("cpus", "packages"):
         words += [f"--{column}", ranges(sorted(asked[column].unique()))]
     words += _varying(asked)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tdxexplore.report.drawing import Drawing
-    from tdxexplore.report.questions import Designs
+    from tdxexplore.report.questions import Subjects
     from tdxexplore.report.source import Source
 
 Place: TypeAlias = tuple[str, str, str]
@@ -64,7 +64,7 @@ def found(source: Source) -> pl.DataFrame:
 
 def shown(
     source: Source,
-    designs: Designs,
+    subjects: Subjects,
     *,
     new: bool,
     progress: Callable[[int, int], object] | None = None,
@@ -73,7 +73,7 @@ def shown(
 
     Args:
         source: The tables.
-        designs: The policies that can be asked again.
+        subjects: What can be asked again.
         new: Whether new drawings are made, and kept.
         progress: Called with how many of how many are done.
     """
@@ -92,7 +92,7 @@ def shown(
     for done, (key, point) in enumerate(missing.items()):
         if progress is not None:
             progress(done, len(missing))
-        _draw(key, runs[point], designs, drawings, unknown, changed)
+        _draw(key, runs[point], subjects, drawings, unknown, changed)
     kept.write(source.folder, drawings)
     return Shown(drawings, of, tuple(unknown), tuple(changed))
 
@@ -100,14 +100,14 @@ def shown(
 def _draw(
     key: kept.Key,
     run: Mapping[str, Any],
-    designs: Designs,
+    subjects: Subjects,
     drawings: dict[kept.Key, Drawing],
     unknown: dict[str, None],
     changed: dict[str, None],
 ) -> None:
     """Add a drawing, or the name of its policy to those that have none."""
     digest, schedule = key
-    question = designs.question(run)
+    question = subjects.question(run)
     if question is None:
         unknown[run["policy"]] = None
         return

@@ -16,7 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tdxexplore.data.files import write_point
+from tdxexplore.data.keeping import keep
 from tdxexplore.data.schema import TABLES, conform
 from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
 from tdxexplore.explore.check import search
@@ -79,8 +79,8 @@ class Answer:
     """What came of a point.
 
     Attributes:
-        verdict: Of its exploration.
-        complete: Whether everything was explored.
+        verdict: Of its exploration; where the data set holds a better answer, which stays, that answer's.
+        complete: Whether everything was explored, likewise.
         worst: The most severe outcome that was reached.
         explored: Stored states.
         seconds: Of search and measures.
@@ -165,11 +165,12 @@ def run_point(task: Task, stop: threading.Event | None = None) -> Result:
         return GivenUp()
     answer = Exploration(point.question, point.settings, compiled, found)
     tables = {name: getattr(answer, name) for name in (task.tables if task.destination is None else TABLES)}
+    verdict, complete = answer.verdict, answer.complete
     if task.destination is not None:
-        write_point(task.destination.out, point.id, tables, task.destination.origin)
-        tables = {}
+        kept = keep(task.destination.out, point.id, tables, task.destination.origin)
+        verdict, complete, tables = kept.verdict, kept.complete, {}
     tables = {name: conform(name, point.id, table) for name, table in tables.items()}
-    return Answer(answer.verdict, answer.complete, answer.worst, found.explored, found.seconds, tables)
+    return Answer(verdict, complete, answer.worst, found.explored, found.seconds, tables)
 
 
 # -- many points ------------------------------------------------------------------------------------------------------

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.trace import Trace
     from tdxexplore.sweep.points import Box, Cell, Point
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
 
 TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
@@ -146,6 +145,7 @@ def explore_grid(
     grid: Box,
     settings: Settings,
     *,
+    exclude: Sequence[Box] = (),
     executor: Executor | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> Comparison:
@@ -154,6 +154,7 @@ def explore_grid(
     Args:
         grid: A box that names every axis.
         settings: How each point is explored.
+        exclude: Boxes that are cut out of it.
         executor: Where the points are explored; default: threads of this process. Each gets one thread there.
         progress: Called after each point with how many are done, of how many, and the command line of the last.
 
@@ -163,7 +164,7 @@ def explore_grid(
     Raises:
         BadModel: Something in a question is not allowed.
     """
-    expanded = expand(grid, settings)
+    expanded = expand(grid, settings, exclude)
     points = expanded.points
     found: dict[int, Answer] = {}
     failed: dict[int, Failure] = {}
@@ -192,9 +193,9 @@ def explore_grid(
 
 
 def compare(  # noqa: PLR0913 -- the axes, all by name
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     *,
-    modules: Sequence[ModuleKind] = (),
+    modules: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,

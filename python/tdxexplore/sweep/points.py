@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from tdxexplore._version import __version__
 from tdxexplore.errors import BadModel, shown, suggest
-from tdxexplore.explore.question import Question, made, policy_class, policy_name, policy_place
+from tdxexplore.explore.finding import find
+from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import Settings, having
+from tdxexplore.explore.subject import NONE
 from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
@@ -22,8 +24,8 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.finding import About
+    from tdxexplore.explore.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class Box:
 
     def __contains__(self, question: Question) -> bool:
         knobs, budgets = dict(question.knobs), dict(question.budgets)
+        module, scenario = question.axes()
         axes = {
             "policy": question.policy,
-            "module": question.module,
-            "scenario": question.scenario,
+            "module": module,
+            "scenario": scenario,
             "cpus": question.topology.cpus,
             "packages": question.topology.packages,
         }
@@ -57,9 +60,9 @@ class Box:
 
 
 def grid(
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     *,
-    modules: Sequence[ModuleKind] = (),
+    modules: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,
@@ -131,7 +134,7 @@ class Point:
         These are the question with the digest of its model, the version of tdxexplore, and the settings that decide an answer.
         Limits are left out: they decide only how far an incomplete search goes.
         """
-        return _id(self.question.policy_class(), self, __version__)  # type: ignore[arg-type] # see Question.compile
+        return _id(self.question.subject(), self, __version__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,32 +203,43 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
 def _check(grid: Box) -> None:
     policies = grid.axes["policy"]
     # They are made once here, where the time is limited.
-    known = {knob.name for policy in policies for knob in made(policy_class(policy)).knobs}
+    subjects = [find(policy) for policy in policies]
+    for subject in subjects:
+        subject.setting(())
+    known = {knob.name for subject in subjects for knob in subject.knobs}
     for name in grid.knobs:
         if name not in known:
             raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")
-    if (problem := of_one_name(policies)) is not None:
+    if (problem := of_one_name(subjects)) is not None:
         place, what = problem
         raise BadModel(f"policy `{place}`: {what}")
 
 
-def of_one_name(policies: Sequence[str | type[Policy]]) -> tuple[str, str] | None:
-    """Two policies that tables would take for one: the second, and what is wrong with it."""
-    owners: dict[str, type[Policy]] = {}
-    for policy in map(policy_class, policies):
-        other = owners.setdefault(policy_name(policy), policy)
-        if other is not policy:
-            place = policy_place(policy)
-            return place, f"its name `{policy.name}` is also that of `{policy_place(other)}`; rename one"
+def of_one_name(subjects: Sequence[Subject]) -> tuple[str, str] | None:
+    """Two subjects that tables would take for one: the second, and what is wrong with it."""
+    owners: dict[str, Subject] = {}
+    for subject in subjects:
+        other = owners.setdefault(subject.name, subject)
+        if other != subject:
+            return subject.place, f"its name `{subject.name}` is also that of `{other.place}`; rename one"
     return None
 
 
 def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
     axes = grid.axes
-    for policy, module, scenario in product(axes["policy"], axes["module"], axes["scenario"]):
-        known = {knob.name for knob in policy_class(policy).knobs}
-        knobs = {name: values for name, values in grid.knobs.items() if name in known}
-        for setting, budget in product(product(*knobs.values()), product(*grid.budgets.values())):
+    for policy in axes["policy"]:
+        subject = find(policy)
+        known = {knob.name: knob for knob in subject.knobs}
+        knobs = {name: known[name].chosen(values) for name, values in grid.knobs.items() if name in known}
+        budgets = {} if subject.scenarios == (NONE,) else grid.budgets
+        # An axis that the subject does not have has one value.
+        modules, scenarios = (
+            of_subject if of_subject == (NONE,) else axes[axis]
+            for axis, of_subject in (("module", subject.modules), ("scenario", subject.scenarios))
+        )
+        for module, scenario, setting, budget in product(
+            modules, scenarios, product(*knobs.values()), product(*budgets.values())
+        ):
             for packages, cpus in product(axes["packages"], axes["cpus"]):
                 question = Question.of(
                     policy,
@@ -234,7 +248,7 @@ def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
                     cpus=max(cpus, packages),
                     packages=packages,
                     knobs=dict(zip(knobs, setting, strict=True)),
-                    budgets=dict(zip(grid.budgets, budget, strict=True)),
+                    budgets=dict(zip(budgets, budget, strict=True)),
                 )
                 reason = question.cannot_happen() if cpus >= packages else "there are fewer CPUs than packages"
                 point = None if reason else Point(question, settings)
@@ -242,7 +256,7 @@ def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _id(_: type[Policy], point: Point, version: str) -> str:
+def _id(_: Subject, point: Point, version: str) -> str:
     how = {name: getattr(point.settings, name) for name in having("identity")}
     text = json.dumps([point.question.key(), how, version], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.files import writing
+from tdxexplore.data.holding import writing
 from tdxexplore.markup import page, paragraph, table, verdict
 from tdxexplore.sweep.batch import Answer, Destination, Failure, explore_points
 from tdxexplore.sweep.origin import origin

@@ -32,12 +32,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
+from tdxexplore.explore.finding import find
+from tdxexplore.explore.own_model import text_of
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.explore.time_limit import time_limit
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
-from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.subject import Subject
 
 AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
 
@@ -184,7 +185,7 @@ def _grid(table: _Table) -> Box:
     every = Box({"policy": policies, "module": MODULE_KINDS, "scenario": tuple(SCENARIOS)})
     named = _box(whole, every)
     axes = {**every.axes, **named.axes}
-    if (problem := of_one_name(axes["policy"])) is not None:
+    if (problem := of_one_name([find(policy) for policy in axes["policy"]])) is not None:
         raise table.wrong("policy", *problem)
     return Box(axes, named.knobs, named.budgets)
 
@@ -214,13 +215,13 @@ def _box(table: _Table, within: Box) -> Box:
 
 
 def _policies(table: _Table) -> tuple[str, ...]:
-    """The named policies, files with their full path, or none for all."""
+    """The named policies and models, files with their full path, or none for all policies."""
     resolved = []
     for name in table.names("policy", None):
         path, colon, wanted = name.rpartition(":")
         full = f"{(table.path.parent / path).resolve()}:{wanted}" if colon else name
         try:
-            find_policy(full)
+            find(full)
         except BadModel as error:
             raise BadSpec(f"{table.path}: `{table.prefix}policy`: {error}") from None
         resolved.append(full)
@@ -228,20 +229,34 @@ def _policies(table: _Table) -> tuple[str, ...]:
 
 
 def _knobs(table: _Table, policies: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    classes = [find_policy(policy) for policy in policies]
-    names = sorted({knob.name for policy in classes for knob in policy.knobs})
-    inner = _Table(table.path, f"{table.prefix}set.", table.table("set"), names)
-    return {name: _values(inner, name, classes) for name in inner.values}
+    subjects = [find(policy) for policy in policies]
+    names = sorted({knob.name for subject in subjects for knob in subject.knobs})
+    inner = _Table(table.path, f"{table.prefix}set.", _as_texts(table.table("set")), names)
+    return {name: _values(inner, name, subjects) for name in inner.values}
 
 
-def _values(table: _Table, knob: str, policies: list[type[Policy]]) -> tuple[str, ...]:
-    """Values of a knob: each must be allowed by every policy that has the knob."""
-    allowed = {p.name: k.values for p in policies for k in p.knobs if k.name == knob}
-    values = table.names(knob, None) or tuple(dict.fromkeys(v for values in allowed.values() for v in values))
-    for policy, known in allowed.items():
+def _as_texts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of parameters as the command line has them: TOML has its own numbers and truth values."""
+
+    def text(value: object) -> object:
+        return text_of(value) if isinstance(value, bool | int) else value
+
+    return {name: [*map(text, v)] if isinstance(v, list) else text(v) for name, v in given.items()}
+
+
+def _values(table: _Table, name: str, subjects: list[Subject]) -> tuple[str, ...]:
+    """Values of a knob: each must be allowed by every policy and model that has the knob."""
+    owners = {subject.name: knob for subject in subjects for knob in subject.knobs if knob.name == name}
+    named = table.names(name, None)
+    try:
+        several = [(named and knob.chosen(named)) or knob.values for knob in owners.values()]
+    except BadModel:
+        raise table.wrong(name, table.values[name], f"write {RANGES}") from None
+    values = tuple(dict.fromkeys(value for values in several for value in values))
+    for owner, knob in owners.items():
         for value in values:
-            if value not in known:
-                raise table.wrong(knob, value, f"policy `{policy}` does not know it; {suggest(value, known)}")
+            if not knob.whole and value not in knob.values:
+                raise table.wrong(name, value, f"policy `{owner}` does not know it; {suggest(value, knob.values)}")
     return values
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from tdxexplore.linux.state import UNBOUNDED, Linux
+from tdxexplore.linux.sync import Readers
 from tdxexplore.model import Scope, always
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class World(Linux):
         self.kvm_lock = model.flag("kvm_lock")
         self.kvm_usage_lock = model.flag("kvm_usage_lock")
         self.slots_lock = model.flag("kvm->slots_lock")
-        self.srcu = model.enum("kvm->srcu", ["none", "reads", "read before"])
+        self.srcu = Readers(model, "kvm->srcu")
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
         # one TD more than there are ends of TDs. Leaked key ids are never decremented, so that unloads without end would
         # pass it; the count then stays there.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.explore.lanes import ALIKE, folded, happened, in_runs, span, wrapped
 from tdxexplore.explore.slice import bearing
-from tdxexplore.render.figures import packages
+from tdxexplore.render.figures import circumstances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +23,7 @@ _WIDE = 30  # at most, from one column to the next
 def mail(trace: Trace) -> str:
     """An excerpt of a trace, who waits for whom, and the command that replays all of it."""
     steps, key = bearing(trace), trace.question.asked()
-    about = (
-        f"{key['policy']}, module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
-        f"scenario {key['scenario']}"
-    )
+    about = f"{key['policy']}, {circumstances(key)}"
     lines = [*folded(about, WIDTH), *folded(trace.ending, WIDTH), ""] if trace.ending else [*folded(about, WIDTH), ""]
     lines += _columns(steps)
     lines.append("")

@@ -53,6 +53,9 @@ const points = [...data.points.map(point), ...data.unanswered.map(unanswered)];
 const at = new Map(points.map((one) => [`${one.panel}/${one.row}/${one.column}`, one]));
 const cellAt = (panel, row, column) => at.get(`${panel}/${row}/${column}`) ?? null;
 
+/** Nothing is said of an axis that a model of one's own does not have. */
+const ofModule = (module) => (module === "-" ? "" : `module kind ${module}, `);
+
 const ofPanel = ([, packages, cpus]) =>
   `${cpus} CPU${cpus === 1 ? "" : "s"}${packages > 1 ? ` in ${packages} packages` : ""}`;
 

@@ -17,8 +17,8 @@ function openCell(cell) {
   const close = make("button", { type: "button", class: "plain close", "aria-label": "Close", onclick: () => dialog.close() }, "✕");
   const head = make("header", {},
     make("div", {},
-      make("h2", { id: "cell-head" }, `${label} · ${scenario}`),
-      make("p", { class: "dim" }, `module kind ${module}, ${ofPanel(data.panels[cell.panel])}: ${happens || data.columns[cell.column][1]}`)),
+      make("h2", { id: "cell-head" }, scenario === "-" ? label : `${label} · ${scenario}`),
+      make("p", { class: "dim" }, `${ofModule(module)}${ofPanel(data.panels[cell.panel])}${scenario === "-" ? "" : `: ${happens || data.columns[cell.column][1]}`}`)),
     close);
   const trace = make("section", { class: "shown", "aria-label": "Trace" });
   const body = make("div", { class: "body" }, verdict(cell), findings(cell, trace), trace, again(cell, policy, knobs));

@@ -38,14 +38,17 @@ function laid(panel, rows, columns) {
   return { flipped, down, across, cell: (d, a) => (flipped ? cellAt(panel, a, d) : cellAt(panel, d, a)) };
 }
 
-const head = (flipped, n) => (flipped ? data.columns[n][1] : data.rows[n][1]);
+const head = (flipped, n) => {
+  const name = flipped ? data.columns[n][1] : data.rows[n][1];
+  return name === "-" ? "" : name;
+};
 
 function says(cell) {
   const [module] = data.panels[cell.panel];
   const worst = cell.worst ? `${cell.worst.severity} ${cell.worst.name}` : cell.verdict;
   const more = cell.failing.length ? `; also ${cell.failing.map((one) => one.name).join(", ")}` : "";
   const part = cell.worst && cell.worst.share !== null ? ` in ${fraction(cell.worst.share)} of the interleavings` : "";
-  return `${data.rows[cell.row][1]}, ${data.columns[cell.column][1]}, ${module}, ${ofPanel(data.panels[cell.panel])}: ${worst}${part}${more}` +
+  return `${[data.rows[cell.row][1], data.columns[cell.column][1], module].filter((name) => name !== "-").join(", ")}, ${ofPanel(data.panels[cell.panel])}: ${worst}${part}${more}` +
     (cell.verdict === "incomplete" ? "; incomplete" : "") + (cell.empty && cell.reason ? `: ${cell.reason}` : "");
 }
 
@@ -63,7 +66,7 @@ function cellButton(cell, dim) {
 function heatMap(panel, rows, columns, fitting) {
   const { flipped, down, across, cell } = laid(panel, rows, columns);
   const [module] = data.panels[panel];
-  const name = `module kind ${module}, ${ofPanel(data.panels[panel])}`;
+  const name = `${ofModule(module)}${ofPanel(data.panels[panel])}`;
   const tall = across.some((n) => head(!flipped, n).length > 9) && across.length > 6;
   const corner = make("td", { class: "corner" });
   const heads = across.map((n) => make("th", { scope: "col", title: flipped ? data.rows[n][2] : data.columns[n][2] },
@@ -150,7 +153,7 @@ function render() {
   byId("overview").hidden = !several;
   if (several) {
     byId("multiples").replaceChildren(...modules.map((module) => make("div", { class: "kind" },
-      make("h3", {}, module),
+      module === "-" ? null : make("h3", {}, module),
       make("div", { class: "strip" }, panels.filter((n) => data.panels[n][0] === module).map((n) => smallMap(n, rows, columns, fitting))))));
   }
   const chosen = panels.filter((n) => data.panels[n][1] === packages && data.panels[n][2] === cpus);
