@@ -234,6 +234,7 @@ def test_the_figures_of_the_readme_are_true() -> None:
         assert line in trace
 
 
+@pytest.mark.long
 def test_a_policy_of_a_user_is_checked_by_mypy_against_the_types_of_the_package(tmp_path: Path) -> None:
     """As after `pip install`: the package is on the path, and mypy believes its types only if `py.typed` is there."""
     shutil.copy(ROOT / "examples" / "lazy_first_vm.py", tmp_path)

@@ -1,22 +1,25 @@
 """Microcode is loaded while a CPU is offline, and CPUs of two revisions run together once it comes online.
 
-The CPU gets the new microcode in a callback, which runs some time after it has begun to execute code; until then it
-runs the old revision beside CPUs with the new one.
+A CPU that comes online loads the cached microcode in a callback, some time after it has begun to execute code, beside CPUs
+with the new revision. A check for offline CPUs refuses the load; it came after the new revision was cached, so that
+the CPU that comes later has the new one, and the others keep the old one for good.
 
-Source: bd20733045b3 ("x86/microcode: Do not upload microcode if CPUs are offline"), 2018.
-Fix: Under cpus_read_lock(), a late load is refused while some present CPU is offline.
+Source: 30ec26da9967 ("x86/microcode: Do not upload microcode if CPUs are offline"), 2018, and 7189b3c11903
+    ("x86/microcode: Check for offline CPUs before requesting new microcode"), 2021.
+Fix: The check comes first, under the lock that excludes hotplug, and caches nothing if a CPU is offline.
 Shows: two-revisions
-Reading: That the callback loads it is ours, of the code of that time; without it the CPU would keep the old revision
-    for good.
+Left out: SMT: a load is refused only if the first thread of a core is offline.
 """
+
+from typing import Literal
 
 from tdxexplore.linux import OK, Hook, Kernel, Linux, hotplug, kernel_model
 from tdxexplore.model import Model, Scope, cpus
 
-SOURCE = "arch/x86/kernel/cpu/microcode/core.c, v4.16; commit bd20733045b3"
+SOURCE = "arch/x86/kernel/cpu/microcode/core.c; commits 30ec26da9967, 7189b3c11903"
 
 
-def microcode_offline(fixed: bool = False) -> Model:
+def microcode_offline(check: Literal["none", "after-caching", "first"] = "none") -> Model:
     """A late load at any time, and a CPU that comes online at any time."""
 
     def record(w: Linux) -> None:
@@ -38,15 +41,21 @@ def microcode_offline(fixed: bool = False) -> Model:
 
         k = Kernel(w, "reload")
         k.step("echo 1 > /sys/devices/system/cpu/microcode/reload", SOURCE)
-        with k.function("reload_store()", SOURCE) as f, k.cpus_read_lock():
-            if fixed:
-                k.step("check_online_cpus()")
-                with k.if_(~cpus.all(w.online)):
-                    k.note("Not all CPUs online, aborting microcode update.")
-                    f.returns()
-            k.step("stop_machine(): every online CPU loads it")
-            k.set_each(cpus, where=w.online, values={new: True})
-            k.set(loaded, True)
+        with k.function("reload_store()", SOURCE) as f:
+            if check != "first":
+                k.step("request_microcode_fw(): the new revision is cached")
+                k.set(loaded, True)
+            with k.cpus_read_lock():
+                if check != "none":
+                    k.step("check_online_cpus()")
+                    with k.if_(~cpus.all(w.online)):
+                        k.note("Not all CPUs online, aborting microcode update.")
+                        f.returns()
+                if check == "first":
+                    k.step("request_microcode_fw(): the new revision is cached")
+                    k.set(loaded, True)
+                k.step("stop_machine(): every online CPU loads it")
+                k.set_each(cpus, where=w.online, values={new: True})
         m.add(k)
 
         watch = Kernel(w, "code", Scope.CPU)
