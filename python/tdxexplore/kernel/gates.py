@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tdxexplore.explore.sampling import Runs, without_forgetting
+from tdxexplore.kernel.generate import writers_labels
 from tdxexplore.model import reference
 from tdxexplore.model.code import Jump, Label
 from tdxexplore.model.execution import is_over, normalise, outcome_of
@@ -41,12 +42,14 @@ class Gates:
         in_order: Labels at which the kernel begins with one CPU after the other, by number.
         passes: Labels that CPUs take in an IPI.
         locks: Labels at which an actor may block in a lock of the kernel.
+        writers: Labels at which the writer of cpu_hotplug_lock waits at a gate once it has the lock.
     """
 
     hidden: frozenset[str]
     in_order: frozenset[str]
     passes: frozenset[str]
     locks: frozenset[str]
+    writers: frozenset[str]
 
     @classmethod
     def of(cls, code: Code) -> Gates:
@@ -55,7 +58,7 @@ class Gates:
         in_order: set[str] = set()
         passes: set[str] = set()
         locks: set[str] = set()
-        gated: set[str] = set()
+        gated = {label.name for _, label in writers_labels(code)}
         for native in code.natives:
             inside = [(at, label) for at, label in code.labels if native.start <= at < native.end and not label.passive]
             names = {label.name for _, label in inside}
@@ -73,7 +76,10 @@ class Gates:
                 hidden |= names - begin
                 if native.function.startswith(LOCKS):
                     locks |= begin
-        return cls(frozenset(hidden - gated), frozenset(in_order), frozenset(passes), frozenset(locks - hidden))
+        writers = frozenset(label.name for first, label in writers_labels(code) if first)
+        return cls(
+            frozenset(hidden - gated), frozenset(in_order), frozenset(passes), frozenset(locks - hidden), writers
+        )
 
 
 def without_lockdep(model: Model) -> Model:
@@ -136,8 +142,8 @@ class Planner:
         if hidden:
             return hidden[:1]
         if any(step.label.name in self.gates[step.actor].passes for _, step in choices):
-            # A CPU that spins at a gate in an IPI holds up what the kernel does before a writer of `online` queues.
-            choices = [c for c in choices if c[1].actor not in self.hotplug]
+            # A CPU that spins at a gate in an IPI holds up the grace periods in which a CPU comes or goes.
+            choices = [c for c in choices if c[1].actor not in self.hotplug or c[1].label.rest]
         kept: list[Choice] = []
         begun: set[tuple[int, str]] = set()
         for index, step in choices:
@@ -170,6 +176,8 @@ class Planner:
                 if i < j:
                     early.setdefault(i, []).append(self._entry("E", step))
                     entries[j] = self._entry("H", step)
+            if step.label.name in self.gates[step.actor].writers:
+                early.setdefault(self._free(states, steps, j), []).insert(0, self._entry("A", step))
         words = [e for j, entry in enumerate(entries) for e in (*early.get(j, ()), entry)]
         last = states[-1]
         fatal = is_over(self.plain, last)
@@ -192,11 +200,23 @@ class Planner:
         """The first position from which on the lock is not free, up to step ``j``; the actor enters it there."""
         step, i = steps[j], j
         while i > 0 and self.who(steps[i - 1]) != self.who(step) and steps[i - 1].actor != step.actor:
-            before = reference.transitions(self.plain, states[i - 1])
-            if any(t.label is step.label and t.cpu == step.cpu for t in before):
+            if self._enabled(step, states[i - 1]):
                 break
             i -= 1
         return i
+
+    def _free(self, states: list[State], steps: list[Transition], j: int) -> int:
+        """The first position from which on the writer can have the lock, up to step ``j``; it must arrive there."""
+        step, i = steps[j], j
+        while i > 0 and self._enabled(step, states[i - 1]):
+            i -= 1
+        return i
+
+    def _can(self, state: State, label: Label, cpu: int) -> bool:
+        return any(t.label is label and t.cpu == cpu for t in reference.transitions(self.plain, state))
+
+    def _enabled(self, step: Transition, state: State) -> bool:
+        return self._can(state, step.label, step.cpu)
 
     def _places(self, last: State, *, fatal: bool) -> tuple[dict[int, int], list[str]]:
         places, late = {}, []
@@ -209,6 +229,8 @@ class Planner:
                 who, at = number * 16 + cpu, self.generator.labels[code.actor, label.name]
                 gates = self.gates[number]
                 places[who] = INSIDE if label.name in gates.hidden else at
+                if label.name in gates.writers and not self._can(last, label, cpu):
+                    places[who] = INSIDE
                 if label.name in gates.locks and not fatal:
                     places[who] = INSIDE
                     late.append(f"E:{who}:{-1 if cpu == ALONE else cpu}:{at}")
