@@ -6,6 +6,7 @@
  *
  * A step ends when its actor comes to its next gate. A HIDDEN step lies inside a function of the kernel: that the actor comes to
  * its next gate shows that it was taken. ENTER lets an actor into a lock that the model says is not free; it must block there.
+ * FATAL is a step in which the kernel ends the task by BUG_ON; the console says so.
  *
  * The writer of cpu_hotplug_lock passes gates too as a CPU comes, in two callbacks of this module that are always registered:
  * one where it has the lock, and one where the CPU is about to become active.
@@ -27,7 +28,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 
-enum kind { STEP, HIDDEN, ENTER };
+enum kind { STEP, HIDDEN, ENTER, FATAL };
 enum { INSIDE = -1, NOWHERE = -2 };
 #define MAX_STEPS 512
 #define MAX_WHO 256
@@ -217,7 +218,7 @@ static int next_label(int who)
 
 	raw_spin_lock_irqsave(&gate_lock, flags);
 	for (i = head; i < n_plan && label == NOWHERE; i++)
-		if (plan[i].who == who && plan[i].kind == STEP && !(i == head && busy))
+		if (plan[i].who == who && (plan[i].kind == STEP || plan[i].kind == FATAL) && !(i == head && busy))
 			label = plan[i].label;
 	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	return label;
@@ -309,7 +310,7 @@ static void parse(char *text)
 
 		if (sscanf(word, "%c:%d:%d:%d", &kind, &e.who, &e.cpu, &e.label) != 4 || n_plan == MAX_STEPS)
 			continue;
-		e.kind = kind == 'S' ? STEP : kind == 'E' ? ENTER : HIDDEN;
+		e.kind = kind == 'S' ? STEP : kind == 'E' ? ENTER : kind == 'F' ? FATAL : HIDDEN;
 		choices = strrchr(word, ':');
 		for (choices = strchr(choices, ','); choices && e.n_choices < 8; choices = strchr(choices + 1, ','))
 			e.choices[e.n_choices++] = choices[1] - '0';
@@ -356,6 +357,11 @@ static void watch(void)
 				head++;
 				still = 0;
 				pass_hidden();
+			}
+		} else if (busy && plan[head].kind == FATAL) {
+			if (++still > 200) {
+				busy = false;
+				head++;
 			}
 		} else if (busy && owner == hot.who && plan[head].kind == STEP && hot.cpu >= 0 && !hot.queued && writer_waits()) {
 			hot.queued = true;

@@ -12,7 +12,7 @@ import pytest
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
 from tdxexplore.kernel.gates import INSIDE
-from tdxexplore.kernel.litmus import Litmus, Session
+from tdxexplore.kernel.litmus import Litmus, Session, compiled
 from tdxexplore.kernel.packages import cache_folder, find
 
 ROOT = Path(__file__).parent.parent
@@ -93,7 +93,8 @@ def test_loops_of_the_kernel_go_by_number() -> None:
 @pytest.mark.skipif(not HEADERS, reason="no headers of 6.12: apt-get install linux-headers-6.12.*-amd64 gcc make kmod")
 @pytest.mark.parametrize("design", DESIGNS)
 def test_generated_modules_compile(design: str) -> None:
-    assert Litmus(Question.of(design, cpus=2, scenario="kvm-reload")).module(HEADERS[-1])
+    (module,) = compiled([Litmus(Question.of(design, cpus=2, scenario="kvm-reload"))], HEADERS[-1]).values()
+    assert module
 
 
 @pytest.mark.long

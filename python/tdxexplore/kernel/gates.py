@@ -11,13 +11,15 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tdxexplore.errors import BadModel
 from tdxexplore.explore.sampling import Runs, without_forgetting
 from tdxexplore.kernel.generate import writers_labels
+from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model import reference
 from tdxexplore.model.code import Jump, Label
 from tdxexplore.model.execution import is_over, normalise, outcome_of
 from tdxexplore.model.expr import Scope
-from tdxexplore.model.schedule import decode
+from tdxexplore.model.schedule import decode, encode
 from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from tdxexplore.model.topology import State
 
 ALONE, INSIDE = 15, -1
+# Where a task sleeps that waits for a mutex, or for a writer of cpu_hotplug_lock.
+MUTEX, RWSEM = "__mutex_lock", "percpu_rwsem_wait"
 LOCKS = ("cpus_read_lock", "mutex_lock", "cpuhp_setup_state", "cpuhp_remove_state")
 
 
@@ -108,6 +112,8 @@ class Plan:
         places: Where actors stand at the end: the number of a label, or `INSIDE` a function of the kernel.
         outcome: Of the run.
         steps: In words.
+        before: For a run that ends in a BUG_ON: the state before its last step, which the kernel does not take to the end.
+        waits: For each actor that is let into a lock that is not free, in order: the kernel's function that it waits in.
     """
 
     schedule: str
@@ -116,6 +122,8 @@ class Plan:
     places: dict[int, int]
     outcome: str
     steps: tuple[str, ...]
+    waits: tuple[str, ...]
+    before: State | None = None
 
 
 class Planner:
@@ -132,6 +140,8 @@ class Planner:
         self.plain = without_forgetting(self.model)
         self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
         self.gates = [Gates.of(code) for code in self.model.codes]
+        titles = {generator.labels[c.actor, label.name]: label.title for c in self.model.codes for _, label in c.labels}
+        self._wait_of = {n: MUTEX if title.startswith("mutex_lock") else RWSEM for n, title in titles.items()}
         hotplug = ("_cpu_up", "_cpu_down")
         self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]
         self.runs = Runs(self.plain, self.initial, self.allowed)
@@ -181,15 +191,44 @@ class Planner:
         words = [e for j, entry in enumerate(entries) for e in (*early.get(j, ()), entry)]
         last = states[-1]
         fatal = is_over(self.plain, last)
+        bug = last.globals["oops"] == CPUHP_BUG
+        if bug:
+            words[-1] = "F" + words[-1][1:]
         places, late = self._places(last, fatal=fatal)
+        if bug:
+            places.pop(self.who(steps[-1]), None)
         ended = last.copy()
         normalise(self.model, ended)
-        said = tuple(
-            f"{self.model.codes[s.actor].actor}{f' CPU {s.cpu}' if s.cpu >= 0 else ''}: {s.label.title}"
-            + (f" -> {'; '.join(s.notes)}" if s.notes else "")
-            for s in steps
-        )
-        return Plan(schedule, " ".join([*words, *late]), last, places, outcome_of(self.model, ended), said)
+        said = tuple(map(self._words, steps))
+        words += late
+        waits = tuple(self._wait_of[int(word.split(":")[3].partition(",")[0])] for word in words if word[0] == "E")
+        outcome, before = outcome_of(self.model, ended), states[-2] if bug else None
+        return Plan(schedule, " ".join(words), last, places, outcome, said, waits, before)
+
+    def first(self, outcome: str, step: str = "") -> str:
+        """A shortest schedule that can be run, that ends so, and in which some step has this in its words.
+
+        Raises:
+            BadModel: There is none.
+        """
+        todo: list[tuple[State, bool, tuple[int, ...]]] = [(self.initial, not step, ())]
+        known = {(self.initial.key(), not step)}
+        for state, seen, taken in todo:
+            choices = self.allowed(list(enumerate(reference.transitions(self.plain, state))))
+            ended = state.copy()
+            normalise(self.model, ended)
+            if not choices and seen and outcome_of(self.model, ended) in (outcome or outcome_of(self.model, ended)):
+                return encode(taken)
+            for index, after in choices:
+                now = seen or step in self._words(after)
+                if (key := (after.target.key(), now)) not in known:
+                    known.add(key)
+                    todo.append((after.target, now, (*taken, index)))
+        raise BadModel(f"no schedule that can be run has `{step}` and ends in {outcome}")
+
+    def _words(self, step: Transition) -> str:
+        who = f"{self.model.codes[step.actor].actor}{f' CPU {step.cpu}' if step.cpu >= 0 else ''}: {step.label.title}"
+        return who + (f" -> {'; '.join(step.notes)}" if step.notes else "")
 
     def _entry(self, kind: str, step: Transition) -> str:
         label = self.generator.labels[self.model.codes[step.actor].actor, step.label.name]

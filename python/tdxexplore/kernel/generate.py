@@ -329,6 +329,8 @@ class _Body:
                 return self._pass(native, number)
         if f.startswith(CPUHP) and native.arguments:
             return self._cpuhp(native, number)
+        if f == "cpuhp_remove_state_nocalls(0)":
+            return [*self._first_gate(native), "\tcpuhp_remove_state_nocalls(0);"]
         raise Unsupported(f"{f} is not generated")
 
     def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:

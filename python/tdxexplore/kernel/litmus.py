@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
 from tdxexplore.kernel.machine import GUEST, GuestFailed
 from tdxexplore.kernel.packages import NoKernel
+from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model.execution import normalise, outcome_of
 from tdxexplore.tdx.build import initial_state
 
@@ -43,6 +45,7 @@ class Row:
         differences: What is not as predicted; empty if they agree.
         trace: What the module logged.
         reports: WARN and BUG lines of the kernel.
+        blocks: How often an actor was seen to block.
     """
 
     plan: Plan
@@ -50,6 +53,17 @@ class Row:
     differences: tuple[str, ...]
     trace: str
     reports: tuple[str, ...]
+    blocks: int
+
+    def document(self) -> dict[str, object]:
+        """For a table of results."""
+        return {
+            "schedule": self.plan.schedule,
+            "predicted": self.plan.outcome,
+            "observed": self.observed,
+            "differences": list(self.differences),
+            "reports": list(self.reports),
+        }
 
     @property
     def agrees(self) -> bool:
@@ -63,7 +77,7 @@ class Row:
         done, words = int(head[1]) if head else 0, self.plan.text.split()
         marks = ["inside the kernel" if w[0] == "H" else "passed" for w in words]
         marks = [mark if at < done else "" for at, mark in enumerate(marks)]
-        return [mark for word, mark in zip(words, marks, strict=True) if word[0] in "SH"]
+        return [mark for word, mark in zip(words, marks, strict=True) if word[0] in "SHF"]
 
 
 class Litmus:
@@ -78,27 +92,6 @@ class Litmus:
         self.planner = Planner(question, self.generator)
         self.cpus = question.topology.cpus
 
-    def module(self, headers: Path) -> bytes:
-        """Compile the module against a kernel's headers.
-
-        Raises:
-            NoKernel: The headers or a compiler are missing, or it does not compile.
-        """
-        if not headers.exists():
-            raise NoKernel(f"{headers} is not there; `apt-get install {headers.name} gcc make kmod` brings it")
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "litmus.c").write_text(self.source)
-            Path(folder, "Makefile").write_text(f"obj-m := litmus.o\nccflags-y := -I{GUEST} {FLAGS}\n")
-            made = subprocess.run(  # noqa: S603 -- our own
-                ["make", "-s", "-C", str(headers), f"M={folder}", "modules"],  # noqa: S607 -- found by PATH
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if made.returncode:
-                raise NoKernel(f"the module does not compile: {(made.stderr + made.stdout).strip()[:2000]}")
-            return Path(folder, "litmus.ko").read_bytes()
-
     def compare(self, plan: Plan, result: str, reports: Iterable[str]) -> Row:
         """Hold a result against the prediction."""
         found = tuple(reports)
@@ -112,19 +105,29 @@ class Litmus:
             at = re.search(rf"^@{who} (-?\d+)$", result, re.MULTILINE)
             if at is None or int(at[1]) != place:
                 differences.append(f"who {who} is at {at[1] if at else 'no place'}, predicted {place}")
+        stacks = re.findall(r"^#(.*)$", result, re.MULTILINE)
+        for stack, wait in zip(stacks, plan.waits, strict=False):
+            if wait not in stack:
+                differences.append(f"who {stack.strip()}, predicted {wait}")
+        oops = any("BUG at" in line for line in found)
+        if oops:
+            state.globals["oops"] = CPUHP_BUG
+        if oops != (plan.outcome == "cpuhp-bug"):
+            differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
         model = self.planner.model
-        observed, predicted = state, plan.last.copy()
+        observed = state
         normalise(model, observed)
+        before = plan.before.globals if plan.before is not None else {}
+        predicted = plan.last.copy()
         normalise(model, predicted)
         for one, two, where in _pairs(observed, predicted):
             differences += [
-                f"{name}{where} is {one[name]}, predicted {two[name]}" for name in two if one[name] != two[name]
+                f"{name}{where} is {one[name]}, predicted {two[name]}"
+                for name in two
+                if one[name] not in (two[name], before.get(name, two[name]))
             ]
-        oops = any("BUG" in line for line in found)
-        if oops != (plan.outcome == "cpuhp-bug"):
-            differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
         outcome = outcome_of(model, observed) if not differences else "differs"
-        return Row(plan, outcome, tuple(differences), result, found)
+        return Row(plan, outcome, tuple(differences), result, found, len(stacks))
 
     def _state(self, plan: Plan, values: dict[str, str], differences: list[str]) -> State:
         """The state that the module and the kernel were seen in; the kernel's own fields as predicted."""
@@ -146,6 +149,31 @@ class Litmus:
         return state
 
 
+def compiled(litmuses: list[Litmus], headers: Path) -> dict[str, bytes]:
+    """Compile modules against a kernel's headers: ``litmusN.ko``, by its name.
+
+    Raises:
+        NoKernel: The headers or a compiler are missing, or one does not compile.
+    """
+    if not headers.exists():
+        raise NoKernel(f"{headers} is not there; `apt-get install {headers.name} gcc make kmod` brings it")
+    names = [f"litmus{number}" for number in range(len(litmuses))]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, litmus in zip(names, litmuses, strict=True):
+            Path(folder, f"{name}.c").write_text(litmus.source)
+        objects = " ".join(f"{name}.o" for name in names)
+        Path(folder, "Makefile").write_text(f"obj-m := {objects}\nccflags-y := -g0 -I{GUEST} {FLAGS}\n")
+        made = subprocess.run(  # noqa: S603 -- our own
+            ["make", "-s", f"-j{os.cpu_count()}", "-C", str(headers), f"M={folder}", "modules"],  # noqa: S607 -- by PATH
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise NoKernel(f"a module does not compile: {(made.stderr + made.stdout).strip()[:2000]}")
+        return {f"{name}.ko": Path(folder, f"{name}.ko").read_bytes() for name in names}
+
+
 def _pairs(one: State, two: State) -> Iterator[tuple[dict, dict, str]]:  # type: ignore[type-arg]
     yield one.globals, two.globals, ""
     yield from ((a, b, f"[package {i}]") for i, (a, b) in enumerate(zip(one.packages, two.packages, strict=True)))
@@ -158,7 +186,7 @@ class Session:
     def __init__(self, kernel: Kernel, headers: Path, litmuses: list[Litmus]) -> None:
         self.kernel, self.litmuses = kernel, litmuses
         self.cpus = max(i.cpus for i in litmuses) + SPARES
-        self.files = {f"litmus{i}.ko": one.module(headers) for i, one in enumerate(litmuses)}
+        self.files = compiled(litmuses, headers)
         self.boots = 0
         self._machine: Machine | None = None
         self._loaded = -1
@@ -176,11 +204,10 @@ class Session:
         one = self.litmuses[number]
         try:
             machine = self._with(number)
-            for cpu, values in enumerate(one.initial.cpus[1:], start=1):
-                want = int(bool(values["online"]))
-                machine.run(f"set_cpu {cpu} {want}")
-            machine.run(f"printf '%s' '{plan.text}' > /proc/litmus/run", timeout=40)
-            result = machine.run("cat /proc/litmus/result").text
+            wanted = enumerate((int(bool(cpu["online"])) for cpu in one.initial.cpus[1:]), start=1)
+            set_up = "".join(f"set_cpu {cpu} {online}; " for cpu, online in wanted)
+            run = f"{set_up}printf '%s' '{plan.text}' > /proc/litmus/run; cat /proc/litmus/result"
+            result = machine.run(run, timeout=60).text
         except GuestFailed as error:
             result = f"wrong {error}"
         row = one.compare(plan, result.replace("\r", ""), self._reports())
@@ -201,7 +228,7 @@ class Session:
         machine = self._machine
         if self._loaded != number:
             if self._loaded >= 0:
-                machine.run("litmus_unload")
+                machine.run(f"litmus_unload {self._loaded}")
             spare = self.cpus - 1
             answer = machine.run(f"litmus_load {number} {spare}")
             if answer.code:
