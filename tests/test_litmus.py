@@ -12,8 +12,9 @@ import pytest
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
 from tdxexplore.kernel.gates import INSIDE
-from tdxexplore.kernel.litmus import Litmus, Session, compiled
+from tdxexplore.kernel.litmus import Litmus, Session
 from tdxexplore.kernel.packages import cache_folder, find
+from tdxexplore.kernel.toolchain import Toolchain
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,8 +94,8 @@ def test_loops_of_the_kernel_go_by_number() -> None:
 @pytest.mark.skipif(not HEADERS, reason="no headers of 6.12: apt-get install linux-headers-6.12.*-amd64 gcc make kmod")
 @pytest.mark.parametrize("design", DESIGNS)
 def test_generated_modules_compile(design: str) -> None:
-    (module,) = compiled([Litmus(Question.of(design, cpus=2, scenario="kvm-reload"))], HEADERS[-1]).values()
-    assert module
+    source = Litmus(Question.of(design, cpus=2, scenario="kvm-reload")).source
+    assert Toolchain(HEADERS[-1]).build({"litmus": source})["litmus.ko"]
 
 
 @pytest.mark.long
@@ -103,7 +104,7 @@ def test_generated_modules_compile(design: str) -> None:
     reason="no QEMU, headers, or kernel in the cache: tdxexplore kernel boot --download-only",
 )
 def test_good_schedule_and_deadlock_in_a_kernel(litmus: Litmus) -> None:
-    with Session(find("6.12"), HEADERS[-1], [litmus]) as session:
+    with Session(find("6.12"), Toolchain(HEADERS[-1]), [litmus]) as session:
         for schedule in (GOOD, DEADLOCK):
             row = session.run(0, litmus.planner.plan(schedule))
             assert row.agrees, row.differences

@@ -4,7 +4,7 @@
 #define N_PACKAGES 1
 #define SPARE N_CPUS
 #ifndef LATE
-#define LATE 6
+#define LATE 20
 #endif
 #define NATIVES 43
 #define HOOKS 3

@@ -20,6 +20,7 @@ from tdxexplore.kernel.campaign import campaign as ran
 from tdxexplore.kernel.campaign import read
 from tdxexplore.kernel.litmus import Litmus, Row, Session
 from tdxexplore.kernel.packages import DEFAULT, find
+from tdxexplore.kernel.toolchain import toolchain
 
 
 def run(  # noqa: PLR0913 -- each is an option
@@ -59,10 +60,10 @@ def run(  # noqa: PLR0913 -- each is an option
     runs = litmus.planner.runs
     chosen = schedule or (islice(runs, most) if every else dict.fromkeys(runs.draw(sample, seed)))
     found = find(series, cache, tell)
-    folder = headers or Path(f"/usr/src/linux-headers-{found.version}")
+    tools = toolchain(found, cache, headers, tell)
     say(f"Linux {found.version}, {runs.total} interleavings that can be run ({NO_TDX})")
     rows, begun = [], time.monotonic()
-    with Session(found, folder, [litmus]) as session:
+    with Session(found, tools, [litmus]) as session:
         for each in chosen:
             row = session.run(0, litmus.planner.plan(each))
             rows.append(row)
@@ -89,7 +90,7 @@ def campaign(out: Path, *, series: Series = DEFAULT, cache: Cache = None, header
         headers: The folder of the kernel's headers; default: /usr/src/linux-headers-VERSION.
     """
     found = find(series, cache, tell)
-    ran(found, headers or Path(f"/usr/src/linux-headers-{found.version}"), out, tell)
+    ran(found, toolchain(found, cache, headers, tell), out, tell)
     lines = read(out)
     agreed = sum(len(schedules) for line in lines for schedules in line["agree"].values())
     disagreed = sum(len(line["disagree"]) for line in lines)

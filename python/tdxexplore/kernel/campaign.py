@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tdxexplore.kernel.packages import Kernel
+    from tdxexplore.kernel.toolchain import Toolchain
     from tdxexplore.tdx.fields import ModuleKind
 
 DESIGNS = (
@@ -79,11 +80,11 @@ class Shown:
 
 
 PARTS = (
-    Part(("all-online", "offline-mid-enable", "online-mid-enable", "kvm-reload", "no-kvm", "fault-vmxon"), 40),
-    Part(("late-online", "offline-before-load", "second-enable"), 40),
-    Part(("fault-seamcall", "second-user", "plain-vm", "td-life"), 10),
-    Part(("late-online", "online-mid-enable", "second-enable", "kvm-reload"), 10, module="subset"),
-    Part(("all-online", "offline-mid-enable", "online-mid-enable", "fault-vmxon"), 8, cpus=3),
+    Part(("kvm-reload", "no-kvm"), 60),
+    Part(("offline-mid-enable", "online-mid-enable", "fault-vmxon"), 20),
+    Part(("late-online", "second-enable", "online-mid-enable"), 6, module="subset"),
+    Part(("fault-seamcall", "second-user", "td-life"), 4),
+    Part(("offline-mid-enable", "fault-vmxon"), 6, cpus=3),
 )
 TWO, THREE, SUBSET, UNFIXED = (
     {"packages": 2},
@@ -155,7 +156,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def campaign(
-    kernel: Kernel, headers: Path, out: Path, tell: Callable[[str], None], asked: Iterable[Asked] | None = None
+    kernel: Kernel, tools: Toolchain, out: Path, tell: Callable[[str], None], asked: Iterable[Asked] | None = None
 ) -> None:
     """Run what the file has not yet, and append it."""
     done = {json.dumps([line.get("shows", ""), line["question"]]) for line in read(out)}
@@ -163,13 +164,13 @@ def campaign(
     for cpus in sorted({one.fields["cpus"] for one in todo}):
         same = [one for one in todo if one.fields["cpus"] == cpus]
         for at in range(0, len(same), AT_ONCE):
-            _session(kernel, headers, out, tell, same[at : at + AT_ONCE])
+            _session(kernel, tools, out, tell, same[at : at + AT_ONCE])
 
 
-def _session(kernel: Kernel, headers: Path, out: Path, tell: Callable[[str], None], asked: list[Asked]) -> None:
+def _session(kernel: Kernel, tools: Toolchain, out: Path, tell: Callable[[str], None], asked: list[Asked]) -> None:
     litmuses = [Litmus(one.question()) for one in asked]
     tell(f"{len(asked)} modules are built")
-    with Session(kernel, headers, litmuses) as session:
+    with Session(kernel, tools, litmuses) as session:
         for number, (one, litmus) in enumerate(zip(asked, litmuses, strict=True)):
             rows = [session.run(number, litmus.planner.plan(schedule)) for schedule in one.schedules(litmus)]
             agree: dict[str, list[str]] = {}

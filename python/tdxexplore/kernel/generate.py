@@ -68,7 +68,7 @@ class Generator:
             f"#define N_PACKAGES {len(self.initial.packages)}",
             "#define SPARE N_CPUS",
             "#ifndef LATE",
-            "#define LATE 6",
+            "#define LATE 20",
             "#endif",
             f"#define NATIVES {len(self.natives) + 1}",
             f"#define HOOKS {len(self.hooks) + 1}",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
 from tdxexplore.kernel.machine import GUEST, GuestFailed
-from tdxexplore.kernel.packages import NoKernel
 from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model.execution import normalise, outcome_of
 from tdxexplore.tdx.build import initial_state
@@ -27,9 +22,9 @@ if TYPE_CHECKING:
     from tdxexplore.kernel.gates import Plan
     from tdxexplore.kernel.machine import Machine
     from tdxexplore.kernel.packages import Kernel
+    from tdxexplore.kernel.toolchain import Toolchain
     from tdxexplore.model.topology import State
 
-FLAGS = "-Wno-declaration-after-statement -Wno-unused-label -Wno-unused-function -Wframe-larger-than=4096"
 # A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
 SPARES = 2
 FAILS = re.compile(r"WARNING: .*|kernel BUG at .*|BUG: .*")
@@ -149,31 +144,6 @@ class Litmus:
         return state
 
 
-def compiled(litmuses: list[Litmus], headers: Path) -> dict[str, bytes]:
-    """Compile modules against a kernel's headers: ``litmusN.ko``, by its name.
-
-    Raises:
-        NoKernel: The headers or a compiler are missing, or one does not compile.
-    """
-    if not headers.exists():
-        raise NoKernel(f"{headers} is not there; `apt-get install {headers.name} gcc make kmod` brings it")
-    names = [f"litmus{number}" for number in range(len(litmuses))]
-    with tempfile.TemporaryDirectory() as folder:
-        for name, litmus in zip(names, litmuses, strict=True):
-            Path(folder, f"{name}.c").write_text(litmus.source)
-        objects = " ".join(f"{name}.o" for name in names)
-        Path(folder, "Makefile").write_text(f"obj-m := {objects}\nccflags-y := -g0 -I{GUEST} {FLAGS}\n")
-        made = subprocess.run(  # noqa: S603 -- our own
-            ["make", "-s", f"-j{os.cpu_count()}", "-C", str(headers), f"M={folder}", "modules"],  # noqa: S607 -- by PATH
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise NoKernel(f"a module does not compile: {(made.stderr + made.stdout).strip()[:2000]}")
-        return {f"{name}.ko": Path(folder, f"{name}.ko").read_bytes() for name in names}
-
-
 def _pairs(one: State, two: State) -> Iterator[tuple[dict, dict, str]]:  # type: ignore[type-arg]
     yield one.globals, two.globals, ""
     yield from ((a, b, f"[package {i}]") for i, (a, b) in enumerate(zip(one.packages, two.packages, strict=True)))
@@ -183,10 +153,10 @@ def _pairs(one: State, two: State) -> Iterator[tuple[dict, dict, str]]:  # type:
 class Session:
     """Runs schedules of several questions in one kernel, with a fresh boot after a hang. Use it as a context manager."""
 
-    def __init__(self, kernel: Kernel, headers: Path, litmuses: list[Litmus]) -> None:
+    def __init__(self, kernel: Kernel, tools: Toolchain, litmuses: list[Litmus]) -> None:
         self.kernel, self.litmuses = kernel, litmuses
         self.cpus = max(i.cpus for i in litmuses) + SPARES
-        self.files = compiled(litmuses, headers)
+        self.files = tools.build({f"litmus{number}": one.source for number, one in enumerate(litmuses)})
         self.boots = 0
         self._machine: Machine | None = None
         self._loaded = -1
