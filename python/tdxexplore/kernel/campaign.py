@@ -2,7 +2,7 @@
 
 The file has a JSON line for each question: its fields; ``version`` of the kernel; ``interleavings`` that can be run; ``blocks``,
 how often an actor was seen to block, its stack that of the lock; ``agree``, schedules by their outcome; ``disagree``, with what
-differs. A line of a bug that is shown has ``shows``.
+differs. A line of a bug that is shown has ``shows``, and what the kernel ``said``: its reports, and stacks of who blocked.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ class Part:
     Attributes:
         scenarios: Their names.
         most: A question with no more interleavings is run with all of them; of any other so many are drawn.
+        designs: Their names.
         module: TDX-module kind of the mock.
         cpus: CPUs.
     """
 
     scenarios: tuple[str, ...]
     most: int
+    designs: tuple[str, ...] = DESIGNS
     module: ModuleKind = "strict"
     cpus: int = 2
 
@@ -79,12 +81,13 @@ class Shown:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+SOME = ("v19", "hook-before-users", "linux-6.16", "linux-7.1")
 PARTS = (
     Part(("kvm-reload", "no-kvm"), 60),
     Part(("offline-mid-enable", "online-mid-enable", "fault-vmxon"), 20),
-    Part(("late-online", "second-enable", "online-mid-enable"), 6, module="subset"),
-    Part(("fault-seamcall", "second-user", "td-life"), 4),
-    Part(("offline-mid-enable", "fault-vmxon"), 6, cpus=3),
+    Part(("late-online", "second-enable", "online-mid-enable"), 10, SOME, module="subset"),
+    Part(("fault-seamcall", "second-user", "td-life"), 8, SOME),
+    Part(("offline-mid-enable", "fault-vmxon"), 10, SOME, cpus=3),
 )
 TWO, THREE, SUBSET, UNFIXED = (
     {"packages": 2},
@@ -144,7 +147,7 @@ def questions() -> Iterator[Asked]:
         fields = {"policy": one.policy, "scenario": one.scenario, "module": "strict", "cpus": 2, **one.fields}
         yield Asked(fields, one.name, shown=one)
     for part in PARTS:
-        for policy in DESIGNS:
+        for policy in part.designs:
             for scenario in part.scenarios:
                 fields = {"policy": policy, "scenario": scenario, "module": part.module, "cpus": part.cpus}
                 yield Asked(fields, most=part.most)
@@ -178,7 +181,7 @@ def _session(kernel: Kernel, tools: Toolchain, out: Path, tell: Callable[[str], 
                 if row.agrees:
                     agree.setdefault(row.observed, []).append(row.plan.schedule)
             line = {
-                **({"shows": one.shows} if one.shows else {}),
+                **({"shows": one.shows, "said": [said for row in rows for said in row.said]} if one.shows else {}),
                 "question": one.fields,
                 "version": kernel.version,
                 "interleavings": str(litmus.planner.runs.total),

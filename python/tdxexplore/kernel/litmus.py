@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
 SPARES = 2
+STACKS = re.compile(r"^#(.*)$", re.MULTILINE)
 FAILS = re.compile(r"WARNING: .*|kernel BUG at .*|BUG: .*")
 
 
@@ -59,6 +60,11 @@ class Row:
             "differences": list(self.differences),
             "reports": list(self.reports),
         }
+
+    @property
+    def said(self) -> list[str]:
+        """What the kernel says by itself: its reports, and the stack of each actor that blocked, innermost first."""
+        return [*self.reports, *(" < ".join(stack.split()[1:]) for stack in STACKS.findall(self.trace))]
 
     @property
     def agrees(self) -> bool:
@@ -100,7 +106,7 @@ class Litmus:
             at = re.search(rf"^@{who} (-?\d+)$", result, re.MULTILINE)
             if at is None or int(at[1]) != place:
                 differences.append(f"who {who} is at {at[1] if at else 'no place'}, predicted {place}")
-        stacks = re.findall(r"^#(.*)$", result, re.MULTILINE)
+        stacks = STACKS.findall(result)
         for stack, wait in zip(stacks, plan.waits, strict=False):
             if wait not in stack:
                 differences.append(f"who {stack.strip()}, predicted {wait}")
@@ -156,7 +162,9 @@ class Session:
     def __init__(self, kernel: Kernel, tools: Toolchain, litmuses: list[Litmus]) -> None:
         self.kernel, self.litmuses = kernel, litmuses
         self.cpus = max(i.cpus for i in litmuses) + SPARES
-        self.files = tools.build({f"litmus{number}": one.source for number, one in enumerate(litmuses)})
+        modules = tools.build(one.source for one in litmuses)
+        self.files = {f"{name}.ko": module for name, module in modules.items()}
+        self.names = [tools.name(one.source) for one in litmuses]
         self.boots = 0
         self._machine: Machine | None = None
         self._loaded = -1
@@ -198,9 +206,9 @@ class Session:
         machine = self._machine
         if self._loaded != number:
             if self._loaded >= 0:
-                machine.run(f"litmus_unload {self._loaded}")
+                machine.run(f"litmus_unload {self.names[self._loaded]}")
             spare = self.cpus - 1
-            answer = machine.run(f"litmus_load {number} {spare}")
+            answer = machine.run(f"litmus_load {self.names[number]} {spare}")
             if answer.code:
                 raise GuestFailed(f"the module does not load: {answer.text}")
             self._loaded = number
