@@ -58,7 +58,7 @@ static int n_notes, last_errno[NATIVES];
 static unsigned long moved; /* jiffies of the last progress */
 static DEFINE_RAW_SPINLOCK(gate_lock);
 static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
-static struct percpu_rw_semaphore *hotplug_lock;
+static struct percpu_rw_semaphore *hotplug_lock, *memory_lock;
 static struct { int cpu, up, who, result; bool asked, queued, over, done; } hot;
 static atomic_t alive;
 static unsigned int (*stack_of)(struct task_struct *who, unsigned long *store, unsigned int size, unsigned int skip);
@@ -329,12 +329,12 @@ static bool blocked(int who)
 	return task[who] && READ_ONCE(task[who]->__state) == TASK_UNINTERRUPTIBLE;
 }
 
-static void note_stack(int who)
+static void note_stack(int who, char mark)
 {
 	unsigned long frames[6];
 	int i, n = stack_of(task[who], frames, ARRAY_SIZE(frames), 0);
 
-	NOTE("\n#%d", who);
+	NOTE("\n%c%d", mark, who);
 	for (i = 0; i < n; i++)
 		NOTE(" %ps", (void *)frames[i]);
 	NOTE("\n");
@@ -352,7 +352,7 @@ static void watch(void)
 		if (busy && plan[head].kind == ENTER) {
 			still = blocked(owner) ? still + 1 : 0;
 			if (still > 8) {
-				note_stack(owner);
+				note_stack(owner, '#');
 				busy = false;
 				head++;
 				still = 0;
@@ -374,10 +374,13 @@ static void watch(void)
 			hot.over = true;
 			arrive(hot.who, INSIDE);
 		}
-		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over)
+		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over) {
+			if (busy)
+				note_stack(owner, '%');
 			disagree("late: entry %d of %d is %s (who %d, step %d, at %d)", head, n_plan,
 				 plan[head].kind == HIDDEN ? "not taken by the kernel" : busy ? "not done" : "waited for",
 				 plan[head].who, plan[head].label, where[plan[head].who]);
+		}
 		raw_spin_unlock_irqrestore(&gate_lock, flags);
 		wake_up_all(&gate_queue);
 	}
@@ -467,11 +470,16 @@ static int __init litmus_init(void)
 
 	notes = kvmalloc(65536, GFP_KERNEL);
 	hotplug_lock = symbol("cpu_hotplug_lock");
+	memory_lock = symbol("mem_hotplug_lock");
 	stack_of = symbol("stack_trace_save_tsk");
-	/* A writer otherwise waits for a grace period before it shuts readers out, which a CPU that spins at a gate holds up. */
-	if (!notes || !hotplug_lock || !enter || !stack_of)
+	/*
+	 * A writer otherwise waits for a grace period before it shuts readers out, which a CPU that spins at a gate holds up.
+	 * cpu_up() is a writer of mem_hotplug_lock in try_online_node(), before it queues for cpu_hotplug_lock.
+	 */
+	if (!notes || !hotplug_lock || !memory_lock || !enter || !stack_of)
 		return -ENOENT;
 	enter(&hotplug_lock->rss);
+	enter(&memory_lock->rss);
 	prepare = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "litmus:lock", prepare_up, NULL);
 	error = cpuhp_setup_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE, "litmus:top", top_up, top_down);
 	if (prepare < 0 || error)
@@ -490,8 +498,10 @@ static void __exit litmus_exit(void)
 	remove_proc_subtree("litmus", NULL);
 	cpuhp_remove_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE);
 	cpuhp_remove_state_nocalls(prepare);
-	if (leave)
+	if (leave) {
 		leave(&hotplug_lock->rss);
+		leave(&memory_lock->rss);
+	}
 	kvfree(notes);
 }
 
