@@ -35,8 +35,8 @@ PYTHON = (
     ("tdx",),
     ("linux", "charts"),
     ("model",),
-    ("markup",),
-    ("errors", "quantities", "visible", "callable_module", "_version", "_core"),
+    ("markup", "visible"),
+    ("errors", "quantities", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),
