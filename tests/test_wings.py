@@ -35,7 +35,8 @@ PYTHON = (
     ("tdx",),
     ("linux", "charts"),
     ("model",),
-    ("markup", "visible"),
+    ("markup",),
+    ("visible",),
     ("errors", "quantities", "callable_module", "_version", "_core"),
 )
 RUST = (
