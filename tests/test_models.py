@@ -17,7 +17,7 @@ from tdxexplore.cli.new import NAMES
 from tdxexplore.data.reading import Dataset
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
-from tdxexplore.model import Model, Procedure, Scope, State, Topology
+from tdxexplore.model import Event, Model, Procedure, Scope, State, Topology, cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -272,6 +272,37 @@ def test_a_model_that_goes_on_for_ever_needs_no_end_unless_it_names_a_good_one()
 
     assert tdxexplore.check(turns).verdict == "holds"
     assert tdxexplore.check(turns, knobs={"good": True}).verdict in ("violated", "vacuous")
+
+
+def test_responses_prices_and_limits_are_those_of_a_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    def race(back: bool = False) -> Model:
+        """Two CPUs race for a token; the loser can have it only if it is given back."""
+        model = Model("race")
+        free, mine = model.flag("free", initial=True), model.flag("mine", Scope.CPU)
+        p = Procedure("racer", Scope.CPU)
+        p.step("take", rest=True, events=(Event("take"),))
+        p.await_(free)
+        p.set(free, False)
+        p.set(mine, True)
+        if back:
+            p.step("give back")
+            p.set(free, True)
+        model.add(p)
+        model.outcome("over", "ok", True)
+        model.response("everybody", cpus.any(~mine), cpus.all(mine), "each CPU can still have had the token", "S3")
+        model.price("takes", "how often it is taken", events=("take",))
+        return model
+
+    answer = tdxexplore.check(race, cpus=2, prices=True)
+    assert answer.verdict == "violated"
+    assert answer.responses.select("lost_states", "shortest_steps").row(0) == ("3", 0)
+    assert answer.prices.select("least", "most").row(0) == (1, 1)
+    again = tdxexplore.check(race, cpus=2, knobs={"back": True}, prices=True)
+    assert again.verdict == "holds"
+    assert again.prices.select("least", "most").row(0) == (2, 2)
+    assert tdxexplore.check(counters, cpus=3, max_states=3).verdict == "incomplete"
+    assert cli.run(["check", f"{__file__}:counters", "--cpus", "3", "--max-depth", "1", "--quiet"]) == 3
+    assert "incomplete" in capsys.readouterr().out
 
 
 def test_a_start_is_a_state_of_any_topology() -> None:

@@ -25,7 +25,8 @@ def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     assert f"-{__version__}-cp311-abi3-" in wheel.name
     names = ZipFile(wheel).namelist()
-    assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi"} <= set(names)
+    starts = {f"tdxexplore/cli/starts/{kind}.txt" for kind in ("model", "policy")}
+    assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi", *starts} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "tools/", "benches/"))]
     (source,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(source) as archive:
