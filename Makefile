@@ -15,6 +15,7 @@ QUESTIONS := late-online offline-mid-enable no-kvm kvm-reload second-enable
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare $(DESIGNS) --cpus 4 --module strict --module subset $(QUESTIONS:%=--scenario %) --overview --out demo || test $$? -eq 1
 	@echo
+	@$(BIN)/tdxexplore report demo -o demo/report.html
 	@echo "The tables are in demo/*.parquet. To go on:"
 	@echo "  $(BIN)/tdxexplore check v19 --module subset --scenario late-online    every interleaving of one cell"
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
@@ -31,9 +32,10 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 
-# The pages under docs that are generated; the tests compare them.
+# The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs manual
 
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
 wheel: $(VENV)/installed
@@ -45,8 +47,9 @@ test: lint
 	cargo test --package tdxexplore-core --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# Of large sets of cases another slice than `make test`, and the slow tests.
+# Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
 test-long: $(VENV)/installed
+	command -v chromium > /dev/null || $(SUDO) apt-get install --yes --no-install-recommends chromium
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
 
 # All cases that neither takes.
@@ -135,4 +138,4 @@ $(VENV)/installed: pyproject.toml $(RUST)
 	touch $@
 
 clean:
-	rm -rf $(VENV) target demo benches/.peers benches/stateright/target
+	rm -rf $(VENV) target demo manual benches/.peers benches/stateright/target

@@ -21,7 +21,6 @@ from tdxexplore.sweep.cluster import dask
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 GRID = """
 [grid]
@@ -57,6 +56,7 @@ class Cluster:
         return [self.start("dask_worker", *options, name) for name in names]
 
 
+@pytest.mark.long
 def test_both_workers_are_killed_half_way_and_the_rows_are_the_same(tmp_path: Path) -> None:
     spec = load(spec_file(tmp_path, GRID))
     with ExitStack() as stack:

@@ -55,7 +55,7 @@ def test_they_agree_for_every_value_of_every_knob(policy: str, knob: str, value:
     assert compared == len(HOTPLUG) > len(MODULE_KINDS)
 
 
-@pytest.mark.parametrize("policy", every(7, BUILT_IN))
+@pytest.mark.parametrize("policy", every(13, BUILT_IN))
 def test_they_agree_on_boot_sleep_other_users_lives_of_tds_updates_and_faults(policy: str) -> None:
     compared = 0
     for scenario in (*SYSTEM, *FAULTS):
@@ -90,7 +90,7 @@ LARGER = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "module", "scenario", "sizes"), LARGER)
+@pytest.mark.parametrize(("policy", "module", "scenario", "sizes"), every(2, LARGER))
 def test_they_agree_on_two_packages_of_two_and_of_two_and_one(
     policy: str, module: ModuleKind, scenario: str, sizes: tuple[int, ...]
 ) -> None:

@@ -35,7 +35,7 @@ def explored(
     return found
 
 
-@pytest.mark.parametrize("policy", every(7, BUILT_IN))
+@pytest.mark.parametrize("policy", every(13, BUILT_IN))
 def test_releases_as_steps_of_their_own_change_no_outcome(policy: str) -> None:
     hotplug = product(MODULE_KINDS, HOTPLUG)
     others: Iterable[tuple[ModuleKind, Scenario]] = product(("subset",), (*SYSTEM, *FAULTS))

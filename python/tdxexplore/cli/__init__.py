@@ -41,6 +41,7 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
+    "describe": "Print a policy or a model as a page: its knobs, and its steps beside what they stand for.",
     "check": "Explore every interleaving of one policy or model.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
@@ -51,13 +52,15 @@ COMMANDS = {
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
     "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
+    "help": "Explain a topic, such as outcomes, counts or exit codes, or a name that an answer shows.",
+    "report": "Write a data set as one HTML file: a heat map, and behind each cell its traces, step by step.",
     "kernel": "Boot a stock Linux in QEMU, record what it does, and hold that against a model.",
 }
 for name, summary in COMMANDS.items():
     app.command(f"tdxexplore.cli.{name}:{name}", name=name, help=summary, sort_key=list(COMMANDS).index(name))
 
 
-_NARROWEST = 20  # columns: the help of commands does not end in one
+_NARROWEST = 40  # columns: the help of commands does not end in one
 
 _REFUSED = frozenset(
     (
@@ -89,6 +92,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     if shutil.get_terminal_size().columns < _NARROWEST:
         os.environ["COLUMNS"] = str(_NARROWEST)
+    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
+        return exits.complain("an argument is empty; is a variable not set?", exits.USAGE)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         streams.flush()
@@ -118,7 +123,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         case BrokenPipeError():
             said = "", exits.INTERNAL  # whoever read the result has ended, as `head` does
         case MemoryError():
-            said = "not enough memory for the question, or for its answer", exits.INCOMPLETE
+            said = f"not enough memory: {error}".removesuffix(": "), exits.INCOMPLETE
         case OSError():
             code = exits.INTERNAL if error.errno in _REFUSED else exits.USAGE
             said = f"{error.filename or 'output'}: {error.strerror or error}", code

@@ -1,8 +1,4 @@
-"""The exit codes of the command line, and the one line on stderr that goes with an error.
-
-0 holds, 1 violated, 2 usage or bad input, 3 incomplete, 4 internal error or a disk or stream that takes nothing, 5 vacuous,
-130 interrupted. Only a verdict gives 0, 1, 3 and 5, and memory or time that runs out gives 3.
-"""
+"""The exit codes of the command line, and the one line on stderr that goes with an error. `CODES` says what each means."""
 
 from __future__ import annotations
 
@@ -19,6 +15,21 @@ if TYPE_CHECKING:
 _LONGEST = 4000  # characters of a line: a name of 10,000 would bury what is said about it
 
 HOLDS, VIOLATED, USAGE, INCOMPLETE, INTERNAL, VACUOUS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+CODES = {
+    HOLDS: "the verdict is `holds`, or the command did what was asked",
+    VIOLATED: "the verdict is `violated`: an invariant fails, or an outcome or a lost response at least as severe as "
+    "`--fail-on` is reachable; `kernel conform`: the model does not allow what the kernel did",
+    USAGE: "bad input: an option, a name, a policy file, a sweep file, a schedule or a data set; a line on stderr says what is "
+    "wrong, where, and what is allowed",
+    INCOMPLETE: "the verdict is `incomplete`: a limit cut the search short, and nothing bad was seen until then; `sweep`: a "
+    "limit cut a point short; `analyze`: damaged files were left out; memory or time ran out before there was an answer",
+    INTERNAL: "a defect of tdxexplore itself, with a traceback; or a disk or a stream takes nothing",
+    VACUOUS: "the verdict is `vacuous`: nothing bad can happen, but an expectation is never met, no run comes to an end, or "
+    "the scenario cannot happen to the design",
+    INTERRUPTED: "interrupted by Ctrl-C",
+}
+"""What each exit code means."""
+
 OF_VERDICT = {"violated": VIOLATED, "incomplete": INCOMPLETE, "vacuous": VACUOUS, "holds": HOLDS}
 
 

@@ -33,7 +33,10 @@ IPI = Event("ipi")
 
 
 class Locks(Context):
-    """An actor that takes locks and sends IPIs; see `Actor` for its arguments."""
+    """An actor that takes locks and sends IPIs.
+
+    `Actor` has its arguments.
+    """
 
     # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
 
@@ -81,7 +84,7 @@ class Locks(Context):
             yield
 
     def cpus_write_unlock(self) -> None:
-        """cpus_write_unlock()."""
+        """cpus_write_unlock(), inside `cpus_write_lock`: readers may come in again."""
         self._release(_WRITER)
         self.set(self.w.cpus_writer, "none")
 
@@ -89,7 +92,7 @@ class Locks(Context):
 
     @block
     def mutex(self, lock: Field) -> Iterator[None]:
-        """mutex_lock(&lock)."""
+        """mutex_lock(&lock): waits until nobody holds it; what is recorded inside holds it, on every way out."""
         mutex = Lock(lock.name, f"mutex_unlock(&{lock.name})")
         with self.stands_for("mutex_lock", lock):
             self.step(f"mutex_lock(&{lock.name})", takes=mutex)

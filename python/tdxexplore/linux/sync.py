@@ -139,7 +139,10 @@ class NotifierChain:
 
 
 class Sync(Locks):
-    """An actor that uses them; see `Actor` for its arguments."""
+    """An actor that uses them.
+
+    `Actor` has its arguments.
+    """
 
     # -- semaphores -----------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,10 @@ from tdxexplore.data.schema import polars_types
 from tdxexplore.errors import BadModel, InternalError
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.trace import replay
+from tdxexplore.markup import page, paragraph
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep.batch import Answer, Failure, explore_points
+from tdxexplore.sweep.notebook import matrix
 from tdxexplore.sweep.points import expand
 from tdxexplore.sweep.points import grid as box
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
+
+_LIMITS = ("time", "memory")  # they make a cell incomplete
 
 NOT_APPLICABLE, NOT_EXPLORED = "not applicable", "not explored"
 
@@ -120,6 +124,24 @@ class Comparison:
         point = points[row["point"]][1]
         return point, row["finding"], replay(point.question, row["schedule"])
 
+    def plot(self) -> Any:  # noqa: ANN401 -- a chart of altair, which is loaded late
+        """A heat map of the worst outcomes.
+
+        Raises:
+            BadModel: There are no cells, or more parts than can be read.
+            MissingExtra: The extra ``report`` is not installed.
+        """
+        from tdxexplore.charts import plot  # noqa: PLC0415 -- charts are loaded when they are used
+
+        return plot(self.matrix)
+
+    def _repr_html_(self) -> str:
+        worst = None
+        if self.worst is not None:
+            point, name, trace = self.worst
+            worst = trace.folded(f"to the worst, {name} of {point.question.command('check')}")
+        return page(paragraph(f"worst outcome of {len(self.runs):,} points"), *matrix(self.matrix), worst)
+
 
 def explore_grid(
     grid: Box,
@@ -163,9 +185,9 @@ def explore_grid(
         explore_points(points, receive, tables=TABLES, executor=executor, threads=threads)
     except KeyboardInterrupt:
         interrupted = True
-    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause == "time"}
+    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause in _LIMITS}
     for number, failure in sorted(failed.items()):
-        if failure.cause != "time":
+        if failure.cause not in _LIMITS:
             kind = InternalError if failure.cause == "internal" else BadModel
             raise kind(f"{points[number].question.command('check')}: {failure.error}")
     runs, outcomes, properties, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)

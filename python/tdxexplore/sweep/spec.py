@@ -1,28 +1,7 @@
 """A sweep file: which points, and how each is explored. Everything in it is checked before anything runs.
 
-The keys are the words of ``tdxexplore check``; each axis takes one value, a list, or ``"all"``, and an axis of numbers also
-a range::
-
-    name = "late CPUs"
-    note = "what the mail of April asks"
-
-    [grid]
-    policy = ["v19", "my_policy.py:Mine"]   # default "all"; a file is looked for beside the sweep file
-    module = "all"                          # default
-    scenario = ["late-online"]              # default "all"
-    cpus = "2-8"
-    packages = [1, 2]                       # default 1
-    set = { offline_veto = "all" }          # for the policies that have the knob
-    budget = { cpu_up = "1-2" }             # instead of the scenario's
-
-    [[exclude]]                             # a point that matches every key of one of these is left out
-    policy = "v19"
-    cpus = "7-8"
-
-    [check]                                 # how, as options of `tdxexplore check`
-    timeout = 60
-    max_memory = "2G"
-    prices = false                          # default true: without them a large point takes a third of the time
+The keys are the words of ``tdxexplore check`` (`TOP`, `AXES`; the settings of `tdxexplore.explore.settings`). Each axis takes one
+value, a list, or ``"all"``, and an axis of numbers also a range. ``sweeps/late_cpus.toml`` is an example.
 """
 
 from __future__ import annotations
@@ -35,13 +14,14 @@ from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
 from tdxexplore.explore.finding import find
 from tdxexplore.explore.own_model import text_of
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,7 +29,26 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.subject import Subject
 
-AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
+TOP = {
+    "name": "what the sweep is called; default: the name of the file",
+    "note": "what it is for",
+    "grid": "the axes; each combination of their values is a point",
+    "exclude": "a list of tables with the keys of the grid: a point that matches every key of one of them is left out",
+    "check": "how each point is explored: settings of `tdxexplore check`, with `_` for `-`",
+}
+"""The keys of a sweep file."""
+
+AXES = {
+    "policy": "built-in names, or `path/to/file.py:NAME` of a policy or a model, where the path begins at the sweep file; "
+    "default: all built-in ones",
+    "module": "module kinds; default: all; models have none",
+    "scenario": "scenarios; default: all; models have none",
+    "cpus": f"CPUs in all: {RANGES}; needed",
+    "packages": "packages that the CPUs are spread over, likewise; default: 1",
+    "set": 'a table of knobs: values, or "all"; for the policies and models that have the knob, each of which must know them',
+    "budget": f"a table of budgets, instead of the scenario's: 0 to {MAX_BUDGET}, for `kvm_load` from 1 on",
+}
+"""The keys of the grid and of each exclusion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,8 @@ class Spec:
 
 
 _CHECK = having("identity", "limit")
-_DEFAULTS = {"prices": True}  # where they differ from those of `check`
+_LARGEST, _LONGEST = 1 << 20, 2000  # bytes of a file, characters of a note, which is in each file of a data set
+DEFAULTS = {"prices": True}  # where they differ from those of `check`
 
 
 def load(path: Path) -> Spec:
@@ -90,15 +90,20 @@ def load(path: Path) -> Spec:
         TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSpec(f"{path}: not TOML: {error}") from None
-    top = _Table(path, "", document, ("name", "note", "grid", "exclude", "check"))
+        raw = path.read_bytes()
+        if len(raw) > _LARGEST:
+            raise BadSpec(f"{path}: has {len(raw):,} bytes; a sweep file has at most {_LARGEST:,}")
+        document = tomllib.loads(raw.decode())
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        if isinstance(error, BadSpec):
+            raise
+        raise BadSpec(f"{path}: not TOML that can be read: {one_line(str(error), 200)}") from None
+    top = _Table(path, "", document, TOP)
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
     settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
-    with time_limit(settings.timeout, "importing the policies"):
-        grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    axes = _Table(path, "grid.", top.table("grid"), AXES)
+    grid = limited(lambda: _grid(axes), settings.timeout, "importing the policies")
     exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
     return Spec(
         path=path,
@@ -126,6 +131,8 @@ class _Table:
         value = self.values.get(key, default)
         if not isinstance(value, str):
             raise self.wrong(key, value, "a text is needed")
+        if not value.replace("\n", " ").isprintable() or len(value) > _LONGEST:
+            raise self.wrong(key, one_line(value, 60), f"at most {_LONGEST:,} printable characters are allowed")
         return value
 
     def table(self, key: str) -> Mapping[str, Any]:
@@ -163,6 +170,8 @@ class _Table:
             if isinstance(part, str):
                 try:
                     found += whole_numbers(part)
+                except OverflowError:
+                    raise self.wrong(key, part, f"allowed are {least} to {most}") from None
                 except ValueError:
                     raise self.wrong(key, part, f"write {RANGES}") from None
             elif isinstance(part, int) and not isinstance(part, bool):
@@ -267,6 +276,6 @@ def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
 
 def _settings(table: _Table) -> Settings:
     try:
-        return Settings.of(dict(table.values), **_DEFAULTS)
+        return Settings.of(dict(table.values), **DEFAULTS)
     except BadSetting as error:
         raise table.wrong(error.name, error.value, error.allowed) from None
