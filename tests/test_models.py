@@ -15,7 +15,7 @@ import tdxexplore
 from tdxexplore import cli
 from tdxexplore.cli.new import NAMES
 from tdxexplore.data.reading import Dataset
-from tdxexplore.errors import BadModel
+from tdxexplore.errors import BadModel, TimeUp
 from tdxexplore.explore.question import Question
 from tdxexplore.model import Event, Model, Procedure, Scope, State, Topology, cpus
 
@@ -461,6 +461,16 @@ def test_a_comparison_shows_models_beside_policies(
         "worst outcome, module kind strict, 2 CPUs",
     ]
     assert {"counters ok met", "v19 ok tdx-up"} <= set(lines)
+
+
+def test_a_model_that_takes_for_ever_to_be_recorded_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text(f"{FILE}\ndef hangs(long: bool = True):\n    while long:\n        pass\n    return counts()\n")
+    matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=0.5).matrix
+    assert matrix["verdict"].to_list() == ["incomplete", "incomplete", "holds", "holds"]
+    assert "takes longer" in matrix["reason"].to_list()[0]
+    with pytest.raises(TimeUp, match=r"recording and lowering `.*m.py:hangs` takes longer"):
+        tdxexplore.check(f"{path}:hangs", timeout=0.5)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
