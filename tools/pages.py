@@ -3,6 +3,7 @@
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
 - ``outcomes.md``: what each outcome and invariant means, and the worst outcome of every policy, module kind and scenario;
 - ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
+- ``faults.md``: what the user sees when something fails (`faults_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``answers.svg``: the picture of the README (`picture`);
 - ``dataset.md``: the tables of a data set and how to read them;
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import dataset_page
+import faults_page
 import known_page
 import meanings_page
 import picture
@@ -131,6 +133,7 @@ def pages() -> dict[str, str]:
     found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
     found["dataset.md"] = dataset_page.page()
     found["known.md"] = known_page.page()
+    found["faults.md"] = faults_page.page()
     found["answers.svg"] = picture.picture()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
 

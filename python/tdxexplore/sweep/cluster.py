@@ -53,7 +53,7 @@ def dask(address: str) -> Iterator[Executor]:
         "distributed",
         "distributed.client",
         "tornado.application",
-    ):  # what they say while a cluster closes or dies helps nobody
+    ):  # what they say of a dying cluster helps nobody
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if address == LOCAL:
         with ExitStack() as stack:
