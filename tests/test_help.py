@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +135,29 @@ def test_describe_writes_a_page_of_a_model(capsys: pytest.CaptureFixture[str]) -
     assert "### rescuer\n" in page
     assert "| set_cpus_allowed_ptr(): stop_one_cpu() |  | one CPU |  | kernel/stop_machine.c, v6.12 |" in page
     assert "pc." not in page
+
+
+def test_describe_shows_what_looks_like_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = "name = title = source = 'bare'\n    read = ('write <addr>, and `<b>` | c',)\n"
+    bare += "    def kvm_load(self, k):\n        k.set(k.w.kvm_loaded, value=True)\n        k.step('a <b> | c')\n"
+    (tmp_path / "bare.py").write_text(f"from tdxexplore import Policy\nclass Bare(Policy):\n    {bare}")
+    assert cli.run(["describe", f"{tmp_path / 'bare.py'}:Bare"]) == 0
+    page = capsys.readouterr().out
+    assert "\n- write &lt;addr>, and `<b>` | c\n" in page
+    assert "\n| a &lt;b> &#124; c | " in page
+
+
+def test_on_a_terminal_a_page_is_laid_out_and_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.run(["describe", LAZY]) == 0
+    page = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert max(map(len, page.splitlines())) <= 80
+    assert "…" not in page
+    assert "|---|" not in page
+    assert page.count("TDH.SYS.LP.INIT") >= 3
 
 
 def test_describe_of_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
