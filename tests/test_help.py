@@ -11,6 +11,7 @@ import pytest
 
 from tdxexplore import cli
 from tdxexplore.cli import exits
+from tdxexplore.model import SEVERITIES
 from tdxexplore.quantities import COUNTS
 from tdxexplore.render.help import FILES
 from tdxexplore.tdx.fields import BUDGETS, MODULE_TEXTS
@@ -35,11 +36,11 @@ def test_without_a_topic_it_lists_the_topics_and_each_is_one(capsys: pytest.Capt
     listed = [line.split()[1] for line in said(capsys).splitlines() if line.startswith("  help ")]
     assert listed[-1] == "NAME"
     topics = {name: said(capsys, name) for name in listed[:-1]}
-    assert len(topics) == 10
+    assert len(topics) == 12
     assert all(text.count("\n") > 3 for text in topics.values())
     everything = "".join(topics.values())
     known = [*MEANINGS, *SCENARIOS, *BUDGETS, *MODULE_TEXTS, *BUILT_IN, *KNOBS, *FILES]
-    known += [name.strip("`") for name in COUNTS]
+    known += [*(name.strip("`") for name in COUNTS), *SEVERITIES, *exits.OF_VERDICT]
     assert len(known) > 130
     assert [name for name in known if f"\n  {name}" not in everything] == []
     assert [code for code in exits.CODES if f"\n  {code} " not in topics["exit-codes"]] == []
@@ -78,6 +79,22 @@ def test_a_policy_is_explained_by_any_of_its_names(capsys: pytest.CaptureFixture
         text = said(capsys, name)
         assert BUILT_IN[ALIASES.get(name, name)].source in text
         assert "tdxexplore describe" in text
+
+
+@pytest.mark.parametrize(
+    ("term", "said_of_it"),
+    [
+        ("share", "over all interleavings"),
+        ("S3", "off until reboot"),
+        ("vacuous", "an expectation is never met"),
+        ("130", "Ctrl-C"),
+    ],
+)
+def test_a_term_of_a_topic_is_explained_alone(term: str, said_of_it: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, term)
+    assert text.startswith(f"{term}, of `tdxexplore help ")
+    assert said_of_it in text
+    assert text.count("\n") < 4
 
 
 def test_a_topic_of_two_words_may_be_written_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,7 +227,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         "unreadable.py": "cannot be read: Input/output error",
         "absent.py": "does not exist",
         f"{'long' * 100}.py": "cannot be read: File name too long",
-        "nul\0name.py": "cannot be read: embedded null byte",
+        "nul\0name.py": "one line of at most 2,000 printable characters is needed",
     }
     for name, reason in expected.items():
         line = refused(f"{tmp_path / name}:Mine", capsys)

@@ -70,7 +70,7 @@ class ModelQuestion(Question):
 
     seed: int = 0
 
-    def compile(self, timeout: float | None = None) -> Compiled:
+    def compile(self, timeout: float | None = None, memory: int | None = None) -> Compiled:
         found = built(self.seed)
         assert found is not None
         program = lower(found[0])

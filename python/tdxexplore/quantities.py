@@ -45,16 +45,26 @@ _UNITS = {
 }
 
 
+_MOST = 4096  # more than any number that is allowed anywhere, so that a range is never too long to be written out
+
+
 def whole_numbers(text: str) -> tuple[int, ...]:
     """The numbers of ``4``, ``2,4`` or ``2-6``, as written.
 
     Raises:
         ValueError: It is something else, or an empty range.
+        OverflowError: A range has larger numbers than are allowed anywhere.
     """
     numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        numbers += range(int(first), int(last) + 1) if dash and first else [int(part)]
+        if not (dash and first):
+            numbers.append(int(part))
+            continue
+        ends = int(first), int(last)
+        if ends[1] > _MOST:
+            raise OverflowError(f"no number is allowed to be above {_MOST}")
+        numbers += range(ends[0], ends[1] + 1)
     if not numbers:
         raise ValueError(text)
     return tuple(numbers)

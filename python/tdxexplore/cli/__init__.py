@@ -59,7 +59,7 @@ for name, summary in COMMANDS.items():
     app.command(f"tdxexplore.cli.{name}:{name}", name=name, help=summary, sort_key=list(COMMANDS).index(name))
 
 
-_NARROWEST = 20  # columns: the help of commands does not end in one
+_NARROWEST = 40  # columns: the help of commands does not end in one
 
 _REFUSED = frozenset(
     (
@@ -91,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     if shutil.get_terminal_size().columns < _NARROWEST:
         os.environ["COLUMNS"] = str(_NARROWEST)
+    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
+        return exits.complain("an argument is empty; is a variable not set?", exits.USAGE)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         streams.flush()
@@ -120,7 +122,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         case BrokenPipeError():
             said = "", exits.INTERNAL  # whoever read the result has ended, as `head` does
         case MemoryError():
-            said = "not enough memory for the question, or for its answer", exits.INCOMPLETE
+            said = f"not enough memory: {error}".removesuffix(": "), exits.INCOMPLETE
         case OSError():
             code = exits.INTERNAL if error.errno in _REFUSED else exits.USAGE
             said = f"{error.filename or 'output'}: {error.strerror or error}", code

@@ -116,6 +116,8 @@ def say_if_capped(threads: int | None, *, quiet: bool) -> None:
 def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
         return whole_numbers(text)
+    except OverflowError as error:
+        raise BadModel(f"{option} is `{text}`; {error}") from None
     except ValueError:
         raise BadModel(f"{option} is `{text}`; write {RANGES}") from None
 
@@ -130,6 +132,8 @@ def _pairs(
             raise BadModel(f"{option} is `{word}`; write {option} NAME=VALUE")
         try:
             pairs[name] = kind(value)
+        except OverflowError as error:
+            raise BadModel(f"{option} {name} is `{value}`; {error}") from None
         except ValueError:
             raise BadModel(f"{option} {name} is `{value}`; write {allowed}") from None
     return pairs

@@ -125,7 +125,8 @@ def inspect(root: Path, table: str, path: Path, *, pages: bool) -> Part | Skippe
     except _Refused as refused:
         return Skipped(path, str(refused), lost=True)
     except (OSError, ValueError, pa.ArrowException) as error:
-        what = (str(error) or type(error).__name__).splitlines()[0]
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        what = (said or type(error).__name__).splitlines()[0]
         return Skipped(path, f"damaged: {what}", lost=True)
 
 

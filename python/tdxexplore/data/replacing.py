@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        said = os.strerror(error.errno) if error.errno else str(error)  # Arrow adds words of its own
+        raise OSError(error.errno, said, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -38,16 +38,20 @@ def explore(
 
 
 def search(
-    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
+    question: Question,
+    settings: Settings,
+    progress: Callable[[Counters], object] | None = None,
+    share: float = 1.0,
 ) -> tuple[Compiled, Found]:
-    """What `explore` does, without the tables.
+    """What `explore` does, without the tables; as one of several searches at once it gets a share of the free memory.
 
     Raises:
         BadModel: Something in the question is not allowed.
         TimeUp: Recording and lowering the model take longer than the timeout.
     """
-    compiled = question.compile(settings.timeout)
-    return compiled, compiled.engine.explore(question.initial(), settings, progress)
+    # Of several searches at once nobody can say which takes the memory.
+    compiled = question.compile(settings.timeout, settings.memory_limit if share == 1 else None)
+    return compiled, compiled.engine.explore(question.initial(), settings, progress, share)
 
 
 def check(

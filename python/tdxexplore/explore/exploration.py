@@ -14,6 +14,7 @@ import polars as pl
 from tdxexplore._version import __version__
 from tdxexplore.explore import verdict
 from tdxexplore.explore.causes import cause_in_words
+from tdxexplore.explore.machine import MACHINE
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.verdict import Finding
@@ -57,6 +58,8 @@ class Exploration:
         self.settings = settings
         self.complete = found.complete
         self.reason = found.reason
+        if self.reason is not None and settings.max_memory is None:
+            self.reason = self.reason.replace("max-memory", MACHINE)
         self.interrupted = found.interrupted
         self._found = found
         self._compiled = compiled

@@ -10,9 +10,11 @@ from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.design import Design
 from tdxexplore.explore.own_model import OwnModel
 from tdxexplore.model import Model
+from tdxexplore.model.knob import Knob
 from tdxexplore.tdx.catalogue import checked, find_policy, policies_of
 from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.policy_file import import_file
+from tdxexplore.visible import one_line, said, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +34,39 @@ def find(about: About) -> Subject:
     """
     refuse_others(about)
     if isinstance(about, str):
+        said("a policy", about)
         path, colon, name = about.rpartition(":")
         return _in_file(about, import_file(Path(path)), name) if colon else Design(find_policy(about))
     if isinstance(about, type):
-        return Design(about)
+        return _spoken(Design(about))
     assert isinstance(about, Model | FunctionType)
-    return OwnModel.of(about)
+    return _spoken(OwnModel.of(about))
+
+
+def _spoken(subject: Subject) -> Subject:
+    """A subject whose names may stand in tables, commands and the names of folders.
+
+    Raises:
+        BadModel: One may not.
+    """
+    if isinstance(subject, Design):
+        policy = subject.policy
+        if policy.__module__.startswith("tdxexplore."):
+            return subject
+        word("the name of a policy", getattr(policy, "name", None))
+        for what in ("title", "source"):
+            said(f"`{what}` of policy `{policy.name}`", getattr(policy, what, ""))
+        whose = f"policy `{policy.name}`"
+    else:
+        said("the name of a model", subject.name)
+        whose = f"model `{subject.name}`"
+    for knob in subject.knobs:
+        if not isinstance(knob, Knob):
+            raise BadModel(f"{whose}: {one_line(repr(knob), 60)} is not a `Knob`")
+        for text in (knob.name, *knob.values):
+            word(f"knob `{one_line(str(knob.name), 60)}` of {whose}", text)
+        said(f"the text of knob `{knob.name}` of {whose}", knob.text)
+    return subject
 
 
 def refuse_others(about: object) -> None:
@@ -55,13 +84,13 @@ def refuse_others(about: object) -> None:
         raise BadModel(f"policy is {shown(about)}; allowed: {kinds}")
 
 
-def _in_file(said: str, module: ModuleType, name: str) -> Subject:
+def _in_file(where: str, module: ModuleType, name: str) -> Subject:
     policies, models = policies_of(module), models_of(module)
     if name in policies:
-        return Design(checked(policies[name], said))
+        return _spoken(Design(checked(policies[name], where)))
     if name in models:
-        return OwnModel.of(models[name], said, module)
-    path = said.rpartition(":")[0]
+        return _spoken(OwnModel.of(models[name], where, module))
+    path = where.rpartition(":")[0]
     known = {**policies, **models}
     raise BadModel(
         f"`{path}` has no policy or model `{name}`; {suggest(name, known) if known else 'it defines none of either'}"

@@ -21,7 +21,7 @@ from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.finding import find, refuse_others
 from tdxexplore.explore.own_model import text_of
 from tdxexplore.explore.subject import NONE
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model import Topology, lower
 from tdxexplore.tdx.catalogue import find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.policy import Policy
 
 T = TypeVar("T")
+
+_PLACE = 50  # characters of a file and a class in a table; with the name, they are also the name of a folder
 
 # Importing and recording a policy is for one thread at a time; exploring is not.
 _ALONE = threading.RLock()
@@ -129,19 +131,24 @@ class Question:
             scenario=subject.asked("--scenario", self.scenario, subject.scenarios),
         )
 
-    def compile(self, timeout: float | None = None) -> Compiled:
+    def compile(self, timeout: float | None = None, memory: int | None = None) -> Compiled:
         """Record and lower the model; cached.
 
         Args:
             timeout: How many seconds it may take.
+            memory: How many bytes it may take.
 
         Raises:
             BadModel: A name or value is not allowed, or the model cannot be recorded.
-            TimeUp: It takes longer.
+            TimeUp: It takes longer, or more.
         """
-        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`"):
+
+        def record() -> Compiled:
             asked = self.resolved()
             return _compile(self.subject(), *asked.axes(), self.knobs, self.budgets)
+
+        with _ALONE:
+            return limited(record, timeout, f"recording and lowering `{_name(self.policy)}`", memory)
 
     def axes(self) -> tuple[str, str]:
         """The module kind and the scenario, by name."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.model.code import PROGRAM_COUNTER, Add, Set, SetEach
+from tdxexplore.model.code import PROGRAM_COUNTER, Add, Label, Note, Set, SetEach
 from tdxexplore.model.expr import (
     Expr,
     Field,
@@ -28,6 +28,9 @@ from tdxexplore.model.expr import (
 )
 from tdxexplore.model.scopes import variables
 from tdxexplore.model.topology import State
+from tdxexplore.visible import said
+
+_NAME = 200  # characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -237,6 +240,9 @@ class Model:
             raise BadModel(
                 f"field `{name}` has the name of a program counter; none but those begins with `{PROGRAM_COUNTER}`"
             )
+        said("the name of a field", name, _NAME)
+        for value in values:
+            said(f"a value of field `{name}`", str(value), _NAME)
         field = self.fields[name] = Field(name, scope, values, initial)
         if values:
             field.check(initial)
@@ -319,6 +325,8 @@ class Model:
 
     def price(self, name: str, text: str = "", *, events: Iterable[str] = (), during: Operand | bool = False) -> None:
         """Declare a price, which counts events of these kinds and steps that are taken while ``during`` holds."""
+        said("the name of a price", name, _NAME)
+        said(f"the text of `{name}`", text)
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
         self.prices.append(Price(name, text, frozenset(events), as_expr(during)))
@@ -328,6 +336,8 @@ class Model:
         self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
 
     def _property(self, known: list[Declared], new: Declared) -> None:
+        said("the name of an outcome or property", new.name, _NAME)
+        said(f"the text of `{new.name}`", new.text)
         if new.severity not in SEVERITIES:
             raise BadModel(f"severity of `{new.name}` is {new.severity!r}; it is one of {', '.join(SEVERITIES)}")
         if any(p.name == new.name for p in known):
@@ -346,7 +356,17 @@ class Model:
             raise BadModel(f"actor `{procedure.actor}` has two procedures")
         if self._settled:
             raise BadModel(f"procedure of `{procedure.actor}` is added after the model has been settled")
+        said("an actor", procedure.actor, _NAME)
         code = procedure.finish()
+        for instruction in code.instructions:
+            match instruction:
+                case Label(title=title, frames=frames, source=source):
+                    for text in (title, *frames, source):
+                        said(f"a label of `{procedure.actor}`", text)
+                case Note(text=text):
+                    said(f"a note of `{procedure.actor}`", text)
+                case _:
+                    pass
         for pc in procedure.counters.values():
             if pc.name in self.fields:
                 raise BadModel(f"the program counter of `{procedure.actor}` is `{pc.name}`, which is a field already")

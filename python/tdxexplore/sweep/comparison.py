@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
 
+_LIMITS = ("time", "memory")  # they make a cell incomplete
+
 NOT_APPLICABLE, NOT_EXPLORED = "not applicable", "not explored"
 
 
@@ -163,9 +165,9 @@ def explore_grid(
         explore_points(points, receive, tables=TABLES, executor=executor, threads=threads)
     except KeyboardInterrupt:
         interrupted = True
-    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause == "time"}
+    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause in _LIMITS}
     for number, failure in sorted(failed.items()):
-        if failure.cause != "time":
+        if failure.cause not in _LIMITS:
             kind = InternalError if failure.cause == "internal" else BadModel
             raise kind(f"{points[number].question.command('check')}: {failure.error}")
     runs, outcomes, properties, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)

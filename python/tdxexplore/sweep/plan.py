@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tdxexplore.data.reading import finished
 from tdxexplore.data.schema import QUESTION
 from tdxexplore.errors import BadDataset, Trap
+from tdxexplore.explore.machine import MACHINE, default_limit
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.model import Topology
 from tdxexplore.sweep.batch import POLL
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _PROBE_STEPS = (0, 1, 2, 4, 7)
 _PROBE_STATES = 50_000
+_LARGER = 1.25  # so much more memory is worth another try
 _STEEP = 6.0  # a guess for models whose smallest topology already fills the probe
 
 
@@ -148,6 +150,11 @@ class _Held:
         now = self.settings
         if (now.max_states or math.inf) < row["explored"] or (now.max_depth or math.inf) < row["depth"]:
             return False
+        reason = str(row["reason"] or "")
+        if reason.startswith(MACHINE):  # which has perhaps become larger, or is another
+            had = int(reason.removeprefix(MACHINE).split()[0])
+            if (now.memory_limit or default_limit(1) or 0) > had * _LARGER:
+                return True
         return any((getattr(now, name) or math.inf) > (row[name] or math.inf) for name in having("limit"))
 
     def _same(self, row: dict[str, Any], role: Role) -> bool:

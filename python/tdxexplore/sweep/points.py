@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,7 +17,7 @@ from tdxexplore.explore.finding import find
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.explore.subject import NONE
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.finding import About
     from tdxexplore.explore.subject import Subject
+
+
+MOST_CELLS = 1_000_000
+"""A larger grid is a mistake, which would take memory before it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +192,9 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
         BadModel: A value is not allowed, no policy has a knob, or two policies have one name.
         TimeUp: A policy's file takes longer to import than the timeout.
     """
-    with time_limit(settings.timeout, "importing the policies"):
-        _check(grid)
+    limited(lambda: _check(grid), settings.timeout, "importing the policies")
+    if (count := _size(grid)) > MOST_CELLS:
+        raise BadModel(f"the grid has {count:,} cells; at most {MOST_CELLS:,} are allowed")
     cells: dict[tuple[str | int, ...], Cell] = {}
     excluded = [0] * len(exclude)
     for cell in _cells(grid, settings):
@@ -198,6 +204,15 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
         else:
             excluded[cut] += 1
     return Cells(tuple(cells.values()), tuple(excluded))
+
+
+def _size(grid: Box) -> int:
+    """How many cells a grid has, which are not made yet."""
+    axes = grid.axes
+    sizes = [len(axes[name]) for name in ("module", "scenario", "packages", "cpus")]
+    each = math.prod([*sizes, *map(len, grid.budgets.values())])
+    known = ({knob.name for knob in find(policy).knobs} for policy in axes["policy"])
+    return sum(each * math.prod(len(v) for name, v in grid.knobs.items() if name in knobs) for knobs in known)
 
 
 def _check(grid: Box) -> None:

@@ -14,13 +14,14 @@ from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
 from tdxexplore.explore.finding import find
 from tdxexplore.explore.own_model import text_of
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -76,6 +77,7 @@ class Spec:
 
 
 _CHECK = having("identity", "limit")
+_LARGEST, _LONGEST = 1 << 20, 2000  # bytes of a file, characters of a note, which is in each file of a data set
 DEFAULTS = {"prices": True}  # where they differ from those of `check`
 
 
@@ -88,15 +90,20 @@ def load(path: Path) -> Spec:
         TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSpec(f"{path}: not TOML: {error}") from None
+        raw = path.read_bytes()
+        if len(raw) > _LARGEST:
+            raise BadSpec(f"{path}: has {len(raw):,} bytes; a sweep file has at most {_LARGEST:,}")
+        document = tomllib.loads(raw.decode())
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        if isinstance(error, BadSpec):
+            raise
+        raise BadSpec(f"{path}: not TOML that can be read: {one_line(str(error), 200)}") from None
     top = _Table(path, "", document, TOP)
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
     settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
-    with time_limit(settings.timeout, "importing the policies"):
-        grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    axes = _Table(path, "grid.", top.table("grid"), AXES)
+    grid = limited(lambda: _grid(axes), settings.timeout, "importing the policies")
     exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
     return Spec(
         path=path,
@@ -124,6 +131,8 @@ class _Table:
         value = self.values.get(key, default)
         if not isinstance(value, str):
             raise self.wrong(key, value, "a text is needed")
+        if not value.replace("\n", " ").isprintable() or len(value) > _LONGEST:
+            raise self.wrong(key, one_line(value, 60), f"at most {_LONGEST:,} printable characters are allowed")
         return value
 
     def table(self, key: str) -> Mapping[str, Any]:
@@ -161,6 +170,8 @@ class _Table:
             if isinstance(part, str):
                 try:
                     found += whole_numbers(part)
+                except OverflowError:
+                    raise self.wrong(key, part, f"allowed are {least} to {most}") from None
                 except ValueError:
                     raise self.wrong(key, part, f"write {RANGES}") from None
             elif isinstance(part, int) and not isinstance(part, bool):

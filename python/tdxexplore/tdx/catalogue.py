@@ -10,6 +10,7 @@ from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 from tdxexplore.tdx.policy import Policy
 from tdxexplore.tdx.policy_file import import_file
 from tdxexplore.tdx.scenarios import SCENARIOS, Scenario
+from tdxexplore.visible import said
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,6 +26,7 @@ def find_policy(name: str) -> type[Policy]:
     Raises:
         BadModel: There is no such policy, or the file does not import.
     """
+    said("a policy", name)
     path, colon, wanted = name.rpartition(":")
     if colon:
         found = policies_of(import_file(Path(path)))
