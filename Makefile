@@ -15,6 +15,7 @@ QUESTIONS := late-online offline-mid-enable no-kvm kvm-reload second-enable
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare $(DESIGNS) --cpus 4 --module strict --module subset $(QUESTIONS:%=--scenario %) --overview --out demo || test $$? -eq 1
 	@echo
+	@$(BIN)/tdxexplore report demo -o demo/report.html
 	@echo "The tables are in demo/*.parquet. To go on:"
 	@echo "  $(BIN)/tdxexplore check v19 --module subset --scenario late-online    every interleaving of one cell"
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
@@ -46,8 +47,9 @@ test: lint
 	cargo test --package tdxexplore-core --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# Of large sets of cases another slice than `make test`, and the slow tests.
+# Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
 test-long: $(VENV)/installed
+	command -v chromium > /dev/null || $(SUDO) apt-get install --yes --no-install-recommends chromium
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
 
 # All cases that neither takes.

@@ -6,6 +6,12 @@
  *
  * A step ends when its actor comes to its next gate. A HIDDEN step lies inside a function of the kernel: that the actor comes to
  * its next gate shows that it was taken. ENTER lets an actor into a lock that the model says is not free; it must block there.
+ * FATAL is a step in which the kernel ends the task by BUG_ON; the console says so.
+ *
+ * The writer of cpu_hotplug_lock passes gates too as a CPU comes, in two callbacks of this module that are always registered:
+ * one where it has the lock, and one where the CPU is about to become active.
+ *
+ * Actors wait on CPU WAITING. CPU SPARE is for the sender of an IPI only: it cannot be preempted there while others spin at gates.
  */
 #include <linux/module.h>
 #include <linux/cpu.h>
@@ -22,10 +28,11 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 
-enum kind { STEP, HIDDEN, ENTER };
+enum kind { STEP, HIDDEN, ENTER, FATAL };
 enum { INSIDE = -1, NOWHERE = -2 };
 #define MAX_STEPS 512
 #define MAX_WHO 256
+#define WAITING (SPARE + 1)
 #define ALONE 15 /* the instance of an actor that is no CPU's */
 #define WHO(actor, instance) ((actor) * 16 + (instance))
 
@@ -44,16 +51,17 @@ struct ctx {
 
 static struct entry plan[MAX_STEPS];
 static int n_plan, head, owner, where[MAX_WHO];
-static bool busy, over;
+static bool busy, over = true;
 static struct task_struct *task[MAX_WHO];
 static char wrong[512], *notes;
 static int n_notes, last_errno[NATIVES];
 static unsigned long moved; /* jiffies of the last progress */
 static DEFINE_RAW_SPINLOCK(gate_lock);
 static DECLARE_WAIT_QUEUE_HEAD(gate_queue);
-static struct percpu_rw_semaphore *hotplug_lock;
-static struct { int cpu, up, who, result; bool asked, taken, done; } hot;
+static struct percpu_rw_semaphore *hotplug_lock, *memory_lock;
+static struct { int cpu, up, who, result; bool asked, queued, over, done; } hot;
 static atomic_t alive;
+static unsigned int (*stack_of)(struct task_struct *who, unsigned long *store, unsigned int size, unsigned int skip);
 
 #define NOTE(...) do { if (n_notes < 60000) n_notes += scnprintf(notes + n_notes, 65536 - n_notes, __VA_ARGS__); } while (0)
 
@@ -127,7 +135,7 @@ static int gate(struct ctx *x, int label)
 	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	wake_up_all(&gate_queue);
 	if (!x->atomic)
-		move_to(x, SPARE);
+		move_to(x, WAITING);
 	for (;;) {
 		raw_spin_lock_irqsave(&gate_lock, flags);
 		if (over) {
@@ -210,7 +218,7 @@ static int next_label(int who)
 
 	raw_spin_lock_irqsave(&gate_lock, flags);
 	for (i = head; i < n_plan && label == NOWHERE; i++)
-		if (plan[i].who == who && plan[i].kind == STEP && !(i == head && busy))
+		if (plan[i].who == who && (plan[i].kind == STEP || plan[i].kind == FATAL) && !(i == head && busy))
 			label = plan[i].label;
 	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	return label;
@@ -222,12 +230,44 @@ static int hotplug(struct ctx *x, int cpu, int up)
 	hot.cpu = cpu;
 	hot.up = up;
 	hot.who = x->who;
-	hot.done = hot.taken = false;
+	hot.done = hot.queued = hot.over = false;
 	hot.asked = true;
 	wake_up_all(&gate_queue);
 	while (!hot.done && !over)
 		wait_event_interruptible_timeout(gate_queue, hot.done || over, HZ / 50);
 	return hot.done ? hot.result : -ECANCELED;
+}
+
+static int writers_label(int actor, bool first);
+
+/* The writer of cpu_hotplug_lock has it, or is about to make the CPU active. On a way back there is no such step, and no gate. */
+static int writer_at(unsigned int cpu, bool first)
+{
+	struct ctx y = { .who = hot.who, .cpu = cpu };
+	int label, next;
+
+	if (over || hot.who < 0 || cpu != hot.cpu || !hot.up)
+		return 0;
+	hot.queued = true;
+	label = writers_label(hot.who / 16, first);
+	next = next_label(hot.who);
+	if (label >= 0 && (next == label || next == NOWHERE))
+		gate(&y, label);
+	return 0;
+}
+
+static int prepare_up(unsigned int cpu) { return writer_at(cpu, true); }
+static int top_up(unsigned int cpu) { return writer_at(cpu, false); }
+
+/* A CPU that goes is not active any more, which is in the step that takes the lock: no gate, but who enters is seen to block. */
+static int top_down(unsigned int cpu)
+{
+	if (!over && cpu == hot.cpu && !hot.up) {
+		hot.queued = true;
+		while (!over && (busy || (head < n_plan && plan[head].kind == ENTER)))
+			wait_event_interruptible_timeout(gate_queue, over, HZ / 500 + 1);
+	}
+	return 0;
 }
 
 static ssize_t hot_read(struct file *file, char __user *to, size_t size, loff_t *at)
@@ -270,7 +310,7 @@ static void parse(char *text)
 
 		if (sscanf(word, "%c:%d:%d:%d", &kind, &e.who, &e.cpu, &e.label) != 4 || n_plan == MAX_STEPS)
 			continue;
-		e.kind = kind == 'S' ? STEP : kind == 'H' ? HIDDEN : ENTER;
+		e.kind = kind == 'S' ? STEP : kind == 'E' ? ENTER : kind == 'F' ? FATAL : HIDDEN;
 		choices = strrchr(word, ':');
 		for (choices = strchr(choices, ','); choices && e.n_choices < 8; choices = strchr(choices + 1, ','))
 			e.choices[e.n_choices++] = choices[1] - '0';
@@ -289,6 +329,17 @@ static bool blocked(int who)
 	return task[who] && READ_ONCE(task[who]->__state) == TASK_UNINTERRUPTIBLE;
 }
 
+static void note_stack(int who, char mark)
+{
+	unsigned long frames[6];
+	int i, n = stack_of(task[who], frames, ARRAY_SIZE(frames), 0);
+
+	NOTE("\n%c%d", mark, who);
+	for (i = 0; i < n; i++)
+		NOTE(" %ps", (void *)frames[i]);
+	NOTE("\n");
+}
+
 static void watch(void)
 {
 	int still = 0;
@@ -301,26 +352,35 @@ static void watch(void)
 		if (busy && plan[head].kind == ENTER) {
 			still = blocked(owner) ? still + 1 : 0;
 			if (still > 8) {
+				note_stack(owner, '#');
 				busy = false;
 				head++;
 				still = 0;
 				pass_hidden();
 			}
-		} else if (busy && owner == hot.who && plan[head].kind == STEP && hot.cpu >= 0 && !hot.done && writer_waits()) {
+		} else if (busy && plan[head].kind == FATAL) {
+			if (++still > 200) {
+				busy = false;
+				head++;
+			}
+		} else if (busy && owner == hot.who && plan[head].kind == STEP && hot.cpu >= 0 && !hot.queued && writer_waits()) {
+			hot.queued = true;
 			busy = false;
 			head++;
 			pass_hidden();
 		}
-		/* The write to `online` returns later, and not while a CPU spins at a gate. */
-		if (!busy && head < n_plan && plan[head].kind == HIDDEN && plan[head].who == hot.who && !hot.asked &&
-		    !writer_waits() && cpu_online(hot.cpu) == hot.up && cpu_active(hot.cpu) == hot.up) {
-			plan[head].seen = true;
-			pass_hidden();
+		/* The write to `online` returns later. */
+		if (hot.cpu >= 0 && hot.queued && !hot.over && !hot.done && !writer_waits()) {
+			hot.over = true;
+			arrive(hot.who, INSIDE);
 		}
-		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over)
+		if (time_after(jiffies, moved + LATE * HZ) && head < n_plan && !over) {
+			if (busy)
+				note_stack(owner, '%');
 			disagree("late: entry %d of %d is %s (who %d, step %d, at %d)", head, n_plan,
 				 plan[head].kind == HIDDEN ? "not taken by the kernel" : busy ? "not done" : "waited for",
 				 plan[head].who, plan[head].label, where[plan[head].who]);
+		}
 		raw_spin_unlock_irqrestore(&gate_lock, flags);
 		wake_up_all(&gate_queue);
 	}
@@ -340,7 +400,7 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t size
 	wrong[0] = notes[0] = 0;
 	busy = over = false;
 	hot.cpu = hot.who = -1;
-	hot.asked = false;
+	hot.asked = hot.queued = hot.over = false;
 	for (who = 0; who < MAX_WHO; who++) {
 		where[who] = NOWHERE;
 		task[who] = NULL;
@@ -400,17 +460,30 @@ static void *symbol(const char *name)
 	return (void *)lookup(name);
 }
 
+static int prepare;
+
 static int __init litmus_init(void)
 {
 	struct proc_dir_entry *folder;
+	int error;
 	void (*enter)(struct rcu_sync *rss) = symbol("rcu_sync_enter");
 
 	notes = kvmalloc(65536, GFP_KERNEL);
 	hotplug_lock = symbol("cpu_hotplug_lock");
-	/* A writer otherwise waits for a grace period before it shuts readers out, which a CPU that spins at a gate holds up. */
-	if (!notes || !hotplug_lock || !enter)
+	memory_lock = symbol("mem_hotplug_lock");
+	stack_of = symbol("stack_trace_save_tsk");
+	/*
+	 * A writer otherwise waits for a grace period before it shuts readers out, which a CPU that spins at a gate holds up.
+	 * cpu_up() is a writer of mem_hotplug_lock in try_online_node(), before it queues for cpu_hotplug_lock.
+	 */
+	if (!notes || !hotplug_lock || !memory_lock || !enter || !stack_of)
 		return -ENOENT;
 	enter(&hotplug_lock->rss);
+	enter(&memory_lock->rss);
+	prepare = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "litmus:lock", prepare_up, NULL);
+	error = cpuhp_setup_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE, "litmus:top", top_up, top_down);
+	if (prepare < 0 || error)
+		return -EBUSY;
 	folder = proc_mkdir("litmus", NULL);
 	proc_create("hotplug", 0600, folder, &hot_ops);
 	proc_create("run", 0200, folder, &run_ops);
@@ -423,8 +496,12 @@ static void __exit litmus_exit(void)
 	void (*leave)(struct rcu_sync *rss) = symbol("rcu_sync_exit");
 
 	remove_proc_subtree("litmus", NULL);
-	if (leave)
+	cpuhp_remove_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE);
+	cpuhp_remove_state_nocalls(prepare);
+	if (leave) {
 		leave(&hotplug_lock->rss);
+		leave(&memory_lock->rss);
+	}
 	kvfree(notes);
 }
 

@@ -80,7 +80,7 @@ def _raises(lab: Lab, statement: str) -> Done:
     return lab.inside("check", f"{lab.folder}/mine.py:Mine", *HOLDS[2:])
 
 
-EXITS = "error: DIR/mine.py: line 7: it calls sys.exit(0); a policy does not end the process"
+EXITS = "error: DIR/mine.py: line 7: it calls sys.exit(0); the process is not its own"
 
 
 @fault("a policy calls `sys.exit(0)`", EXITS, 2)

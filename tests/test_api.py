@@ -19,6 +19,8 @@ import tdxexplore
 from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.export import export
+from tdxexplore.sweep import load
 from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def test_steps_that_many_cpus_take_alike_are_one_line() -> None:
 
 def test_notebooks_show_tables_and_traces(late: tdxexplore.Exploration) -> None:
     html = late._repr_html_()
-    assert "<td>td-error</td>" in html
+    assert ">td-error</td>" in html
     assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in html
     assert "http" not in html
 
@@ -155,12 +157,40 @@ def test_logarithms_of_long_counts() -> None:
     assert log10("0") == float("-inf")
 
 
-def test_importing_the_package_loads_neither_polars_nor_the_engine() -> None:
-    code = (
-        "import sys, tdxexplore; print(sorted({'polars', 'rich', 'cyclopts', 'tdxexplore._core'} & set(sys.modules)))"
-    )
+HEAVY = ("altair", "vl_convert", "distributed", "tdxexplore.report", "tdxexplore.charts", "tdxexplore.data")
+LOADED = "; import sys; print([name for name in {names!r} if name in sys.modules])"
+
+
+def test_importing_the_package_loads_neither_polars_nor_the_engine_nor_what_is_heavy() -> None:
+    code = "import tdxexplore" + LOADED.format(names=("polars", "rich", "cyclopts", "tdxexplore._core", *HEAVY))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_check_loads_no_charts_and_no_report() -> None:
+    ask = "from tdxexplore.cli import run; run(['check', 'v19', '--cpus', '2', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", ask + LOADED.format(names=HEAVY)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("}\n[]\n")
+
+
+def test_wings_that_are_functions_can_be_called_however_they_were_imported(tmp_path: Path) -> None:
+    spec = tmp_path / "sweep.toml"
+    spec.write_text('[grid]\npolicy = "v19"\nmodule = "strict"\nscenario = "all-online"\ncpus = 2\n')
+    assert tdxexplore.sweep(spec, tmp_path / "data").finished == 1
+    assert tdxexplore.sweep(load(spec), str(tmp_path / "data")).before == 1
+    assert tdxexplore.report(tmp_path / "data", tmp_path / "page.html").points == 1
+    question = tdxexplore.Question.of("v19", cpus=2)
+    assert tdxexplore.export(question, "promela") == export(question, "promela")
+    code = "import tdxexplore.sweep, tdxexplore.report as r; assert callable(tdxexplore.sweep) and callable(r)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_namespace_has_what_a_user_needs() -> None:
+    asked = {"check", "compare", "diff", "sweep", "sample", "export", "policies", "scenarios", "report", "replay"}
+    assert asked <= set(dir(tdxexplore)) == set(tdxexplore.__all__)
+    assert all(callable(getattr(tdxexplore, name)) for name in asked)
 
 
 def test_every_public_name_can_be_imported() -> None:

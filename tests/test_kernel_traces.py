@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -142,10 +143,10 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ends(folder: Path) -> bool:
+def ends(folder: Path, within: float = 20) -> bool:
     """Whether the stand-in ends, within some seconds."""
     process = Path(f"/proc/{(folder / 'pid').read_text().strip()}")
-    until = time.monotonic() + 20
+    until = time.monotonic() + within
     while process.exists() and time.monotonic() < until:
         time.sleep(0.05)
     return not process.exists()
@@ -157,7 +158,8 @@ def test_qemu_ends_where_it_does_not_answer(stand_in: Path) -> None:
     assert ends(stand_in)
 
 
-def test_qemu_ends_with_a_process_that_is_killed(stand_in: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_qemu_ends_with_a_process_that_is_killed(stand_in: Path, how: signal.Signals) -> None:
     code = (
         "from pathlib import Path; from tdxexplore.kernel.machine import Machine; from tdxexplore.kernel.packages import Kernel;"
         f"Machine(Kernel('1', '1', Path({str(stand_in)!r})), b'').__enter__()"
@@ -166,9 +168,11 @@ def test_qemu_ends_with_a_process_that_is_killed(stand_in: Path) -> None:
     until = time.monotonic() + 60
     while not (stand_in / "pid").exists() and time.monotonic() < until:
         time.sleep(0.05)
-    process.kill()
+    assert not ends(stand_in, within=0.2)
+    process.send_signal(how)
     process.wait()
     assert ends(stand_in)
+    assert sorted(path.name for path in stand_in.iterdir()) == ["boot", "pid", "qemu-system-x86_64"]
 
 
 def test_what_is_missing_is_said_in_a_line_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,14 +27,17 @@ CORE = Path(__file__).parent.parent / "rust" / "core" / "src"
 PYTHON = (
     ("__main__", "__init__"),
     ("cli",),
+    ("report",),
     ("render",),
     ("sweep", "export", "kernel"),
     ("data",),
     ("explore",),
     ("tdx",),
-    ("linux",),
+    ("linux", "charts"),
     ("model",),
-    ("errors", "quantities", "visible", "_version", "_core"),
+    ("markup",),
+    ("visible",),
+    ("errors", "quantities", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),

@@ -46,6 +46,18 @@ class BadDataset(TdxExploreError, ValueError):
     """A folder of results that cannot be used as asked: it holds other answers, or damaged ones."""
 
 
+class MissingExtra(TdxExploreError, ImportError):
+    """A package that is needed only for what was asked for is not installed.
+
+    Args:
+        what: What needs it.
+        extra: The extra of this package that brings it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra `{extra}`: pip install 'tdxexplore[{extra}]'")
+
+
 class BadSchedule(TdxExploreError, ValueError):
     """A schedule that does not replay on the given model."""
 

@@ -31,6 +31,9 @@ COUNTS = {
 }
 """What the figures of an answer count."""
 
+LONG, SHORT = 15, 9
+"""So many digits are written out: where a line has room for them, and where many counts stand side by side."""
+
 _UNITS = {
     "": 1,
     "K": 2**10,
@@ -81,3 +84,19 @@ def memory(text: str) -> int:
     if not digits.isdecimal() or unit not in _UNITS:
         raise ValueError(text)
     return int(digits) * _UNITS[unit]
+
+
+def integer(decimal: str | None, log10: float | None = None, digits: int = LONG) -> str:
+    """An exact count, or its power of ten when it has too many digits to read; ``-`` when it was not measured."""
+    if decimal is None:
+        return "-" if log10 is None else f"10^{log10:.2f}"
+    if len(decimal) <= digits:
+        return f"{int(decimal):,}"
+    return f"{decimal[0]}.{decimal[1:4]}e{len(decimal) - 1}"
+
+
+def fraction(value: float | None) -> str:
+    """A share or a probability; ``-`` when it was not measured."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value >= 1e-4 or value == 0 else f"{value:.2e}"  # noqa: PLR2004 -- the digits shown

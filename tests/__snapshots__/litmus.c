@@ -4,7 +4,7 @@
 #define N_PACKAGES 1
 #define SPARE N_CPUS
 #ifndef LATE
-#define LATE 6
+#define LATE 20
 #endif
 #define NATIVES 43
 #define HOOKS 3
@@ -833,27 +833,34 @@ L130: __maybe_unused;
 static int called(int hook, int up, unsigned int cpu)
 {
 	struct ctx y = { .cpu = cpu }, *x = &y;
-	int label;
+	struct task_struct *before;
+	int label, r = 0;
 	if (cpu >= N_CPUS || over)
 		return 0;
 	y.who = cpu_active(cpu) ? registering : hot.who;
 	label = next_label(y.who);
-	if (hook == 0 && up == 1 && label == 4 && x->who / 16 == 0)
-		return callback5(x);
-	if (hook == 0 && up == 0 && label == 6 && x->who / 16 == 0)
-		return callback6(x);
-	if (hook == 1 && up == 1 && label == 17 && x->who / 16 == 0)
-		return callback25(x);
-	if (hook == 1 && up == 0 && label == 19 && x->who / 16 == 0)
-		return callback26(x);
-	if (hook == 1 && up == 0 && label == 27 && x->who / 16 == 3)
-		return callback39(x);
-	if (hook == 0 && up == 0 && label == 28 && x->who / 16 == 3)
-		return callback40(x);
-	if (hook == 1 && up == 1 && label == 29 && x->who / 16 == 3)
-		return callback41(x);
-	gate(x, 1000 + 2 * hook + up);
-	return 0;
+	before = task[y.who];
+	task[y.who] = current;
+	if (0)
+		;
+	else if (hook == 0 && up == 1 && label == 4 && x->who / 16 == 0)
+		r = callback5(x);
+	else if (hook == 0 && up == 0 && label == 6 && x->who / 16 == 0)
+		r = callback6(x);
+	else if (hook == 1 && up == 1 && label == 17 && x->who / 16 == 0)
+		r = callback25(x);
+	else if (hook == 1 && up == 0 && label == 19 && x->who / 16 == 0)
+		r = callback26(x);
+	else if (hook == 1 && up == 0 && label == 27 && x->who / 16 == 3)
+		r = callback39(x);
+	else if (hook == 0 && up == 0 && label == 28 && x->who / 16 == 3)
+		r = callback40(x);
+	else if (hook == 1 && up == 1 && label == 29 && x->who / 16 == 3)
+		r = callback41(x);
+	else
+		gate(x, 1000 + 2 * hook + up);
+	task[y.who] = before;
+	return r;
 }
 static int up0(unsigned int cpu)
 {
@@ -870,6 +877,10 @@ static int up1(unsigned int cpu)
 static int down1(unsigned int cpu)
 {
 	return called(1, 0, cpu);
+}
+static int writers_label(int actor, bool first)
+{
+	return -1;
 }
 static int actor0(void *argument) // kvm
 {
@@ -919,6 +930,7 @@ L84: __maybe_unused;
 	{ int i; struct cpumask mask; cpumask_clear(&mask);
 	for (i = 0; i < N_CPUS; i++) if ((cpu_online(i) == 1)) cpumask_set_cpu(i, &mask);
 	left = cpumask_weight(&mask);
+	if (left && x->now.cpu < 0) move_to(x, SPARE);
 	if (left) { finish(x, INSIDE); on_each_cpu_mask(&mask, pass13, (void *)(long)x->who, true);
 	if (over) goto gone; } }
 L174: __maybe_unused;
@@ -1625,15 +1637,19 @@ static void begin(int (*actor)(void *), int number, int instance)
 	x->who = WHO(number, instance);
 	x->cpu = instance == ALONE ? -1 : instance;
 	atomic_inc(&alive);
-	task[x->who] = kthread_run(actor, x, "litmus/%d", x->who);
+	task[x->who] = kthread_create(actor, x, "litmus/%d", x->who);
+	set_cpus_allowed_ptr(task[x->who], cpumask_of(WAITING));
 }
 static void start(void)
 {
-	int i __maybe_unused;
+	int i;
 	begin(actor0, 0, ALONE);
 	begin(actor1, 1, ALONE);
 	for (i = 0; i < N_CPUS; i++) begin(actor2, 2, i);
 	for (i = 0; i < N_CPUS; i++) begin(actor3, 3, i);
+	for (i = 0; i < MAX_WHO; i++)
+		if (task[i])
+			wake_up_process(task[i]);
 }
 static void clean(void)
 {

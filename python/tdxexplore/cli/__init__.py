@@ -53,6 +53,7 @@ COMMANDS = {
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
     "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
     "help": "Explain a topic, such as outcomes, counts or exit codes, or a name that an answer shows.",
+    "report": "Write a data set as one HTML file: a heat map, and behind each cell its traces, step by step.",
     "kernel": "Boot a stock Linux in QEMU, record what it does, and hold that against a model.",
 }
 for name, summary in COMMANDS.items():

@@ -109,3 +109,4 @@ def conform(trace: Path, policy: str, *, as_json: Json = False) -> int:
 
 
 kernel.command("tdxexplore.cli.litmus:run", name="run")
+kernel.command("tdxexplore.cli.litmus:campaign", name="campaign")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,11 @@ from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import Flag, say
 from tdxexplore.errors import BadModel
 from tdxexplore.kernel import NO_TDX
+from tdxexplore.kernel.campaign import campaign as ran
+from tdxexplore.kernel.campaign import read
 from tdxexplore.kernel.litmus import Litmus, Row, Session
 from tdxexplore.kernel.packages import DEFAULT, find
+from tdxexplore.kernel.toolchain import toolchain
 
 
 def run(  # noqa: PLR0913 -- each is an option
@@ -56,10 +60,10 @@ def run(  # noqa: PLR0913 -- each is an option
     runs = litmus.planner.runs
     chosen = schedule or (islice(runs, most) if every else dict.fromkeys(runs.draw(sample, seed)))
     found = find(series, cache, tell)
-    folder = headers or Path(f"/usr/src/linux-headers-{found.version}")
+    tools = toolchain(found, cache, headers, tell)
     say(f"Linux {found.version}, {runs.total} interleavings that can be run ({NO_TDX})")
-    rows = []
-    with Session(found, folder, [litmus]) as session:
+    rows, begun = [], time.monotonic()
+    with Session(found, tools, [litmus]) as session:
         for each in chosen:
             row = session.run(0, litmus.planner.plan(each))
             rows.append(row)
@@ -71,23 +75,27 @@ def run(  # noqa: PLR0913 -- each is an option
             if out is not None:
                 with out.open("a") as file:
                     file.write(
-                        json.dumps({**litmus.question.asked(), "version": found.version, **document(row)}) + "\n"
+                        json.dumps({**litmus.question.asked(), "version": found.version, **row.document()}) + "\n"
                     )
     agreed = sum(row.agrees for row in rows)
-    say(f"{len(rows)} schedules, {agreed} agree; {session.boots} boots")
+    say(f"{len(rows)} schedules, {agreed} agree; {session.boots} boots, {time.monotonic() - begun:.0f} s")
     return exits.HOLDS if agreed == len(rows) else exits.VIOLATED
 
 
-def document(row: Row) -> dict[str, object]:
-    """A row of the table of results."""
-    return {
-        "schedule": row.plan.schedule,
-        "predicted": row.plan.outcome,
-        "observed": row.observed,
-        "agree": row.agrees,
-        "differences": list(row.differences),
-        "reports": list(row.reports),
-    }
+def campaign(out: Path, *, series: Series = DEFAULT, cache: Cache = None, headers: Path | None = None) -> int:
+    """Run the schedules of docs/kernel.md: many designs and scenarios. A question that the file has already is not run.
+
+    Args:
+        out: The file of results; python/tdxexplore/kernel/campaign.py has its format.
+        headers: The folder of the kernel's headers; default: /usr/src/linux-headers-VERSION.
+    """
+    found = find(series, cache, tell)
+    ran(found, toolchain(found, cache, headers, tell), out, tell)
+    lines = read(out)
+    agreed = sum(len(schedules) for line in lines for schedules in line["agree"].values())
+    disagreed = sum(len(line["disagree"]) for line in lines)
+    say(f"{agreed + disagreed} schedules, {agreed} agree ({NO_TDX})")
+    return exits.VIOLATED if disagreed else exits.HOLDS
 
 
 def both(row: Row) -> str:

@@ -8,6 +8,7 @@
     DIR/prices/...                                        a row for each outcome and price
     DIR/levels/...                                        a row for each depth
     DIR/rules/...                                         a row for each way through each step
+    DIR/traces.parquet                                    drawings of traces that a report has made; may be missing
     DIR/.tmp                                              files that are being written
     DIR/.lock                                             the mark of a data set, held by whoever writes (`holding`)
 
@@ -54,7 +55,11 @@ ORIGIN = ("spec", "note", "spec_digest", "spec_revision")
 """The keys of a file's metadata that say where its point comes from."""
 
 TMP, LOCK, COMPACTING = ".tmp", ".lock", ".compacting"
-OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING})
+
+DRAWN = "traces.parquet"
+"""What a report keeps beside the tables; see `tdxexplore.report.kept`."""
+
+OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING, DRAWN})
 """What a data set's folder may hold."""
 
 _FILE = re.compile(rf"(?:[0-9a-f]{{32}}|{MERGED}[0-9a-f]{{32}})\.parquet")

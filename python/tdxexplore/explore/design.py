@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.source import source_of
-from tdxexplore.explore.subject import Recorded, Subject
+from tdxexplore.explore.subject import Recorded, Subject, in_tables
 from tdxexplore.tdx.build import build
 from tdxexplore.tdx.catalogue import find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS
@@ -57,9 +57,10 @@ class Design(Subject):
     def place(self) -> str:
         """The file and the class."""
         try:
-            return f"{Path(inspect.getfile(self.policy)).name}:{self.policy.__name__}"
+            place = f"{Path(inspect.getfile(self.policy)).name}:{self.policy.__name__}"
         except (OSError, TypeError):  # typed in
-            return self.policy.__name__
+            place = self.policy.__name__
+        return in_tables(place)
 
     @property
     def word(self) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tdxexplore.explore import notebook
+from tdxexplore.explore.check import check
 from tdxexplore.explore.verdict import violates
+from tdxexplore.markup import page, paragraph
+from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.trace import Trace
     from tdxexplore.explore.verdict import Finding, Verdict
 
@@ -165,3 +172,40 @@ class Difference:
         if not self.complete:
             return "incomplete"
         return "vacuous" if self.after.verdict == "vacuous" else "holds"
+
+    def _repr_html_(self) -> str:
+        a, b = self.policies
+        return page(
+            paragraph(verdict_badge(self.verdict), f" {b} against {a}"),
+            notebook.changed(self.outcomes, a, b),
+            notebook.failing(self.properties),
+            None if self.trace is None else self.trace.folded(f"to {self.worse}"),
+        )
+
+
+def diff(
+    a: About,
+    b: About,
+    *,
+    knobs_a: Mapping[str, str | bool | int] | None = None,
+    knobs_b: Mapping[str, str | bool | int] | None = None,
+    **asked: Any,  # noqa: ANN401 -- of the types of the arguments of `check`
+) -> Difference:
+    """Explore two designs, and compare the answers.
+
+    Args:
+        a: The design before, as for `tdxexplore.check`.
+        b: The design after.
+        knobs_a: Knobs of A.
+        knobs_b: Knobs of B.
+        asked: What both are asked, and how, as for `tdxexplore.check`.
+
+    Raises:
+        BadModel: Something in the questions or the settings is not allowed.
+
+    Example:
+        >>> import tdxexplore
+        >>> tdxexplore.diff("linux-6.16", "v19", module="subset", cpus=2, scenario="late-online").worse
+        'td-error'
+    """
+    return Difference(check(a, knobs=knobs_a, **asked), check(b, knobs=knobs_b, **asked))

@@ -64,7 +64,7 @@ def text(
     runs = list(in_runs(steps, len(steps) if changes else ALIKE))
     lanes = _Lanes(runs, bars, columns)
     lines = []
-    for run, sentence in zip(runs, _sentences(runs), strict=True):
+    for run, sentence in zip(runs, sentences(runs), strict=True):
         lines += lanes.lines(run, sentence)
         visible = [(n, a, b) for n, a, b in run[0].changes if not n.startswith("pc.")]
         if changes and visible:
@@ -105,10 +105,15 @@ def someone(actor: str, cpu: int | None) -> str:
 
 def happened(step: TraceStep) -> str:
     """The step itself, without its function: what it is, what it did, what it released."""
-    notes = "; ".join(note.replace(f" = {SUCCESS}", " = 0") for note in step.notes)
-    if not notes.startswith(f"{step.title} "):
-        notes = f"{step.title} -> {notes}" if notes else step.title
-    return "; ".join([notes, *(held.lock.released for held in step.released)])
+    return "; ".join([returned(step.title, step.notes), *(held.lock.released for held in step.released)])
+
+
+def returned(title: str, notes: Iterable[str]) -> str:
+    """A step and what it did. A call that is the step is named once, with what it returned."""
+    did = "; ".join(note.replace(f" = {SUCCESS}", " = 0") for note in notes)
+    if did.startswith(f"{title} "):
+        return did
+    return f"{title} -> {did}" if did else title
 
 
 def speaks_ascii() -> bool:
@@ -142,7 +147,7 @@ class _Lanes:
         heads = [_head(run) for run in runs]
         self._digits = max((len(numbers) for numbers, _, _ in heads), default=0)
         self._places = max((len(where) for _, _, where in heads), default=0)
-        self._slots = _slots([step for run in runs for step in run])
+        self._slots = slots([step for run in runs for step in run])
         actors = list(dict.fromkeys(run[0].actor for run in runs))
         self._bar_count = {a: max((n + 1 for h, n in self._slots.items() if h.actor == a), default=0) for a in actors}
         longest = max(map(len, actors), default=0)
@@ -203,7 +208,7 @@ class _Lanes:
         return f"{numbers:>{self._digits}}{' ' * _GAP}{lanes}{places}"
 
 
-def _slots(steps: Sequence[TraceStep]) -> dict[Held, int]:
+def slots(steps: Sequence[TraceStep]) -> dict[Held, int]:
     """The bar of each lock among those of its actor; a lock that is held inside another is to its right."""
     slots: dict[Held, int] = {}
     for step in steps:
@@ -218,7 +223,7 @@ def _before(step: TraceStep) -> tuple[Held, ...]:
     return tuple(held for held in step.held if step.takes is None or held.lock != step.takes)
 
 
-def _sentences(runs: Sequence[Run]) -> Iterator[str]:
+def sentences(runs: Sequence[Run]) -> Iterator[str]:
     """What each line says. A function is named where its actor enters it."""
     inside: dict[str, tuple[str, ...]] = {}
     for step, *_ in runs:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args, get_origin, get_
 
 from tdxexplore.errors import BadModel, shown
 from tdxexplore.explore.source import source_of
-from tdxexplore.explore.subject import NONE, Recorded, Subject
+from tdxexplore.explore.subject import NONE, Recorded, Subject, in_tables
 from tdxexplore.model import Model
 from tdxexplore.model.knob import Knob, setting
 from tdxexplore.tdx.policy_file import running
@@ -71,8 +71,8 @@ class OwnModel(Subject):
     def place(self) -> str:
         """The file and the name in it; only the name of a model that was handed over."""
         if self.said:
-            return f"{Path(self.said.rpartition(':')[0]).name}:{self.name}"
-        return self.name if isinstance(self.what, Model) else f"{Path(self._file).name}:{self.name}"
+            return in_tables(f"{Path(self.said.rpartition(':')[0]).name}:{self.name}")
+        return self.name if isinstance(self.what, Model) else in_tables(f"{Path(self._file).name}:{self.name}")
 
     @property
     def word(self) -> str:

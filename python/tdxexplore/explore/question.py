@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLACE = 50  # characters of a file and a class in a table; with the name, they are also the name of a folder
 
 # Importing and recording a policy is for one thread at a time; exploring is not.
 _ALONE = threading.RLock()

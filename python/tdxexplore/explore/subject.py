@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from tdxexplore.errors import BadModel, suggest
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,16 @@ class Recorded(NamedTuple):
 
     model: Model
     policy: Policy | None
+
+
+_LONGEST = (
+    50  # characters of a file and a name in a table; with the name of a policy, they are also the name of a folder
+)
+
+
+def in_tables(place: str) -> str:
+    """A file and a name, as short and plain as a table and a folder want them."""
+    return one_line(place.encode("ascii", "backslashreplace").decode(), _LONGEST)
 
 
 class Subject(ABC):

@@ -7,14 +7,15 @@ who waits for whom. It is text by itself (`tdxexplore.explore.lanes`); `tdxexplo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
+from tdxexplore import markup
 from tdxexplore.errors import BadModel, shown
 from tdxexplore.explore.holding import Holders, waits
 from tdxexplore.explore.lanes import table, text
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.steps import Held, TraceStep, Wait, place
+from tdxexplore.markup import Html
 from tdxexplore.model import Scope, State
 from tdxexplore.model.execution import is_over
 from tdxexplore.model.schedule import decode, encode
@@ -109,9 +110,13 @@ class Trace:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table(self.steps))
-        head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
-        return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
+        lines = markup.table(("", "actor", "where", "step"), table(self.steps))
+        ending = markup.paragraph(f"outcome: {self.ending or self.outcome or 'none yet'}")
+        return markup.page(lines, ending, markup.paragraph(self.command))
+
+    def folded(self, to: str) -> Html:
+        """The trace in a notebook, behind a click."""
+        return markup.folded(f"shortest trace {to}, {len(self)} steps", Html(self._repr_html_()))
 
 
 def replay(question: Question, schedule: str) -> Trace:

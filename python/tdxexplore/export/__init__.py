@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from tdxexplore.callable_module import make_callable
 from tdxexplore.explore.settings import Settings
 from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
@@ -58,3 +59,6 @@ def _expected(question: Question) -> Expected | None:
         if searches[-1].interrupted:
             raise KeyboardInterrupt
     return Expected.of(compiled.program, *searches)
+
+
+make_callable(__name__, export)

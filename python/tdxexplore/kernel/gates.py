@@ -11,12 +11,15 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tdxexplore.errors import BadModel
 from tdxexplore.explore.sampling import Runs, without_forgetting
+from tdxexplore.kernel.generate import writers_labels
+from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model import reference
 from tdxexplore.model.code import Jump, Label
 from tdxexplore.model.execution import is_over, normalise, outcome_of
 from tdxexplore.model.expr import Scope
-from tdxexplore.model.schedule import decode
+from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from tdxexplore.model.topology import State
 
 ALONE, INSIDE = 15, -1
+# Where a task sleeps that waits for a mutex, or for a writer of cpu_hotplug_lock.
+MUTEX, RWSEM = "__mutex_lock", "percpu_rwsem_wait"
 LOCKS = ("cpus_read_lock", "mutex_lock", "cpuhp_setup_state", "cpuhp_remove_state")
 
 
@@ -40,12 +45,14 @@ class Gates:
         in_order: Labels at which the kernel begins with one CPU after the other, by number.
         passes: Labels that CPUs take in an IPI.
         locks: Labels at which an actor may block in a lock of the kernel.
+        writers: Labels at which the writer of cpu_hotplug_lock waits at a gate once it has the lock.
     """
 
     hidden: frozenset[str]
     in_order: frozenset[str]
     passes: frozenset[str]
     locks: frozenset[str]
+    writers: frozenset[str]
 
     @classmethod
     def of(cls, code: Code) -> Gates:
@@ -54,7 +61,7 @@ class Gates:
         in_order: set[str] = set()
         passes: set[str] = set()
         locks: set[str] = set()
-        gated: set[str] = set()
+        gated = {label.name for _, label in writers_labels(code)}
         for native in code.natives:
             inside = [(at, label) for at, label in code.labels if native.start <= at < native.end and not label.passive]
             names = {label.name for _, label in inside}
@@ -72,7 +79,10 @@ class Gates:
                 hidden |= names - begin
                 if native.function.startswith(LOCKS):
                     locks |= begin
-        return cls(frozenset(hidden - gated), frozenset(in_order), frozenset(passes), frozenset(locks - hidden))
+        writers = frozenset(label.name for first, label in writers_labels(code) if first)
+        return cls(
+            frozenset(hidden - gated), frozenset(in_order), frozenset(passes), frozenset(locks - hidden), writers
+        )
 
 
 def without_lockdep(model: Model) -> Model:
@@ -101,6 +111,8 @@ class Plan:
         places: Where actors stand at the end: the number of a label, or `INSIDE` a function of the kernel.
         outcome: Of the run.
         steps: In words.
+        before: For a run that ends in a BUG_ON: the state before its last step, which the kernel does not take to the end.
+        waits: For each actor that is let into a lock that is not free, in order: the kernel's function that it waits in.
     """
 
     schedule: str
@@ -109,6 +121,8 @@ class Plan:
     places: dict[int, int]
     outcome: str
     steps: tuple[str, ...]
+    waits: tuple[str, ...]
+    before: State | None = None
 
 
 class Planner:
@@ -125,6 +139,8 @@ class Planner:
         self.plain = without_forgetting(self.model)
         self.initial = compiled.model.initial(question.topology)
         self.gates = [Gates.of(code) for code in self.model.codes]
+        titles = {generator.labels[c.actor, label.name]: label.title for c in self.model.codes for _, label in c.labels}
+        self._wait_of = {n: MUTEX if title.startswith("mutex_lock") else RWSEM for n, title in titles.items()}
         hotplug = ("_cpu_up", "_cpu_down")
         self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]
         self.runs = Runs(self.plain, self.initial, self.allowed)
@@ -135,8 +151,8 @@ class Planner:
         if hidden:
             return hidden[:1]
         if any(step.label.name in self.gates[step.actor].passes for _, step in choices):
-            # A CPU that spins at a gate in an IPI holds up what the kernel does before a writer of `online` queues.
-            choices = [c for c in choices if c[1].actor not in self.hotplug]
+            # A CPU that spins at a gate in an IPI holds up the grace periods in which a CPU comes or goes.
+            choices = [c for c in choices if c[1].actor not in self.hotplug or c[1].label.rest]
         kept: list[Choice] = []
         begun: set[tuple[int, str]] = set()
         for index, step in choices:
@@ -169,18 +185,49 @@ class Planner:
                 if i < j:
                     early.setdefault(i, []).append(self._entry("E", step))
                     entries[j] = self._entry("H", step)
+            if step.label.name in self.gates[step.actor].writers:
+                early.setdefault(self._free(states, steps, j), []).insert(0, self._entry("A", step))
         words = [e for j, entry in enumerate(entries) for e in (*early.get(j, ()), entry)]
         last = states[-1]
         fatal = is_over(self.plain, last)
+        bug = last.globals["oops"] == CPUHP_BUG
+        if bug:
+            words[-1] = "F" + words[-1][1:]
         places, late = self._places(last, fatal=fatal)
+        if bug:
+            places.pop(self.who(steps[-1]), None)
         ended = last.copy()
         normalise(self.model, ended)
-        said = tuple(
-            f"{self.model.codes[s.actor].actor}{f' CPU {s.cpu}' if s.cpu >= 0 else ''}: {s.label.title}"
-            + (f" -> {'; '.join(s.notes)}" if s.notes else "")
-            for s in steps
-        )
-        return Plan(schedule, " ".join([*words, *late]), last, places, outcome_of(self.model, ended), said)
+        said = tuple(map(self._words, steps))
+        words += late
+        waits = tuple(self._wait_of[int(word.split(":")[3].partition(",")[0])] for word in words if word[0] == "E")
+        outcome, before = outcome_of(self.model, ended), states[-2] if bug else None
+        return Plan(schedule, " ".join(words), last, places, outcome, said, waits, before)
+
+    def first(self, outcome: str, step: str = "") -> str:
+        """A shortest schedule that can be run, that ends so, and in which some step has this in its words.
+
+        Raises:
+            BadModel: There is none.
+        """
+        todo: list[tuple[State, bool, tuple[int, ...]]] = [(self.initial, not step, ())]
+        known = {(self.initial.key(), not step)}
+        for state, seen, taken in todo:
+            choices = self.allowed(list(enumerate(reference.transitions(self.plain, state))))
+            ended = state.copy()
+            normalise(self.model, ended)
+            if not choices and seen and outcome_of(self.model, ended) in (outcome or outcome_of(self.model, ended)):
+                return encode(taken)
+            for index, after in choices:
+                now = seen or step in self._words(after)
+                if (key := (after.target.key(), now)) not in known:
+                    known.add(key)
+                    todo.append((after.target, now, (*taken, index)))
+        raise BadModel(f"no schedule that can be run has `{step}` and ends in {outcome}")
+
+    def _words(self, step: Transition) -> str:
+        who = f"{self.model.codes[step.actor].actor}{f' CPU {step.cpu}' if step.cpu >= 0 else ''}: {step.label.title}"
+        return who + (f" -> {'; '.join(step.notes)}" if step.notes else "")
 
     def _entry(self, kind: str, step: Transition) -> str:
         label = self.generator.labels[self.model.codes[step.actor].actor, step.label.name]
@@ -191,11 +238,23 @@ class Planner:
         """The first position from which on the lock is not free, up to step ``j``; the actor enters it there."""
         step, i = steps[j], j
         while i > 0 and self.who(steps[i - 1]) != self.who(step) and steps[i - 1].actor != step.actor:
-            before = reference.transitions(self.plain, states[i - 1])
-            if any(t.label is step.label and t.cpu == step.cpu for t in before):
+            if self._enabled(step, states[i - 1]):
                 break
             i -= 1
         return i
+
+    def _free(self, states: list[State], steps: list[Transition], j: int) -> int:
+        """The first position from which on the writer can have the lock, up to step ``j``; it must arrive there."""
+        step, i = steps[j], j
+        while i > 0 and self._enabled(step, states[i - 1]):
+            i -= 1
+        return i
+
+    def _can(self, state: State, label: Label, cpu: int) -> bool:
+        return any(t.label is label and t.cpu == cpu for t in reference.transitions(self.plain, state))
+
+    def _enabled(self, step: Transition, state: State) -> bool:
+        return self._can(state, step.label, step.cpu)
 
     def _places(self, last: State, *, fatal: bool) -> tuple[dict[int, int], list[str]]:
         places, late = {}, []
@@ -208,6 +267,8 @@ class Planner:
                 who, at = number * 16 + cpu, self.generator.labels[code.actor, label.name]
                 gates = self.gates[number]
                 places[who] = INSIDE if label.name in gates.hidden else at
+                if label.name in gates.writers and not self._can(last, label, cpu):
+                    places[who] = INSIDE
                 if label.name in gates.locks and not fatal:
                     places[who] = INSIDE
                     late.append(f"E:{who}:{-1 if cpu == ALONE else cpu}:{at}")

@@ -14,6 +14,8 @@ from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Nativ
 from tdxexplore.model.expr import Field, Scope, as_expr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tdxexplore.model.code import Code, Instruction
     from tdxexplore.model.model import Model
     from tdxexplore.model.topology import State
@@ -66,7 +68,7 @@ class Generator:
             f"#define N_PACKAGES {len(self.initial.packages)}",
             "#define SPARE N_CPUS",
             "#ifndef LATE",
-            "#define LATE 6",
+            "#define LATE 20",
             "#endif",
             f"#define NATIVES {len(self.natives) + 1}",
             f"#define HOOKS {len(self.hooks) + 1}",
@@ -77,7 +79,7 @@ class Generator:
             "static int slot[HOOKS], registering, left;",
             *(f"static int up{h}(unsigned int cpu), down{h}(unsigned int cpu);" for h in range(len(self.hooks))),
         ]
-        return "\n".join([*head, *self._functions, *self._dispatch(), *actors, *self._frame(), ""])
+        return "\n".join([*head, *self._functions, *self._dispatch(), *self._writers(), *actors, *self._frame(), ""])
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -117,10 +119,13 @@ class Generator:
             "\tx->who = WHO(number, instance);",
             "\tx->cpu = instance == ALONE ? -1 : instance;",
             "\tatomic_inc(&alive);",
-            '\ttask[x->who] = kthread_run(actor, x, "litmus/%d", x->who);',
+            '\ttask[x->who] = kthread_create(actor, x, "litmus/%d", x->who);',
+            "\tset_cpus_allowed_ptr(task[x->who], cpumask_of(WAITING));",
             "}",
-            "static void start(void)\n{\n\tint i __maybe_unused;",
+            "static void start(void)\n{\n\tint i;",
             *starts,
+            # A thread begins on any CPU: none may pass a gate, and spin in an IPI, before all are there.
+            "\tfor (i = 0; i < MAX_WHO; i++)\n\t\tif (task[i])\n\t\t\twake_up_process(task[i]);",
             "}",
             "static void clean(void)\n{\n\tint h;\n\tfor (h = 0; h < HOOKS; h++)\n\t\tif (slot[h])",
             "\t\t\t__cpuhp_remove_state(slot[h], false);\n}",
@@ -192,24 +197,34 @@ class Generator:
 
     def _dispatch(self) -> list[str]:
         cases = [
-            f"\tif (hook == {hook} && up == {int(up)} && label == {code % 10000} && x->who / 16 == {actor})"
-            f"\n\t\treturn callback{code // 10000}(x);"
+            f"\telse if (hook == {hook} && up == {int(up)} && label == {code % 10000} && x->who / 16 == {actor})"
+            f"\n\t\tr = callback{code // 10000}(x);"
             for hook, up, actor, code in self._callbacks
         ]
         lines = [
             "static int called(int hook, int up, unsigned int cpu)\n{",
-            "\tstruct ctx y = { .cpu = cpu }, *x = &y;\n\tint label;",
+            "\tstruct ctx y = { .cpu = cpu }, *x = &y;\n\tstruct task_struct *before;\n\tint label, r = 0;",
             "\tif (cpu >= N_CPUS || over)\n\t\treturn 0;",
             # A CPU that comes or goes is not active; a registration runs on active ones.
             "\ty.who = cpu_active(cpu) ? registering : hot.who;",
-            "\tlabel = next_label(y.who);",
+            "\tlabel = next_label(y.who);\n\tbefore = task[y.who];\n\ttask[y.who] = current;",
+            "\tif (0)\n\t\t;",
             *cases,
-            "\tgate(x, 1000 + 2 * hook + up);\n\treturn 0;\n}",
+            "\telse\n\t\tgate(x, 1000 + 2 * hook + up);\n\ttask[y.who] = before;\n\treturn r;\n}",
         ]
         for h in range(len(self.hooks)):
             lines.append(f"static int up{h}(unsigned int cpu)\n{{\n\treturn called({h}, 1, cpu);\n}}")
             lines.append(f"static int down{h}(unsigned int cpu)\n{{\n\treturn called({h}, 0, cpu);\n}}")
         return lines
+
+    def _writers(self) -> list[str]:
+        """The labels of the gates in the writer of cpu_hotplug_lock."""
+        lines = ["static int writers_label(int actor, bool first)\n{"]
+        for number, code in enumerate(self.model.codes):
+            for first, label in writers_labels(code):
+                test = f"actor == {number} && first == {int(first)}"
+                lines.append(f"\tif ({test})\n\t\treturn {self.labels[code.actor, label.name]};")
+        return [*lines, "\treturn -1;\n}"]
 
     def add_function(self, text: str) -> None:
         """A further function, before the actors."""
@@ -314,6 +329,8 @@ class _Body:
                 return self._pass(native, number)
         if f.startswith(CPUHP) and native.arguments:
             return self._cpuhp(native, number)
+        if f == "cpuhp_remove_state_nocalls(0)":
+            return [*self._first_gate(native), "\tcpuhp_remove_state_nocalls(0);"]
         raise Unsupported(f"{f} is not generated")
 
     def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:
@@ -352,6 +369,7 @@ class _Body:
             "\t{ int i; struct cpumask mask; cpumask_clear(&mask);",
             f"\tfor (i = 0; i < N_CPUS; i++) if ({where}) cpumask_set_cpu(i, &mask);",
             "\tleft = cpumask_weight(&mask);",
+            "\tif (left && x->now.cpu < 0) move_to(x, SPARE);",
             f"\tif (left) {{ finish(x, INSIDE); on_each_cpu_mask(&mask, pass{number}, (void *)(long)x->who, true);",
             f"\tif (over) {self.leave} }} }}",
         ]
@@ -383,6 +401,15 @@ class _Body:
             f"\tslot[{h}] = 0;",
             f"\t{names.variable(hook.registered, 'cpu', 'package_of[cpu]')} = 0;",
         ]
+
+
+def writers_labels(code: Code) -> Iterator[tuple[bool, Label]]:
+    """Where the writer of cpu_hotplug_lock passes a gate as a CPU comes: whether it is the first gate, and the label."""
+    for native in code.natives:
+        if native.function == "_cpu_up":
+            for at, label in code.labels:
+                if native.start <= at < native.end and label.title in ("cpus_write_lock()", "CPUHP_ONLINE"):
+                    yield label.title == "cpus_write_lock()", label
 
 
 def generate(model: Model, initial: State, hooks: tuple[Hook[Any], ...]) -> Generator:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tdxexplore.errors import BadModel
@@ -15,7 +12,7 @@ from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
 from tdxexplore.kernel.machine import GUEST, GuestFailed
-from tdxexplore.kernel.packages import NoKernel
+from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model.execution import normalise, outcome_of
 
 if TYPE_CHECKING:
@@ -25,11 +22,12 @@ if TYPE_CHECKING:
     from tdxexplore.kernel.gates import Plan
     from tdxexplore.kernel.machine import Machine
     from tdxexplore.kernel.packages import Kernel
+    from tdxexplore.kernel.toolchain import Toolchain
     from tdxexplore.model.topology import State
 
-FLAGS = "-Wno-declaration-after-statement -Wno-unused-label -Wno-unused-function -Wframe-larger-than=4096"
 # A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
 SPARES = 2
+STACKS = re.compile(r"^#(.*)$", re.MULTILINE)
 FAILS = re.compile(r"WARNING: .*|kernel BUG at .*|BUG: .*")
 
 
@@ -43,6 +41,7 @@ class Row:
         differences: What is not as predicted; empty if they agree.
         trace: What the module logged.
         reports: WARN and BUG lines of the kernel.
+        blocks: How often an actor was seen to block.
     """
 
     plan: Plan
@@ -50,6 +49,22 @@ class Row:
     differences: tuple[str, ...]
     trace: str
     reports: tuple[str, ...]
+    blocks: int
+
+    def document(self) -> dict[str, object]:
+        """For a table of results."""
+        return {
+            "schedule": self.plan.schedule,
+            "predicted": self.plan.outcome,
+            "observed": self.observed,
+            "differences": list(self.differences),
+            "reports": list(self.reports),
+        }
+
+    @property
+    def said(self) -> list[str]:
+        """What the kernel says by itself: its reports, and the stack of each actor that blocked, innermost first."""
+        return [*self.reports, *(" < ".join(stack.split()[1:]) for stack in STACKS.findall(self.trace))]
 
     @property
     def agrees(self) -> bool:
@@ -63,7 +78,7 @@ class Row:
         done, words = int(head[1]) if head else 0, self.plan.text.split()
         marks = ["inside the kernel" if w[0] == "H" else "passed" for w in words]
         marks = [mark if at < done else "" for at, mark in enumerate(marks)]
-        return [mark for word, mark in zip(words, marks, strict=True) if word[0] != "E"]
+        return [mark for word, mark in zip(words, marks, strict=True) if word[0] in "SHF"]
 
 
 class Litmus:
@@ -80,27 +95,6 @@ class Litmus:
         self.planner = Planner(question, self.generator)
         self.cpus = question.topology.cpus
 
-    def module(self, headers: Path) -> bytes:
-        """Compile the module against a kernel's headers.
-
-        Raises:
-            NoKernel: The headers or a compiler are missing, or it does not compile.
-        """
-        if not headers.exists():
-            raise NoKernel(f"{headers} is not there; `apt-get install {headers.name} gcc make kmod` brings it")
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "litmus.c").write_text(self.source)
-            Path(folder, "Makefile").write_text(f"obj-m := litmus.o\nccflags-y := -I{GUEST} {FLAGS}\n")
-            made = subprocess.run(  # noqa: S603 -- our own
-                ["make", "-s", "-C", str(headers), f"M={folder}", "modules"],  # noqa: S607 -- found by PATH
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if made.returncode:
-                raise NoKernel(f"the module does not compile: {(made.stderr + made.stdout).strip()[:2000]}")
-            return Path(folder, "litmus.ko").read_bytes()
-
     def compare(self, plan: Plan, result: str, reports: Iterable[str]) -> Row:
         """Hold a result against the prediction."""
         found = tuple(reports)
@@ -114,19 +108,29 @@ class Litmus:
             at = re.search(rf"^@{who} (-?\d+)$", result, re.MULTILINE)
             if at is None or int(at[1]) != place:
                 differences.append(f"who {who} is at {at[1] if at else 'no place'}, predicted {place}")
+        stacks = STACKS.findall(result)
+        for stack, wait in zip(stacks, plan.waits, strict=False):
+            if wait not in stack:
+                differences.append(f"who {stack.strip()}, predicted {wait}")
+        oops = any("BUG at" in line for line in found)
+        if oops:
+            state.globals["oops"] = CPUHP_BUG
+        if oops != (plan.outcome == "cpuhp-bug"):
+            differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
         model = self.planner.model
-        observed, predicted = state, plan.last.copy()
+        observed = state
         normalise(model, observed)
+        before = plan.before.globals if plan.before is not None else {}
+        predicted = plan.last.copy()
         normalise(model, predicted)
         for one, two, where in _pairs(observed, predicted):
             differences += [
-                f"{name}{where} is {one[name]}, predicted {two[name]}" for name in two if one[name] != two[name]
+                f"{name}{where} is {one[name]}, predicted {two[name]}"
+                for name in two
+                if one[name] not in (two[name], before.get(name, two[name]))
             ]
-        oops = any("BUG" in line for line in found)
-        if oops != (plan.outcome == "cpuhp-bug"):
-            differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
         outcome = outcome_of(model, observed) if not differences else "differs"
-        return Row(plan, outcome, tuple(differences), result, found)
+        return Row(plan, outcome, tuple(differences), result, found, len(stacks))
 
     def _state(self, plan: Plan, values: dict[str, str], differences: list[str]) -> State:
         """The state that the module and the kernel were seen in; the kernel's own fields as predicted."""
@@ -157,10 +161,12 @@ def _pairs(one: State, two: State) -> Iterator[tuple[dict, dict, str]]:  # type:
 class Session:
     """Runs schedules of several questions in one kernel, with a fresh boot after a hang. Use it as a context manager."""
 
-    def __init__(self, kernel: Kernel, headers: Path, litmuses: list[Litmus]) -> None:
+    def __init__(self, kernel: Kernel, tools: Toolchain, litmuses: list[Litmus]) -> None:
         self.kernel, self.litmuses = kernel, litmuses
         self.cpus = max(i.cpus for i in litmuses) + SPARES
-        self.files = {f"litmus{i}.ko": one.module(headers) for i, one in enumerate(litmuses)}
+        modules = tools.build(one.source for one in litmuses)
+        self.files = {f"{name}.ko": module for name, module in modules.items()}
+        self.names = [tools.name(one.source) for one in litmuses]
         self.boots = 0
         self._machine: Machine | None = None
         self._loaded = -1
@@ -178,11 +184,10 @@ class Session:
         one = self.litmuses[number]
         try:
             machine = self._with(number)
-            for cpu, values in enumerate(one.initial.cpus[1:], start=1):
-                want = int(bool(values["online"]))
-                machine.run(f"set_cpu {cpu} {want}")
-            machine.run(f"printf '%s' '{plan.text}' > /proc/litmus/run", timeout=40)
-            result = machine.run("cat /proc/litmus/result").text
+            wanted = enumerate((int(bool(cpu["online"])) for cpu in one.initial.cpus[1:]), start=1)
+            set_up = "".join(f"set_cpu {cpu} {online}; " for cpu, online in wanted)
+            run = f"{set_up}printf '%s' '{plan.text}' > /proc/litmus/run; cat /proc/litmus/result"
+            result = machine.run(run, timeout=60).text
         except GuestFailed as error:
             result = f"wrong {error}"
         row = one.compare(plan, result.replace("\r", ""), self._reports())
@@ -203,9 +208,9 @@ class Session:
         machine = self._machine
         if self._loaded != number:
             if self._loaded >= 0:
-                machine.run("litmus_unload")
+                machine.run(f"litmus_unload {self.names[self._loaded]}")
             spare = self.cpus - 1
-            answer = machine.run(f"litmus_load {number} {spare}")
+            answer = machine.run(f"litmus_load {self.names[number]} {spare}")
             if answer.code:
                 raise GuestFailed(f"the module does not load: {answer.text}")
             self._loaded = number

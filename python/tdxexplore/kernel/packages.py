@@ -36,16 +36,20 @@ class Series:
         name: As in ``uname -r``.
         suite: The suite that has it, if the machine's own have not.
         packages: Patterns of the packages to unpack; ``VERSION`` stands for the version of the newest.
+        build_suites: The suites of its headers and compiler, if this machine's own have not; see `tdxexplore.kernel.toolchain`.
     """
 
     name: str
     suite: str
     packages: tuple[str, ...]
+    build_suites: tuple[str, ...] = ()
 
 
 SERIES = {
     "6.12": Series("6.12", "trixie", ("linux-image-VERSION",)),
-    "7.3": Series("7.3", "trixie-backports", ("linux-binary-VERSION", "linux-modules-VERSION")),
+    "7.3": Series(
+        "7.3", "trixie-backports", ("linux-binary-VERSION", "linux-modules-VERSION"), ("trixie", "trixie-backports")
+    ),
 }
 
 
@@ -124,33 +128,36 @@ def _download(series: Series, folder: Path, tell: Callable[[str], None]) -> None
     version = _newest(series, environment)
     if version is None:
         tell(f"Linux {series.name}: reading the package lists of {series.suite}")
-        environment = _private(series, folder / "apt")
-        _run(["apt-get", "update", "-q"], environment)
+        environment = private_apt((series.suite,), folder / "apt")
+        run(["apt-get", "update", "-q"], environment)
         version = _newest(series, environment)
     if version is None:
         raise NoKernel(f"no package `{series.packages[0]}` of series {series.name}; `apt-get update` may bring it")
     names = [package.replace("VERSION", version) for package in series.packages]
     tell(f"Linux {version}: downloading {', '.join(names)}")
     with tempfile.TemporaryDirectory(dir=folder) as downloads:
-        _run(["apt-get", "download", "-q", *names], environment, Path(downloads))
+        run(["apt-get", "download", "-q", *names], environment, Path(downloads))
         for file in sorted(Path(downloads).glob("*.deb")):
             tell(f"Linux {version}: unpacking {file.name}")
-            _run(["dpkg-deb", "-x", str(file), str(folder / "root")], environment)
+            run(["dpkg-deb", "-x", str(file), str(folder / "root")], environment)
     (folder / "version").write_text(version + "\n")
 
 
 def _newest(series: Series, environment: Mapping[str, str]) -> str | None:
     """The newest version of a series for which every package is there, as in ``uname -r``."""
     prefix, _, _ = series.packages[0].partition("VERSION")
-    names = _run(["apt-cache", "pkgnames", prefix + series.name], environment).split()
+    names = run(["apt-cache", "pkgnames", prefix + series.name], environment).split()
     number = re.compile(re.escape(prefix) + rf"({re.escape(series.name)}\.(\d+)\+deb(\d+)-amd64)")
     found = [match for name in names if (match := number.fullmatch(name))]
     return max(found, key=lambda m: (int(m[2]), int(m[3])))[1] if found else None
 
 
-def _private(series: Series, folder: Path) -> Mapping[str, str]:
-    """The environment of an apt that knows one suite only, of the archive that the machine's own Debian line names."""
-    targets = _run(
+def private_apt(suites: tuple[str, ...], folder: Path) -> Mapping[str, str]:
+    """The environment of an apt that knows some suites only, of the archive that the machine's own Debian line names.
+
+    It takes no package for installed.
+    """
+    targets = run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages"],
         os.environ,
     )
@@ -162,16 +169,20 @@ def _private(series: Series, folder: Path) -> Mapping[str, str]:
             "sources.list and `apt-get update` bring both"
         )
     (folder / "lists" / "partial").mkdir(parents=True)
-    (folder / "cache").mkdir()
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {archive} {series.suite} main\n")
+    (folder / "cache" / "archives" / "partial").mkdir(parents=True)
+    (folder / "status").touch()
+    (folder / "sources.list").write_text(
+        "".join(f"deb [signed-by={KEYRING}] {archive} {suite} main\n" for suite in suites)
+    )
     (folder / "apt.conf").write_text(
         f'Dir::Etc::sourcelist "{folder}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
-        f'Dir::State::Lists "{folder}/lists";\nDir::Cache "{folder}/cache";\nAcquire::Languages "none";\n'
+        f'Dir::State::Lists "{folder}/lists";\nDir::State::status "{folder}/status";\nDir::Cache "{folder}/cache";\n'
+        'Acquire::Languages "none";\nDebug::NoLocking "true";\n'
     )
     return {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}
 
 
-def _run(command: list[str], environment: Mapping[str, str], folder: Path | None = None) -> str:
+def run(command: list[str], environment: Mapping[str, str], folder: Path | None = None) -> str:
     """What a command prints.
 
     Raises:

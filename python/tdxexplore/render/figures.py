@@ -6,28 +6,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tdxexplore.explore.subject import NONE
+from tdxexplore.quantities import LONG, SHORT, fraction, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-LONG, SHORT = 15, 9
-"""So many digits are written out: where a line has room for them, and where many counts stand side by side."""
-
-
-def integer(decimal: str | None, log10: float | None = None, digits: int = LONG) -> str:
-    """An exact count, or its power of ten when it has too many digits to read; ``-`` when it was not measured."""
-    if decimal is None:
-        return "-" if log10 is None else f"10^{log10:.2f}"
-    if len(decimal) <= digits:
-        return f"{int(decimal):,}"
-    return f"{decimal[0]}.{decimal[1:4]}e{len(decimal) - 1}"
-
-
-def fraction(value: float | None) -> str:
-    """A share or a probability; ``-`` when it was not measured."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if value >= 1e-4 or value == 0 else f"{value:.2e}"  # noqa: PLR2004 -- the digits shown
+__all__ = ["LONG", "SHORT", "fraction", "integer", "packages", "ranges"]
 
 
 def price_range(mean: float, least: int, most: int) -> str:

@@ -40,7 +40,8 @@ def shown(what: str, *, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None
 
 def _line(what: str, c: dict[str, Any]) -> str:
     if "total" in c:
-        return f"{what}: {c['done']} of {c['total']} explorations done, last: {c['last']}"
+        last = f", last: {c['last']}" if "last" in c else ""
+        return f"{what}: {c['done']} of {c['total']} {c.get('unit', 'explorations')} done{last}"
     rate = c["explored"] / max(c["seconds"], 1e-9)
     expected = "" if c["expected_states"] is None else f" of {c['expected_states']:,}"
     return (

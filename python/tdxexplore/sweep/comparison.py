@@ -14,8 +14,10 @@ from tdxexplore.data.schema import polars_types
 from tdxexplore.errors import BadModel, InternalError
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.trace import replay
+from tdxexplore.markup import page, paragraph
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep.batch import Answer, Failure, explore_points
+from tdxexplore.sweep.notebook import matrix
 from tdxexplore.sweep.points import expand
 from tdxexplore.sweep.points import grid as box
 
@@ -121,6 +123,24 @@ class Comparison:
         row = min(ranked, key=lambda rank: rank[:4])[-1]
         point = points[row["point"]][1]
         return point, row["finding"], replay(point.question, row["schedule"])
+
+    def plot(self) -> Any:  # noqa: ANN401 -- a chart of altair, which is loaded late
+        """A heat map of the worst outcomes.
+
+        Raises:
+            BadModel: There are no cells, or more parts than can be read.
+            MissingExtra: The extra ``report`` is not installed.
+        """
+        from tdxexplore.charts import plot  # noqa: PLC0415 -- charts are loaded when they are used
+
+        return plot(self.matrix)
+
+    def _repr_html_(self) -> str:
+        worst = None
+        if self.worst is not None:
+            point, name, trace = self.worst
+            worst = trace.folded(f"to the worst, {name} of {point.question.command('check')}")
+        return page(paragraph(f"worst outcome of {len(self.runs):,} points"), *matrix(self.matrix), worst)
 
 
 def explore_grid(
