@@ -36,6 +36,7 @@ FILES = {
     "SPEC.toml": "a sweep file: a grid of questions and how each is explored, for `tdxexplore sweep` and `tdxexplore compare`",
     "DIR/TABLE/policy=NAME/module=KIND/*.parquet": "a data set, which `tdxexplore sweep --out DIR` writes and `tdxexplore "
     "analyze` reads; any reader of Parquet reads it",
+    "report.html": "a data set as one page, which needs no network: `tdxexplore report DIR`",
     "DIR/*.parquet": "the tables of one comparison: `tdxexplore compare --out DIR`",
     "FILE.jsonl": "a recording of a real kernel: `tdxexplore kernel record`",
 }
