@@ -54,6 +54,7 @@ QUESTIONS = {
         ["linux-6.16", "dominates", "each two of 4 policies, at 12 questions"],
     ),
     "growth": (["growth"], ["growth", "2 CPUs"]),
+    "shares": (["shares", "--policy", "v19", "--scenario", "late-online"], ["td-error", "probability"]),
     "smallest": (["smallest", "--outcome", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
     "smallest of all": (["smallest"], ["tdx-up", "deadlock"]),
     "diff": (["diff", "{root}"], ["nothing differs", "compared: 96 points", "identical: all 4 policies"]),

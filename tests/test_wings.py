@@ -36,7 +36,8 @@ PYTHON = (
     ("linux", "charts"),
     ("model",),
     ("markup",),
-    ("errors", "quantities", "visible", "callable_module", "_version", "_core"),
+    ("visible",),
+    ("errors", "quantities", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),
