@@ -96,7 +96,7 @@ def test_each_question_is_a_command(
 def test_every_question_is_asked_above() -> None:
     asked = {words[0] for words, _ in QUESTIONS.values()}
     assert asked == {name for name in cli.app["analyze"] if not name.startswith("-")}
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_no_question_loads_the_engine(root: Path) -> None:

@@ -26,6 +26,9 @@ def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> Non
     assert f"-{__version__}-cp311-abi3-" in wheel.name
     names = ZipFile(wheel).namelist()
     assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi"} <= set(names)
+    browser = {path.name for path in (ROOT / "python/tdxexplore/report/browser").iterdir()}
+    assert {f"tdxexplore/report/browser/{name}" for name in browser} <= set(names)
+    assert len(browser) >= 7
     assert not [name for name in names if name.startswith(("tests/", "tools/", "benches/"))]
     (source,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(source) as archive:
