@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -141,6 +147,37 @@ def test_loops_of_the_kernel_go_by_number() -> None:
 def test_generated_modules_compile(design: str) -> None:
     source = Litmus(Question.of(design, cpus=2, scenario="kvm-reload")).source
     assert all(Toolchain(HEADERS[-1]).build([source]).values())
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not HEADERS, reason="no headers of 6.12: apt-get install linux-headers-6.12.*-amd64 gcc make kmod")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_nothing_is_left_of_a_build_that_is_killed(how: signal.Signals) -> None:
+    """The headers are a stand-in whose `make` never ends. A build has a /tmp of its own, so that they are not there."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as headers, ExitStack() as stack:
+        left = Path("/tmp", Path(headers).name)
+        Path(headers, "Makefile").write_text(f"modules:\n\ttouch {headers}/runs {left}; sleep 600\n")
+        code = f"from pathlib import Path; from tdxexplore.kernel.toolchain import *; Toolchain(Path({headers!r})).build(['x'])"
+        process = stack.enter_context(subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL))
+        stack.callback(process.kill)
+        until = time.monotonic() + 60
+        while not Path(headers, "runs").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        started = [p for p in Path("/proc").glob("[0-9]*") if headers.encode() in _command_line(p)]
+        assert len(started) >= 3
+        process.send_signal(how)
+        process.wait()
+        while any(p.exists() for p in started) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(p.exists() for p in started)
+        assert not left.exists()
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
 
 
 @pytest.mark.long
