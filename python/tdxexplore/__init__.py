@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
-    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
+    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, TooLarge, Trap
     from tdxexplore.explore.check import check
     from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.steps import TraceStep
     from tdxexplore.explore.trace import Trace, replay
+    from tdxexplore.explore.why import Why, why
     from tdxexplore.sweep.comparison import Comparison, compare
     from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
     from tdxexplore.tdx.policy import Knob, Policy
@@ -38,20 +39,23 @@ __all__ = [
     "Question",
     "Settings",
     "TdxExploreError",
+    "TooLarge",
     "Trace",
     "TraceStep",
     "Trap",
     "VirtAtLoad",
+    "Why",
     "__version__",
     "check",
     "compare",
     "replay",
+    "why",
 ]
 
 _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
-    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
+    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "TooLarge", "Trap"),
     "explore.check": ("check",),
     "explore.exploration": ("Exploration",),
     "explore.question": ("Question",),
@@ -60,6 +64,7 @@ _HOMES = {
     "tdx.policy": ("Knob", "Policy"),
     "explore.steps": ("TraceStep",),
     "explore.trace": ("Trace", "replay"),
+    "explore.why": ("Why", "why"),
 }
 
 

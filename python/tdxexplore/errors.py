@@ -66,6 +66,10 @@ class TimeUp(TdxExploreError):
     """A limit on time ended something before there was anything to answer."""
 
 
+class TooLarge(TdxExploreError):
+    """A question is larger than what can be looked at one by one, so that there is no answer."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 

@@ -94,6 +94,14 @@ class Unfolding:
             if self.layers is not None or int(found.sum()) == before:
                 return found
 
+    def runs_onward(self) -> NDArray[np.object_]:
+        """How many ways there are from each state to the end, as Python integers, in a graph without cycles."""
+        found = np.where(self.outcome == NONE, 0, 1).astype(object)
+        for layer in self._backwards():
+            out = self.out_of(layer)
+            np.add.at(found, self.source[out], found[self.target[out]])
+        return found
+
     def _backwards(self) -> Iterator[Numbers]:
         yield from reversed(self.layers or (np.arange(self.states),))
 
