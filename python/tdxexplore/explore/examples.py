@@ -27,11 +27,9 @@ _LATE = np.iinfo(np.int16).max  # when an event comes that does not
 class Examples:
     """Examples as a table: a row for each run and each choice of two CPUs, a column for each condition."""
 
-    def __init__(self, graph, words, fate, bad, good, cpus, places) -> None:
+    def __init__(self, graph, words, fate, bad, good, cpus, places, later) -> None:
         self.words = words
-        # An event that only runs with the outcome have is no part of an explanation of it.
-        avoidable = words.marks[:, ~fate.certain[graph.target]]
-        self._elsewhere = set(np.unique(avoidable).tolist()) - {NONE}
+        self._later = later
         self.pairs = list({(p + (NONE, NONE))[:2]: None for p in (q[:places] for q in pairs(cpus))})
         events = len(words.events)
         self.bad, self.good = len(bad), len(good)
@@ -71,7 +69,7 @@ class Examples:
             settled = mine <= self.decided
             usable = [m for m, term in enumerate(terms) if self._allowed((first, at), term)]
             weak = (mine[:, None] < then[:, usable]) & settled[:, None]
-            strict = [k for k, m in enumerate(usable) if terms[m][0] in self._elsewhere]
+            strict = [k for k, m in enumerate(usable) if terms[m][0] in self._later]
             table = np.concatenate([weak, weak[:, strict] & (then[:, usable] < _LATE)[:, strict]], axis=1)
             bad, good = table[:border], table[border:]
             useful = bad.any(0) & ~good.all(0)
@@ -117,8 +115,9 @@ class Examples:
         found = self._grown(every, np.ones(self.bad, dtype=bool), most, all_of_them=True)
         return () if found is None else (self._cause(found.which),)
 
-    def several(self, most: int) -> tuple[Cause, ...]:
-        """Some causes, each of which no good run meets, so that every bad run meets one; the last may be missing."""
+    def several(self, most: int) -> tuple[int, tuple[Cause, ...]]:
+        """Some causes, each of which no good run meets; and how many bad runs meet none of them."""
+        missed = 0
         causes: list[Cause] = []
         open_ = np.ones(self.bad, dtype=bool)
         while open_.any() and len(causes) < MOST_CAUSES:
@@ -133,7 +132,9 @@ class Examples:
                 best = min(stars, key=lambda star: star.score)
                 causes.append(self._cause(best.which))
                 open_ &= ~best.covered
-        return tuple(causes)
+            else:
+                missed += 1
+        return missed + int(open_.sum()), tuple(causes)
 
     def _cause(self, which: Sequence[int]) -> Cause:
         return tuple(sorted(self.conditions[n] for n in which))

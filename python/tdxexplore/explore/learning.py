@@ -17,6 +17,7 @@ import numpy as np
 
 from tdxexplore.explore.examples import Examples
 from tdxexplore.explore.observing import observe
+from tdxexplore.explore.unfolding import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,6 +63,9 @@ class _Learning:
         self._into = np.argsort(graph.target, kind="stable")
         self._into_ptr = np.concatenate([[0], np.cumsum(np.bincount(graph.target, minlength=graph.states))])
         self._cpus = int(graph.cpu.max(initial=0)) + 1
+        # What comes in every run says nothing by coming; what only runs with the outcome do is no part of an explanation of it.
+        self._always = frozenset(n for n in range(len(words.events)) if self._comes(n))
+        self._avoidable = frozenset(np.unique(words.marks[:, ~fate.certain[graph.target]]).tolist()) - {NONE}
         self._bad: dict[tuple[int, ...], None] = {}
         self._good: dict[tuple[int, ...], None] = {}
 
@@ -74,11 +78,23 @@ class _Learning:
         for number in range(1, _ROUNDS + 1):
             causes = self._guess()
             wrong = self._wrong(causes)
-            if not wrong:
-                return Guess(causes, True, number, len(self._bad) + len(self._good))
+            known = len(self._bad) + len(self._good)
             for path in wrong:
                 self._add(path)
+            if not wrong or len(self._bad) + len(self._good) == known:
+                return Guess(causes, not wrong, number, known)
         return Guess(causes, False, _ROUNDS, len(self._bad) + len(self._good))
+
+    def _comes(self, event: int) -> bool:
+        """Whether an event comes in every run: nobody can get to an end past its transitions."""
+        graph = self._graph
+        without = np.zeros(graph.states, dtype=bool)
+        without[0] = True
+        free = ~(self._words.marks == event).any(axis=0)
+        for layer in graph.layers or ():
+            out = graph.out_of(layer[without[layer]])
+            without[graph.target[out[free[out]]]] = True
+        return not (without & (graph.outcome != NONE)).any()
 
     # -- examples -----------------------------------------------------------------------------------------------------
 
@@ -122,16 +138,23 @@ class _Learning:
     # -- guesses ------------------------------------------------------------------------------------------------------
 
     def _guess(self) -> tuple[Cause, ...]:
+        several: list[tuple[int, tuple[Cause, ...]]] = []
+        for later in (self._always, self._avoidable):
+            tables, best = [], ()
+            for places in range(3) if self._cpus > 1 else (0,):
+                tables.append(self._examples(places, later))
+                # A smaller set is worth naming a CPU.
+                best = tables[-1].single(len(best[0]) - 1 if best else MOST_CONDITIONS) or best
+                if best and len(best[0]) == 1:
+                    break
+            if best:
+                return best
+        for table in tables:
+            several.append(table.several(MOST_CONDITIONS))
+            if not several[-1][0]:
+                break
+        return min(several, key=lambda found: found[0])[1]
+
+    def _examples(self, places: int, later: frozenset[int]) -> Examples:
         bad, good = list(self._bad), list(self._good)
-        tables = [
-            Examples(self._graph, self._words, self._fate, bad, good, self._cpus, places)
-            for places in (range(3) if self._cpus > 1 else (0,))
-        ]
-        best: tuple[Cause, ...] = ()
-        for table in tables:  # a smaller set is worth naming a CPU
-            found = table.single(len(best[0]) - 1 if best else MOST_CONDITIONS)
-            best = found or best
-        if not best:
-            several = [table.several(MOST_CONDITIONS) for table in tables]
-            best = min(several, key=lambda causes: sum(map(len, causes)))
-        return best
+        return Examples(self._graph, self._words, self._fate, bad, good, self._cpus, places, later)

@@ -84,13 +84,13 @@ class Vocabulary:
     Attributes:
         events: Steps in order of declaration, then ways through them.
         marks: Three rows with an event, or `NONE`, for each transition: the step; the way through it, if the actor could have
-            gone another one; and what comes last in the name of that way, wherever in the step it does.
+            gone another one; and the fault on that way, whatever it hits.
     """
 
     def __init__(self, graph: Unfolding) -> None:
         program = graph.compiled.program
         does: dict[tuple[str, tuple[str, ...], str], bool] = {}
-        keys = [(program.actors[rule.actor], rule.label.frames, rule.label.title) for rule in program.rules]
+        keys = _titles(graph)
         for rule, key in zip(program.rules, keys, strict=True):
             does[key] = does.get(key, False) or any(e.name for e in rule.events) or rule.label.takes is not None
         number: dict[Event, int] = {}
@@ -103,12 +103,28 @@ class Vocabulary:
         self.marks = np.full((3, len(graph.rule)), NONE, dtype=np.int64)
         self.marks[0] = step_of
         known = list(number)
-        for edge, names in _ways(graph).items():
+        ways = _ways(graph)
+        for edge, names in ways.items():
             step = known[step_of[edge]]
-            for row, name in enumerate(dict.fromkeys(("; ".join(names), names[-1])), start=1):
-                way = replace(step, way=name, does=True)
-                self.marks[row, edge] = number.setdefault(way, len(number))
+            # A fault is an event wherever in the step it hits, and another one at each place.
+            faults = [name for name in names if name.startswith(_FAULT)]
+            for row, name in enumerate(dict.fromkeys(["; ".join(names), *faults[:1]]), start=1):
+                self.marks[row, edge] = number.setdefault(replace(step, way=name, does=True), len(number))
         self.events = tuple(number)
+
+
+def _titles(graph: Unfolding) -> list[tuple[str, tuple[str, ...], str]]:
+    """Actor, functions and step of each rule. What a step outside of any function always says belongs to its name: ``echo 0``."""
+    program = graph.compiled.program
+    notes: dict[int, set[tuple[str, ...]]] = {}
+    for rule in program.rules:
+        notes.setdefault(id(rule.label), set()).add(rule.notes)
+    titles = []
+    for rule in program.rules:
+        always = rule.notes if not rule.label.frames and len(notes[id(rule.label)]) == 1 else ()
+        title = " -> ".join([rule.label.title, *always])
+        titles.append((program.actors[rule.actor], rule.label.frames, title))
+    return titles
 
 
 def _ways(graph: Unfolding) -> dict[int, tuple[str, ...]]:
@@ -143,9 +159,16 @@ def _ways(graph: Unfolding) -> dict[int, tuple[str, ...]]:
 def _told_apart(ways: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     common = set(ways[0]).intersection(*ways)
     own = [tuple(note for note in way if note not in common) for way in ways]
-    return [
-        next((way[:n] for n in range(1, len(way) + 1) if sum(o[:n] == way[:n] for o in own) == 1), way) for way in own
-    ]
+    names = []
+    for way in own:
+        end = next((n for n in range(1, len(way) + 1) if sum(o[:n] == way[:n] for o in own) == 1), len(way))
+        # Of a fault, the call that it hits: the same fault may hit another one elsewhere.
+        hits = 0 < end < len(way) and way[end - 1].startswith(_FAULT) and " = " in way[end]
+        names.append(way[: end + hits])
+    return names
+
+
+_FAULT = "fault: "
 
 
 def pairs(cpus: int) -> Iterator[tuple[int, int]]:
