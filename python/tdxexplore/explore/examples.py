@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tdxexplore.explore.decisive import Fate
     from tdxexplore.explore.unfolding import Flags, Numbers, Unfolding
 
+    Path = tuple[int, ...]
+
 MOST_CAUSES = 6
 """The most causes of an outcome."""
 
@@ -24,17 +26,38 @@ _WIDE = 1000  # sets of conditions that are looked at, of each size
 _LATE = np.iinfo(np.int16).max  # when an event comes that does not
 
 
-class Examples:
-    """Examples as a table: a row for each run and each choice of two CPUs, a column for each condition."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What runs are examples of: a graph, its events, and where an outcome of it is decided."""
 
-    def __init__(self, graph, words, fate, bad, good, cpus, places, later) -> None:
+    graph: Unfolding
+    words: Vocabulary
+    fate: Fate
+
+
+class Examples:
+    """Examples as a table: a row for each run and each choice of CPUs, a column for each condition.
+
+    Args:
+        seen: What they are runs of.
+        bad: Runs with the outcome.
+        good: Runs without it.
+        places: How many CPUs conditions may speak of: none, "a CPU", or "another CPU" as well.
+        later: The events that a condition may ask to come later.
+    """
+
+    def __init__(
+        self, seen: Scene, bad: Sequence[Path], good: Sequence[Path], places: int, later: frozenset[int]
+    ) -> None:
+        graph, words, fate = seen.graph, seen.words, seen.fate
+        cpus = graph.cpus
         self.words = words
         self._later = later
-        self.pairs = list({(p + (NONE, NONE))[:2]: None for p in (q[:places] for q in pairs(cpus))})
+        self.pairs = list({(*pair[:places], NONE, NONE)[:2]: None for pair in pairs(cpus)})
         events = len(words.events)
-        self.bad, self.good = len(bad), len(good)
-        times = np.full((self.bad + self.good, events, cpus + 1), _LATE, dtype=np.int16)  # the last column: anywhere
-        decided = np.full(self.bad + self.good, _LATE, dtype=np.int16)
+        self.bad = len(bad)
+        times = np.full((len(bad) + len(good), events, cpus + 1), _LATE, dtype=np.int16)  # the last column: anywhere
+        decided = np.full(len(bad) + len(good), _LATE, dtype=np.int16)
         for run, path in enumerate([*bad, *good]):
             taken = np.array(path)
             for at in range(len(path) - 1, -1, -1):
@@ -60,9 +83,9 @@ class Examples:
     def _columns(self) -> None:
         width = len(self.pairs)
         border = self.bad * width
-        found: dict[bytes, tuple[tuple[int, ...], Condition, np.ndarray]] = {}
+        found: dict[bytes, tuple[tuple[int, ...], Condition, Flags]] = {}
         never = np.full((len(self.when), 1), _LATE, dtype=np.int16)
-        then = np.concatenate([self.when, never], axis=1)
+        then = np.concatenate([self.when, never], axis=1)  # by row and term
         terms = [*self.terms, (NONE, ANYWHERE)]
         for n, (first, at) in enumerate(self.terms):
             mine = self.when[:, n]
@@ -125,7 +148,8 @@ class Examples:
             stars = [
                 star
                 for choice in range(len(self.pairs))
-                if (star := self._grown(np.flatnonzero(self.on_bad[seed, choice]), open_, most, all_of_them=False)) is not None
+                if (star := self._grown(np.flatnonzero(self.on_bad[seed, choice]), open_, most, all_of_them=False))
+                is not None
             ]
             open_[seed] = False
             if stars:

@@ -1,10 +1,13 @@
 """Few conditions that tell the runs with an outcome from all others: guessed from some runs, checked on all.
 
-Guessing is learning from examples. Some runs with the outcome and some without are drawn. A cause is grown from the first run
-that is not covered yet: of the conditions that it meets, a smallest set that no run without the outcome meets, and among these one
-that covers most of the runs with it (the star of Michalski's AQ, by beam search). The causes together are then observed on the
-whole graph. A run that they judge wrongly is a further example, and the guess is made again, until there is none. So what is
-learned is exact, however few examples there were.
+Guessing is learning from examples. Some runs with the outcome and some without are drawn. First a single cause is looked for, of as
+few conditions as possible. If there is none, causes are grown one by one, each from the first run that is not covered yet: of
+the conditions that it meets, a small set that no run without the outcome meets and that covers many of the runs with it (the
+star of Michalski's AQ, by beam search). The causes together are then observed on the whole graph. A run that they judge wrongly is a
+further example, and the guess is made again, until there is none. So what is learned is exact, however few examples there were.
+
+Only what has come to pass by the decisive step counts as met by an example with the outcome, so that no consequence of the
+outcome is given for its cause.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tdxexplore.explore.examples import Examples
+from tdxexplore.explore.examples import Examples, Scene
 from tdxexplore.explore.observing import observe
 from tdxexplore.explore.unfolding import NONE
 
@@ -62,7 +65,6 @@ class _Learning:
         self._dice = random.Random(seed)  # noqa: S311 -- draws examples, keeps no secrets
         self._into = np.argsort(graph.target, kind="stable")
         self._into_ptr = np.concatenate([[0], np.cumsum(np.bincount(graph.target, minlength=graph.states))])
-        self._cpus = int(graph.cpu.max(initial=0)) + 1
         # What comes in every run says nothing by coming; what only runs with the outcome do is no part of an explanation of it.
         self._always = frozenset(n for n in range(len(words.events)) if self._comes(n))
         self._avoidable = frozenset(np.unique(words.marks[:, ~fate.certain[graph.target]]).tolist()) - {NONE}
@@ -70,7 +72,7 @@ class _Learning:
         self._good: dict[tuple[int, ...], None] = {}
 
     def learn(self) -> Guess:
-        graph, fate = self._graph, self._fate
+        fate = self._fate
         for edges in (fate.decisive, fate.escapes):
             for edge in self._some_of_each_kind(edges):
                 self._add(self._through(edge))
@@ -140,8 +142,9 @@ class _Learning:
     def _guess(self) -> tuple[Cause, ...]:
         several: list[tuple[int, tuple[Cause, ...]]] = []
         for later in (self._always, self._avoidable):
-            tables, best = [], ()
-            for places in range(3) if self._cpus > 1 else (0,):
+            tables: list[Examples] = []
+            best: tuple[Cause, ...] = ()
+            for places in range(3) if self._graph.cpus > 1 else (0,):
                 tables.append(self._examples(places, later))
                 # A smaller set is worth naming a CPU.
                 best = tables[-1].single(len(best[0]) - 1 if best else MOST_CONDITIONS) or best
@@ -156,5 +159,5 @@ class _Learning:
         return min(several, key=lambda found: found[0])[1]
 
     def _examples(self, places: int, later: frozenset[int]) -> Examples:
-        bad, good = list(self._bad), list(self._good)
-        return Examples(self._graph, self._words, self._fate, bad, good, self._cpus, places, later)
+        scene = Scene(self._graph, self._words, self._fate)
+        return Examples(scene, list(self._bad), list(self._good), places, later)

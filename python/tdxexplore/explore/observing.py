@@ -1,13 +1,13 @@
 """An observer that says of every run at once whether it meets conditions on the order of its steps.
 
-It is a finite automaton that reads the steps of a run and remembers of each condition, for each choice of CPUs, whether it is met,
-broken or open. `observe` explores the product of the graph with it: what it finds is true of every run, for it looks at all of
-them.
+It is a finite automaton that reads the steps of a run and remembers of each condition, for each choice of CPUs, whether it is
+met, broken or open. `observe` explores the product of the graph with it: what it finds is true of every run, for it looks at
+all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,12 @@ from tdxexplore.explore.unfolding import NONE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tdxexplore.explore.unfolding import Numbers, Unfolding
+    from numpy.typing import NDArray
+
+    from tdxexplore.explore.unfolding import Flags, Numbers, Unfolding
+
+    Objects = NDArray[np.object_]
+    Reals = NDArray[np.float64]
 
 MOST_NODES = 4_000_000
 """The most pairs of a state and what was observed on the way to it."""
@@ -38,14 +43,15 @@ class Observer:
     """
 
     def __init__(self, graph: Unfolding, words: Vocabulary, causes: Sequence[Cause]) -> None:
-        cpus = int(graph.cpu.max(initial=0)) + 1
         instances: dict[tuple[int, int, int, int, bool], int] = {}
         self._wholes: list[tuple[int, tuple[int, ...]]] = []  # a cause, and its conditions on two given CPUs
         for number, cause in enumerate(causes):
-            wholes = {}
-            for one, other in pairs(cpus):
+            wholes: dict[tuple[int, ...], None] = {}
+            for one, other in pairs(graph.cpus):
                 at = (NONE, one, other)
-                parts = [(c.first, at[c.at], c.before, at[c.where] if c.before != NONE else NONE, c.comes) for c in cause]
+                parts = [
+                    (c.first, at[c.at], c.before, at[c.where] if c.before != NONE else NONE, c.comes) for c in cause
+                ]
                 wholes[tuple(instances.setdefault(part, len(instances)) for part in parts)] = None
             self._wholes += [(number, whole) for whole in wholes]
         self._count = len(instances)
@@ -67,9 +73,10 @@ class Observer:
             self._after[pair] = self._state(met, now)
         return self._after[pair]
 
-    def met(self, state: int) -> int:
-        """The causes that are met, as bits."""
-        return self._states[state][0]
+    @property
+    def met(self) -> Numbers:
+        """The causes that are met in each of its states, as bits."""
+        return np.array([met for met, _ in self._states], dtype=np.int64)
 
     def _state(self, met: int, parts: tuple[int, ...]) -> int:
         """A number for what is known; what cannot matter any more is forgotten."""
@@ -131,22 +138,20 @@ class Observed:
     edge: Numbers
     met: Numbers
     ends: Numbers
-    runs: np.ndarray | None
-    probability: np.ndarray | None
+    runs: Objects | None
+    probability: Reals | None
 
-    def counts(self, nodes: Numbers) -> np.ndarray:
+    def counts(self, nodes: Numbers) -> Objects:
         """How many runs lead to some nodes, as Python integers."""
         if self.runs is None:
             raise ValueError("runs were not counted")
-        found: np.ndarray = self.runs[nodes]
-        return found
+        return self.runs[nodes]
 
-    def chances(self, nodes: Numbers) -> np.ndarray:
+    def chances(self, nodes: Numbers) -> Reals:
         """How likely it is that a run comes to some nodes."""
         if self.probability is None:
             raise ValueError("runs were not counted")
-        found: np.ndarray = self.probability[nodes]
-        return found
+        return self.probability[nodes]
 
     def path(self, node: int) -> list[int]:
         """The transitions of a run to a node."""
@@ -180,7 +185,7 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
     zero = np.zeros(1, dtype=np.int64)
     first = _Arrivals(zero, zero + observer.start, zero + NONE, zero + NONE)
     if count:
-        first = _Arrivals(first.state, first.seen, first.parent, first.edge, np.array([1], dtype=object), np.ones(1))
+        first = replace(first, runs=np.array([1], dtype=object), probability=np.ones(1))
     waiting: list[list[_Arrivals]] = [[] for _ in layers]
     waiting[layer_of[0]].append(first)
     done: list[_Arrivals] = []
@@ -194,7 +199,9 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
         nodes = base + np.arange(len(here.state))
         base += len(nodes)
         if base > MOST_NODES:
-            raise TooLarge(f"the orders of steps tell more than {MOST_NODES:,} pasts of states apart, too many to look at")
+            raise TooLarge(
+                f"the orders of steps tell more than {MOST_NODES:,} pasts of states apart, too many to look at"
+            )
         edges = graph.out_of(here.state)
         times = degree[here.state]
         seen = _after(observer, np.repeat(here.seen, times), observer.symbol[edges])
@@ -205,19 +212,26 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
         goes_to = layer_of[target]
         for other in np.unique(goes_to).tolist():
             waiting[other].append(arrived.where(goes_to == other))
-    met = np.array([observer.met(s) for s in range(len(observer._states))], dtype=np.int64)
-    every = [np.concatenate([getattr(part, name) for part in done]) for name in ("state", "seen", "parent", "edge")]
-    runs = np.concatenate([part.runs for part in done]) if count else None
-    probability = np.concatenate([part.probability for part in done]) if count else None
-    state, seen, parent, edge = every
-    return Observed(state, parent, edge, met[seen], np.flatnonzero(graph.outcome[state] != NONE), runs, probability)
+    state, seen = np.concatenate([part.state for part in done]), np.concatenate([part.seen for part in done])
+    return Observed(
+        state=state,
+        parent=np.concatenate([part.parent for part in done]),
+        edge=np.concatenate([part.edge for part in done]),
+        met=observer.met[seen],
+        ends=np.flatnonzero(graph.outcome[state] != NONE),
+        runs=np.concatenate([part.runs for part in done if part.runs is not None]) if count else None,
+        probability=np.concatenate([part.probability for part in done if part.probability is not None])
+        if count
+        else None,
+    )
 
 
 def _after(observer: Observer, seen: Numbers, symbols: Numbers) -> Numbers:
     width = int(observer.symbol.max(initial=0)) + 1
     keys, back = np.unique(seen * width + symbols, return_inverse=True)
-    after = [observer.after(*divmod(key, width)) for key in keys.tolist()]
-    return np.array(after, dtype=np.int64)[back.reshape(-1)]
+    after = np.array([observer.after(*divmod(key, width)) for key in keys.tolist()], dtype=np.int64)
+    found: Numbers = after[back.reshape(-1)]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,25 +242,31 @@ class _Arrivals:
     seen: Numbers
     parent: Numbers
     edge: Numbers
-    runs: np.ndarray | None = None
-    probability: np.ndarray | None = None
+    runs: Objects | None = None
+    probability: Reals | None = None
 
-    def where(self, chosen: np.ndarray) -> _Arrivals:
-        return _Arrivals(*(None if a is None else a[chosen] for a in self._all()))
-
-    def _all(self) -> tuple[np.ndarray | None, ...]:
-        return self.state, self.seen, self.parent, self.edge, self.runs, self.probability
+    def where(self, chosen: Flags | Numbers) -> _Arrivals:
+        """Some of them."""
+        runs = None if self.runs is None else self.runs[chosen]
+        probability = None if self.probability is None else self.probability[chosen]
+        return _Arrivals(
+            self.state[chosen], self.seen[chosen], self.parent[chosen], self.edge[chosen], runs, probability
+        )
 
 
 def _merged(parts: list[_Arrivals]) -> _Arrivals:
     """One arrival for each node, with the runs of all."""
-    columns = [None if parts[0]._all()[n] is None else np.concatenate([p._all()[n] for p in parts]) for n in range(6)]
-    state, seen, parent, edge, runs, probability = columns
+    state, seen = np.concatenate([part.state for part in parts]), np.concatenate([part.seen for part in parts])
+    parent, edge = np.concatenate([part.parent for part in parts]), np.concatenate([part.edge for part in parts])
     _, index, back = np.unique(state * (1 << 32) + seen, return_index=True, return_inverse=True)
-    if runs is not None:
-        back = back.reshape(-1)
-        total = np.zeros(len(index), dtype=object)
-        np.add.at(total, back, runs)
-        chance = np.bincount(back, probability, len(index))
-        return _Arrivals(state[index], seen[index], parent[index], edge[index], total, chance)
-    return _Arrivals(state[index], seen[index], parent[index], edge[index])
+    counted = [
+        (part.runs, part.probability) for part in parts if part.runs is not None and part.probability is not None
+    ]
+    one = _Arrivals(state, seen, parent, edge).where(index)
+    if not counted:
+        return one
+    runs, back = np.zeros(len(index), dtype=object), back.reshape(-1)
+    np.add.at(runs, back, np.concatenate([each for each, _ in counted]))
+    probability = np.zeros(len(index))
+    np.add.at(probability, back, np.concatenate([each for _, each in counted]))
+    return replace(one, runs=runs, probability=probability)

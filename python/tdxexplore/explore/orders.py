@@ -23,10 +23,11 @@ from tdxexplore.model import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tdxexplore.explore.unfolding import Numbers, Unfolding
+    from tdxexplore.explore.unfolding import Unfolding
 
 ANYWHERE, ONE, OTHER = 0, 1, 2
 """Where an event is looked for: wherever it happens, on "a CPU", on "another CPU"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -128,7 +129,7 @@ def _titles(graph: Unfolding) -> list[tuple[str, tuple[str, ...], str]]:
 
 
 def _ways(graph: Unfolding) -> dict[int, tuple[str, ...]]:
-    """For each transition beside which the actor could have gone another way through the same step: what tells it from the others.
+    """Of each transition beside which the actor could have gone another way through the same step: what tells it apart.
 
     That is the shortest beginning of its notes that none of the others has; the notes that all have are left out.
     """

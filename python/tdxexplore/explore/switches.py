@@ -25,7 +25,7 @@ def threads(graph: Unfolding) -> Numbers:
     each = {code.actor for code in graph.compiled.model.codes if code.scope is Scope.CPU}
     on_each = np.array([program.actors[rule.actor] in each for rule in program.rules])[graph.rule]
     actor = np.array([rule.actor for rule in program.rules], dtype=np.int64)[graph.rule]
-    cpus = int(graph.cpu.max(initial=0)) + 1
+    cpus = graph.cpus
     return np.where(on_each, len(program.actors) + actor * cpus + graph.cpu, actor)
 
 

@@ -43,6 +43,7 @@ class Unfolding:
         package: Where it acts, or `NONE`.
         cpu: Where it acts, or `NONE`.
         outcome: The index of each state's outcome if it is terminal, else `NONE`.
+        listed: The same as the engine holds it.
     """
 
     compiled: Compiled
@@ -53,16 +54,21 @@ class Unfolding:
     package: Numbers
     cpu: Numbers
     outcome: Numbers
-    _listed: Listed
+    listed: Listed
 
     @property
     def states(self) -> int:
         """How many states there are."""
         return len(self.outcome)
 
+    @cached_property
+    def cpus(self) -> int:
+        """How many CPUs there are, counted up to the last one that does anything."""
+        return int(self.cpu.max(initial=0)) + 1
+
     def words(self, state: int) -> Words:
         """A state as the engine packs it."""
-        return self._listed.words(state)
+        return self.listed.words(state)
 
     def out_of(self, states: Numbers) -> Numbers:
         """The transitions that leave some states, in the order of these."""
@@ -72,7 +78,7 @@ class Unfolding:
 
     @cached_property
     def layers(self) -> tuple[Numbers, ...] | None:
-        """The states by the length of the longest path to them, so that transitions lead to later layers; None if there is a cycle."""
+        """The states by the length of the longest path to them: transitions lead to later layers. None if there is a cycle."""
         waiting = np.bincount(self.target, minlength=self.states)
         layers, now, seen = [], np.flatnonzero(waiting == 0), 0
         while len(now):
@@ -129,15 +135,18 @@ def unfold(question: Question, most: int) -> Unfolding | str:
         return f"{int(found.states):,}"
     states, taken = pl.DataFrame(listed.states()), pl.DataFrame(listed.transitions())
     indptr = np.concatenate([[0], states["end"].to_numpy().astype(np.int64)])
-
-    def numbers(frame: pl.DataFrame, name: str) -> Numbers:
-        return frame[name].cast(pl.Int64).fill_null(NONE).to_numpy()
-
     return Unfolding(
-        compiled,
-        indptr,
-        np.repeat(np.arange(len(states)), np.diff(indptr)),
-        *(numbers(taken, name) for name in ("target", "rule", "package", "cpu")),
-        numbers(states, "outcome"),
-        listed,
+        compiled=compiled,
+        indptr=indptr,
+        source=np.repeat(np.arange(len(states)), np.diff(indptr)),
+        target=_numbers(taken["target"]),
+        rule=_numbers(taken["rule"]),
+        package=_numbers(taken["package"]),
+        cpu=_numbers(taken["cpu"]),
+        outcome=_numbers(states["outcome"]),
+        listed=listed,
     )
+
+
+def _numbers(column: pl.Series) -> Numbers:
+    return column.cast(pl.Int64).fill_null(NONE).to_numpy()

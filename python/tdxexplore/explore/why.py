@@ -1,8 +1,8 @@
 """Why an outcome happens: which orders of steps have it, which step decides, and the easiest run to it.
 
-What is printed is re-checked on the whole graph, whoever guessed it: that conditions are *sufficient* (with the orders forced, every
-run has the outcome), that one is *necessary* (with it forbidden, no run has it), and that a run has the outcome *if and only if*
-some cause is met. A claim that does not pass is not made.
+What is printed is re-checked on the whole graph, whoever guessed it: that conditions are *sufficient* (with the orders forced,
+every run has the outcome), that one is *necessary* (with it forbidden, no run has it), and that a run has the outcome *if and
+only if* some cause is met. A claim that does not pass is not made.
 
 Causes are kept apart if no set of conditions covers both. Runs that differ only in the order of steps that no condition speaks
 of are one cause.
@@ -142,7 +142,7 @@ class Why:
     switches: tuple[int, int]
 
 
-def why(
+def why(  # noqa: PLR0913 -- the parts of a question, by name
     policy: str | type[Policy],
     *,
     outcome: str | None = None,
@@ -192,7 +192,9 @@ def explain(question: Question, outcome: str | None = None, max_states: int = MO
             "CPUs or budgets, or raise --max-states"
         )
     if graph.layers is None:
-        raise TooLarge("why looks at runs that end, and here one need not end: a budget is unbounded, or somebody waits in a loop")
+        raise TooLarge(
+            "why looks at runs that end, and here one need not end: a budget is unbounded, or somebody waits in a loop"
+        )
     return _Explanation(question, graph, outcome).why()
 
 

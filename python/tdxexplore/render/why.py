@@ -14,20 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.explore.orders import Event
-    from tdxexplore.explore.why import Order, Part, Reason, Why
+    from tdxexplore.explore.why import Order, Part, Why
 
 _WIDTH = 100
-_CPUS = {
-    ("",): "",
-    ("c",): ", for some CPU c",
-    ("c", "d"): ", for some CPU c and some other CPU d",
-}
+_CPUS = {"": "", "c": ", for some CPU c", "d": ", for some CPU d", "cd": ", for some CPU c and some other CPU d"}
 
 
 def print_why(why: Why) -> None:
     """All of it."""
     out, key = console(), why.question.asked()
-    about = f"why {key['policy']} on module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
+    about = (
+        f"why {key['policy']} on module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
+    )
     out.print(Text(about + f"scenario {key['scenario']}"))
     if key["knobs"]:
         out.print(Text(f"knobs: {key['knobs']}"))
@@ -39,7 +37,7 @@ def print_why(why: Why) -> None:
 
 def _lines(why: Why) -> Iterator[str]:
     room = min(_WIDTH, width())
-    yield from folded(f"{_part(why.part)}, of {integer(str(why.interleavings))}", room)
+    yield from folded(_part(why.part, why.interleavings), room)
     yield ""
     yield from _conditions(why, room)
     yield ""
@@ -47,7 +45,7 @@ def _lines(why: Why) -> Iterator[str]:
     yield ""
     shortest, easiest = why.switches
     yield from folded(
-        f"shortest run: {len(why.shortest)} steps, {_switches(shortest)}; with the fewest switches: "
+        f"Shortest such run: {len(why.shortest)} steps, {_switches(shortest)}; run with the fewest switches: "
         f"{len(why.easiest)} steps, {_switches(easiest)}",
         room,
     )
@@ -64,23 +62,36 @@ def _conditions(why: Why, room: int) -> Iterator[str]:
         yield "No few conditions on the order of steps were found that every run agrees with."
         return
     only = "if and only if" if why.if_and_only_if else "if"
+    common = _common(why)
     if len(why.causes) == 1:
-        yield f"A run ends so {only}{_cpus(why.causes[0])}:"
-        yield from _orders(why.causes[0], room)
+        yield f"A run ends so {only}{_cpus(why.causes[0].orders)}:"
+        yield from _orders(why.causes[0].orders, room)
     else:
-        yield f"A run ends so {only} one of these {len(why.causes)} causes is met:"
+        yield f"A run ends so {only}"
+        if common:
+            yield from _orders(common, room)
+            yield "and one of these causes is met:"
+        else:
+            yield "one of these causes is met:"
         for number, reason in enumerate(why.causes, start=1):
-            yield f"cause {number}{_cpus(reason)}: {_part(reason.part)}"
-            yield from _orders(reason, room)
+            own = tuple(order for order in reason.orders if order not in common)
+            yield from folded(f"cause {number}, {_part(reason.part, why.interleavings)}{_cpus(own)}:", room)
+            yield from _orders(own, room)
     if not why.if_and_only_if:
         yield from folded(
-            f"That is sufficient, and covers {fraction(why.covered)} of these runs. No few conditions were found for the others.",
-            room,
+            f"That covers {fraction(why.covered)} of these runs. No few conditions were found for the others.", room
         )
 
 
-def _orders(reason: Reason, room: int) -> Iterator[str]:
-    for order in reason.orders:
+def _common(why: Why) -> tuple[Order, ...]:
+    """The conditions of all causes, but for those on a certain CPU, which may be another one in each cause."""
+    first, *others = why.causes
+    shared = (o for o in first.orders if not o.on and not o.where and all(o in reason.orders for reason in others))
+    return tuple(shared) if others else ()
+
+
+def _orders(orders: tuple[Order, ...], room: int) -> Iterator[str]:
+    for order in orders:
         necessary = " [necessary]" if order.necessary else ""
         yield from (f"  {line}" for line in folded(f"- {sentence(order)}{necessary}", room - 2))
 
@@ -90,8 +101,8 @@ def sentence(order: Order) -> str:
     first = step(order.first, order.on)
     if order.before is None:
         return f"{first} comes"
-    second = step(order.before, order.where)
-    return f"{first} comes before {second}" if order.both_come else f"{first} comes, and {second} not before it"
+    maybe = "" if order.both_come else ", if that comes at all"
+    return f"{first} comes before {step(order.before, order.where)}{maybe}"
 
 
 def step(event: Event, on: str = "") -> str:
@@ -102,8 +113,8 @@ def step(event: Event, on: str = "") -> str:
     return f"{event.actor}'s {event.title}{inside}{where}{way}"
 
 
-def _cpus(reason: Reason) -> str:
-    return _CPUS[tuple(sorted({place for order in reason.orders for place in (order.on, order.where)} - {""})) or ("",)]
+def _cpus(orders: tuple[Order, ...]) -> str:
+    return _CPUS["".join(sorted({place for order in orders for place in (order.on, order.where)}))]
 
 
 def _deciding(why: Why, room: int) -> Iterator[str]:
@@ -111,17 +122,22 @@ def _deciding(why: Why, room: int) -> Iterator[str]:
         yield "Nothing decides it: it cannot be avoided from the beginning."
         return
     if len(why.deciding) == 1:
-        yield from folded(f"Decided by {step(why.deciding[0].step)}: until then some run avoids it, afterwards none does.", room)
+        yield from folded(
+            f"Decided by {step(why.deciding[0].step)}: until then some run avoids it, afterwards none does.", room
+        )
         return
     yield "Decided by one of these steps: until then some run avoids it, afterwards none does."
     for deciding in why.deciding:
-        yield from (f"  {line}" for line in folded(f"- {step(deciding.step)}: {fraction(deciding.share)} of these runs", room - 2))
+        yield from (
+            f"  {line}"
+            for line in folded(f"- {step(deciding.step)}: {fraction(deciding.share)} of these runs", room - 2)
+        )
 
 
-def _part(part: Part) -> str:
+def _part(part: Part, whole: int) -> str:
     return (
-        f"{integer(str(part.interleavings))} interleavings (share {fraction(part.share)}), "
-        f"with probability {fraction(part.probability)}"
+        f"{integer(str(part.interleavings))} of {integer(str(whole))} interleavings (share {fraction(part.share)}), "
+        f"probability {fraction(part.probability)}"
     )
 
 
@@ -130,14 +146,13 @@ def _switches(count: int) -> str:
 
 
 def _checked(why: Why) -> str:
-    looked = f"{why.states:,} concrete states were looked at"
+    looked = f"{why.states:,} concrete states"
     if why.always or not why.causes:
-        return f"All {looked}."
-    said = f"Re-checked on all runs ({looked}): with "
-    said += "the conditions" if len(why.causes) == 1 else "those of a cause"
-    said += " met every run ends so"
+        return f"All {looked} were looked at."
+    met = "the conditions" if len(why.causes) == 1 else "those of a cause"
+    said = f"Re-checked on all runs, over {looked}: with {met} met, every run ends so"
     if why.if_and_only_if:
-        said += ", otherwise none does" if len(why.causes) == 1 else ", with no cause met none does"
+        said += "; else none does"
     if any(order.necessary for reason in why.causes for order in reason.orders):
-        said += "; with a necessary one forbidden none does"
+        said += "; with a necessary one forbidden, none does"
     return f"{said}."
