@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: kernel demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
 	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
 
-# A stock Linux in QEMU: download, boot, record, and hold the recordings against the models. Some minutes; see docs/kernel.md.
+# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules. Some minutes; see docs/kernel.md.
 KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
 
 kernel: $(VENV)/installed
@@ -31,6 +31,14 @@ kernel: $(VENV)/installed
 	  trace=demo/$${pair%:*}-$$script.jsonl; \
 	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
+	for policy in hook-before-users dyn-hook-if-enabled; do \
+	  $(BIN)/tdxexplore kernel run $$policy --series 7.3 --scenario kvm-reload --cpus 2 --all || exit 1; done
+
+# All schedules of docs/kernel-results.md again, on one kernel; half an hour or more. 6.12 wants its headers installed.
+SERIES ?= 7.3
+kernel-campaign: $(VENV)/installed
+	mkdir -p demo
+	$(BIN)/tdxexplore kernel campaign demo/litmus-$(SERIES).jsonl --series $(SERIES)
 
 # The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
 docs: $(VENV)/installed

@@ -54,6 +54,7 @@ QUESTIONS = {
         ["linux-6.16", "dominates", "each two of 4 policies, at 12 questions"],
     ),
     "growth": (["growth"], ["growth", "2 CPUs"]),
+    "shares": (["shares", "--policy", "v19", "--scenario", "late-online"], ["td-error", "probability"]),
     "smallest": (["smallest", "--outcome", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
     "smallest of all": (["smallest"], ["tdx-up", "deadlock"]),
     "diff": (["diff", "{root}"], ["nothing differs", "compared: 96 points", "identical: all 4 policies"]),
@@ -95,7 +96,7 @@ def test_each_question_is_a_command(
 def test_every_question_is_asked_above() -> None:
     asked = {words[0] for words, _ in QUESTIONS.values()}
     assert asked == {name for name in cli.app["analyze"] if not name.startswith("-")}
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_no_question_loads_the_engine(root: Path) -> None:

@@ -207,7 +207,7 @@ def test_the_commands_of_the_pages_run(
     monkeypatch.chdir(ROOT)
     commands = [found for page in PAGES for found in re.findall(r"^tdxexplore ([^#\n]*)", page, flags=re.MULTILINE)]
     assert len(commands) >= 15
-    folders = {"results": str(tmp_path / "results"), "data": str(tmp_path / "data")}
+    folders = {name: str(tmp_path / name) for name in ("results", "data", "report.html")}
     for command in commands:
         words = [folders.get(word, word) for word in command.split()]
         assert run(words) in (0, 1), command

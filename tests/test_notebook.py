@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import tdxexplore
-from reports import ODD, Odd
+from reports import ODD
 from sweeps import spec_file
 from tdxexplore import markup
-from tdxexplore.model import SEVERITIES
+from tdxexplore.model import SEVERITIES, Model, Procedure
 
 ALLOWED = {"p", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "details", "summary"}
 ASKED: dict[str, Any] = {"module": "subset", "cpus": 2, "scenario": "late-online"}
@@ -88,18 +88,22 @@ def test_severities_have_their_colours(results: dict[str, tuple[Any, list[str]]]
     assert len({paper for paper, _ in markup.COLOURS.values()}) == len(SEVERITIES)
 
 
-def test_names_with_markup_are_text() -> None:
-    for result in (
-        tdxexplore.check(Odd, cpus=2),
-        tdxexplore.compare([Odd], modules=["strict"], scenarios=["all-online"]),
-    ):
-        html = result._repr_html_()
-        Checked(html)
-        assert "<script>" not in html
-        assert "<b>" not in html
-    assert "&lt;script&gt;" in html
-    difference = tdxexplore.diff("v19", Odd, cpus=2)._repr_html_()
-    assert ODD in Checked(difference).text.replace("\n", "")
+def test_texts_with_markup_are_text() -> None:
+    model = Model("m")
+    flag = model.flag("up")
+    procedure = Procedure("actor")
+    procedure.step("<script>alert(1)</script>")
+    procedure.set(flag, True)
+    model.add(procedure)
+    model.outcome("up", "ok", flag, '<b>bold & "quoted"</b>')
+    html = tdxexplore.check(model, cpus=1)._repr_html_()
+    text = Checked(html).text
+    assert "<script>alert(1)</script>" in text
+    assert '<b>bold & "quoted"</b>' in text
+    assert "<script>" not in html
+    table = markup.table(("<i>",), [(ODD,), (markup.severity(ODD, "S0"),), (markup.bar(ODD, 0.5),), (None,), (1234,)])
+    assert Checked(table.text).text.count("<script>alert(1)</script>") == 3
+    assert "1,234" in table.text
 
 
 def test_a_sample_draws_what_the_command_draws() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reports import Odd, data_of, small
+from reports import ODD, Odd, data_of, small
 from tdxexplore.report import write
 from tdxexplore.report.page import page as page_of
 
@@ -209,9 +209,12 @@ def test_small_maps_choose_the_cpu_count(page: Page) -> None:
 
 
 def test_names_with_markup_are_seen_as_they_are(page: Page) -> None:
-    assert page.locator("figure tbody th").filter(has_text=Odd.name).count() == 2
-    page.locator("figure tbody tr").filter(has_text=Odd.name).first.locator(".cell").first.click()
-    assert Odd.name in page.locator("#cell-head").inner_text()
+    assert page.locator("figure tbody th").filter(has_text=ODD).count() == 2
+    page.locator("figure tbody tr").filter(has_text=ODD).first.locator(".cell").first.click()
+    assert ODD in page.locator("#cell-head").inner_text()
+    assert "This policy is not built in" in page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    page.locator('[aria-label^="odd, late-online, subset, 3 CPUs"]').click()
     page.get_by_role("button", name="Steps and sources of").click()
     assert not opened(page)
     assert page.get_by_text(Odd.title, exact=False).first.is_visible()

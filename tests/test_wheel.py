@@ -27,6 +27,9 @@ def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> Non
     names = ZipFile(wheel).namelist()
     starts = {f"tdxexplore/cli/starts/{kind}.txt" for kind in ("model", "policy")}
     assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi", *starts} <= set(names)
+    browser = {path.name for path in (ROOT / "python/tdxexplore/report/browser").iterdir()}
+    assert {f"tdxexplore/report/browser/{name}" for name in browser} <= set(names)
+    assert len(browser) >= 7
     assert not [name for name in names if name.startswith(("tests/", "tools/", "benches/"))]
     (source,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(source) as archive:

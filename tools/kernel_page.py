@@ -101,7 +101,7 @@ def _disagreements(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     ]
     yield "## Disagreements\n"
     if not rows:
-        yield "None in these files. [docs/kernel.md](kernel.md#what-was-seen-to-differ) has those that were met on the way.\n"
+        yield "None in these files. [docs/kernel.md](kernel.md) has those that were met on the way.\n"
         return
     yield from _table(("kernel", "command", "what differs", "cause"), rows)
 

@@ -5,8 +5,10 @@ Everything is plain text here. The scripts put it into the page as text, never a
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tdxexplore.explore.subject import NONE
 from tdxexplore.model import SEVERITIES
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
 from tdxexplore.render.figures import integer
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from tdxexplore.report.traces import Shown
 
 Row: TypeAlias = dict[str, Any]
+
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")  # of the manual: a page of a report has no neighbours
 
 TRACES_AT_MOST = 10_000_000
 """Characters of drawings: traces are left out beyond, the least severe first."""
@@ -59,7 +63,7 @@ def content(source: Source, shown: Shown, subjects: Subjects, title: str) -> Row
     Returns:
         ``title``; ``setup``: rows of head and text; ``severities``, most severe first; ``rows``, ``columns`` and ``panels``: what
         the heat maps are made of; ``points``: see `_Points`; ``unanswered``: row, column, panel, verdict and reason of cells
-        without an answer; ``meanings``: severity, one line and paragraph of each outcome and invariant; ``designs``: a
+        without an answer; ``meanings``: a paragraph of each outcome and invariant of a TDX policy; ``designs``: a
         description of each policy; ``traces``: see `_packed`; ``left_out``: how many traces are left out; ``texts``.
     """
     texts = Texts()
@@ -123,11 +127,12 @@ class _Points:
         ]
         self._runs = {run["point"]: run for run in source.runs.iter_rows(named=True)}
         findings: dict[str, list[Row]] = {}
-        self.meanings: dict[str, list[str]] = {}
+        self.meanings: dict[str, str] = {}
         for finding in found(source).iter_rows(named=True):
             findings.setdefault(finding["point"], []).append(finding)
             name = finding["finding"]
-            self.meanings.setdefault(name, [finding["severity"], finding["text"] or "", MEANINGS.get(name, "")])
+            if self._runs[finding["point"]]["module"] != NONE and name in MEANINGS:  # a model's own words are its own
+                self.meanings[name] = _LINK.sub(r"\1", MEANINGS[name])
         self._choose(findings)
         self.points = [self._point(run, findings.get(point, []), subjects) for point, run in self._runs.items()]
         self.unanswered = [
@@ -191,7 +196,7 @@ class _Points:
 
         Returns:
             Kind, name, severity, states, interleavings, share, probability, steps, trace or -1, CPUs and packages of the trace's
-            point, and the command that replays the shortest trace of the finding's own point.
+            point, the command that replays the shortest trace of the finding's own point, and what it means in a line.
         """
         place = (finding["point"], finding["kind"], finding["finding"])
         key, point = self._shown.of.get(place, (("", ""), ""))
@@ -210,6 +215,7 @@ class _Points:
             of.get("cpus", 0),
             of.get("packages", 0),
             number(again),
+            number(finding["text"]),
         ]
 
 

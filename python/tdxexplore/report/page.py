@@ -9,9 +9,10 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.replacing import replacing
+from tdxexplore.explore.subject import NONE
 from tdxexplore.markup import page as shown_page
 from tdxexplore.markup import paragraph, table
+from tdxexplore.replacing import replacing
 from tdxexplore.report import source
 from tdxexplore.report.content import content
 from tdxexplore.report.questions import Subjects
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tdxexplore.data.reading import Skipped
     from tdxexplore.explore.finding import About
 
-TITLE = "Which policy survives CPU hotplug?"
+TITLE, TITLE_OF_MODELS = "Which policy survives CPU hotplug?", "Which model holds?"
 
 # Characters that turn the direction of a text (`tdxexplore.visible`), as JSON has them; an escaped backslash may stand before.
 _TURNS = re.compile(r"(?<!\\)((?:\\\\)*)\\(u(?:061c|200[ef]|202[89a-e]|206[6-9]|feff))")
@@ -90,7 +91,8 @@ def write(
     subjects = Subjects(policies)
     tables = source.read(folder)
     drawn = shown(tables, subjects, new=traces, progress=progress)
-    title = title or tables.origin.get("spec", "") or TITLE
+    policies_only = NONE not in tables.runs["module"].unique()
+    title = title or tables.origin.get("spec", "") or (TITLE if policies_only else TITLE_OF_MODELS)
     data = content(tables, drawn, subjects, title)
     size = _write(out, page(data, title))
     return Written(

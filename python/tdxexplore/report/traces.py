@@ -89,11 +89,13 @@ def shown(
         return Shown(drawings, of)
     unknown, changed = dict[str, None](), dict[str, None]()
     runs = {run["point"]: run for run in source.runs.iter_rows(named=True)}
-    for done, (key, point) in enumerate(missing.items()):
-        if progress is not None:
-            progress(done, len(missing))
-        _draw(key, runs[point], subjects, drawings, unknown, changed)
-    kept.write(source.folder, drawings)
+    try:
+        for done, (key, point) in enumerate(missing.items()):
+            if progress is not None:
+                progress(done, len(missing))
+            _draw(key, runs[point], subjects, drawings, unknown, changed)
+    finally:  # also what was drawn until Ctrl-C
+        kept.write(source.folder, drawings)
     return Shown(drawings, of, tuple(unknown), tuple(changed))
 
 

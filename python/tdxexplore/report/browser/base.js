@@ -34,10 +34,10 @@ function point(row) {
 }
 
 function finding(row) {
-  const [kind, name, severity, states, interleavings, share, probability, steps, trace, cpus, packages, again] = row;
+  const [kind, name, severity, states, interleavings, share, probability, steps, trace, cpus, packages, again, text] = row;
   return {
     kind: T[kind], name: T[name], severity: data.severities[severity], states, interleavings, share, probability, steps, trace,
-    cpus, packages, again: T[again],
+    cpus, packages, again: T[again], text: T[text],
   };
 }
 

@@ -66,8 +66,8 @@ function show(one, cell, place) {
   for (const button of dialog.querySelectorAll("[data-finding]")) {
     button.setAttribute("aria-pressed", String(button.dataset.finding === String(n)));
   }
-  const [, line, meaning] = data.meanings[one.name] ?? ["", "", ""];
-  const parts = [make("h3", {}, chip(one.severity), ` ${one.name}: ${line}`)];
+  const meaning = data.panels[cell.panel][0] === "-" ? "" : data.meanings[one.name];
+  const parts = [make("h3", {}, chip(one.severity), ` ${one.name}${one.text ? `: ${one.text}` : ""}`)];
   if (meaning) parts.push(make("p", {}, meaning));
   opened.view = null;
   if (one.trace >= 0) {

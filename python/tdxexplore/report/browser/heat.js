@@ -9,7 +9,7 @@ function classOf(cell) {
 }
 
 const searched = new Map(points.map((cell) => {
-  const names = cell.findings.flatMap((one) => [one.name, (data.meanings[one.name] ?? [])[1]]);
+  const names = cell.findings.flatMap((one) => [one.name, one.text]);
   const words = [data.rows[cell.row][1], data.columns[cell.column][1], data.columns[cell.column][2], data.panels[cell.panel][0], cell.verdict, ...names];
   return [cell, words.join(" ").toLowerCase()];
 }));

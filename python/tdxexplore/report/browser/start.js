@@ -11,6 +11,7 @@ function setUp() {
 function filters() {
   const options = (id, all, names) => {
     const select = byId(id);
+    select.closest("label").hidden = new Set(names).size < 2; // nothing to choose
     select.append(make("option", { value: "" }, all), ...[...new Set(names)].map((name) => make("option", { value: name }, name)));
     select.addEventListener("change", () => {
       state[id] = select.value;
