@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: kernel demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: deny licences kernel demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -35,9 +35,11 @@ kernel: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
 
-# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
+# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
+# sources on this machine are in no wheel.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
 wheel: $(VENV)/installed
-	$(BIN)/maturin build --release --out dist
+	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
 # The binding has no Rust tests, and left out its dependencies need no second build.
@@ -48,6 +50,14 @@ test: lint
 # All cases of which `make test` takes a slice.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
+
+# Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
+deny:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check bans licenses sources
+
+licences:
+	$(PYTHON) tools/licences.py
 
 # Seeded faults: do the tests notice? `make mutants ONLY=store` tries some.
 mutants: $(VENV)/installed
