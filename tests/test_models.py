@@ -15,7 +15,7 @@ import tdxexplore
 from tdxexplore import cli
 from tdxexplore.cli.new import NAMES
 from tdxexplore.data.reading import Dataset
-from tdxexplore.errors import BadModel
+from tdxexplore.errors import BadModel, TimeUp
 from tdxexplore.explore.question import Question
 from tdxexplore.model import Event, Model, Procedure, Scope, State, Topology, cpus
 
@@ -441,6 +441,36 @@ def test_a_sweep_file_that_is_wrong_is_one_line(
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1
+
+
+def test_a_comparison_shows_models_beside_policies(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    words = ["compare", f"{__file__}:counters", "v19", "--module", "strict", "--scenario", "all-online", "--cpus", "2"]
+    assert cli.run(words) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "counters - ok met holds 6 of 6" in lines
+    assert "scenario all-online" in lines
+    assert "scenario -" not in lines
+    assert "v19 strict ok tdx-up holds 256 of 256" in lines
+    assert cli.run([*words, "--overview"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("worst outcome")] == [
+        "worst outcome, 2 CPUs",
+        "worst outcome, module kind strict, 2 CPUs",
+    ]
+    assert {"counters ok met", "v19 ok tdx-up"} <= set(lines)
+
+
+def test_a_model_that_takes_for_ever_to_be_recorded_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text(f"{FILE}\ndef hangs(long: bool = True):\n    while long:\n        pass\n    return counts()\n")
+    matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=0.5).matrix
+    assert matrix["verdict"].to_list() == ["incomplete", "incomplete", "holds", "holds"]
+    assert "takes longer" in matrix["reason"].to_list()[0]
+    with pytest.raises(TimeUp, match=r"recording and lowering `.*m.py:hangs` takes longer"):
+        tdxexplore.check(f"{path}:hangs", timeout=0.5)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
