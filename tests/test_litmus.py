@@ -20,7 +20,8 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
 from tdxexplore.kernel.campaign import questions
 from tdxexplore.kernel.gates import INSIDE
-from tdxexplore.kernel.litmus import Litmus, Session
+from tdxexplore.kernel.litmus import BOOTS, Litmus, NoGuest, Session
+from tdxexplore.kernel.machine import GuestFailed
 from tdxexplore.kernel.packages import Kernel, NoKernel, cache_folder, find
 from tdxexplore.kernel.toolchain import Toolchain, toolchain
 
@@ -125,6 +126,21 @@ def test_a_module_is_named_by_all_that_it_is_made_of() -> None:
     assert len(names) == 4
     with pytest.raises(NoKernel, match=r"linux-headers-6\.12\.0 gcc make kmod` brings it"):
         toolchain(Kernel("6.12", "6.12.0", Path("/nowhere")), None, None, print)
+
+
+def test_a_kernel_that_does_not_boot_is_no_disagreement(litmus: Litmus, monkeypatch: pytest.MonkeyPatch) -> None:
+    boots = []
+
+    def boot(*_: object, **options: object) -> None:
+        boots.append(options)
+        raise GuestFailed("the boot: QEMU has ended")
+
+    monkeypatch.setattr("tdxexplore.kernel.litmus.boot", boot)
+    monkeypatch.setattr(Toolchain, "build", lambda *_: {})
+    kernel = Kernel("6.12", "6.12.0", Path("/nowhere"))
+    with Session(kernel, Toolchain(Path("/a")), [litmus]) as session, pytest.raises(NoGuest, match="QEMU has ended"):
+        session.run(0, litmus.planner.plan(GOOD))
+    assert len(boots) == BOOTS
 
 
 def test_every_schedule_that_is_run_replays(litmus: Litmus) -> None:

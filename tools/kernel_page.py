@@ -86,7 +86,7 @@ def _shown(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         for line in lines:
             if "shows" in line:
                 for outcome, schedules in line["agree"].items():
-                    said = "<br>".join(f"`{words}`" for words in line["said"])
+                    said = "<br>".join(f"`{words.partition(' < [')[0]}`" for words in line["said"])
                     rows.setdefault((line["shows"], outcome, said, _command(line, schedules[0])), []).append(series)
     heads = ("what", "outcome", "the kernel says", "command", "kernels")
     yield from _table(heads, [(w, f"`{o}`", k, f"`{c}`", ", ".join(s)) for (w, o, k, c), s in rows.items()])
