@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: kernel demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: deny licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
 	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
 
-# A stock Linux in QEMU: download, boot, record, and hold the recordings against the models. Some minutes; see docs/kernel.md.
+# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules. Some minutes; see docs/kernel.md.
 KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
 
 kernel: $(VENV)/installed
@@ -31,15 +31,25 @@ kernel: $(VENV)/installed
 	  trace=demo/$${pair%:*}-$$script.jsonl; \
 	  $(BIN)/tdxexplore kernel record $$trace --script $$script --series $${pair%:*} && \
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
+	for policy in hook-before-users dyn-hook-if-enabled; do \
+	  $(BIN)/tdxexplore kernel run $$policy --series 7.3 --scenario kvm-reload --cpus 2 --all || exit 1; done
+
+# All schedules of docs/kernel-results.md again, on one kernel; half an hour or more. 6.12 wants its headers installed.
+SERIES ?= 7.3
+kernel-campaign: $(VENV)/installed
+	mkdir -p demo
+	$(BIN)/tdxexplore kernel campaign demo/litmus-$(SERIES).jsonl --series $(SERIES)
 
 # The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs manual
 
-# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
+# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
+# sources on this machine are in no wheel.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
 wheel: $(VENV)/installed
-	$(BIN)/maturin build --release --out dist
+	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
 # The binding has no Rust tests, and left out its dependencies need no second build.
@@ -47,14 +57,24 @@ test: lint
 	cargo test --package tdxexplore-core --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
+APT = $(SUDO) apt-get install --yes --no-install-recommends
+
 # Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
 test-long: $(VENV)/installed
-	command -v chromium > /dev/null || $(SUDO) apt-get install --yes --no-install-recommends chromium
+	command -v chromium > /dev/null || $(APT) chromium || { $(SUDO) apt-get update && $(APT) chromium; } || echo "no Chromium can be installed: the tests of the report in a browser are left out" >&2
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
 
 # All cases that neither takes.
 campaign: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
+
+# Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
+deny:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check bans licenses sources
+
+licences:
+	$(PYTHON) tools/licences.py
 
 # Seeded faults: do the tests notice? `make mutants ONLY=store` tries some.
 mutants: $(VENV)/installed

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import Model, Procedure, Scope, cpus, other_cpus
+from tdxexplore.model import Model, Pointer, Procedure, Scope, cpus, other_cpus
 
 if TYPE_CHECKING:
     from tdxexplore.model import Expr, Field
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def n_peterson(n: int = 3) -> Model:
     """Peterson's mutual exclusion of n processes, "Myths about the mutual exclusion problem", 1981; asked with n CPUs.
 
-    Who was the last to arrive at a level is a process there, and here a flag of each CPU that one CPU at most has.
+    Who was the last to arrive at a level is a pointer to a process.
     """
     model = Model("n_peterson")
     level = model.counter("Q", n - 1, Scope.CPU)
-    last = [model.flag(f"turn[{j}]", Scope.CPU) for j in range(1, n)]
+    last = [Pointer(model, f"turn[{j}]") for j in range(1, n)]
     critical, crowded = model.flag("critical", Scope.CPU), model.flag("crowded")
     p = Procedure("process", Scope.CPU)
     with p.loop():
@@ -35,10 +35,9 @@ def n_peterson(n: int = 3) -> Model:
             p.step(f"Q[i] := {j}")
             p.set(level, j)
             p.step(f"turn[{j}] := i")
-            p.set_each(other_cpus, True, {turn: False})
-            p.set(turn, True)
+            turn.set_me(p)
             p.step(f"wait at level {j}")
-            p.await_(other_cpus.all(level < j) | ~turn)
+            p.await_(other_cpus.all(level < j) | ~turn.me)
         p.set(critical, True)
         with p.if_(other_cpus.any(critical)):
             p.set(crowded, True)
@@ -60,20 +59,20 @@ def mcs_lock() -> Model:  # noqa: PLR0915 -- a step for each line of the paper
     following, predecessor, old_tail, usurper = (
         model.enum(name, where, Scope.CPU) for name in ("next", "predecessor", "old_tail", "usurper")
     )
-    locked, last = model.flag("locked", Scope.CPU), model.flag("L", Scope.CPU)
+    locked, last = model.flag("locked", Scope.CPU), Pointer(model, "L")
     critical, crowded = model.flag("critical", Scope.CPU), model.flag("crowded")
     p = Procedure("process", Scope.CPU)
 
     def swap(into: Field, new: str | None) -> None:
         """Put the queue's tail into a pointer of this CPU, and another CPU or none into its place."""
-        for place, there in (("me", last), ("other", other_cpus.any(last)), ("nil", cpus.none(last))):
+        for place, there in (("me", last.me), ("other", other_cpus.any(last.me)), ("nil", last.none)):
             with p.if_(there):
                 p.set(into, place)
-        p.set_each(cpus, True, {last: False})
+        last.clear(p)
         if new == "me":
-            p.set(last, True)
+            last.set_me(p)
         elif new == "other":
-            p.set_each(other_cpus, True, {last: True})
+            p.set_each(other_cpus, True, {last.me: True})
 
     def unlock_next() -> None:
         with p.if_(following == "me"):
@@ -132,7 +131,7 @@ def german(careful: bool = True) -> Model:
     """German's cache coherence without data, as Chou, Mannava and Park have it (FMCAD 2004).
 
     A client is a CPU; each of its three channels holds one message, which is an enum of the CPU, and so is its cache. The client
-    that the directory serves is a process there, and here a flag.
+    that the directory serves is a pointer to a CPU.
 
     Args:
         careful: Exclusive access is granted when no other client has the line; if not, when nobody has it exclusively.
@@ -142,7 +141,11 @@ def german(careful: bool = True) -> Model:
     requests = model.enum("Chan1", ["Empty", "ReqS", "ReqE"], Scope.CPU)
     grants = model.enum("Chan2", ["Empty", "Inv", "GntS", "GntE"], Scope.CPU)
     acks = model.enum("Chan3", ["Empty", "InvAck"], Scope.CPU)
-    invalidate, shares, served = (model.flag(name, Scope.CPU) for name in ("InvSet", "ShrSet", "CurPtr"))
+    invalidate, shares, served = (
+        model.flag("InvSet", Scope.CPU),
+        model.flag("ShrSet", Scope.CPU),
+        Pointer(model, "CurPtr"),
+    )
     command, exclusive = model.enum("CurCmd", ["Empty", "ReqS", "ReqE"]), model.flag("ExGntd")
     incoherent = model.flag("incoherent")
 
@@ -155,8 +158,7 @@ def german(careful: bool = True) -> Model:
             for field, value in values.items():
                 p.set(field, value)
             if name.startswith("RecvReq"):
-                p.set_each(cpus, True, {served: False})
-                p.set(served, True)
+                served.set_me(p)
                 p.set_each(cpus, shares, {invalidate: True})
                 p.set_each(cpus, ~shares, {invalidate: False})
             if name.startswith("RecvGnt"):
@@ -164,7 +166,7 @@ def german(careful: bool = True) -> Model:
                     p.set(incoherent, True)
         return p
 
-    mine = served & (grants == "Empty") & ~exclusive
+    mine = served.me & (grants == "Empty") & ~exclusive
     wanted = (command == "ReqE") | ((command == "ReqS") & exclusive)
     for p in (
         rule("SendReqS", (requests == "Empty") & (cache == "I"), {requests: "ReqS"}),

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pyarrow.parquet as pq
 
 from fault_lab import POINTS, SPEC, Done, fault
 from sweeps import spec_file
+from tdxexplore._version import __version__
 from tdxexplore.data.reading import Dataset
 from tdxexplore.sweep import origin
 
@@ -71,6 +73,20 @@ def merged_runs_are_removed(lab: Lab) -> Done:
     done = _asked(lab, POINTS // 2)
     lab.whole_again(POINTS // 2)
     return done
+
+
+MIXED = "DIR/out: its points are of tdxexplore 0.1.9, N, whose models may differ"
+
+
+@fault("points of two versions are in one data set", MIXED, 0, "answers from all", "the same")
+def versions_are_mixed(lab: Lab) -> Done:
+    lab.copy()
+    path = lab.files("runs")[0]
+    table = pq.read_table(path, partitioning=None)
+    old = pl.DataFrame(table).with_columns(version=pl.lit("0.1.9")).to_arrow().cast(table.schema)
+    pq.write_table(old.replace_schema_metadata(table.schema.metadata), path)
+    done = _asked(lab, POINTS)
+    return Done(done.code, done.out, done.err.replace(__version__, "N"))
 
 
 @fault(

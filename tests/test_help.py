@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import pytest
 
 from tdxexplore import cli
 from tdxexplore.cli import exits
+from tdxexplore.model import SEVERITIES
 from tdxexplore.quantities import COUNTS
 from tdxexplore.render.help import FILES
 from tdxexplore.tdx.fields import BUDGETS, MODULE_TEXTS
@@ -33,11 +36,11 @@ def test_without_a_topic_it_lists_the_topics_and_each_is_one(capsys: pytest.Capt
     listed = [line.split()[1] for line in said(capsys).splitlines() if line.startswith("  help ")]
     assert listed[-1] == "NAME"
     topics = {name: said(capsys, name) for name in listed[:-1]}
-    assert len(topics) == 10
+    assert len(topics) == 12
     assert all(text.count("\n") > 3 for text in topics.values())
     everything = "".join(topics.values())
     known = [*MEANINGS, *SCENARIOS, *BUDGETS, *MODULE_TEXTS, *BUILT_IN, *KNOBS, *FILES]
-    known += [name.strip("`") for name in COUNTS]
+    known += [*(name.strip("`") for name in COUNTS), *SEVERITIES, *exits.OF_VERDICT]
     assert len(known) > 130
     assert [name for name in known if f"\n  {name}" not in everything] == []
     assert [code for code in exits.CODES if f"\n  {code} " not in topics["exit-codes"]] == []
@@ -76,6 +79,22 @@ def test_a_policy_is_explained_by_any_of_its_names(capsys: pytest.CaptureFixture
         text = said(capsys, name)
         assert BUILT_IN[ALIASES.get(name, name)].source in text
         assert "tdxexplore describe" in text
+
+
+@pytest.mark.parametrize(
+    ("term", "said_of_it"),
+    [
+        ("share", "over all interleavings"),
+        ("S3", "off until reboot"),
+        ("vacuous", "an expectation is never met"),
+        ("130", "Ctrl-C"),
+    ],
+)
+def test_a_term_of_a_topic_is_explained_alone(term: str, said_of_it: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, term)
+    assert text.startswith(f"{term}, of `tdxexplore help ")
+    assert said_of_it in text
+    assert text.count("\n") < 4
 
 
 def test_a_topic_of_two_words_may_be_written_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +152,29 @@ def test_describe_writes_a_page_of_a_model(capsys: pytest.CaptureFixture[str]) -
     assert "### rescuer\n" in page
     assert "| set_cpus_allowed_ptr(): stop_one_cpu() |  | one CPU |  | kernel/stop_machine.c, v6.12 |" in page
     assert "pc." not in page
+
+
+def test_describe_shows_what_looks_like_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = "name = title = source = 'bare'\n    read = ('write <addr>, and `<b>` | c',)\n"
+    bare += "    def kvm_load(self, k):\n        k.set(k.w.kvm_loaded, value=True)\n        k.step('a <b> | c')\n"
+    (tmp_path / "bare.py").write_text(f"from tdxexplore import Policy\nclass Bare(Policy):\n    {bare}")
+    assert cli.run(["describe", f"{tmp_path / 'bare.py'}:Bare"]) == 0
+    page = capsys.readouterr().out
+    assert "\n- write &lt;addr>, and `<b>` | c\n" in page
+    assert "\n| a &lt;b> &#124; c | " in page
+
+
+def test_on_a_terminal_a_page_is_laid_out_and_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.run(["describe", LAZY]) == 0
+    page = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert max(map(len, page.splitlines())) <= 80
+    assert "…" not in page
+    assert "|---|" not in page
+    assert page.count("TDH.SYS.LP.INIT") >= 3
 
 
 def test_describe_of_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

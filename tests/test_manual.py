@@ -18,6 +18,7 @@ import pytest
 import described_pages
 import docstrings
 import reference_pages
+import tdxexplore
 from manual_blocks import WIDTH, Reader
 from tdxexplore import check, cli, model
 from tdxexplore.cli import exits
@@ -88,6 +89,14 @@ def test_every_public_primitive_is_in_the_reference(name: str, files: tuple[str,
 def test_every_name_of_the_language_is_in_the_reference() -> None:
     assert len(model.__all__) > 20
     assert [name for name in model.__all__ if name not in page("reference/language.md")] == []
+
+
+def test_every_name_of_the_library_is_in_the_reference() -> None:
+    pages = page("reference/library.md") + page("reference/policy.md")
+    names = [name for name in tdxexplore.__all__ if name != "__version__"]
+    assert len(names) > 25
+    found = re.findall(r"^##+ (\w+)$|^\| `(\w+)` \| ", pages, flags=re.MULTILINE)
+    assert [name for name in names if name not in set(chain.from_iterable(found))] == []
 
 
 def test_what_has_no_docstring_stops_the_manual(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ import tdxexplore
 from tdxexplore import cli
 from tdxexplore.cli.new import NAMES
 from tdxexplore.data.reading import Dataset
-from tdxexplore.errors import BadModel
+from tdxexplore.errors import BadModel, TimeUp
 from tdxexplore.explore.question import Question
-from tdxexplore.model import Model, Procedure, Scope, State, Topology
+from tdxexplore.model import Event, Model, Procedure, Scope, State, Topology, cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,6 +274,37 @@ def test_a_model_that_goes_on_for_ever_needs_no_end_unless_it_names_a_good_one()
     assert tdxexplore.check(turns, knobs={"good": True}).verdict in ("violated", "vacuous")
 
 
+def test_responses_prices_and_limits_are_those_of_a_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    def race(back: bool = False) -> Model:
+        """Two CPUs race for a token; the loser can have it only if it is given back."""
+        model = Model("race")
+        free, mine = model.flag("free", initial=True), model.flag("mine", Scope.CPU)
+        p = Procedure("racer", Scope.CPU)
+        p.step("take", rest=True, events=(Event("take"),))
+        p.await_(free)
+        p.set(free, False)
+        p.set(mine, True)
+        if back:
+            p.step("give back")
+            p.set(free, True)
+        model.add(p)
+        model.outcome("over", "ok", True)
+        model.response("everybody", cpus.any(~mine), cpus.all(mine), "each CPU can still have had the token", "S3")
+        model.price("takes", "how often it is taken", events=("take",))
+        return model
+
+    answer = tdxexplore.check(race, cpus=2, prices=True)
+    assert answer.verdict == "violated"
+    assert answer.responses.select("lost_states", "shortest_steps").row(0) == ("3", 0)
+    assert answer.prices.select("least", "most").row(0) == (1, 1)
+    again = tdxexplore.check(race, cpus=2, knobs={"back": True}, prices=True)
+    assert again.verdict == "holds"
+    assert again.prices.select("least", "most").row(0) == (2, 2)
+    assert tdxexplore.check(counters, cpus=3, max_states=3).verdict == "incomplete"
+    assert cli.run(["check", f"{__file__}:counters", "--cpus", "3", "--max-depth", "1", "--quiet"]) == 3
+    assert "incomplete" in capsys.readouterr().out
+
+
 def test_a_start_is_a_state_of_any_topology() -> None:
     def first_of_each_package() -> Model:
         model = Model("firsts")
@@ -410,6 +441,36 @@ def test_a_sweep_file_that_is_wrong_is_one_line(
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1
+
+
+def test_a_comparison_shows_models_beside_policies(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    words = ["compare", f"{__file__}:counters", "v19", "--module", "strict", "--scenario", "all-online", "--cpus", "2"]
+    assert cli.run(words) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "counters - ok met holds 6 of 6" in lines
+    assert "scenario all-online" in lines
+    assert "scenario -" not in lines
+    assert "v19 strict ok tdx-up holds 256 of 256" in lines
+    assert cli.run([*words, "--overview"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("worst outcome")] == [
+        "worst outcome, 2 CPUs",
+        "worst outcome, module kind strict, 2 CPUs",
+    ]
+    assert {"counters ok met", "v19 ok tdx-up"} <= set(lines)
+
+
+def test_a_model_that_takes_for_ever_to_be_recorded_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text(f"{FILE}\ndef hangs(long: bool = True):\n    while long:\n        pass\n    return counts()\n")
+    matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=0.5).matrix
+    assert matrix["verdict"].to_list() == ["incomplete", "incomplete", "holds", "holds"]
+    assert "takes longer" in matrix["reason"].to_list()[0]
+    with pytest.raises(TimeUp, match=r"recording and lowering `.*m.py:hangs` takes longer"):
+        tdxexplore.check(f"{path}:hangs", timeout=0.5)
 
 
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:

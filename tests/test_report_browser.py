@@ -36,7 +36,8 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- the short tests do without
 
     chromium = shutil.which("chromium")
-    assert chromium, "chromium is not installed: `make test-long` installs it, or apt-get install chromium"
+    if chromium is None:
+        pytest.skip("Chromium is not installed: `make test-long` installs it where it can, or apt-get install chromium")
     with sync_playwright() as playwright:
         # As root, which a container is, Chromium runs without its sandbox only.
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -238,6 +238,40 @@ def test_what_readers_use_is_freed_after_a_grace_period(waits: bool, scope: Scop
 
 
 def test_a_later_reader_does_not_lengthen_a_grace_period() -> None:
+    """One that begins while it is waited for, and ends when it is over; an earlier one stays until the later one is there."""
+
+    def record(w: Linux) -> None:
+        readers, over = Readers(w.model, "srcu", "earlier", "later"), Completion(w.model, "over")
+        first, inside = readers.of("earlier"), w.model.flag("inside")
+
+        def earlier(k: Kernel) -> None:
+            with k.srcu_read_lock(readers):
+                k.step("until the later one is there, if it may come")
+                k.await_(inside | (first == "reads"))
+
+        k = Kernel(w, "later")
+        k.step("begin", rest=True)
+        k.await_(first == "read before")
+        with k.srcu_read_lock(readers):
+            k.set(inside, value=True)
+            k.wait_for_completion(over)
+        w.model.add(k)
+
+        def wait(k: Kernel) -> None:
+            k.synchronize_srcu(readers)
+            k.step("go on")
+            k.complete_all(over)
+
+        task(w, "earlier", earlier)
+        task(w, "waits", wait)
+        w.model.expect("begun meanwhile", inside)
+
+    answer = asked(record)
+    assert set(answer.terminal_states) == {"through"}
+    assert answer.expected_states["begun meanwhile"] > 0
+
+
+def test_a_reader_that_waits_for_the_end_of_its_grace_period_deadlocks() -> None:
     def record(w: Linux) -> None:
         readers, over = Readers(w.model, "srcu"), Completion(w.model, "over")
 
@@ -253,7 +287,6 @@ def test_a_later_reader_does_not_lengthen_a_grace_period() -> None:
         task(w, "reader", read)
         task(w, "waits", wait)
 
-    # A reader that begins before it deadlocks with it, one that begins while it is waited for does not.
     assert set(asked(record).terminal_states) == {"deadlock", "through"}
 
 

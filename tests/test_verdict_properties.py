@@ -180,7 +180,7 @@ def test_of_random_models_every_cell_is_in_every_table() -> None:
         assert tables["runs"]["point"].to_list() == [point.id]
         cell = Cell(point.question.asked(), point)
         alone = Comparison(
-            (cell,), tables["runs"], tables["outcomes"], tables["properties"], tables["prices"], {}, interrupted=False
+            (cell,), tables["runs"], tables["outcomes"], tables["properties"], tables["prices"], {point.id: point}, {}
         )
         joined = (tables["runs"].lazy(), tables["outcomes"].lazy(), tables["properties"].lazy())
         for rows in (alone.matrix, analysis.worst(answers(*joined)).collect(), findings(*joined).collect()):

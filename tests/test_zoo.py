@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 ENTRIES = {entry.name: entry for entry in zoo_page.entries()}
 # Small enough for the plain interpreter, which is asked about every entry and value.
 MOST_STATES = 3_000
+SLOW = ("kvm_locks",)
 
 
 def test_the_sweep_file_has_every_file_of_the_zoo() -> None:
@@ -37,7 +38,7 @@ def test_the_bug_is_there_before_its_fix_and_not_after_it(name: str) -> None:
     assert after.expectations.is_empty() or after.expectations["shortest_steps"].null_count() == 0
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n in SLOW)) for n in ENTRIES])
 def test_the_plain_interpreter_says_the_same(name: str) -> None:
     for answer in ENTRIES[name].answers.values():
         model = answer.question.compile().model

@@ -18,6 +18,7 @@ from tdxexplore.render.figures import fraction, integer
 from tdxexplore.render.markdown import table
 from tdxexplore.sweep import spec
 from tdxexplore.tdx.fields import MODULE_TEXTS
+from tdxexplore.tdx.outcomes import SEVERITY_TEXTS
 from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ def questions() -> str:
         "[Worst outcomes](../outcomes.md#outcomes-and-invariants) explains each outcome and invariant, with a command that shows",
         "it. A terminal state gets the most severe outcome that matches.",
         "",
+        "## Severities",
+        "",
+        *table(("severity", "what it means"), _items(SEVERITY_TEXTS)),
         "## Outcomes",
         "",
         *table(

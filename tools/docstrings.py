@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):$")
+_SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):$")
+# What is read without a call.
+_COMPUTED = (property, cached_property)
 _ENUM = re.compile(r"<(\w+\.\w+): [^>]*>")
 _ENTRY = re.compile(r"^ {4}(\*{0,2}\w+(?:, \w+)*): (.*)$")
 
@@ -48,7 +51,9 @@ def markdown(text: str) -> list[str]:
     for title, found in sections.items():
         if told_apart and title in ("Args", "Attributes"):
             lines += ["Arguments:" if title == "Args" else "Attributes:", ""]
-        if title == "Returns":
+        if title == "Example":
+            lines += ["```pycon", *inspect.cleandoc("\n" + "\n".join(found)).splitlines(), "```"]
+        elif title == "Returns":
             lines += [f"Returns: {_inline(' '.join(line.strip() for line in found))}"]
         else:
             first = "Raises " if title == "Raises" else ""
@@ -77,7 +82,7 @@ def method(owner: type, name: str) -> str | None:
 def entry(place: str, value: object, text: str) -> list[str]:
     """A function, method or property: its heading, how it is written, and what it does."""
     name = place.rpartition(".")[2]
-    written = place if isinstance(value, property) else _call(place, _function(value))
+    written = place if isinstance(value, _COMPUTED) else _call(place, _function(value))
     # In a line, as the formatter of code blocks wants bodies and folds what is long.
     return [f"### {name}", "", f"`{written}`", "", *markdown(text)]
 
@@ -85,14 +90,14 @@ def entry(place: str, value: object, text: str) -> list[str]:
 def public(owner: type) -> dict[str, object]:
     """The methods and properties that a class itself declares, in order."""
     callables = {
-        n: v for n, v in vars(owner).items() if isinstance(v, (property, staticmethod, classmethod)) or callable(v)
+        n: v for n, v in vars(owner).items() if isinstance(v, (*_COMPUTED, staticmethod, classmethod)) or callable(v)
     }
     return {name: value for name, value in callables.items() if not name.startswith("_")}
 
 
 def _function(value: object) -> Callable[..., object]:
     """What was written with `def`, without what decorators make of it."""
-    made = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    made = value.fget if isinstance(value, property) else getattr(value, "__func__", getattr(value, "func", value))
     function: Callable[..., object] = inspect.unwrap(made)  # type: ignore[arg-type]
     return function
 

@@ -86,7 +86,7 @@ def _shown(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         for line in lines:
             if "shows" in line:
                 for outcome, schedules in line["agree"].items():
-                    said = "<br>".join(f"`{words}`" for words in line["said"])
+                    said = "<br>".join(f"`{words.partition(' < [')[0]}`" for words in line["said"])
                     rows.setdefault((line["shows"], outcome, said, _command(line, schedules[0])), []).append(series)
     heads = ("what", "outcome", "the kernel says", "command", "kernels")
     yield from _table(heads, [(w, f"`{o}`", k, f"`{c}`", ", ".join(s)) for (w, o, k, c), s in rows.items()])
@@ -101,7 +101,7 @@ def _disagreements(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     ]
     yield "## Disagreements\n"
     if not rows:
-        yield "None in these files. [docs/kernel.md](kernel.md#what-was-seen-to-differ) has those that were met on the way.\n"
+        yield "None in these files. [docs/kernel.md](kernel.md) has those that were met on the way.\n"
         return
     yield from _table(("kernel", "command", "what differs", "cause"), rows)
 

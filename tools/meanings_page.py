@@ -7,8 +7,8 @@ from tdxexplore.tdx.outcomes import MEANINGS
 
 _HEAD = """## Outcomes and invariants
 
-S0 is catastrophic, S1 a deadlock or a permanent loss, S2 a refusal or an error without cause, S3 TDX off until reboot, S4 a
-nuisance. A run has the most severe outcome that applies to its end; an invariant is looked at in every state. No deadlock (I6) is
+Severities go from S0 (catastrophic) to S4 (a nuisance) and ok; [what is asked](reference/questions.md#severities) has what each
+means. A run has the most severe outcome that applies to its end; an invariant is looked at in every state. No deadlock (I6) is
 the outcome `deadlock`; that enabling stays possible (I8) is on the page of [liveness](liveness.md).
 """
 

@@ -5,6 +5,7 @@
 - ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
 - ``zoo.md``: bugs of other protocols, each a model before and after its fix (`zoo_page`);
 - ``kernel-results.md``: the schedules that were run in a kernel (`kernel_page`);
+- ``faults.md``: what the user sees when something fails (`faults_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``answers.svg``: the picture of the README (`picture`);
 - ``dataset.md``: the tables of a data set and how to read them;
@@ -24,6 +25,7 @@ import polars as pl
 
 import dataset_page
 import described_pages
+import faults_page
 import kernel_page
 import known_page
 import meanings_page
@@ -119,6 +121,7 @@ def pages() -> dict[str, str]:
     found["known.md"] = known_page.page()
     found["zoo.md"] = zoo_page.page()
     found["kernel-results.md"] = kernel_page.page()
+    found["faults.md"] = faults_page.page()
     found["answers.svg"] = picture.picture()
     found |= described_pages.pages() | reference_pages.pages()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}

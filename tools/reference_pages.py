@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import docstrings
+import tdxexplore
 from tdxexplore.linux import context as linux_context
 from tdxexplore.linux import cpuhp, errno, locks, record, sync
 from tdxexplore.linux.actor import Actor
@@ -39,7 +41,6 @@ from tdxexplore.tdx.vmx import Vmx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import ModuleType
 
 _MADE = "`make docs` writes this page from the docstrings of the code."
 
@@ -57,12 +58,17 @@ INSIDE = frozenset(
 )
 
 
+# What a policy is made of; they have a page of their own.
+_POLICIES = (Policy, Knob, kvm.KvmPolicy, kvm.VirtAtLoad, kvm.Alternative)
+
+
 def pages() -> dict[str, str]:
     """Every page of this kind, by its path in the folder."""
     return {
         "reference/language.md": language(),
         "reference/primitives.md": primitives(),
         "reference/policy.md": policies(),
+        "reference/library.md": library(),
         "reference/fields.md": fields(),
     }
 
@@ -156,9 +162,46 @@ def policies() -> str:
         _MADE,
         "",
     ]
-    for owner in (Policy, Knob, kvm.KvmPolicy, kvm.VirtAtLoad, kvm.Alternative):
+    for owner in _POLICIES:
         lines += _class(owner, "policy")
     return "\n".join(lines)
+
+
+def library() -> str:
+    """What `import tdxexplore` gives: functions, then classes, then errors."""
+    names = [name for name in tdxexplore.__all__ if name != "__version__"]
+    values = {name: getattr(tdxexplore, name) for name in names}
+    classes = {name: value for name, value in values.items() if isinstance(value, type)}
+    errors = {name: value for name, value in classes.items() if issubclass(value, BaseException)}
+    lines = [
+        "# The library",
+        "",
+        "All of it is in `tdxexplore`, and loads what it needs when it is first used. Every table is a Polars frame, with the",
+        "columns that [the data set](../dataset.md) explains.",
+        _MADE,
+        "",
+        "## Functions",
+        "",
+    ]
+    for name, value in values.items():
+        if name not in classes:
+            # A wing that is a function as well: `tdxexplore.sweep` is a package, and can be called.
+            function = value.__call__ if isinstance(value, ModuleType) else value
+            lines += docstrings.entry(f"tdxexplore.{name}", function, docstrings.documented(function, name))
+    for name, owner in classes.items():
+        if name not in errors and owner not in _POLICIES:
+            lines += _class(owner, name.lower())
+    lines += [
+        "## Errors",
+        "",
+        *table(("class", "what it says"), [_error(name, owner) for name, owner in errors.items()]),
+    ]
+    return "\n".join(lines)
+
+
+def _error(name: str, owner: type) -> tuple[str, str]:
+    bases = ", ".join(f"`{base.__name__}`" for base in owner.__bases__)
+    return f"`{name}`", f"{docstrings.summary(docstrings.documented(owner, name))} ({bases})"
 
 
 def fields() -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
     from tdxexplore.data.reading import Dataset
-    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
+    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, TooLarge, Trap
     from tdxexplore.explore.check import check
     from tdxexplore.explore.difference import Difference, diff
     from tdxexplore.explore.exploration import Exploration
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.steps import TraceStep
     from tdxexplore.explore.trace import Trace, replay
+    from tdxexplore.explore.why import Why, why
     from tdxexplore.export import export
     from tdxexplore.report import run as report
     from tdxexplore.sweep import Comparison, compare, sweep
@@ -47,10 +48,12 @@ __all__ = [
     "Sample",
     "Settings",
     "TdxExploreError",
+    "TooLarge",
     "Trace",
     "TraceStep",
     "Trap",
     "VirtAtLoad",
+    "Why",
     "__version__",
     "check",
     "compare",
@@ -62,12 +65,13 @@ __all__ = [
     "sample",
     "scenarios",
     "sweep",
+    "why",
 ]
 
 _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
-    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
+    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "TooLarge", "Trap"),
     "data.reading": ("Dataset",),
     "explore.check": ("check",),
     "explore.difference": ("Difference", "diff"),
@@ -80,6 +84,7 @@ _HOMES = {
     "tdx.policy": ("Knob", "Policy"),
     "explore.steps": ("TraceStep",),
     "explore.trace": ("Trace", "replay"),
+    "explore.why": ("Why", "why"),
 }
 _WINGS = ("export", "report", "sweep")
 """Modules that can be called: the functions of these names are in them."""

@@ -82,6 +82,10 @@ class TimeIsUp(BaseException):
     """Raised in a thread whose time is over; no `Exception`, so that code that catches these does not swallow it."""
 
 
+class TooLarge(TdxExploreError):
+    """A question is larger than what can be looked at one by one, so that there is no answer."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 

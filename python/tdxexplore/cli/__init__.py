@@ -18,7 +18,7 @@ from cyclopts import App
 
 from tdxexplore._version import __version__
 from tdxexplore.cli import exits, streams
-from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
+from tdxexplore.errors import InternalError, TdxExploreError, TimeUp, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,7 @@ COMMANDS = {
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
     "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
+    "why": "Explain an outcome: which steps have to come before which, and after which step it cannot be avoided.",
     "replay": "Run one interleaving, step by step.",
     "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",
     "export": "Write the same model for another checker, which must find the same states and transitions.",
@@ -112,7 +113,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     match error:
         case KeyboardInterrupt():
             said = " ".join(["interrupted", *map(str, error.args)]), exits.INTERRUPTED
-        case TimeUp():
+        case TimeUp() | TooLarge():
             said = str(error), exits.INCOMPLETE
         case cyclopts.CycloptsError():
             said = " ".join(str(error).split()), exits.USAGE

@@ -186,6 +186,9 @@ def _answer(data: Sequence[Dataset], question: pl.LazyFrame, show: Callable[[pl.
     if skipped:
         warn(in_one_line(skipped))
     for each in data:
+        versions = sorted(_values(each, "runs", "version"))
+        if len(versions) > 1:
+            warn(f"{each.root}: its points are of tdxexplore {', '.join(versions)}, whose models may differ")
         if each.files > MANY_FILES:
             warn(
                 f"{each.root}: {each.files:,} files were read; after `tdxexplore compact {each.root}` it is a file for "

@@ -62,7 +62,10 @@ def compare(
     if out is not None:  # after the answer, which is not lost with the disk
         for name, table in comparison.tables().items():
             write_table(out / f"{name}.parquet", name, table)
-    return exits.of(comparison.verdicts, interrupted=comparison.interrupted)
+    if comparison.interrupted:
+        done, total = len(comparison.runs), sum(cell.point is not None for cell in comparison.cells)
+        return exits.complain(f"interrupted; {done:,} of {total:,} cells were explored", exits.INTERRUPTED)
+    return exits.of(comparison.verdicts)
 
 
 def _grid(names: Sequence[str], axes: Axes) -> tuple[Box, Sequence[Box]]:

@@ -16,7 +16,10 @@ def help(*topic: str) -> int:  # noqa: A001 -- the command's name
             kind or a policy.
     """
     codes = tuple((str(code), text) for code, text in exits.CODES.items())
-    more = {"exit-codes": Topic("Exit codes: what a script learns without reading", codes)}
+    more = {
+        "verdicts": Topic("Verdicts: the first that applies is given", tuple(exits.VERDICTS.items())),
+        "exit-codes": Topic("Exit codes: what a script learns without reading", codes),
+    }
     if topic:
         print_topic("-".join(topic), more)
     else:

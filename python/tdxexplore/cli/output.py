@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from tdxexplore.cli.streams import tell
-from tdxexplore.data.replacing import replacing
 from tdxexplore.errors import BadModel
 from tdxexplore.render.progress import shown
+from tdxexplore.replacing import replacing
 from tdxexplore.visible import one_line, visible
 
 if TYPE_CHECKING:

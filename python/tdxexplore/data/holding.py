@@ -51,7 +51,7 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
     try:
         if _taken(lock, root, alone=alone):
             _recover(root)
-            _write(lock, _ALONE if alone else _MARK)
+            _write(lock, _ALONE if alone else _MARK, root)
             if not alone:
                 fcntl.flock(lock, fcntl.LOCK_SH)
         with tempfile.TemporaryFile(dir=root):
@@ -60,7 +60,7 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
             yield
         finally:
             if alone:
-                _write(lock, _MARK)
+                _write(lock, _MARK, root)
     finally:
         os.close(lock)
 
@@ -108,10 +108,13 @@ def _taken(lock: int, root: Path, *, alone: bool) -> bool:
             return False
 
 
-def _write(lock: int, text: bytes) -> None:
+def _write(lock: int, text: bytes, root: Path) -> None:
     if os.pread(lock, len(text) + 1, 0) != text:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, text, 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, text, 0)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(root / LOCK)) from None
 
 
 def _recover(root: Path) -> None:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
-from tdxexplore.data.replacing import replacing
 from tdxexplore.data.schema import ANSWERS, SCHEMA_VERSION, TABLES, field
+from tdxexplore.replacing import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Found: TypeAlias = _core.Exploration
     Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
+    Listed: TypeAlias = _core.Unfolded
     Table: TypeAlias = _core.Table
     # The global word, the words of the packages, and those of the CPUs of each.
     Words: TypeAlias = tuple[int, list[int], list[list[int]]]
@@ -130,3 +131,13 @@ class Engine:
             for word, cpus in zip(package_words, cpu_words, strict=True)
         ]
         return self.replay(json.dumps({"global": hex(global_word), "packages": packages}), schedule)
+
+    def unfold(self, initial: str, max_states: int) -> Listed | None:
+        """List every labelled state and transition; None if there are more states. A trap counts as any other transition.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            InternalError: The engine has a defect.
+        """
+        with _errors_of_the_engine():
+            return self._program.unfold(initial, max_states)

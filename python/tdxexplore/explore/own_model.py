@@ -46,6 +46,7 @@ class OwnModel(Subject):
     said: str = ""
     home: ModuleType | None = None
     declared: tuple[int, ...] = ()
+    records_to_tell = True
 
     @classmethod
     def of(cls, what: Model | FunctionType, said: str = "", home: ModuleType | None = None) -> OwnModel:

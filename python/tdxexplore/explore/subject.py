@@ -56,10 +56,12 @@ class Subject(ABC):
     Attributes:
         modules: The TDX-module kinds that it can be asked with, the default first.
         scenarios: The scenarios, likewise.
+        records_to_tell: `least_cpus` and `cannot_happen` record the model, which may take any time.
     """
 
     modules: tuple[str, ...] = (NONE,)
     scenarios: tuple[str, ...] = (NONE,)
+    records_to_tell: bool = False
 
     @property
     @abstractmethod

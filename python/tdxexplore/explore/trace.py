@@ -79,6 +79,15 @@ class Trace:
         """The command that replays it."""
         return self.question.command("replay", self.schedule)
 
+    @property
+    def decisive(self) -> int | None:
+        """The step after which the outcome can no longer be avoided; see `tdxexplore.explore.decisive.decisive_step`."""
+        if self.outcome is None:
+            return None
+        from tdxexplore.explore.decisive import decisive_step  # noqa: PLC0415 -- numpy is loaded when it is used
+
+        return decisive_step(self.question, self.schedule, self.outcome)
+
     def __iter__(self) -> Iterator[TraceStep]:
         return iter(self.steps)
 
@@ -100,6 +109,7 @@ class Trace:
             self.steps,
             self.ending,
             self.waits,
+            decisive=self.decisive,
             changes=changes,
             sources=sources,
             width=width,

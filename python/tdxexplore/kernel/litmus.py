@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tdxexplore.errors import BadModel
+from tdxexplore.errors import BadModel, TdxExploreError
 from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 
 # A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
 SPARES = 2
+# A boot is tried so often.
+BOOTS = 3
 STACKS = re.compile(r"^#(.*)$", re.MULTILINE)
 FAILS = re.compile(r"WARNING: .*|kernel BUG at .*|BUG: .*")
+
+
+class NoGuest(TdxExploreError, OSError):
+    """The kernel did not boot, which says nothing of a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +206,7 @@ class Session:
         if self._machine is None:
             # cpu_down() runs as a work item on the first housekeeping CPU, which must not spin at a gate.
             isolated = f"isolcpus=domain,0-{self.cpus - SPARES}"
-            guest = boot(self.kernel, cpus=self.cpus, files=self.files, parameters=isolated)
-            self._machine = self._stack.enter_context(guest)
+            self._machine = self._booted(isolated)
             self.boots, self._loaded, self._read = self.boots + 1, -1, 0
             text = (GUEST / "litmus.sh").read_text().replace("\n", " ")
             self._machine.run(text)
@@ -215,6 +220,18 @@ class Session:
                 raise GuestFailed(f"the module does not load: {answer.text}")
             self._loaded = number
         return machine
+
+    def _booted(self, parameters: str) -> Machine:
+        """A machine. One of some dozen boots of a first campaign panicked, on a busy host; why was not recorded."""
+        for left in reversed(range(BOOTS)):
+            try:
+                return self._stack.enter_context(
+                    boot(self.kernel, cpus=self.cpus, files=self.files, parameters=parameters)
+                )
+            except GuestFailed as error:
+                if not left:
+                    raise NoGuest(str(error)) from None
+        raise AssertionError("there is a last one")
 
     def _reports(self) -> list[str]:
         if self._machine is None:

@@ -169,6 +169,7 @@ class Machine:
         return Answer(said.decode(errors="replace").replace("\r", ""), int(code))
 
     def _failed(self, text: str) -> GuestFailed:
-        """The error, with the last line of the console."""
-        last = [line for line in self.console().splitlines() if line.strip()][-1:] or ["nothing"]
-        return GuestFailed(f"{text}; the console says last: {last[0]}")
+        """The error, with the line of a panic, or the last line of the console."""
+        lines = [line for line in self.console().splitlines() if line.strip()] or ["nothing"]
+        last = next((line for line in lines if "Kernel panic" in line), lines[-1])
+        return GuestFailed(f"{text}; the console says last: {last}")

@@ -19,6 +19,7 @@ from tdxexplore.model.expr import (
 )
 from tdxexplore.model.lowering import lower
 from tdxexplore.model.model import SEVERITIES, Model
+from tdxexplore.model.pointer import Pointer
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program
 from tdxexplore.model.topology import State, Topology
@@ -32,6 +33,7 @@ __all__ = [
     "Group",
     "Lock",
     "Model",
+    "Pointer",
     "Procedure",
     "Program",
     "Scope",

@@ -19,7 +19,7 @@ from tdxexplore.quantities import COUNTS, SHARE_AND_PROBABILITY
 from tdxexplore.render.examples import EXAMPLES, declared
 from tdxexplore.render.terminal import console, table
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_TEXTS
-from tdxexplore.tdx.outcomes import MEANINGS
+from tdxexplore.tdx.outcomes import MEANINGS, SEVERITY_TEXTS
 from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 
@@ -36,6 +36,7 @@ FILES = {
     "SPEC.toml": "a sweep file: a grid of questions and how each is explored, for `tdxexplore sweep` and `tdxexplore compare`",
     "DIR/TABLE/policy=NAME/module=KIND/*.parquet": "a data set, which `tdxexplore sweep --out DIR` writes and `tdxexplore "
     "analyze` reads; any reader of Parquet reads it",
+    "report.html": "a data set as one page, which needs no network: `tdxexplore report DIR`",
     "DIR/*.parquet": "the tables of one comparison: `tdxexplore compare --out DIR`",
     "FILE.jsonl": "a recording of a real kernel: `tdxexplore kernel record`",
 }
@@ -67,8 +68,8 @@ def print_topics(more: Mapping[str, Topic]) -> None:
         more: Topics that are known elsewhere.
     """
     rows = [(f"help {name}", topic.title) for name, topic in {**_topics(), **more}.items()]
-    named = "an outcome, an invariant, a scenario, a budget, a knob, a module kind or a policy"
-    _print(Topic("tdxexplore help TOPIC", (*rows, ("help NAME", f"the name of {named}"))))
+    named = "an outcome, a scenario, a knob or another name that an answer shows"
+    _print(Topic("tdxexplore help TOPIC", (*rows, ("help NAME", named))))
     console().print("`tdxexplore COMMAND --help` explains the options of a command; `make docs` builds the manual.")
 
 
@@ -79,9 +80,12 @@ def print_topic(name: str, more: Mapping[str, Topic]) -> None:
         BadModel: There is no such topic; the message has the nearest names.
     """
     topics = {**_topics(), **more}
-    found = [topics[name]] if name in topics else list(_named(name))
+    found = [topics[name]] if name in topics else list(_named(name)) or list(_among(topics, name))
     if not found:
-        known = sorted({*topics, *MEANINGS, *SCENARIOS, *BUDGETS, *MODULE_TEXTS, *BUILT_IN, *ALIASES, *_knobs()})
+        terms = (term for topic in topics.values() for term, _ in topic.terms)
+        known = sorted(
+            {*topics, *terms, *MEANINGS, *SCENARIOS, *BUDGETS, *MODULE_TEXTS, *BUILT_IN, *ALIASES, *_knobs()}
+        )
         near = difflib.get_close_matches(name, known, n=_NEAREST, cutoff=0.3)
         hint = f"did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
         raise BadModel(f"help has no topic `{name}`; {hint}`tdxexplore help` lists the topics")
@@ -89,6 +93,14 @@ def print_topic(name: str, more: Mapping[str, Topic]) -> None:
         if number:
             console().print()
         _print(topic)
+
+
+def _among(topics: Mapping[str, Topic], name: str) -> Iterator[Topic]:
+    """What topics say of a term, such as a figure or a verdict."""
+    for about, topic in topics.items():
+        for term, text in topic.terms:
+            if name in term.split(", "):
+                yield Topic(f"{term}, of `tdxexplore help {about}`", text=f"{text}.")
 
 
 def _topics() -> dict[str, Topic]:
@@ -99,6 +111,7 @@ def _topics() -> dict[str, Topic]:
     counts = tuple((name.strip("`"), text) for name, text in COUNTS.items())
     return {
         "outcomes": Topic("Outcomes: how runs end, the most severe first", tuple(_listed("outcome"))),
+        "severities": Topic("Severities: how bad an outcome is", tuple(SEVERITY_TEXTS.items())),
         "invariants": Topic(
             "Invariants: what holds in every state, or `check` says where not", tuple(_listed("invariant"))
         ),

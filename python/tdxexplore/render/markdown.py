@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,15 +17,23 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
+# An opening angle bracket outside a span of code: Markdown takes `<addr>` for HTML, and shows nothing of it.
+_BRACKET = re.compile(r"<(?=[^`]*(?:`[^`]*`[^`]*)*$)")
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table, and an empty one after it; a cell is Markdown, in which a bar would end the cell."""
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    return [*lines, *(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows), ""]
+    return [*lines, *(f"| {' | '.join(_text(cell).replace('|', '&#124;') for cell in row)} |" for row in rows), ""]
 
 
 def listed(items: Iterable[str], none: str = "None.") -> list[str]:
     """The lines of a list, and an empty one after it; of an empty list, a word that says so."""
-    return [*([f"- {item}" for item in items] or [none]), ""]
+    return [*([f"- {_text(item)}" for item in items] or [none]), ""]
+
+
+def _text(text: str) -> str:
+    return _BRACKET.sub("&lt;", text)
 
 
 class _FoldedTable(TableElement):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.files import DRAWN
-from tdxexplore.data.replacing import replacing
+from tdxexplore.replacing import replacing
 from tdxexplore.report.drawing import FORMAT, drawing
 from tdxexplore.report.questions import command
 

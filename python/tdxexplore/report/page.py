@@ -9,10 +9,10 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.replacing import replacing
 from tdxexplore.explore.subject import NONE
 from tdxexplore.markup import page as shown_page
 from tdxexplore.markup import paragraph, table
+from tdxexplore.replacing import replacing
 from tdxexplore.report import source
 from tdxexplore.report.content import content
 from tdxexplore.report.questions import Subjects

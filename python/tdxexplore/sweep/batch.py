@@ -301,4 +301,5 @@ def _result(future: Future[Result]) -> Result:
         raise
     except (Exception, CancelledError) as error:
         what = str(error).splitlines() or [""]
-        raise InternalError(f"the executor lost a point: {type(error).__name__}: {what[0]}") from error
+        said = f"{type(error).__name__}: {what[0]}".removesuffix(": ")
+        raise InternalError(f"the executor lost a point: {said}") from error

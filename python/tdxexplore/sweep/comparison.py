@@ -47,6 +47,7 @@ class Comparison:
         outcomes: A row for each outcome that was reached.
         properties: A row for each invariant, expectation and response.
         prices: A row for each outcome and price, if asked for.
+        explored: The points that were explored, by their identity.
         late: Why cells have no answer whose policy took too much time to be recorded, by the number of the cell's point.
         interrupted: Whether Ctrl-C ended it.
     """
@@ -56,6 +57,7 @@ class Comparison:
     outcomes: pl.DataFrame
     properties: pl.DataFrame
     prices: pl.DataFrame
+    explored: Mapping[str, Point]
     late: Mapping[Point, str]
     interrupted: bool = False
 
@@ -107,9 +109,8 @@ class Comparison:
         An outcome or a lost response is as bad as its severity says, and an invariant that fails is as bad as the least severe
         violation. Of equals that with the shortest trace comes first, then the one in the first cell.
         """
-        points = {
-            point.id: (number, point) for number, point in enumerate(c.point for c in self.cells) if point is not None
-        }
+        numbers = {cell.point: number for number, cell in enumerate(self.cells)}
+        points = {name: (numbers[point], point) for name, point in self.explored.items()}
         found = findings(self.runs.lazy(), self.outcomes.lazy(), self.properties.lazy()).collect()
         ranked = []
         for row in found.drop_nulls("schedule").iter_rows(named=True):
@@ -191,7 +192,8 @@ def explore_grid(
             kind = InternalError if failure.cause == "internal" else BadModel
             raise kind(f"{points[number].question.command('check')}: {failure.error}")
     runs, outcomes, properties, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)
-    return Comparison(expanded.cells, runs, outcomes, properties, prices, late, interrupted)
+    explored = {str(answer.tables["runs"]["point"][0]): points[number] for number, answer in sorted(found.items())}
+    return Comparison(expanded.cells, runs, outcomes, properties, prices, explored, late, interrupted)
 
 
 def compare(  # noqa: PLR0913 -- the axes, all by name

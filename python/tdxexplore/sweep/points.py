@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore._version import __version__
-from tdxexplore.errors import BadModel, shown, suggest
+from tdxexplore.errors import BadModel, TimeUp, shown, suggest
 from tdxexplore.explore.finding import find
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import Settings, having
@@ -255,6 +255,7 @@ def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
         for module, scenario, setting, budget in product(
             modules, scenarios, product(*knobs.values()), product(*budgets.values())
         ):
+            late = False  # recording takes too long, which the search of each point will say
             for packages, cpus in product(axes["packages"], axes["cpus"]):
                 question = Question.of(
                     policy,
@@ -265,9 +266,21 @@ def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
                     knobs=dict(zip(knobs, setting, strict=True)),
                     budgets=dict(zip(budgets, budget, strict=True)),
                 )
-                reason = question.cannot_happen() if cpus >= packages else "there are fewer CPUs than packages"
+                reason = "there are fewer CPUs than packages"
+                if cpus >= packages:
+                    reason, late = ("", True) if late else _why_not(question, subject, settings)
                 point = None if reason else Point(question, settings)
                 yield Cell({**question.asked(), "cpus": cpus}, point, reason)
+
+
+def _why_not(question: Question, subject: Subject, settings: Settings) -> tuple[str, bool]:
+    """Why a question cannot be asked, empty if it can; and whether it takes too long to tell."""
+    if not subject.records_to_tell:
+        return question.cannot_happen(), False
+    try:
+        return limited(question.cannot_happen, settings.timeout, "recording the model"), False
+    except TimeUp:
+        return "", True
 
 
 @lru_cache(maxsize=1 << 17)
