@@ -1,10 +1,11 @@
 """Few conditions that tell the runs with an outcome from all others: guessed from some runs, checked on all.
 
-Guessing is learning from examples. Some runs with the outcome and some without are drawn. First a single cause is looked for, of as
-few conditions as possible. If there is none, causes are grown one by one, each from the first run that is not covered yet: of
-the conditions that it meets, a small set that no run without the outcome meets and that covers many of the runs with it (the
-star of Michalski's AQ, by beam search). The causes together are then observed on the whole graph. A run that they judge wrongly is a
-further example, and the guess is made again, until there is none. So what is learned is exact, however few examples there were.
+Guessing is learning from examples. Some runs with the outcome and some without are drawn. First a single cause is looked for,
+of as few conditions as possible. If there is none, causes are grown one by one, each from the first run that is not covered
+yet: of the conditions that it meets, a small set that no run without the outcome meets and that covers many of the runs with it
+(the star of Michalski's AQ, by beam search). The causes together are then observed on the whole graph. A run that they judge
+wrongly is a further example, and the guess is made again, until there is none. So what is learned is exact, however few
+examples there were.
 
 Only what has come to pass by the decisive step counts as met by an example with the outcome, so that no consequence of the
 outcome is given for its cause.
