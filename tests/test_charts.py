@@ -87,7 +87,14 @@ def test_severities_have_the_same_colours_everywhere(data: Dataset) -> None:
     assert f'"range": {json.dumps([COLOURS[severity] for severity in SEVERITIES])}' in text
 
 
-@pytest.mark.parametrize(("suffix", "begins"), [(".svg", b"<svg"), (".png", b"\x89PNG"), (".html", b"<!DOCTYPE html>")])
+@pytest.mark.parametrize(
+    ("suffix", "begins"),
+    [
+        (".svg", b"<svg"),
+        (".png", b"\x89PNG"),
+        pytest.param(".html", b"<!DOCTYPE html>", marks=pytest.mark.long),  # a megabyte of scripts is put in
+    ],
+)
 def test_files_hold_all_that_they_need(suffix: str, begins: bytes, data: Dataset, tmp_path: Path) -> None:
     out = tmp_path / f"chart{suffix}"
     assert run(["analyze", "worst", str(data.root), "--plot", str(out)]) == 0

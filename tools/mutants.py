@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tools" / "faults.toml"
 PAGE = ROOT / "docs" / "mutants.md"
 KEYS = {"name", "area", "file", "find", "replace", "tests"}
-AREAS = ("engine", "lowering", "mechanics", "data", "analysis")
+AREAS = ("engine", "lowering", "mechanics", "data", "analysis", "report")
 # The test binaries of the core.
 BINARIES = ("lib", "suite", "resident")
 # A fault changes one file of the core. At this level that is compiled again in seconds, and the tests take no longer.
