@@ -22,7 +22,6 @@ from tdxexplore.explore.unfolding import NONE, Unfolding, unfold
 from tdxexplore.explore.why import Why, explain
 from tdxexplore.model import State, reference
 from tdxexplore.model.execution import outcome_of
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +52,7 @@ def every_run(question: Question) -> Iterator[tuple[Run, str]]:
     compiled = question.compile()
     model = compiled.model
     known: dict[object, list[Transition]] = {}
-    waiting: list[tuple[State, Run]] = [(initial_state(model, question.topology, compiled.scenario), ())]
+    waiting: list[tuple[State, Run]] = [(model.initial(question.topology), ())]
     found = 0
     while waiting:
         state, taken = waiting.pop()
@@ -214,7 +213,7 @@ def test_the_decisive_step_is_the_first_after_which_every_run_has_the_outcome() 
 
 def start(question: Question) -> State:
     compiled = question.compile()
-    return initial_state(compiled.model, question.topology, compiled.scenario)
+    return compiled.model.initial(question.topology)
 
 
 def test_mail_marks_the_decisive_step(capsys: pytest.CaptureFixture[str]) -> None:
