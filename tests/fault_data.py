@@ -178,10 +178,10 @@ def file_is_a_broken_link(lab: Lab) -> Done:
 
 @fault(
     "a compaction is killed while tables change places",
-    "error: DIR/out: a compaction is under way, or was cut short; `tdxexplore compact DIR/out` completes it",
+    "error: DIR/out: a compaction is under way, or was cut short; `tdxexplore compact DIR/out` does it again",
     2,
     "everything",
-    "a sweep or a compaction undoes or completes it",
+    "undoes it",
 )
 def compaction_is_killed(lab: Lab) -> Done:
     lab.copy()

@@ -420,7 +420,9 @@ def test_compacting_keeps_every_row_and_is_found_again(
     assert Dataset(copy).scan("runs").select("cpus").collect()["cpus"].n_unique() == 4
 
 
-@pytest.mark.parametrize("moment", ["building", "one table moved away", "one table in place", "all in place"])
+@pytest.mark.parametrize(
+    "moment", ["building", "one table moved away", "one table in place", "five in place", "all in place"]
+)
 def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path, tmp_path: Path) -> None:
     expected, work = bytes_of(copy), copy / ".compacting"
     compacted = tmp_path / "compacted"
@@ -428,11 +430,15 @@ def test_a_compaction_that_was_killed_is_undone_or_done(moment: str, copy: Path,
     compact(compacted)
     (work / "old").mkdir(parents=True)
     shutil.copytree(compacted, work / "new", ignore=shutil.ignore_patterns(".*"))
-    moved = {"building": 0, "one table moved away": 1, "one table in place": 1, "all in place": 5}[moment]
+    moved = {"building": 0, "one table moved away": 1, "one table in place": 1, "five in place": 5, "all in place": 6}[
+        moment
+    ]
     for table in list(TABLES)[:moved]:
         (copy / table).rename(work / "old" / table)
         if moment != "one table moved away":
             (work / "new" / table).rename(copy / table)
+    with pytest.raises(BadDataset, match="a compaction is under way, or was cut short"):
+        Dataset(copy)
     assert sweep(load(spec_file(tmp_path)), copy).finished == 0
     assert bytes_of(copy) == expected
     assert not work.exists()

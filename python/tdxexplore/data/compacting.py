@@ -1,8 +1,9 @@
 """Compacting a data set: one file for each table and partition instead of one for each point.
 
 The merged tables are built in ``.compacting/new``; then each table in turn moves to ``.compacting/old`` and the new one takes
-its place. A table is thus always in one of the two places, and the next writer completes or undoes what was cut short
-(`holding.writing`). Writing the new files between the old ones was rejected: a reader would see the rows of a point twice.
+its place. A table is thus always in one of the two places. The next writer undoes what was cut short (`holding.writing`), and
+readers refuse the data set until then. Writing the new files between the old ones was rejected: a reader would see the rows of
+a point twice.
 
 The merged files of all tables name the same points in their metadata, in which `tying` finds whether one is missing.
 """
@@ -68,6 +69,7 @@ def compact(root: Path) -> tuple[int, int]:
         for table in TABLES:
             (root / table).rename(work / "old" / table)
             (work / "new" / table).rename(root / table)
+        (work / "old").rename(work / "replaced")  # from here on it is not undone
         shutil.rmtree(work)
         after = Dataset(root)
         return before, sum(len(after.parts(table)) for table in TABLES)

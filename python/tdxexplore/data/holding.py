@@ -118,13 +118,18 @@ def _write(lock: int, text: bytes, root: Path) -> None:
 
 
 def _recover(root: Path) -> None:
-    """Undo a compaction that was cut short (`compacting`), and remove temporary files."""
+    """Undo a compaction that was cut short (`compacting`), and remove temporary files.
+
+    All tables go back: a point that is merged in one table and has a file of its own in another is not whole (`tying`). A
+    process that is killed in here has moved some of them back, and the next one moves the rest.
+    """
     old = root / COMPACTING / "old"
+    undone = root / COMPACTING / "undone"
     for table in TABLES:
         if (old / table).is_dir():
-            # The merged files of one table and the single ones of another do not go together (`tying`).
             if (root / table).is_dir():
-                shutil.rmtree(root / table)
+                undone.mkdir(exist_ok=True)
+                (root / table).rename(undone / table)
             (old / table).rename(root / table)
     for leftover in (COMPACTING, TMP):
         shutil.rmtree(root / leftover, ignore_errors=True)

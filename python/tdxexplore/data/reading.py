@@ -52,7 +52,7 @@ class Dataset:
             raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
         if (root / COMPACTING / "old").is_dir():
             raise BadDataset(
-                f"{root}: a compaction is under way, or was cut short; `tdxexplore compact {root}` completes it"
+                f"{root}: a compaction is under way, or was cut short; `tdxexplore compact {root}` does it again"
             )
         if not (root / "runs").is_dir():
             raise BadDataset(f"{root}: not a data set: it has no folder `runs`")
