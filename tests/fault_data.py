@@ -66,6 +66,7 @@ def merged_outcomes_are_removed(lab: Lab) -> Done:
     3,
     OTHERS,
     AGAIN,
+    long=True,
 )
 def merged_runs_are_removed(lab: Lab) -> Done:
     lab.copy(compacted=True)
@@ -163,6 +164,7 @@ def file_is_a_pipe(lab: Lab) -> Done:
     3,
     OTHERS,
     AGAIN,
+    long=True,
 )
 def file_is_a_broken_link(lab: Lab) -> Done:
     lab.copy()
@@ -291,7 +293,7 @@ def git_folder_is_hostile(lab: Lab) -> Done:
     return done
 
 
-@fault("git never answers", "", 0, "-", "-")
+@fault("git never answers", "", 0, "-", "-", long=True)
 def git_is_slow(lab: Lab) -> Done:
     (lab.folder / "git").write_text("#!/bin/sh\nexec sleep 60\n")
     (lab.folder / "git").chmod(0o755)

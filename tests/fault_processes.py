@@ -177,7 +177,7 @@ def analysis_in_a_sweep(lab: Lab) -> Done:
     return lab.inside("analyze", "worst", str(lab.out))
 
 
-@fault("the disk takes no file", "error: DIR/out/.lock: File too large", 4, "-", "explores everything")
+@fault("the disk takes no file", "error: DIR/out/.lock: File too large", 4, "-", "explores everything", long=True)
 def disk_takes_no_file(lab: Lab) -> Done:
     done = lab.shell(f"trap '' XFSZ; ulimit -f 0; tdxexplore {' '.join(lab.sweep)}")
     lab.whole_again(POINTS)
@@ -206,7 +206,7 @@ def folder_is_deleted(lab: Lab) -> Done:
     return done
 
 
-@fault("the clock is set back by a day between two sweeps", "", 0, "everything", "explores nothing")
+@fault("the clock is set back by a day between two sweeps", "", 0, "everything", "explores nothing", long=True)
 def clock_is_set_back(lab: Lab) -> Done:
     lab.copy()
     tomorrow = time.time() + 86400

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NO_SPACE = "error: output: No space left on device"
 
 
-@fault("stdout is a full disk", NO_SPACE, 4)
+@fault("stdout is a full disk", NO_SPACE, 4, long=True)
 def stdout_is_full(lab: Lab) -> Done:
     return lab.shell("tdxexplore $HOLDS > /dev/full")
 
@@ -42,7 +42,7 @@ def stderr_is_full(lab: Lab) -> Done:
     return lab.shell("tdxexplore check nosuch 2> /dev/full")
 
 
-@fault("the encoding of stdout lacks characters", "", 0, "the answer, with `?` in their place")
+@fault("the encoding of stdout lacks characters", "", 0, "the answer, with `?` in their place", long=True)
 def encoding_is_narrow(lab: Lab) -> Done:
     done = lab.shell("tdxexplore $HOLDS && tdxexplore compare --help", PYTHONIOENCODING="ascii")
     assert "policies ? module kinds ? scenarios" in done.out
@@ -50,7 +50,7 @@ def encoding_is_narrow(lab: Lab) -> Done:
     return done
 
 
-@fault("the terminal has one column", "", 0, "the answer, in 40 columns")
+@fault("the terminal has one column", "", 0, "the answer, in 40 columns", long=True)
 def terminal_is_narrow(lab: Lab) -> Done:
     done = lab.shell("tdxexplore check --help", COLUMNS="1")
     assert "--timeout" in done.out
@@ -62,6 +62,7 @@ def terminal_is_narrow(lab: Lab) -> Done:
     "error: out/runs.parquet: File too large",
     4,
     "the answer, which is printed before",
+    long=True,
 )
 def disk_is_full_of_tables(lab: Lab) -> Done:
     grid = f"{HOLDS[1]} {' '.join(HOLDS[2:])}"
@@ -128,7 +129,7 @@ def policy_grows(lab: Lab) -> Done:
 NO_ADDRESSES = "error: not enough memory: `ulimit -v` leaves N MiB of addresses; N MiB are needed for N threads"
 
 
-@fault("`ulimit -v` leaves too little to begin", NO_ADDRESSES, 3)
+@fault("`ulimit -v` leaves too little to begin", NO_ADDRESSES, 3, long=True)
 def addresses_are_few(lab: Lab) -> Done:
     return lab.shell("ulimit -v 500000; tdxexplore $HOLDS --threads 1")
 

@@ -121,7 +121,10 @@ def _recover(root: Path) -> None:
     """Undo a compaction that was cut short (`compacting`), and remove temporary files."""
     old = root / COMPACTING / "old"
     for table in TABLES:
-        if (old / table).is_dir() and not (root / table).is_dir():
+        if (old / table).is_dir():
+            # The merged files of one table and the single ones of another do not go together (`tying`).
+            if (root / table).is_dir():
+                shutil.rmtree(root / table)
             (old / table).rename(root / table)
     for leftover in (COMPACTING, TMP):
         shutil.rmtree(root / leftover, ignore_errors=True)

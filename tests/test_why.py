@@ -1,0 +1,302 @@
+"""Why: every claim is held against all runs, one by one, as the reference interpreter takes them."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise, permutations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import tdxexplore
+from tdxexplore import cli
+from tdxexplore.errors import BadModel, TooLarge
+from tdxexplore.explore.check import check
+from tdxexplore.explore.decisive import Fate, decisive_step
+from tdxexplore.explore.learning import learn
+from tdxexplore.explore.observing import observe
+from tdxexplore.explore.orders import ANYWHERE, ONE, OTHER, Condition, Vocabulary
+from tdxexplore.explore.question import Question
+from tdxexplore.explore.unfolding import NONE, Unfolding, unfold
+from tdxexplore.explore.why import Why, explain
+from tdxexplore.model import State, reference
+from tdxexplore.model.execution import outcome_of
+from tdxexplore.tdx.build import initial_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tdxexplore.explore.orders import Event
+    from tdxexplore.explore.why import Order
+    from tdxexplore.model.execution import Transition
+    from tdxexplore.tdx.fields import ModuleKind
+
+Run = tuple["Transition", ...]
+
+# Small enough to take every run one by one: policy, module kind, CPUs, scenario.
+CELLS: list[tuple[str, ModuleKind, int, str]] = [
+    ("v19", "strict", 2, "nosmt"),
+    ("v19", "strict", 2, "fault-vmxon"),
+    ("inner-enable-kvm-hook", "strict", 2, "fault-seamcall"),
+    ("linux-6.16", "subset", 2, "fault-vmxon"),
+    ("linux-7.1", "strict", 2, "fault-vmxon"),
+    ("hook-before-users", "strict", 1, "second-user"),
+    ("v7-2022", "strict", 1, "kexec"),
+]
+DEADLOCK = "dyn-hook-if-enabled"
+MOST = 6_000
+
+
+def every_run(question: Question) -> Iterator[tuple[Run, str]]:
+    """Each run and its outcome, by the reference interpreter, which is asked once for each state."""
+    compiled = question.compile()
+    model = compiled.model
+    known: dict[object, list[Transition]] = {}
+    waiting: list[tuple[State, Run]] = [(initial_state(model, question.topology, compiled.scenario), ())]
+    found = 0
+    while waiting:
+        state, taken = waiting.pop()
+        if state.key() not in known:
+            known[state.key()] = reference.transitions(model, state)
+        if not known[state.key()]:
+            found += 1
+            assert found <= MOST
+            yield taken, outcome_of(model, state)
+        waiting += [(step.target, (*taken, step)) for step in known[state.key()]]
+
+
+def happens(step: Transition, event: Event, cpu: int | None, actors: tuple[str, ...]) -> bool:
+    """Whether a step is an event, in its own words."""
+    said = step.label.title
+    if event.title != said and not event.title.startswith(f"{said} -> "):
+        return False
+    if event.title != said and event.title != " -> ".join([said, *step.notes]):
+        return False
+    there = (actors[step.actor], step.label.frames) == (event.actor, event.functions)
+    goes = all(part in step.notes for part in event.way.split("; ") if part)
+    return there and goes and cpu in (None, step.cpu)
+
+
+def first(run: Run, event: Event, cpu: int | None, actors: tuple[str, ...]) -> float:
+    return next((at for at, step in enumerate(run) if happens(step, event, cpu, actors)), float("inf"))
+
+
+def holds(run: Run, order: Order, on: dict[str, int | None], actors: tuple[str, ...]) -> bool:
+    """The definition of a condition, read aloud."""
+    comes = first(run, order.first, on[order.on], actors)
+    if comes == float("inf"):
+        return False
+    later = float("inf") if order.before is None else first(run, order.before, on[order.where], actors)
+    return comes < later and (later < float("inf") or order.before is None or not order.both_come)
+
+
+def met(run: Run, orders: tuple[Order, ...], cpus: int, actors: tuple[str, ...]) -> bool:
+    choices = list(permutations(range(cpus), 2)) or [(0, -2)]
+    places: list[dict[str, int | None]] = [{"": None, "c": c, "d": d} for c, d in choices]
+    return any(all(holds(run, order, on, actors) for order in orders) for on in places)
+
+
+@pytest.mark.parametrize(("policy", "module", "cpus", "scenario"), CELLS)
+def test_a_run_has_the_outcome_if_and_only_if_it_meets_a_cause(
+    policy: str, module: ModuleKind, cpus: int, scenario: str
+) -> None:
+    question = Question.of(policy, module=module, cpus=cpus, scenario=scenario)
+    actors = question.compile().program.actors
+    found = explain(question)
+    assert found.if_and_only_if
+    assert found.causes
+    runs = list(every_run(question))
+    assert len(runs) == found.interleavings > 10
+    ends = {True: 0, False: 0}
+    counts = [0] * len(found.causes)
+    for run, outcome in runs:
+        of = [met(run, reason.orders, cpus, actors) for reason in found.causes]
+        assert any(of) == (outcome == found.outcome), [s.label.title for s in run]
+        ends[any(of)] += 1
+        counts = [n + m for n, m in zip(counts, of, strict=True)]
+        if outcome == found.outcome:
+            for order in (o for reason in found.causes for o in reason.orders if o.necessary):
+                assert met(run, (order,), cpus, actors)
+    assert min(ends.values()) > 0
+    assert ends[True] == found.part.interleavings
+    assert counts == [reason.part.interleavings for reason in found.causes]
+
+
+def cell(policy: str, scenario: str, module: ModuleKind = "strict", cpus: int = 2) -> Unfolding:
+    graph = unfold(Question.of(policy, module=module, cpus=cpus, scenario=scenario), 20_000)
+    assert isinstance(graph, Unfolding)
+    return graph
+
+
+def test_the_observer_agrees_with_the_definition_of_any_condition() -> None:
+    """Random conditions, whether they explain anything or not."""
+    graph = cell("linux-6.16", "fault-vmxon", "subset")
+    words = Vocabulary(graph)
+    dice = np.random.default_rng(0)
+    paths = list(every_path(graph))
+    looked = 0
+    for _ in range(40):
+        number = len(words.events)
+        cause = tuple(
+            Condition(
+                int(dice.integers(number)),
+                int(dice.integers(3)),
+                int(dice.integers(-1, number)),
+                int(dice.integers(3)),
+                bool(dice.integers(2)),
+            )
+            for _ in range(dice.integers(1, 4))
+        )
+        seen = observe(graph, words, [cause], count=True)
+        expected = sum(by_definition(graph, words, path, cause) for path in paths)
+        assert seen.counts(seen.ends[seen.met[seen.ends] == 1]).sum() == expected
+        looked += 0 < expected < len(paths)
+    assert looked >= 3
+    assert len(paths) == int(
+        check("linux-6.16", module="subset", cpus=2, scenario="fault-vmxon").runs["interleavings"][0]
+    )
+
+
+def every_path(graph: Unfolding) -> Iterator[list[int]]:
+    waiting: list[tuple[int, list[int]]] = [(0, [])]
+    while waiting:
+        state, path = waiting.pop()
+        edges = range(graph.indptr[state], graph.indptr[state + 1])
+        if not edges:
+            yield path
+        waiting += [(int(graph.target[edge]), [*path, edge]) for edge in edges]
+
+
+def by_definition(graph: Unfolding, words: Vocabulary, path: list[int], cause: tuple[Condition, ...]) -> bool:
+    def time(event: int, cpu: int) -> float:
+        marks = ((at, words.marks[:, e].tolist(), int(graph.cpu[e])) for at, e in enumerate(path))
+        return next((at for at, m, where in marks if event in m and cpu in (NONE, where)), float("inf"))
+
+    def is_met(c: Condition, on: dict[int, int]) -> bool:
+        one = time(c.first, on[c.at])
+        other = float("inf") if c.before == NONE else time(c.before, on[c.where])
+        return one < other and not (c.comes and c.before != NONE and other == float("inf"))
+
+    choices = permutations(range(graph.cpus), 2)
+    return any(all(is_met(c, {ANYWHERE: NONE, ONE: c1, OTHER: c2}) for c in cause) for c1, c2 in choices)
+
+
+def test_unfolding_has_the_states_transitions_and_runs_of_the_search() -> None:
+    for policy, module, cpus, scenario in CELLS:
+        graph = cell(policy, scenario, module, cpus)
+        answer = check(policy, module=module, cpus=cpus, scenario=scenario)
+        row = answer.runs.row(0, named=True)
+        assert (graph.states, len(graph.target)) == (int(row["states"]), int(row["transitions"]))
+        assert int(graph.runs_onward()[0]) == int(row["interleavings"])
+
+
+def test_the_decisive_step_is_the_first_after_which_every_run_has_the_outcome() -> None:
+    question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
+    runs = every_run(question)
+    from_state: dict[object, set[str]] = {}
+    for run, outcome in runs:
+        for step in run:
+            from_state.setdefault(step.target.key(), set()).add(outcome)
+    looked = 0
+    for name, trace in check(DEADLOCK, cpus=2, scenario="offline-mid-enable").traces.items():
+        if trace.outcome is None:
+            continue
+        number = decisive_step(question, trace.schedule, name)
+        taken = reference.replay(question.compile().model, start(question), trace.schedule)
+        certain = [from_state[step.target.key()] == {name} for step in taken]
+        assert number == certain.index(True) + 1
+        assert f">{number} " in trace.to_text() or f">{number}-" in trace.to_text()
+        assert f"step {number} decides" in trace.to_text()
+        looked += 1
+    assert looked >= 3
+
+
+def start(question: Question) -> State:
+    compiled = question.compile()
+    return initial_state(compiled.model, question.topology, compiled.scenario)
+
+
+def test_mail_marks_the_decisive_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["check", DEADLOCK, "--cpus", "2", "--scenario", "offline-mid-enable", "--mail"]) == 1
+    shown = capsys.readouterr().out
+    assert "\n>#13 " in shown
+    assert "> step 13 decides" in shown
+
+
+def test_the_fewest_switches_are_the_fewest_of_all_runs() -> None:
+    question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
+    found = explain(question)
+    each = [
+        (sum(a.actor != b.actor for a, b in pairwise(run)), len(run))
+        for run, outcome in every_run(question)
+        if outcome == found.outcome
+    ]
+    assert (found.switches[1], len(found.easiest)) == min(each)
+    assert len(found.shortest) == min(length for _, length in each)
+    assert found.easiest.outcome == found.shortest.outcome == found.outcome
+
+
+def test_shares_and_probabilities_are_those_of_the_search() -> None:
+    looked = 0
+    for policy, module, cpus, scenario in CELLS[:4]:
+        answer = check(policy, module=module, cpus=cpus, scenario=scenario)
+        for row in answer.outcomes.iter_rows(named=True):
+            found = tdxexplore.why(policy, module=module, cpus=cpus, scenario=scenario, outcome=row["outcome"])
+            assert found.part.interleavings == int(row["interleavings"])
+            assert found.part.probability == pytest.approx(row["probability"])
+            assert found.covered == 1 or not found.if_and_only_if
+            assert sum(d.share for d in found.deciding) == pytest.approx(0 if found.always else 1)
+            looked += 1
+    assert looked > 10
+
+
+def test_where_every_run_ends_so_nothing_decides() -> None:
+    found = tdxexplore.why("v19", cpus=3, scenario="late-online")
+    assert (found.always, found.if_and_only_if, found.causes, found.deciding) == (True, True, (), ())
+
+
+def test_a_wrong_guess_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The re-check does not trust what was learned."""
+    question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
+    graph = cell(DEADLOCK, "offline-mid-enable")
+    words = Vocabulary(graph)
+    outcome = int(graph.outcome[graph.outcome != NONE].min())
+    guess = learn(graph, words, outcome, Fate.of(graph, outcome))
+    assert len(guess.causes) == 1
+    assert len(guess.causes[0]) == 2
+    for half in guess.causes[0]:
+        wrong = type(guess)(((half,),), exact=True, rounds=1, examples=1)
+        monkeypatch.setattr("tdxexplore.explore.why.learn", lambda *_, wrong=wrong: wrong)
+        found: Why = explain(question)
+        assert (found.causes, found.if_and_only_if, found.covered) == ((), False, 0)
+
+
+def test_the_command_prints_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["why", DEADLOCK, "--cpus", "2", "--scenario", "offline-mid-enable"]
+    assert cli.run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "A run ends so if and only if:" in shown
+    assert shown.count("[necessary]") == 2
+    assert "Re-checked on all runs" in shown
+    assert max(map(len, (line for line in shown.splitlines() if "replay" not in line))) <= 100
+    assert cli.run([*asked, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["outcome"] == "deadlock"
+    assert [order["necessary"] for order in document["causes"][0]["orders"]] == [True, True]
+    assert document["interleavings"] == str(
+        explain(Question.of(asked[1], cpus=2, scenario=asked[5])).part.interleavings
+    )
+
+
+def test_what_cannot_be_explained_is_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["why", "v19", "--cpus", "2", "--outcome", "corupt"]) == 2
+    assert "no run ends so" in capsys.readouterr().err
+    assert cli.run(["why", "v19", "--max-states", "10"]) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert cli.run(["why", "v17", "--cpus", "2", "--budget", "cpu_up=unbounded", "--budget", "cpu_down=unbounded"]) == 3
+    assert "one need not end" in capsys.readouterr().err
+    with pytest.raises(TooLarge):
+        tdxexplore.why("v19", cpus=64, packages=2, scenario="nosmt", max_states=1000)
+    with pytest.raises(BadModel):
+        tdxexplore.why("v19", outcome="corrupt", cpus=2)
