@@ -16,7 +16,7 @@ from tdxexplore.explore.check import check
 from tdxexplore.explore.decisive import Fate, decisive_step
 from tdxexplore.explore.learning import learn
 from tdxexplore.explore.observing import observe
-from tdxexplore.explore.orders import ANYWHERE, ONE, OTHER, Condition, Vocabulary
+from tdxexplore.explore.orders import ANYWHERE, NEAR, ONE, OTHER, Condition, Vocabulary
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.unfolding import NONE, Unfolding, unfold
 from tdxexplore.explore.why import Why, explain
@@ -92,7 +92,7 @@ def holds(run: Run, order: Order, on: dict[str, int | None], actors: tuple[str, 
 
 def met(run: Run, orders: tuple[Order, ...], cpus: int, actors: tuple[str, ...]) -> bool:
     choices = list(permutations(range(cpus), 2)) or [(0, -2)]
-    places: list[dict[str, int | None]] = [{"": None, "c": c, "d": d} for c, d in choices]
+    places: list[dict[str, int | None]] = [{"": None, "c": c, "d": d, "p": None} for c, d in choices]
     return any(all(holds(run, order, on, actors) for order in orders) for on in places)
 
 
@@ -122,15 +122,15 @@ def test_a_run_has_the_outcome_if_and_only_if_it_meets_a_cause(
     assert counts == [reason.part.interleavings for reason in found.causes]
 
 
-def cell(policy: str, scenario: str, module: ModuleKind = "strict", cpus: int = 2) -> Unfolding:
-    graph = unfold(Question.of(policy, module=module, cpus=cpus, scenario=scenario), 20_000)
+def cell(policy: str, scenario: str, module: ModuleKind = "strict", cpus: int = 2, packages: int = 1) -> Unfolding:
+    graph = unfold(Question.of(policy, module=module, cpus=cpus, packages=packages, scenario=scenario), 20_000)
     assert isinstance(graph, Unfolding)
     return graph
 
 
 def test_the_observer_agrees_with_the_definition_of_any_condition() -> None:
     """Random conditions, whether they explain anything or not."""
-    graph = cell("linux-6.16", "fault-vmxon", "subset")
+    graph = cell("linux-7.1", "fault-vmxon", cpus=3, packages=2)
     words = Vocabulary(graph)
     dice = np.random.default_rng(0)
     paths = list(every_path(graph))
@@ -140,9 +140,9 @@ def test_the_observer_agrees_with_the_definition_of_any_condition() -> None:
         cause = tuple(
             Condition(
                 int(dice.integers(number)),
-                int(dice.integers(3)),
+                int(dice.integers(4)),
                 int(dice.integers(-1, number)),
-                int(dice.integers(3)),
+                int(dice.integers(4)),
                 bool(dice.integers(2)),
             )
             for _ in range(dice.integers(1, 4))
@@ -152,9 +152,7 @@ def test_the_observer_agrees_with_the_definition_of_any_condition() -> None:
         assert seen.counts(seen.ends[seen.met[seen.ends] == 1]).sum() == expected
         looked += 0 < expected < len(paths)
     assert looked >= 3
-    assert len(paths) == int(
-        check("linux-6.16", module="subset", cpus=2, scenario="fault-vmxon").runs["interleavings"][0]
-    )
+    assert len(paths) == int(check("linux-7.1", cpus=3, packages=2, scenario="fault-vmxon").runs["interleavings"][0])
 
 
 def every_path(graph: Unfolding) -> Iterator[list[int]]:
@@ -168,17 +166,23 @@ def every_path(graph: Unfolding) -> Iterator[list[int]]:
 
 
 def by_definition(graph: Unfolding, words: Vocabulary, path: list[int], cause: tuple[Condition, ...]) -> bool:
-    def time(event: int, cpu: int) -> float:
+    def time(event: int, cpus: set[int]) -> float:
         marks = ((at, words.marks[:, e].tolist(), int(graph.cpu[e])) for at, e in enumerate(path))
-        return next((at for at, m, where in marks if event in m and cpu in (NONE, where)), float("inf"))
+        return next((at for at, m, where in marks if event in m and where in cpus), float("inf"))
 
-    def is_met(c: Condition, on: dict[int, int]) -> bool:
+    def is_met(c: Condition, on: dict[int, set[int]]) -> bool:
         one = time(c.first, on[c.at])
         other = float("inf") if c.before == NONE else time(c.before, on[c.where])
         return one < other and not (c.comes and c.before != NONE and other == float("inf"))
 
     choices = permutations(range(graph.cpus), 2)
-    return any(all(is_met(c, {ANYWHERE: NONE, ONE: c1, OTHER: c2}) for c in cause) for c1, c2 in choices)
+    near = [
+        {n for n, package in enumerate(graph.package_of) if package == own and n != cpu}
+        for cpu, own in enumerate(graph.package_of)
+    ]
+    everywhere = {NONE, *range(graph.cpus)}
+    places = [{ANYWHERE: everywhere, ONE: {c}, OTHER: {d}, NEAR: near[c]} for c, d in choices]
+    return any(all(is_met(c, on) for c in cause) for on in places)
 
 
 def test_unfolding_has_the_states_transitions_and_runs_of_the_search() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tdxexplore.explore.orders import ANYWHERE, ONE, OTHER, Cause, Condition, Vocabulary, pairs
+from tdxexplore.explore.orders import ANYWHERE, NEAR, ONE, OTHER, Cause, Condition, Vocabulary, pairs
 from tdxexplore.explore.unfolding import NONE
 
 if TYPE_CHECKING:
@@ -56,26 +56,34 @@ class Examples:
         self.pairs = list({(*pair[:places], NONE, NONE)[:2]: None for pair in pairs(cpus)})
         events = len(words.events)
         self.bad = len(bad)
-        times = np.full((len(bad) + len(good), events, cpus + 1), _LATE, dtype=np.int16)  # the last column: anywhere
+        # By run, event and place: CPUs; for each CPU, the others of its package; and at last anywhere.
+        beside = [
+            [n for n in range(cpus) if n != cpu and graph.package_of[n] == graph.package_of[cpu]] for cpu in range(cpus)
+        ]
+        times = np.full((len(bad) + len(good), events, 2 * cpus + 1), _LATE, dtype=np.int16)
         decided = np.full(len(bad) + len(good), _LATE, dtype=np.int16)
         for run, path in enumerate([*bad, *good]):
             taken = np.array(path)
             for at in range(len(path) - 1, -1, -1):
                 edge = path[at]
-                for event in words.marks[:, edge]:
-                    if event != NONE:
-                        times[run, event, graph.cpu[edge]] = at  # NONE is the last column
-                        times[run, event, cpus] = at
+                cpu = int(graph.cpu[edge])
+                places_of = [NONE] if cpu == NONE else [NONE, cpu, *(cpus + n for n in beside[cpu])]
+                marks = words.marks[:, edge]
+                times[run, marks[marks != NONE][:, None], places_of] = at  # NONE is the last place
             if run < self.bad:
                 decided[run] = int(np.argmax(fate.certain[graph.target[taken]]))
         # Rows: run by run, each with every choice of CPUs.
         placed = [n for n, event in enumerate(words.events) if event.placed]
         one = np.array([p[0] for p in self.pairs])
         other = np.array([p[1] for p in self.pairs])
-        self.terms = [(n, ANYWHERE) for n in range(events)] + [(n, r) for r in (ONE, OTHER)[:places] for n in placed]
-        anywhere = np.repeat(times[:, :, cpus][:, None, :], len(self.pairs), axis=1)
+        roles = {ONE: one, OTHER: other, NEAR: cpus + one}
+        kinds = (ONE, OTHER)[:places]
+        if places and len(set(graph.package_of)) > 1:
+            kinds = (*kinds, NEAR)
+        self.terms = [(n, ANYWHERE) for n in range(events)] + [(n, r) for r in kinds for n in placed]
+        anywhere = np.repeat(times[:, :, NONE][:, None, :], len(self.pairs), axis=1)
         parts = [anywhere]
-        parts += [times[:, placed, :][:, :, cpu].transpose(0, 2, 1) for cpu in (one, other)[:places]]
+        parts += [times[:, placed, :][:, :, roles[role]].transpose(0, 2, 1) for role in kinds]
         self.when = np.concatenate(parts, axis=2).reshape(-1, len(self.terms))
         self.decided = np.repeat(decided, len(self.pairs))
         self._columns()
@@ -122,7 +130,7 @@ class Examples:
         other = self.words.events[b]
         if a.actor != other.actor:
             return True
-        return ANYWHERE not in (first[1], where) and first[1] != where
+        return first[1] != where and ANYWHERE not in (first[1], where) and NEAR not in (first[1], where)
 
     def _cost(self, c: Condition) -> tuple[int, ...]:
         events = self.words.events

@@ -48,7 +48,7 @@ class Observer:
         for number, cause in enumerate(causes):
             wholes: dict[tuple[int, ...], None] = {}
             for one, other in pairs(graph.cpus):
-                at = (NONE, one, other)
+                at = (NONE, one, other, _beside(one))
                 parts = [
                     (c.first, at[c.at], c.before, at[c.where] if c.before != NONE else NONE, c.comes) for c in cause
                 ]
@@ -58,7 +58,9 @@ class Observer:
         read = np.concatenate([words.marks, graph.cpu[None, :]])
         letters, self.symbol = np.unique(read, axis=1, return_inverse=True)
         self.symbol = self.symbol.reshape(-1)
-        self._letters = [tuple(_read(letter, instance) for instance in instances) for letter in letters.T.tolist()]
+        self._letters = [
+            tuple(_read(letter, instance, graph.package_of) for instance in instances) for letter in letters.T.tolist()
+        ]
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
         self._states: list[tuple[int, tuple[int, ...]]] = []
         self._after: dict[tuple[int, int], int] = {}
@@ -102,15 +104,23 @@ _OPEN, _HALF, _MET, _BROKEN = 0, 1, 2, 3
 _NOTHING, _FIRST, _FIRST_OF_TWO, _SECOND = 0, 1, 2, 3
 
 
-def _read(letter: list[int], instance: tuple[int, int, int, int, bool]) -> int:
+def _read(letter: list[int], instance: tuple[int, int, int, int, bool], package_of: Sequence[int]) -> int:
     """What a transition says about a condition."""
     *marks, cpu = letter
+    there = {NONE, cpu}
+    if cpu != NONE:
+        there |= {_beside(n) for n, package in enumerate(package_of) if package == package_of[cpu] and n != cpu}
     first, at, before, where, comes = instance
-    if before != NONE and before in marks and where in (NONE, cpu):
+    if before != NONE and before in marks and where in there:
         return _SECOND
-    if first in marks and at in (NONE, cpu):
+    if first in marks and at in there:
         return _FIRST_OF_TWO if comes else _FIRST
     return _NOTHING
+
+
+def _beside(cpu: int) -> int:
+    """The other CPUs of the package of one, as a place: CPUs are numbered from 0 up, so these places go down."""
+    return -10 - cpu
 
 
 def _next(known: int, said: int) -> int:

@@ -1,11 +1,11 @@
 """Conditions on the order of steps, which a run of a graph meets or does not.
 
 An *event* is a step of an actor, wherever it is taken, or one way through a step where an actor is free to take several (a fault
-that hits or does not). A *condition* is that one event comes before any of another; the other one need not come at all. Events
-may be bound to *a CPU* or *another CPU*. A *cause* is a set of conditions. A run meets a cause if there are two different
-CPUs c and d (of more than one CPU) such that all of its conditions hold with c for "a CPU" and d for "another CPU": the first
-event on the CPU named has happened before any of the second one on the CPU named. An event that is bound to no CPU is taken
-wherever it happens.
+that hits or does not). A *condition* is that one event comes before any of another; the other one need not come at all, unless
+the condition says so. Events may be bound to *a CPU*, to *another CPU*, or to the *other CPUs in the package* of the first one.
+A *cause* is a set of conditions. A run meets a cause if there are two different CPUs c and d such that all of its conditions hold
+with c for "a CPU" and d for "another CPU": the first event there has happened before any of the second one there. An event
+that is bound to no CPU is taken wherever it happens.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tdxexplore.explore.unfolding import Unfolding
 
-ANYWHERE, ONE, OTHER = 0, 1, 2
-"""Where an event is looked for: wherever it happens, on "a CPU", on "another CPU"."""
+ANYWHERE, ONE, OTHER, NEAR = 0, 1, 2, 3
+"""Where an event is looked for: wherever it happens, on "a CPU", on "another CPU", on any other CPU in the package of "a CPU"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Condition:
 
     Attributes:
         first: The event that comes, by number.
-        at: Where: `ANYWHERE`, `ONE` or `OTHER`.
+        at: Where: `ANYWHERE`, `ONE`, `OTHER` or `NEAR`.
         before: The event that has not come by then, by number; `NONE` if only the first one matters.
         where: Where that one has not come.
         comes: Whether that one has to come later.
@@ -73,7 +73,7 @@ class Condition:
     @property
     def places(self) -> tuple[int, ...]:
         """The CPUs that it speaks of."""
-        return tuple(sorted({self.at, self.where} - {ANYWHERE}))
+        return tuple(sorted({ONE if place == NEAR else place for place in (self.at, self.where)} - {ANYWHERE}))
 
 
 Cause = tuple[Condition, ...]

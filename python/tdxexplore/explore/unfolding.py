@@ -63,8 +63,13 @@ class Unfolding:
 
     @cached_property
     def cpus(self) -> int:
-        """How many CPUs there are, counted up to the last one that does anything."""
-        return int(self.cpu.max(initial=0)) + 1
+        """How many CPUs there are."""
+        return len(self.package_of)
+
+    @cached_property
+    def package_of(self) -> tuple[int, ...]:
+        """The package of each CPU."""
+        return tuple(number for number, cpus in enumerate(self.words(0)[2]) for _ in cpus)
 
     def words(self, state: int) -> Words:
         """A state as the engine packs it."""

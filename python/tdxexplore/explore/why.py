@@ -60,7 +60,7 @@ class Order:
 
     Attributes:
         first: The step that comes.
-        on: ``c`` or ``d`` if it is on a certain CPU, else empty.
+        on: ``c`` or ``d`` if it is on a certain CPU, ``p`` if it is on any other CPU in the package of c, else empty.
         before: The step that it comes before, or None if it is enough that the first one comes.
         where: As `on`, of that step.
         both_come: Whether the second step comes in every run that meets the cause; else it may also be left out.
@@ -348,7 +348,7 @@ class _Explanation:
         return replay(self._question, self._schedule(path))
 
 
-_PLACES = ("", "c", "d")
+_PLACES = ("", "c", "d", "p")
 
 
 def _observed(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause]) -> Observed:

@@ -108,13 +108,13 @@ def sentence(order: Order) -> str:
 def step(event: Event, on: str = "") -> str:
     """A step in words: whose it is, where, and which way it goes."""
     inside = f" in {event.functions[-1]}" if event.functions and event.functions[-1] != event.title else ""
-    where = f" on CPU {on}" if on else ""
+    where = {"": "", "p": " on another CPU in the package of CPU c"}.get(on, f" on CPU {on}")
     way = f" ({event.way})" if event.way else ""
     return f"{event.actor}'s {event.title}{inside}{where}{way}"
 
 
 def _cpus(orders: tuple[Order, ...]) -> str:
-    return _CPUS["".join(sorted({place for order in orders for place in (order.on, order.where)}))]
+    return _CPUS["".join(sorted({place.replace("p", "c") for order in orders for place in (order.on, order.where)}))]
 
 
 def _deciding(why: Why, room: int) -> Iterator[str]:
