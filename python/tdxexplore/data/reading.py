@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -25,13 +24,14 @@ from tdxexplore.data.tying import Tied, tie
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from tdxexplore.data.checking import Part
 
 __all__ = ["Dataset", "Skipped", "answers", "findings", "finished", "foreign", "in_one_line"]
 
+_PATH = "_path"  # a column, while files are read
 _JOINED = ("runs", "outcomes", "properties", "prices")
 """The tables that are checked together: most questions join them."""
 
@@ -112,15 +112,10 @@ class Dataset:
     def scan(self, table: str) -> pl.LazyFrame:
         """A table, lazily; with the columns of `TABLES`, in the order of the files."""
         columns = [c.name for c in TABLES[table]]
-        frames = [
-            _scan(list(parts), dict(partition), kept)
-            for (partition, kept), parts in groupby(
-                self.parts(table), key=lambda part: (tuple(part.partition.items()), part.kept)
-            )
-        ]
-        if not frames:
+        parts = self.parts(table)
+        if not parts:
             return pl.LazyFrame(schema=polars_types(table))
-        return pl.concat(frames).select(columns)
+        return _scan(parts).select(columns)
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """The rows of a query on this data set.
@@ -235,12 +230,20 @@ def findings(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFram
     return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left")
 
 
-def _scan(parts: Sequence[Part], partition: Mapping[str, str], kept: frozenset[str] | None) -> pl.LazyFrame:
-    """Files of one partition. Its values are not read from the path: there, folders above the data set have their say."""
-    frame = pl.scan_parquet([part.path for part in parts], hive_partitioning=False, glob=False)
-    if kept is not None:
-        frame = frame.filter(pl.col("point").is_in(sorted(kept)))
-    return frame.with_columns(pl.lit(partition[name], pl.String).alias(name) for name in PARTITION)
+def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
+    """The rows of files. Their partition is not read from the path: there, folders above the data set have their say."""
+    paths = [str(part.path) for part in parts]
+    frame = pl.scan_parquet(paths, hive_partitioning=False, glob=False, include_file_paths=_PATH)
+    for part in parts:
+        if part.kept is not None:
+            here = pl.col(_PATH) == str(part.path)
+            frame = frame.filter(~here | pl.col("point").is_in(sorted(part.kept)))
+    return frame.with_columns(
+        pl.col(_PATH)
+        .replace_strict(paths, [part.partition[name] for part in parts], return_dtype=pl.String)
+        .alias(name)
+        for name in PARTITION
+    )
 
 
 def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:

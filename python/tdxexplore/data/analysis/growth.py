@@ -29,5 +29,6 @@ def growth(runs: pl.LazyFrame) -> pl.LazyFrame:
         "r_squared": correlation**2,
     }
     points = runs.filter("complete")
-    exponents = points.group_by(SERIES).agg(**fits)
+    # In one order, as sums of floating-point numbers depend on theirs.
+    exponents = points.sort(*SERIES, "cpus").group_by(SERIES, maintain_order=True).agg(**fits)
     return points.select(*KEY, *figures).join(exponents, on=SERIES).sort(KEY)
