@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: kernel kernel-campaign demo docs wheel test test-long mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: deny licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -15,6 +15,7 @@ QUESTIONS := late-online offline-mid-enable no-kvm kvm-reload second-enable
 demo: $(VENV)/installed
 	$(BIN)/tdxexplore compare $(DESIGNS) --cpus 4 --module strict --module subset $(QUESTIONS:%=--scenario %) --overview --out demo || test $$? -eq 1
 	@echo
+	@$(BIN)/tdxexplore report demo -o demo/report.html
 	@echo "The tables are in demo/*.parquet. To go on:"
 	@echo "  $(BIN)/tdxexplore check v19 --module subset --scenario late-online    every interleaving of one cell"
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
@@ -39,13 +40,16 @@ kernel-campaign: $(VENV)/installed
 	mkdir -p demo
 	$(BIN)/tdxexplore kernel campaign demo/litmus-$(SERIES).jsonl --series $(SERIES)
 
-# The pages under docs that are generated; the tests compare them.
+# The pages under docs that are generated; the tests compare them. Then the manual, as manual/index.html.
 docs: $(VENV)/installed
 	$(BIN)/python tools/pages.py docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs manual
 
-# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust.
+# One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
+# sources on this machine are in no wheel.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
 wheel: $(VENV)/installed
-	$(BIN)/maturin build --release --out dist
+	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
 # The binding has no Rust tests, and left out its dependencies need no second build.
@@ -53,9 +57,24 @@ test: lint
 	cargo test --package tdxexplore-core --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# All cases of which `make test` takes a slice.
+APT = $(SUDO) apt-get install --yes --no-install-recommends
+
+# Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
 test-long: $(VENV)/installed
+	command -v chromium > /dev/null || $(APT) chromium || { $(SUDO) apt-get update && $(APT) chromium; } || echo "no Chromium can be installed: the tests of the report in a browser are left out" >&2
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
+
+# All cases that neither takes.
+campaign: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
+
+# Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
+deny:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check bans licenses sources
+
+licences:
+	$(PYTHON) tools/licences.py
 
 # Seeded faults: do the tests notice? `make mutants ONLY=store` tries some.
 mutants: $(VENV)/installed
@@ -139,4 +158,4 @@ $(VENV)/installed: pyproject.toml $(RUST)
 	touch $@
 
 clean:
-	rm -rf $(VENV) target demo benches/.peers benches/stateright/target
+	rm -rf $(VENV) target demo manual benches/.peers benches/stateright/target

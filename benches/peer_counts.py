@@ -22,7 +22,6 @@ from tdxexplore import _core
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,7 @@ def models() -> Iterator[tuple[str, Program, State]]:
     for policy, (module, scenario, sizes) in product(POLICIES, SITUATIONS):
         question = Question(policy, module, scenario, Topology(sizes))
         compiled = question.compile()
-        start = initial_state(compiled.model, question.topology, compiled.scenario)
+        start = compiled.model.initial(question.topology)
         yield f"{policy} {module} {scenario} {question.topology}", compiled.program, start
     sys.path.append(str(Path(__file__).parent.parent / "tests"))
     from random_models import Generator  # noqa: PLC0415 -- a module of the tests

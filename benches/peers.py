@@ -32,7 +32,6 @@ from models import increment_lock, two_phase_commit
 from peer_tables import BASE, BEST, ENGINES, LARGE, TARGETS, Results, Row, size
 from processes import HERE, Limits, Missing, Stopped
 from tdxexplore.explore.question import Question
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +54,7 @@ def policy(name: str, scenario: str, packages: int = 1) -> Callable[[int], tuple
     def make(cpus: int) -> tuple[Program, State]:
         question = Question.of(name, module="subset", scenario=scenario, cpus=cpus, packages=packages)
         compiled = question.compile()
-        return compiled.program, initial_state(compiled.model, question.topology, compiled.scenario)
+        return compiled.program, compiled.model.initial(question.topology)
 
     return make
 

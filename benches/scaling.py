@@ -27,7 +27,6 @@ from peers import machine
 from processes import HERE, Limits, Stopped
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +91,7 @@ def point(chosen: Chosen, cpus: int, limits: Limits) -> Point:
         chosen.policy, module=chosen.module, scenario=chosen.scenario, cpus=cpus, packages=chosen.packages
     )
     compiled = question.compile()
-    start = initial_state(compiled.model, question.topology, compiled.scenario)
+    start = compiled.model.initial(question.topology)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "program.json").write_text(compiled.program.text)

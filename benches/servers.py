@@ -23,7 +23,6 @@ from peer_tables import aligned
 from peers import machine
 from processes import HERE, Limits, Stopped
 from tdxexplore.explore.question import Question
-from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 
@@ -77,7 +76,7 @@ def explore(policy: str, module: ModuleKind, scenario: str, cpus: int, limits: L
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "program.json").write_text(compiled.program.text)
-        start = initial_state(compiled.model, question.topology, compiled.scenario)
+        start = compiled.model.initial(question.topology)
         (folder / "initial.json").write_text(compiled.program.pack(start))
         try:
             found = Engine("orbit", THREADS, symmetry="all").run(folder, limits)

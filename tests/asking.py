@@ -10,7 +10,7 @@ import polars as pl
 import tdxexplore
 from tdxexplore import _core
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
 
 
-def explore(
-    model: Model, scenario: str, sizes: tuple[int, ...], *, measures: bool = True, prices: bool = False
-) -> _core.Exploration:
+def explore(model: Model, sizes: tuple[int, ...], *, measures: bool = True, prices: bool = False) -> _core.Exploration:
     """All of a model, which may have been changed since it was built, on packages of these sizes."""
     program = lower(model)
-    packed = program.pack(initial_state(model, Topology(sizes), SCENARIOS[scenario]))
+    packed = program.pack(model.initial(Topology(sizes)))
     found = _core.Program(program.text).explore(packed, measures=measures, prices=prices)
     assert found.complete
     return found
@@ -71,8 +69,8 @@ class Asked:
 
     def outcomes(self, model: Model) -> set[str]:
         """The outcomes that a changed model reaches here."""
-        return outcomes(model, explore(model, self.scenario, self.sizes))
+        return outcomes(model, explore(model, self.sizes))
 
     def broken(self, model: Model) -> set[str]:
         """The invariants that fail in a changed model here."""
-        return broken(model, explore(model, self.scenario, self.sizes))
+        return broken(model, explore(model, self.sizes))

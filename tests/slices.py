@@ -1,6 +1,7 @@
-"""Large sets of cases in two parts: a slice for ``make test``, all others for ``make test-long``.
+"""Large sets of cases in three parts: a slice for ``make test``, another for ``make test-long``, the rest for ``make campaign``.
 
-The slice is fixed, so that a failure comes again. A case is never in both: ``.ci/run`` makes both and runs each test once.
+The slices are fixed, so that a failure comes again. A case is in one part only: ``.ci/run`` makes the first two and runs each
+test once.
 """
 
 from __future__ import annotations
@@ -15,14 +16,25 @@ if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
 
-def every(nth: int, cases: Iterable[object]) -> list[ParameterSet]:
-    """The cases as parameters of a test; all but every `nth` have the mark ``long``.
+def every(nth: int, cases: Iterable[object], *, rest_long: bool = False) -> list[ParameterSet]:
+    """The cases as parameters of a test: every `nth` for ``make test``, the one after it ``long``, the others ``campaign``.
 
-    Of a product of axes the slice meets every value of each axis, if `nth` has no divisor in common with their lengths.
+    Of a product of axes each slice meets every value of each axis, if `nth` has no divisor in common with their lengths.
+
+    Args:
+        nth: How many cases come between two of a slice.
+        cases: The cases; a tuple is several parameters.
+        rest_long: All others are ``long``: each case guards something of its own, such as a part of a page.
     """
     parameters = []
     for at, case in enumerate(cases):
         values = case if isinstance(case, tuple) else (case,)
-        parameters.append(pytest.param(*values, marks=[pytest.mark.long] if at % nth else []))
+        if at % nth == 0:
+            marks = []
+        elif rest_long or at % nth == 1:
+            marks = [pytest.mark.long]
+        else:
+            marks = [pytest.mark.campaign]
+        parameters.append(pytest.param(*values, marks=marks))
     assert len(parameters) > 1
     return parameters

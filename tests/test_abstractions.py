@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
 
 
-def wrong(model: Model, scenario: str) -> set[str]:
+def wrong(model: Model) -> set[str]:
     """What goes wrong in some state: runs that go on for ever have no outcome."""
     for name in ("hkid_leaked", "td_error", "vm_refused", "online_refused", "warned"):
         model.expect(name, model[name])
     for oops in model["oops"].values[1:]:
         model.expect(str(oops), model["oops"] == oops)
-    met = pl.DataFrame(explore(model, scenario, (2,), measures=False).expectations())["schedule"].is_not_null()
+    met = pl.DataFrame(explore(model, (2,), measures=False).expectations())["schedule"].is_not_null()
     return {p.name for p, here in zip(model.expectations, met, strict=True) if here}
 
 
@@ -53,7 +53,7 @@ def test_vcpus_that_run_again_and_again_meet_nothing_else(policy: str) -> None:
         assert isinstance(wait, Await)
         # As in `td.vcpu`, without the flag that it has run.
         wait.condition = (again["td"] == "running") & ~again["frozen"] & ~again["kvm_unloading"] & again["active"]
-        assert wrong(once, scenario) == wrong(again, scenario) >= {"kvm-tried"}, (module, scenario)
+        assert wrong(once) == wrong(again) >= {"kvm-tried"}, (module, scenario)
 
 
 def test_sys_rd_fails_where_config_would_pass() -> None:
@@ -104,7 +104,7 @@ def test_lps_that_are_forgotten_are_not_read(policy: str) -> None:
     """A model that forgets nothing has the same outcomes, as often, as likely, as soon and at the same price."""
 
     def answer(asked: Asked, model: Model) -> tuple[list[pl.DataFrame], int]:
-        found = explore(model, asked.scenario, asked.sizes, prices=True)
+        found = explore(model, asked.sizes, prices=True)
         outcomes = pl.DataFrame(found.outcomes()).select("outcome", "interleavings", "shortest_steps")
         chances = pl.DataFrame(found.outcomes())["probability"].round(12).to_frame()
         broken = pl.DataFrame(found.invariants()).select("invariant", "shortest_steps")

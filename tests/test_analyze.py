@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 
 from sweeps import spec_file
 from tdxexplore import cli
+from tdxexplore.data.compacting import compact
 from tdxexplore.data.reading import Dataset
 from tdxexplore.sweep import load, sweep
 
@@ -30,10 +32,19 @@ cpus = "2-5"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scattered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("analyze")
     sweep(load(spec_file(folder, GRID)), folder / "out")
     return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def root(scattered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in few files, as each question reads all of them."""
+    folder = tmp_path_factory.mktemp("compacted") / "out"
+    shutil.copytree(scattered, folder)
+    compact(folder)
+    return folder
 
 
 QUESTIONS = {
@@ -43,6 +54,7 @@ QUESTIONS = {
         ["linux-6.16", "dominates", "each two of 4 policies, at 12 questions"],
     ),
     "growth": (["growth"], ["growth", "2 CPUs"]),
+    "shares": (["shares", "--policy", "v19", "--scenario", "late-online"], ["td-error", "probability"]),
     "smallest": (["smallest", "--outcome", "deadlock"], ["dyn-hook-if-enabled", "S1"]),
     "smallest of all": (["smallest"], ["tdx-up", "deadlock"]),
     "diff": (["diff", "{root}"], ["nothing differs", "compared: 96 points", "identical: all 4 policies"]),
@@ -84,7 +96,7 @@ def test_each_question_is_a_command(
 def test_every_question_is_asked_above() -> None:
     asked = {words[0] for words, _ in QUESTIONS.values()}
     assert asked == {name for name in cli.app["analyze"] if not name.startswith("-")}
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_no_question_loads_the_engine(root: Path) -> None:
@@ -99,15 +111,15 @@ def test_no_question_loads_the_engine(root: Path) -> None:
 
 
 def test_a_data_set_in_many_files_is_answered_with_a_hint(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    scattered: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tdxexplore.cli.analyze.MANY_FILES", 100)
-    assert cli.run(["analyze", "worst", str(root)]) == 0
+    assert cli.run(["analyze", "worst", str(scattered)]) == 0
     captured = capsys.readouterr()
     files = 3 * 4 * 2 * 3 * 4  # three tables
     assert captured.err == (
-        f"tdxexplore: {root}: {files} files were read; after `tdxexplore compact {root}` it is a file for each partition "
-        "of a table, and quicker\n"
+        f"tdxexplore: {scattered}: {files} files were read; after `tdxexplore compact {scattered}` it is a file for each "
+        "partition of a table, and quicker\n"
     )
     assert "S1 deadlock" in captured.out
 

@@ -19,6 +19,8 @@ import tdxexplore
 from tdxexplore import _core
 from tdxexplore.cli import run
 from tdxexplore.explore.exploration import KEY, log10
+from tdxexplore.export import export
+from tdxexplore.sweep import load
 from tdxexplore.tdx.fields import UNBOUNDED
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def test_steps_that_many_cpus_take_alike_are_one_line() -> None:
 
 def test_notebooks_show_tables_and_traces(late: tdxexplore.Exploration) -> None:
     html = late._repr_html_()
-    assert "<td>td-error</td>" in html
+    assert ">td-error</td>" in html
     assert "TDH.MNG.CREATE = TDX_SYS_LP_INIT_NOT_DONE" in html
     assert "http" not in html
 
@@ -155,12 +157,40 @@ def test_logarithms_of_long_counts() -> None:
     assert log10("0") == float("-inf")
 
 
-def test_importing_the_package_loads_neither_polars_nor_the_engine() -> None:
-    code = (
-        "import sys, tdxexplore; print(sorted({'polars', 'rich', 'cyclopts', 'tdxexplore._core'} & set(sys.modules)))"
-    )
+HEAVY = ("altair", "vl_convert", "distributed", "tdxexplore.report", "tdxexplore.charts", "tdxexplore.data")
+LOADED = "; import sys; print([name for name in {names!r} if name in sys.modules])"
+
+
+def test_importing_the_package_loads_neither_polars_nor_the_engine_nor_what_is_heavy() -> None:
+    code = "import tdxexplore" + LOADED.format(names=("polars", "rich", "cyclopts", "tdxexplore._core", *HEAVY))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_check_loads_no_charts_and_no_report() -> None:
+    ask = "from tdxexplore.cli import run; run(['check', 'v19', '--cpus', '2', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", ask + LOADED.format(names=HEAVY)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("}\n[]\n")
+
+
+def test_wings_that_are_functions_can_be_called_however_they_were_imported(tmp_path: Path) -> None:
+    spec = tmp_path / "sweep.toml"
+    spec.write_text('[grid]\npolicy = "v19"\nmodule = "strict"\nscenario = "all-online"\ncpus = 2\n')
+    assert tdxexplore.sweep(spec, tmp_path / "data").finished == 1
+    assert tdxexplore.sweep(load(spec), str(tmp_path / "data")).before == 1
+    assert tdxexplore.report(tmp_path / "data", tmp_path / "page.html").points == 1
+    question = tdxexplore.Question.of("v19", cpus=2)
+    assert tdxexplore.export(question, "promela") == export(question, "promela")
+    code = "import tdxexplore.sweep, tdxexplore.report as r; assert callable(tdxexplore.sweep) and callable(r)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_namespace_has_what_a_user_needs() -> None:
+    asked = {"check", "compare", "diff", "sweep", "sample", "export", "policies", "scenarios", "report", "replay"}
+    assert asked <= set(dir(tdxexplore)) == set(tdxexplore.__all__)
+    assert all(callable(getattr(tdxexplore, name)) for name in asked)
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -177,7 +207,7 @@ def test_the_commands_of_the_pages_run(
     monkeypatch.chdir(ROOT)
     commands = [found for page in PAGES for found in re.findall(r"^tdxexplore ([^#\n]*)", page, flags=re.MULTILINE)]
     assert len(commands) >= 15
-    folders = {"results": str(tmp_path / "results"), "data": str(tmp_path / "data")}
+    folders = {name: str(tmp_path / name) for name in ("results", "data", "report.html")}
     for command in commands:
         words = [folders.get(word, word) for word in command.split()]
         assert run(words) in (0, 1), command
@@ -204,6 +234,7 @@ def test_the_figures_of_the_readme_are_true() -> None:
         assert line in trace
 
 
+@pytest.mark.long
 def test_a_policy_of_a_user_is_checked_by_mypy_against_the_types_of_the_package(tmp_path: Path) -> None:
     """As after `pip install`: the package is on the path, and mypy believes its types only if `py.typed` is there."""
     shutil.copy(ROOT / "examples" / "lazy_first_vm.py", tmp_path)
@@ -286,7 +317,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a knob that is a truth value": (
         lambda: tdxexplore.check("v19", knobs={"offline_veto": cast("Any", True)}),
-        "knobs: `offline_veto` is True; a name is needed",
+        "knob `offline_veto` of policy `v19` is `true`; Allowed: off, on",
     ),
     "a budget as a text": (
         lambda: tdxexplore.check("v19", budgets={"cpu_up": cast("Any", "1")}),

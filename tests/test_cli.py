@@ -122,7 +122,7 @@ def test_a_budget_without_limit_gives_a_verdict_and_a_command_that_replays(
 
 def test_the_summaries_of_the_commands_are_their_docstrings() -> None:
     """`--help` imports no command, so that the summaries stand in a table of their own."""
-    assert len(cli.COMMANDS) == 11
+    assert len(cli.COMMANDS) == 15
     for name, summary in cli.COMMANDS.items():
         found = getattr(importlib.import_module(f"tdxexplore.cli.{name}"), name)
         said = found.help if isinstance(found, cyclopts.App) else inspect.getdoc(found)
@@ -136,7 +136,8 @@ def test_a_command_loads_no_other() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('tdxexplore.cli.')), 'tdxexplore._core' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['tdxexplore.cli.compact', 'tdxexplore.cli.exits', 'tdxexplore.cli.output'] False\n"
+    names = ", ".join(f"'tdxexplore.cli.{name}'" for name in ("compact", "exits", "output", "streams"))
+    assert done.stdout == f"[{names}] False\n"
 
 
 def test_a_crash_is_an_internal_error_and_not_a_verdict(

@@ -102,7 +102,7 @@ def test_knobs_budgets_and_packages_are_axes_too() -> None:
         (q.policy, q.topology.packages, dict(q.knobs).get("offline_veto"), dict(q.budgets)["cpu_down"])
         for q in (point.question for point in _points(found))
     }
-    known = {p.policy: {k.name for k in p.policy_class().knobs} for p in (point.question for point in _points(found))}
+    known = {p.policy: {k.name for k in p.subject().knobs} for p in (point.question for point in _points(found))}
     knobs = {policy: ("on", "off") if "offline_veto" in names else (None,) for policy, names in known.items()}
     assert asked == {(p, n, v, d) for p in known for n in (1, 2) for v in knobs[p] for d in (0, 1)}
     assert len(found.matrix) == len(asked) == len(found.cells)

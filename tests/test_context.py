@@ -12,7 +12,7 @@ from asking import Asked
 from tdxexplore.linux import state
 from tdxexplore.linux.lock_order import LockOrder
 from tdxexplore.model import Model, Topology
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.host import tdx_cpu_enable
 from tdxexplore.tdx.kernel import OK, Hook, Kernel
 from tdxexplore.tdx.policies import BUILT_IN
@@ -266,4 +266,4 @@ def test_locks_that_a_run_takes_in_a_circle_are_reported_though_nobody_waits(
 def test_the_engine_agrees_with_the_reference_where_the_state_remembers_the_order_of_locks() -> None:
     for vm, count in product(("b-a", "c-a"), (2, 3)):
         model = build(Circle({"vm": vm}), "subset", SCENARIOS["no-kvm"])
-        compare_all(model, initial_state(model, Topology((count,)), SCENARIOS["no-kvm"]))
+        compare_all(model, model.initial(Topology((count,))))

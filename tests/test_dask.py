@@ -21,7 +21,6 @@ from tdxexplore.sweep.cluster import dask
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 GRID = """
 [grid]
@@ -38,7 +37,7 @@ class Cluster:
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.stack, self.file = stack, folder / "scheduler.json"
-        self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         deadline = time.monotonic() + 60
         while not self.file.exists():
             assert time.monotonic() < deadline
@@ -57,6 +56,7 @@ class Cluster:
         return [self.start("dask_worker", *options, name) for name in names]
 
 
+@pytest.mark.long
 def test_both_workers_are_killed_half_way_and_the_rows_are_the_same(tmp_path: Path) -> None:
     spec = load(spec_file(tmp_path, GRID))
     with ExitStack() as stack:
@@ -108,6 +108,44 @@ def test_a_scheduler_that_does_not_answer_is_one_line(
     captured = capsys.readouterr()
     assert "--dask is `tcp://127.0.0.1:9`; no scheduler answers there" in captured.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_without_workers_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tdxexplore.sweep.cluster._WORKERS", 1)
+    with ExitStack() as stack:
+        address = Cluster(stack, tmp_path).address
+        words = ["sweep", str(spec_file(tmp_path, GRID)), "--out", str(tmp_path / "out"), "--dask", address]
+        assert cli.run(words) == 2
+    said = capsys.readouterr().err
+    assert said == f"tdxexplore: error: --dask is `{address}`; no worker has joined the scheduler within 1 s\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_a_scheduler_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    spec = spec_file(tmp_path, GRID)
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path)
+        cluster.workers("a", "b")
+        words = ["sweep", str(spec), "--out", str(tmp_path / "out"), "--dask", cluster.address, "--verbose"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tdxexplore", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("[1/")
+        cluster.scheduler.kill()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    lines = [line for line in err.splitlines() if not line.startswith("[")]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("tdxexplore: error: internal: the executor lost a point: CancelledError")
+    again = sweep(load(spec), tmp_path / "out")
+    assert 0 < again.before < POINTS
+    assert again.before + again.finished == POINTS
+    sweep(load(spec), tmp_path / "alone")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
 def test_without_the_extra_it_says_what_to_install(

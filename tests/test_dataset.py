@@ -21,7 +21,8 @@ import dataset_page
 from sweeps import POINTS, bytes_of, rows, spec_file
 from tdxexplore import cli
 from tdxexplore.data.compacting import compact
-from tdxexplore.data.files import MERGED, writing
+from tdxexplore.data.files import MERGED
+from tdxexplore.data.holding import writing
 from tdxexplore.data.reading import Dataset
 from tdxexplore.data.schema import PARTITION, POINT, SCHEMA_VERSION, TABLES
 from tdxexplore.errors import BadDataset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import tdxexplore
 from tdxexplore import check
 from tdxexplore.cli import run
 from tdxexplore.explore.difference import Difference
@@ -57,6 +58,34 @@ def test_the_command_line_prints_both_sides_and_the_schedule(capsys: pytest.Capt
     assert "shortest schedule that A survives and B does not: td-error (21 steps)" in text
     assert run(["diff", "v19", "linux-6.16", *asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["moved"] == 1
+
+
+def test_prices_stand_side_by_side_where_they_were_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--module", "subset", "--cpus", "3", "--scenario", "late-online", "--prices"]
+    assert run(["diff", "v19", "linux-6.16", *asked, "--json"]) == 0
+    rows = {(r["outcome"], r["price"]): r for r in json.loads(capsys.readouterr().out)["prices"]}
+    answers = [
+        tdxexplore.check(policy, module="subset", cpus=3, scenario="late-online", prices=True)
+        for policy in ("v19", "linux-6.16")
+    ]
+    expected = {
+        (row["outcome"], row["price"], side): row
+        for side, answer in zip("ab", answers, strict=True)
+        for row in answer.prices.iter_rows(named=True)
+    }
+    assert {key[:2] for key in expected} == rows.keys()
+    assert len(rows) > 10
+    for (outcome, price), row in rows.items():
+        for side in "ab":
+            other = expected.get((outcome, price, side))
+            for figure in ("mean", "least", "most"):
+                assert row[f"{figure}_{side}"] == (None if other is None else other[figure])
+    assert run(["diff", "v19", "linux-6.16", *asked]) == 0
+    text = capsys.readouterr().out
+    assert "A mean (least to most)" in text
+    assert "lp-init-again" in text
+    assert run(["diff", "v19", "linux-6.16", *asked[:-1]]) == 0
+    assert "least to most" not in capsys.readouterr().out
 
 
 def test_knobs_may_differ_and_hazard_b4_is_one(capsys: pytest.CaptureFixture[str]) -> None:

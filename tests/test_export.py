@@ -20,7 +20,6 @@ from tdxexplore.explore.question import Question
 from tdxexplore.export import Expected, Form, murphi, promela, tla
 from tdxexplore.export.notation import Names
 from tdxexplore.model import Scope, State, Topology, lower
-from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import FAULTS, HOTPLUG, SYSTEM
 
@@ -132,7 +131,7 @@ class Interpreter:
 def of_question(policy: str, **values: Any) -> Form:
     question = Question.of(policy, **values)
     compiled = question.compile()
-    return Form(compiled.program, initial_state(compiled.model, question.topology, compiled.scenario))
+    return Form(compiled.program, compiled.model.initial(question.topology))
 
 
 def counts(program: Program, start: State) -> tuple[int, int]:
@@ -228,7 +227,7 @@ def test_the_start_of_murphi_counts_the_cpus_that_start_out_different() -> None:
 def test_the_symmetry_of_tla_generates_all_renamings_that_keep_the_topology(sizes: tuple[int, ...], order: int) -> None:
     question = Question("v19", "subset", "all-online", Topology(sizes))
     compiled = question.compile()
-    text = tla(Form(compiled.program, initial_state(compiled.model, question.topology, compiled.scenario)))
+    text = tla(Form(compiled.program, compiled.model.initial(question.topology)))
     lines = re.search(r"^Symmetry == \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
     assert lines is not None
     members = [f"cpu_{c}" for c in range(sum(sizes))] + [f"package_{p}" for p in range(len(sizes))]

@@ -8,6 +8,7 @@ import pytest
 
 import known_page
 import meanings_page
+from tdxexplore.render.examples import EXAMPLES, declared
 from tdxexplore.tdx.outcomes import MEANINGS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -64,11 +65,11 @@ def test_a_command_that_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture
 
 
 def test_every_declared_outcome_and_invariant_is_explained() -> None:
-    declared = [p.name for p in meanings_page.declared()]
-    assert len(declared) >= 26
-    assert sorted(declared) == sorted(MEANINGS)
-    assert set(declared) - set(meanings_page.EXAMPLES) == {"diverges", "I3", "I9"}
-    assert [row[0] for row in meanings_page.rows()] == [f"`{name}`" for name in declared]
+    names = [p.name for p in declared()]
+    assert len(names) >= 26
+    assert sorted(names) == sorted(MEANINGS)
+    assert set(names) - set(EXAMPLES) == {"diverges", "I3", "I9"}
+    assert [row[0] for row in meanings_page.rows()] == [f"`{name}`" for name in names]
 
 
 @pytest.mark.parametrize("name", MEANINGS)
@@ -77,6 +78,6 @@ def test_an_explanation_has_two_sentences(name: str) -> None:
     assert MEANINGS[name].count(". ") == 1
 
 
-@pytest.mark.parametrize("name", meanings_page.EXAMPLES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_shows_it(name: str) -> None:
-    assert known_page.find(meanings_page.EXAMPLES[name]).of((name,)) == [name]
+    assert known_page.find(EXAMPLES[name]).of((name,)) == [name]

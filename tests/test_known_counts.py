@@ -1,13 +1,16 @@
-"""The engine finds the counts that others have published for two small models, in both spaces."""
+"""The engine finds the counts that others have published for four small models, in both spaces."""
 
 from __future__ import annotations
 
 from math import perm
+from pathlib import Path
 
 import pytest
 
+import tdxexplore
 from models import increment_lock, two_phase_commit
 from tdxexplore import _core
+from tdxexplore.model import Topology, reference
 
 # managers: distinct, generated, orbits, orbit transitions. Up to 7 by plain search (3, 5, 7 also by Rumur), beyond
 # from orbit sizes.
@@ -49,3 +52,47 @@ def test_increment_lock_has_its_published_counts(threads: int) -> None:
     if states <= CONCRETE:
         concrete = engine.explore(program.pack(start), space="concrete", measures=False)
         assert (concrete.explored, concrete.generated, concrete.depth) == (states, states - 1, 4 * threads)
+
+
+# From the comments in Murphi's distribution (release 2.73S to 2.9S), ex/mux/n_peterson.m and ex/sym/mcslock2.m: distinct
+# states without symmetry reduction, where they are given, and with it.
+CLASSICS = Path(__file__).parent.parent / "examples" / "classics.py"
+N_PETERSON = {3: (882, 172), 5: (628_868, 6_770), 6: (None, 35_159), 7: (None, 163_298)}
+MCS_LOCK = (1_098, 552)
+
+
+def classic(name: str, cpus: int, space: str = "orbit", **knobs: bool | int) -> tdxexplore.Exploration:
+    return tdxexplore.check(f"{CLASSICS}:{name}", cpus=cpus, knobs=knobs, space=space, measures=False)
+
+
+@pytest.mark.parametrize("processes", [3, 5, 6, pytest.param(7, marks=pytest.mark.long)])
+def test_n_peterson_has_its_published_counts(processes: int) -> None:
+    states, orbits = N_PETERSON[processes]
+    answer = classic("n_peterson", processes, n=processes)
+    assert answer.verdict == "holds"
+    assert answer.runs["explored"][0] == orbits
+    assert states in (None, int(answer.runs["states"][0]))
+    if states is not None and states <= CONCRETE:
+        assert classic("n_peterson", processes, "concrete", n=processes).runs["explored"][0] == states
+
+
+def test_the_mcs_lock_of_two_cpus_has_its_published_counts() -> None:
+    states, orbits = MCS_LOCK
+    answer = classic("mcs_lock", 2)
+    assert answer.verdict == "holds"
+    assert (int(answer.runs["states"][0]), answer.runs["explored"][0]) == (states, orbits)
+    assert classic("mcs_lock", 2, "concrete").runs["explored"][0] == states
+
+
+def test_german_is_coherent_if_it_is_careful() -> None:
+    """Its counts are ours: both spaces and the plain interpreter agree."""
+    answer = classic("german", 3)
+    assert answer.verdict == "holds"
+    states = int(answer.runs["states"][0])
+    assert classic("german", 3, "concrete").runs["explored"][0] == states > answer.runs["explored"][0]
+    model = classic("german", 2).question.compile().model
+    plain = reference.explore(model, model.initial(Topology.of(2)))
+    assert plain.states == int(classic("german", 2).runs["states"][0])
+    careless = classic("german", 2, careful=False)
+    assert careless.verdict == "violated"
+    assert careless.invariants.filter(invariant="coherence")["shortest_steps"][0] > 0

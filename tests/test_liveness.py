@@ -83,7 +83,7 @@ def test_what_an_oops_cuts_off_is_not_lost() -> None:
     model = build(BUILT_IN["v19"](), "subset-nocheck", SCENARIOS["late-online"], ENDLESS)
     (kvm,) = (code for code in model.codes if code.actor == "kvm")
     model.expect("rmmod has begun when the TD oopses", model.busy(kvm) & (model["oops"] == "corrupt"))
-    found = explore(model, "late-online", (2,))
+    found = explore(model, (2,))
     assert int(pl.DataFrame(found.expectations())["states"][-1]) > 0
     assert outcomes(model, found) == {"corrupt", "endless"}
     lost = pl.DataFrame(found.responses())["lost_states"].to_list()

@@ -227,7 +227,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         "unreadable.py": "cannot be read: Input/output error",
         "absent.py": "does not exist",
         f"{'long' * 100}.py": "cannot be read: File name too long",
-        "nul\0name.py": "cannot be read: embedded null byte",
+        "nul\0name.py": "one line of at most 2,000 printable characters is needed",
     }
     for name, reason in expected.items():
         line = refused(f"{tmp_path / name}:Mine", capsys)
@@ -237,7 +237,8 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_name_without_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for policy in (":", ":Mine", "mine.py:", "mine.py", "."):
-        assert "policy" in refused(policy, capsys), policy
+        line = refused(policy, capsys)
+        assert "policy" in line or "file" in line, policy
 
 
 @pytest.mark.parametrize("place", PLACES)

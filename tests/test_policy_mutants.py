@@ -20,7 +20,6 @@ from tdxexplore import _core
 from tdxexplore.errors import BadModel, Trap
 from tdxexplore.explore.question import Question
 from tdxexplore.model import reference
-from tdxexplore.tdx.build import initial_state
 from tdxexplore.tdx.policies import BUILT_IN
 from test_structure import POLICIES
 from witnesses import compare_all
@@ -175,7 +174,7 @@ def verdict(path: Path, name: str, asked: tuple[str, ModuleKind, int]) -> str:
         compiled = question.compile()
     except BadModel as error:
         return "refused" if "\n" not in str(error) else f"refused in more than a line: {error}"
-    start = initial_state(compiled.model, question.topology, compiled.scenario)
+    start = compiled.model.initial(question.topology)
     native = _core.Program(compiled.program.text)
     try:
         probe = native.explore(question.initial(), space="concrete", max_states=LARGEST, measures=False)

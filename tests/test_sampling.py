@@ -12,7 +12,6 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.sampling import Runs, runs_of
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.trace import replay
-from tdxexplore.tdx.build import initial_state
 
 QUESTION = Question.of("dyn-hook-if-enabled", cpus=2, scenario="online-mid-enable")
 
@@ -44,7 +43,7 @@ def test_the_same_seed_draws_the_same() -> None:
 
 def test_too_many_states_are_refused() -> None:
     compiled = QUESTION.compile()
-    start = initial_state(compiled.model, QUESTION.topology, compiled.scenario)
+    start = compiled.model.initial(QUESTION.topology)
     with pytest.raises(BadModel, match="more than 10 states"):
         Runs(compiled.model, start, most_states=10)
 

@@ -18,7 +18,8 @@ from tdxexplore.model import Model, Scope, State, Topology, cpus
 from tdxexplore.model.code import Await, Branch, Label, Set, SetEach
 from tdxexplore.model.expr import Const
 from tdxexplore.model.scopes import variables
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
+from tdxexplore.tdx.kvm import VirtAtLoad
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
 from witnesses import compare_all
@@ -135,7 +136,7 @@ def test_engine_and_reference_agree_on_shutdowns_and_caches(
     budgets: dict[str, int],
 ) -> None:
     model = build(BUILT_IN[policy](knobs), module, SCENARIOS[scenario], budgets)
-    assert compare_all(model, initial_state(model, Topology(sizes), SCENARIOS[scenario])).traces > 0
+    assert compare_all(model, model.initial(Topology(sizes))).traces > 0
 
 
 # -- a second VMXOFF --------------------------------------------------------------------------------------------------
@@ -209,11 +210,29 @@ def test_a_vcpu_that_enters_while_the_system_goes_down_meets_no_bug_and_a_creati
         assert any(note != "TDH.VP.ENTER = TDX_SUCCESS" for note in late)
 
 
-def test_kvm_that_is_loaded_while_the_system_goes_down_undoes_it() -> None:
-    for policy in ("linux-6.16", "linux-7.1", "kvm-hook-lp-init"):
-        answer = Asked(policy, "subset", "reboot", (2,)).check()
-        met = answer.rules.filter((pl.col("fired") > 0) & (pl.col("actor") == "kvm"))["notes"]
+def test_kvm_that_is_loaded_while_the_system_goes_down_undoes_it_and_a_shutdown_turns_vmx_off() -> None:
+    loads = [name for name, policy in BUILT_IN.items() if issubclass(policy, VirtAtLoad)]
+    assert len(loads) > 8
+    for policy in loads:
+        early = {"enable_phase": "subsys"} if policy == "linux-7.1-rfc-v1" else {}
+        answer = Asked(policy, "subset", "reboot", (2,), knobs=early).check()
+        fired = answer.rules.filter(pl.col("fired") > 0)
+        met = fired.filter(pl.col("actor") == "kvm")["notes"]
         assert met.str.contains("system_state: the system goes down, -EBUSY", literal=True).any(), policy
+        down = fired.filter(
+            (pl.col("actor") == "reboot")
+            & pl.col("label").str.contains("kvm_disable_virtualization_cpu()", literal=True)
+        )
+        assert len(down) > 0, policy
+
+
+def test_a_reference_that_does_not_count_at_reboot_is_a_second_vmxoff() -> None:
+    """RFC v1 2/4 of the VMXON series: Chao Gao's and Sean Christopherson's mails of 2025-10-17."""
+    for put, fails in (("vmx-off", {"I7", "I10"}), ("counted", set())):
+        knobs = {"enable_phase": "subsys", "preempt_guard": "on", "put_at_reboot": put}
+        answer = Asked("linux-7.1-rfc-v1", "strict", "reboot", (2,), knobs=knobs).check()
+        assert answer.traces.keys() & {"I7", "I10"} == fails
+    assert "waiting for ever" not in answer.traces["warned"].to_text()
 
 
 # -- TDH.SYS.DISABLE --------------------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asking import Asked
+from slices import every
 from tdxexplore.model import Model, State, Topology, always, cpus, reference
 from tdxexplore.model.code import Await, Label
 from tdxexplore.model.scopes import variables
 from tdxexplore.tdx import module
-from tdxexplore.tdx.build import build, initial_state
+from tdxexplore.tdx.build import build
 from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.fields import Traits, World
 from tdxexplore.tdx.kernel import Kernel
@@ -83,7 +84,7 @@ def test_configuring_again_brings_tdx_up_without_the_tds() -> None:
     assert asked.outcomes(asked.model()) == {"tds-lost", "td-error", "off-until-reboot", "tdx-up"}
     model = Asked(POLICY, "subset", "update-offline-lp", (2,), knobs=retry).model()
     model.expect("unknown", (model["td"] == "running") & model["td_forgotten"] & (model["sys_state"] == "READY"), "")
-    initial = initial_state(model, Topology((2,)), SCENARIOS["update-offline-lp"])
+    initial = model.initial(Topology((2,)))
     answer = reference.explore(model, initial)
     assert answer.expected_states["unknown"] > 0
 
@@ -99,7 +100,7 @@ def test_suspend_waits_for_every_task_but_not_for_an_update() -> None:
     assert {"pc.kvm", "pc.td"} <= waits
     assert "pc.update" not in waits
     model.expect("asleep", model["frozen"] & model.busy(model.code("update")) & ~cpus.all(model["online"]), "")
-    answer = reference.explore(model, initial_state(model, Topology((2,)), SCENARIOS["update-suspend"]))
+    answer = reference.explore(model, model.initial(Topology((2,))))
     assert answer.expected_states["asleep"] > 0
 
 
@@ -110,7 +111,7 @@ def test_after_an_update_that_failed_every_cpu_online_fails_and_a_second_update_
     model.invariant("refused", ~came_back | model["online_refused"] | cpus.all(model["online"]))
     model.invariant("second", ~(failed & (model["tdx_status"] == "INITIALIZED")))
     model.expect("written again", failed & (model["budget.update"] == 0), "")
-    answer = reference.explore(model, initial_state(model, Topology((2,)), SCENARIOS["update-offline-lp"]))
+    answer = reference.explore(model, model.initial(Topology((2,))))
     assert answer.violating_states["refused"] == answer.violating_states["second"] == 0
     assert answer.expected_states["written again"] > 0
 
@@ -183,12 +184,12 @@ COMPARED = [
 ]
 
 
-@pytest.mark.parametrize(("scenario", "knobs", "sizes"), COMPARED)
+@pytest.mark.parametrize(("scenario", "knobs", "sizes"), every(3, COMPARED))
 def test_the_engine_and_the_reference_agree_on_updates(
     scenario: str, knobs: dict[str, str], sizes: tuple[int, ...]
 ) -> None:
     model = build(BUILT_IN[POLICY](knobs), "subset", SCENARIOS[scenario])
-    assert compare_all(model, initial_state(model, Topology(sizes), SCENARIOS[scenario])).traces > 0
+    assert compare_all(model, model.initial(Topology(sizes))).traces > 0
 
 
 def test_linux_7_3_is_another_name_of_the_design() -> None:

@@ -31,7 +31,6 @@ from tdxexplore.sweep.batch import Answer, explore_points
 from tdxexplore.sweep.comparison import Comparison
 from tdxexplore.sweep.points import Cell, Point
 from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +70,11 @@ class ModelQuestion(Question):
 
     seed: int = 0
 
-    def compile(self, timeout: float | None = None) -> Compiled:
+    def compile(self, timeout: float | None = None, memory: int | None = None) -> Compiled:
         found = built(self.seed)
         assert found is not None
         program = lower(found[0])
-        return Compiled(BUILT_IN["v19"]({}), SCENARIOS["all-online"], found[0], program, Engine(program.text))
+        return Compiled(None, found[0], program, Engine(program.text))
 
     def initial(self) -> str:
         found = built(self.seed)
@@ -181,7 +180,7 @@ def test_of_random_models_every_cell_is_in_every_table() -> None:
         assert tables["runs"]["point"].to_list() == [point.id]
         cell = Cell(point.question.asked(), point)
         alone = Comparison(
-            (cell,), tables["runs"], tables["outcomes"], tables["properties"], tables["prices"], {}, interrupted=False
+            (cell,), tables["runs"], tables["outcomes"], tables["properties"], tables["prices"], {point.id: point}, {}
         )
         joined = (tables["runs"].lazy(), tables["outcomes"].lazy(), tables["properties"].lazy())
         for rows in (alone.matrix, analysis.worst(answers(*joined)).collect(), findings(*joined).collect()):

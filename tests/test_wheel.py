@@ -12,21 +12,46 @@ from zipfile import ZipFile
 
 import pytest
 
+import licences
 from tdxexplore import __version__, check
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.long
+def test_the_licences_are_those_of_the_crates_that_are_linked() -> None:
+    assert len(licences.linked()) > 30
+    assert licences.PAGE.read_text() == licences.page()
+
+
+@pytest.mark.long
 def test_a_wheel_runs_in_a_clean_environment_without_rust(tmp_path: Path) -> None:
     maturin = [str(Path(sys.executable).parent / "maturin")]
+    cargo = os.environ.get("CARGO_HOME", f"{Path.home()}/.cargo")
+    flags = f"--remap-path-prefix={cargo}=cargo --remap-path-prefix={ROOT}=tdxexplore"  # as `make wheel` has them
     for words in (["build", "--release"], ["sdist"]):
-        subprocess.run([*maturin, *words, "--out", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            [*maturin, *words, "--out", str(tmp_path)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            env={**os.environ, "RUSTFLAGS": flags},
+        )
     (wheel,) = tmp_path.glob("*.whl")
     assert f"-{__version__}-cp311-abi3-" in wheel.name
     names = ZipFile(wheel).namelist()
-    assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi"} <= set(names)
+    starts = {f"tdxexplore/cli/starts/{kind}.txt" for kind in ("model", "policy")}
+    assert {"tdxexplore/py.typed", "tdxexplore/_core.pyi", *starts} <= set(names)
+    browser = {path.name for path in (ROOT / "python/tdxexplore/report/browser").iterdir()}
+    assert {f"tdxexplore/report/browser/{name}" for name in browser} <= set(names)
+    assert len(browser) >= 7
     assert not [name for name in names if name.startswith(("tests/", "tools/", "benches/"))]
+    assert sum(name.endswith(("/licenses/LICENSE", "/licenses/LICENSE-crates.txt")) for name in names) == 2
+    engine = ZipFile(wheel).read("tdxexplore/_core.abi3.so")
+    assert len(engine) < 25_000_000  # without symbols
+    assert b"panicked" in engine
+    for place in (str(ROOT), cargo, str(Path.home())):
+        assert place == "/" or place.encode() not in engine
     (source,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(source) as archive:
         assert f"tdxexplore-{__version__}/rust/core/Cargo.toml" in archive.getnames()

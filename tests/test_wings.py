@@ -27,14 +27,17 @@ CORE = Path(__file__).parent.parent / "rust" / "core" / "src"
 PYTHON = (
     ("__main__", "__init__"),
     ("cli",),
+    ("report",),
     ("render",),
     ("sweep", "export", "kernel"),
     ("data",),
     ("explore",),
     ("tdx",),
-    ("linux",),
+    ("linux", "charts"),
     ("model",),
-    ("errors", "quantities", "_version", "_core"),
+    ("markup",),
+    ("visible",),
+    ("errors", "quantities", "replacing", "callable_module", "_version", "_core"),
 )
 RUST = (
     ("bench",),

@@ -3,67 +3,54 @@
 - ``policies/NAME.md``: the steps of a policy beside the kernel functions that they stand for, and what was left out;
 - ``outcomes.md``: what each outcome and invariant means, and the worst outcome of every policy, module kind and scenario;
 - ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
+- ``zoo.md``: bugs of other protocols, each a model before and after its fix (`zoo_page`);
 - ``kernel-results.md``: the schedules that were run in a kernel (`kernel_page`);
+- ``faults.md``: what the user sees when something fails (`faults_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``answers.svg``: the picture of the README (`picture`);
 - ``dataset.md``: the tables of a data set and how to read them;
-- ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers.
+- ``changes.md``: what each design changes against the one before, and each alternative against the patch that it answers;
+- ``designs.md``, ``reference/*.md``: the list of designs and the reference (`described_pages`, `reference_pages`).
 
 The tests compare the folder with what this writes.
 """
 
 from __future__ import annotations
 
-import inspect
-import sys
-from itertools import groupby
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 import dataset_page
+import described_pages
+import faults_page
 import kernel_page
 import known_page
 import meanings_page
 import picture
+import reference_pages
+import zoo_page
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
-from tdxexplore.model import Topology, lower
+from tdxexplore.model import Topology
 from tdxexplore.render.figures import fraction
-from tdxexplore.tdx.build import build
+from tdxexplore.render.markdown import table
+from tdxexplore.render.subject_page import policy_page
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED, ModuleKind
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import HOTPLUG, SCENARIOS, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from tdxexplore.model import Program
-    from tdxexplore.model.code import Label
-    from tdxexplore.model.expr import Variable
-    from tdxexplore.tdx.kernel import Hook, Kernel
     from tdxexplore.tdx.policy import Policy
 
 TOPOLOGY = Topology((2, 2))
 LONGEST = 10**15
 
-# Everything that a policy can do, once.
-_ALL = Scenario(
-    "documentation",
-    "every actor",
-    {
-        "kvm_load": 1,
-        "kvm_unload": 1,
-        "second_enable": 1,
-        "td_destroy": 1,
-        "cpu_up": 1,
-        "cpu_down": 1,
-        "update": 1,
-        "suspend": 1,
-    },
-    offline=1,
-)
+# Where a page of a policy says what the mechanics leave out that all policies share.
+SHARED = "[abstractions](../abstractions.md)"
+
 # What goes on without end on the page of liveness, with two CPUs.
 _RELOADS = ("kvm_load", "kvm_unload", "cpu_up", "cpu_down")
 ENDLESS = {
@@ -125,44 +112,19 @@ is removed. Outcomes that both reach are left out, whatever their shares.
 
 `make docs` writes this page.
 """
-_SCOPES = {"global": "", "cpu": "one CPU", "package": "one package"}
 
 
 def pages() -> dict[str, str]:
     """Every generated page, by its path in the folder."""
-    found = {f"policies/{name}.md": policy_page(policy) for name, policy in BUILT_IN.items()}
+    found = {f"policies/{name}.md": policy_page(policy, SHARED) for name, policy in BUILT_IN.items()}
     found["dataset.md"] = dataset_page.page()
     found["known.md"] = known_page.page()
+    found["zoo.md"] = zoo_page.page()
     found["kernel-results.md"] = kernel_page.page()
+    found["faults.md"] = faults_page.page()
     found["answers.svg"] = picture.picture()
+    found |= described_pages.pages() | reference_pages.pages()
     return {**found, "outcomes.md": outcomes_page(), "liveness.md": liveness_page(), "changes.md": changes_page()}
-
-
-def policy_page(policy: type[Policy]) -> str:
-    """One policy: what was read and what is assumed, knobs, steps and their sources, what was left out."""
-    lines = [f"# {policy.name}", "", f"{policy.title}.", "", f"Source: {policy.source}.", ""]
-    lines += ["## Read", "", *(f"- {text}" for text in policy.said("read")), ""]
-    lines += ["## Our reading, or an assumption", "", *(f"- {text}" for text in policy.said("reading")), ""]
-    lines += ["## Knobs", ""]
-    lines += _table(("knob", "values, the default first", "what is chosen"), _knobs(policy))
-    example = policy()
-    program = lower(build(example, "strict", _ALL))
-    lines += ["## Callbacks of CPU hotplug", "", "In the order of a CPU that comes up.", ""]
-    lines += _table(("cpuhp state", "startup", "teardown"), [_callbacks(hook) for hook in example.hooks])
-    lines += [
-        "## Steps",
-        "",
-        "A step is atomic; between any two of them every other actor may act. Knobs are at their defaults, the module",
-        "kind is `strict`, and every actor has something to do.",
-        "",
-    ]
-    for actor, rows in groupby(_steps(program), key=lambda row: row[0]):
-        lines += [f"### {actor}", ""]
-        lines += _table(("step", "in", "on", "instructions", "stands for"), [row[1:] for row in rows])
-    lines += ["## Left out, and why that hides no outcome", ""]
-    lines += [f"- {text}" for text in policy.said("abstracted")]
-    lines += ["- What the shared mechanics leave out: [abstractions](../abstractions.md).", ""]
-    return "\n".join(lines)
 
 
 def outcomes_page() -> str:
@@ -182,8 +144,8 @@ def outcomes_head() -> str:
         "`make docs` writes this page.",
         "",
     ]
-    scenarios = _table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])
-    meanings = _table(("name", "severity", "what it means", "an example"), meanings_page.rows())
+    scenarios = table(("scenario", "what happens"), [(s.name, s.text) for s in SCENARIOS.values()])
+    meanings = table(("name", "severity", "what it means", "an example"), meanings_page.rows())
     return "\n".join([*text, *scenarios, *meanings_page.head(), *meanings])
 
 
@@ -192,7 +154,7 @@ def outcomes_section(policy: type[Policy]) -> str:
     possible = [scenario for scenario in SCENARIOS.values() if not scenario.cannot_happen(policy())]
     rows = [(s.name, *(_worst(policy, module, s) for module in MODULE_KINDS)) for s in possible]
     heads = ("scenario", *MODULE_KINDS)
-    return "\n".join([f"## {policy.name}", "", *_table(heads, rows)])
+    return "\n".join([f"## {policy.name}", "", *table(heads, rows)])
 
 
 def liveness_page() -> str:
@@ -203,13 +165,13 @@ def liveness_page() -> str:
 def liveness_head() -> str:
     """What is asked, and how to read the table."""
     rows = [(name, SCENARIOS[name].text, ", ".join(budgets)) for name, budgets in ENDLESS.items()]
-    return "\n".join([*_LIVENESS.split("\n"), *_table(("scenario", "what happens", "without end"), rows)])
+    return "\n".join([*_LIVENESS.split("\n"), *table(("scenario", "what happens", "without end"), rows)])
 
 
 def liveness_section(policy: type[Policy]) -> str:
     """The table of one policy."""
     rows = [(name, *(_lost(policy, module, name) for module in MODULE_KINDS)) for name in ENDLESS]
-    return "\n".join([f"## {policy.name}", "", *_table(("scenario", *MODULE_KINDS), rows)])
+    return "\n".join([f"## {policy.name}", "", *table(("scenario", *MODULE_KINDS), rows)])
 
 
 def changes_page() -> str:
@@ -228,7 +190,7 @@ def changes_section(before: str, after: str) -> str:
             same.append(scenario)
     lines = [f"## {before} to {after}", ""]
     if rows:
-        lines += _table(("scenario", *COMPARED_KINDS), rows)
+        lines += table(("scenario", *COMPARED_KINDS), rows)
     if same:
         lines += [f"The same outcomes: {', '.join(same)}.", ""]
     return "\n".join(lines)
@@ -237,7 +199,8 @@ def changes_section(before: str, after: str) -> str:
 def write(folder: Path) -> None:
     """Write every page; files of policies that are gone are removed."""
     written = pages()
-    (folder / "policies").mkdir(parents=True, exist_ok=True)
+    for inner in ("policies", "reference"):
+        (folder / inner).mkdir(parents=True, exist_ok=True)
     for old in (folder / "policies").glob("*.md"):
         if f"policies/{old.name}" not in written:
             old.unlink()
@@ -294,34 +257,7 @@ def _count(number: int) -> str:
     return f"{number:,}" if number < LONGEST else f"{number:.3e}"
 
 
-def _knobs(policy: type[Policy]) -> list[tuple[str, str, str]]:
-    return [(f"`{k.name}`", ", ".join(f"`{v}`" for v in k.values), k.text) for k in policy.knobs]
-
-
-def _callbacks(hook: Hook) -> tuple[str, str, str]:
-    return f"`{hook.state}`", _first_line(hook.startup), _first_line(hook.teardown)
-
-
-def _first_line(function: Callable[[Kernel], Variable]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n")[0]
-
-
-def _steps(program: Program) -> Iterable[tuple[str, ...]]:
-    """A row a step, in the order of recording: actor, title, functions, scope, instructions, source."""
-    labels: dict[tuple[int, str], tuple[Label, dict[str, None]]] = {}
-    for rule in program.rules:
-        _, calls = labels.setdefault((rule.actor, rule.label.name), (rule.label, {}))
-        calls.update(dict.fromkeys(event.name for event in rule.events if event.name))
-    for (actor, _), (label, calls) in labels.items():
-        functions = " > ".join(label.frames)
-        scope = _SCOPES[label.scope.value]
-        yield program.actors[actor], label.title, functions, scope, ", ".join(calls), label.source
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    return [*lines, *(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows), ""]
-
-
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    parser = argparse.ArgumentParser(description="Write the generated pages.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs"))
+    write(parser.parse_args().folder)

@@ -14,14 +14,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
-    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, Trap
+    from tdxexplore.data.reading import Dataset
+    from tdxexplore.errors import BadModel, BadSchedule, BadSetting, InternalError, TdxExploreError, TooLarge, Trap
     from tdxexplore.explore.check import check
+    from tdxexplore.explore.difference import Difference, diff
     from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.listing import policies, scenarios
     from tdxexplore.explore.question import Question
+    from tdxexplore.explore.sample import Sample, sample
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.steps import TraceStep
     from tdxexplore.explore.trace import Trace, replay
-    from tdxexplore.sweep.comparison import Comparison, compare
+    from tdxexplore.explore.why import Why, why
+    from tdxexplore.export import export
+    from tdxexplore.report import run as report
+    from tdxexplore.sweep import Comparison, compare, sweep
     from tdxexplore.tdx.kvm import KvmPolicy, VirtAtLoad
     from tdxexplore.tdx.policy import Knob, Policy
 
@@ -30,37 +37,57 @@ __all__ = [
     "BadSchedule",
     "BadSetting",
     "Comparison",
+    "Dataset",
+    "Difference",
     "Exploration",
     "InternalError",
     "Knob",
     "KvmPolicy",
     "Policy",
     "Question",
+    "Sample",
     "Settings",
     "TdxExploreError",
+    "TooLarge",
     "Trace",
     "TraceStep",
     "Trap",
     "VirtAtLoad",
+    "Why",
     "__version__",
     "check",
     "compare",
+    "diff",
+    "export",
+    "policies",
     "replay",
+    "report",
+    "sample",
+    "scenarios",
+    "sweep",
+    "why",
 ]
 
 _HOMES = {
     "_version": ("__version__",),
     "sweep.comparison": ("Comparison", "compare"),
-    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "Trap"),
+    "errors": ("BadModel", "BadSchedule", "BadSetting", "InternalError", "TdxExploreError", "TooLarge", "Trap"),
+    "data.reading": ("Dataset",),
     "explore.check": ("check",),
+    "explore.difference": ("Difference", "diff"),
     "explore.exploration": ("Exploration",),
+    "explore.listing": ("policies", "scenarios"),
     "explore.question": ("Question",),
+    "explore.sample": ("Sample", "sample"),
     "explore.settings": ("Settings",),
     "tdx.kvm": ("KvmPolicy", "VirtAtLoad"),
     "tdx.policy": ("Knob", "Policy"),
     "explore.steps": ("TraceStep",),
     "explore.trace": ("Trace", "replay"),
+    "explore.why": ("Why", "why"),
 }
+_WINGS = ("export", "report", "sweep")
+"""Modules that can be called: the functions of these names are in them."""
 
 
 def __getattr__(name: str) -> object:
@@ -70,6 +97,8 @@ def __getattr__(name: str) -> object:
             value: object = getattr(import_module(f"tdxexplore.{module}"), name)
             globals()[name] = value
             return value
+    if name in _WINGS:
+        return import_module(f"tdxexplore.{name}")
     raise AttributeError(f"module `tdxexplore` has no attribute `{name}`")
 
 

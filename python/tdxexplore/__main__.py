@@ -1,5 +1,18 @@
-"""``python -m tdxexplore``."""
+"""The process: ``tdxexplore`` and ``python -m tdxexplore``."""
 
-from tdxexplore.cli import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it. Until it is loaded there is nothing to keep, and Ctrl-C ends the process at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tdxexplore import cli  # noqa: PLC0415 -- takes a moment
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

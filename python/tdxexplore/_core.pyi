@@ -17,6 +17,7 @@ __all__ = [
     "Replay",
     "Table",
     "Trap",
+    "Unfolded",
     "__version__",
 ]
 
@@ -147,6 +148,24 @@ class Program:
         Raises:
             BadModel: The initial state does not fit the Program.
             BadSchedule: The schedule cannot be read, or selects a transition that is not there.
+            InternalError: The engine has a defect.
+        """
+
+    def unfold(self, initial: str, max_states: int) -> Unfolded | None:
+        """Lists every labelled state and transition, on one thread.
+
+        A trap that is enabled is listed as any other transition; `explore` finds it.
+
+        Args:
+            initial: The initial state in its JSON form.
+            max_states: The most states that are listed.
+
+        Returns:
+            The lists; None if there are more states.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            KeyboardInterrupt: Ctrl-C came meanwhile.
             InternalError: The engine has a defect.
         """
 
@@ -294,6 +313,30 @@ class Replay:
     @property
     def enabled(self) -> list[tuple[int, int, int]]:
         """Rule, package and CPU of each transition of the last state, in canonical order."""
+
+@final
+class Unfolded:
+    """Every labelled state and transition. State 0 is the initial one; numbers follow a breadth-first search."""
+
+    def states(self) -> Table:
+        """A row for each state.
+
+        Columns: `end` (u64, the index one past its last transition in `transitions`), `outcome` (u32, index in the Program; null
+        unless the state is terminal).
+        """
+
+    def transitions(self) -> Table:
+        """A row for each transition, by source, in canonical order.
+
+        Columns: `target` (u32), `rule` (u32, index in the Program), `package`, `cpu` (u32, or null where none acts).
+        """
+
+    def words(self, state: int) -> tuple[int, list[int], list[list[int]]]:
+        """Global word, package words and the CPU words of each package.
+
+        Raises:
+            IndexError: There is no such state.
+        """
 
 @final
 class Table:

@@ -46,6 +46,18 @@ class BadDataset(TdxExploreError, ValueError):
     """A folder of results that cannot be used as asked: it holds other answers, or damaged ones."""
 
 
+class MissingExtra(TdxExploreError, ImportError):
+    """A package that is needed only for what was asked for is not installed.
+
+    Args:
+        what: What needs it.
+        extra: The extra of this package that brings it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra `{extra}`: pip install 'tdxexplore[{extra}]'")
+
+
 class BadSchedule(TdxExploreError, ValueError):
     """A schedule that does not replay on the given model."""
 
@@ -66,6 +78,14 @@ class TimeUp(TdxExploreError):
     """A limit on time ended something before there was anything to answer."""
 
 
+class TimeIsUp(BaseException):
+    """Raised in a thread whose time is over; no `Exception`, so that code that catches these does not swallow it."""
+
+
+class TooLarge(TdxExploreError):
+    """A question is larger than what can be looked at one by one, so that there is no answer."""
+
+
 class InternalError(TdxExploreError, RuntimeError):
     """A defect of tdxexplore itself."""
 
@@ -78,6 +98,8 @@ def shown(value: object) -> str:
 def suggest(given: str, allowed: Iterable[str]) -> str:
     """``; did you mean `x`?`` when a known name is close, and the allowed names."""
     names = sorted(allowed)
+    if not names:
+        return "there is none"
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.3)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}Allowed: {', '.join(names)}"

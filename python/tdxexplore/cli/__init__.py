@@ -6,6 +6,9 @@ lists the codes. `output` has the forms of results and messages, `options` the o
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -14,8 +17,8 @@ import cyclopts
 from cyclopts import App
 
 from tdxexplore._version import __version__
-from tdxexplore.cli import exits
-from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
+from tdxexplore.cli import exits, streams
+from tdxexplore.errors import InternalError, TdxExploreError, TimeUp, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,32 +41,70 @@ app = App(
 # The lines of `tdxexplore --help`, which imports no command. Each is the first line of the command's docstring; a test compares.
 COMMANDS = {
     "policies": "List the designs with their sources and knobs, scenarios and budgets; or what was read for one design.",
-    "check": "Explore every interleaving of one policy.",
+    "describe": "Print a policy or a model as a page: its knobs, and its steps beside what they stand for.",
+    "check": "Explore every interleaving of one policy or model.",
     "compare": "Show the worst outcome in each cell of policies × module kinds × scenarios × CPU counts.",
+    "new": "Write a commented file to start from: a model of any protocol, or a TDX policy; `check` explores it as it is.",
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
+    "why": "Explain an outcome: which steps have to come before which, and after which step it cannot be avoided.",
     "replay": "Run one interleaving, step by step.",
     "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",
     "export": "Write the same model for another checker, which must find the same states and transitions.",
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",
     "analyze": "Ask a data set a question. Exits with 3 if damaged files were left out.",
+    "help": "Explain a topic, such as outcomes, counts or exit codes, or a name that an answer shows.",
+    "report": "Write a data set as one HTML file: a heat map, and behind each cell its traces, step by step.",
     "kernel": "Boot a stock Linux in QEMU, record what it does, and hold that against a model.",
 }
 for name, summary in COMMANDS.items():
     app.command(f"tdxexplore.cli.{name}:{name}", name=name, help=summary, sort_key=list(COMMANDS).index(name))
 
 
+_NARROWEST = 40  # columns: the help of commands does not end in one
+
+_REFUSED = frozenset(
+    (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EPIPE,
+        errno.EBADF,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    )
+)
+"""What is the machine's fault and not that of a name that the user gave."""
+
+
 def main() -> None:
     """Entry point."""
+    streams.prepare()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code; an error is one line on stderr."""
+    """Run the command line and return its exit code; an error is one line on stderr.
+
+    Whatever is raised ends here, SystemExit too: Python's exit code of a crash, 1, says `violated`, and that of an exit, 0, says
+    `holds`.
+    """
+    if shutil.get_terminal_size().columns < _NARROWEST:
+        os.environ["COLUMNS"] = str(_NARROWEST)
+    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
+        return exits.complain("an argument is empty; is a variable not set?", exits.USAGE)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- Python's exit code of a crash, 1, says `violated`
-        return exits.complain(*_explained(error))
+        streams.flush()
+    except BaseException as error:  # noqa: BLE001
+        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
+            error = error.__context__  # rich exits when it finds a closed pipe
+        if isinstance(error, OSError) and error.errno in _REFUSED:
+            streams.give_up()
+        said, code = _explained(error)
+        return exits.complain(said, code) if said else code
     return code if isinstance(code, int) else exits.HOLDS
 
 
@@ -72,7 +113,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     match error:
         case KeyboardInterrupt():
             said = " ".join(["interrupted", *map(str, error.args)]), exits.INTERRUPTED
-        case TimeUp():
+        case TimeUp() | TooLarge():
             said = str(error), exits.INCOMPLETE
         case cyclopts.CycloptsError():
             said = " ".join(str(error).split()), exits.USAGE
@@ -80,8 +121,13 @@ def _explained(error: BaseException) -> tuple[str, int]:
             said = f"internal: {error}", exits.INTERNAL
         case TdxExploreError():
             said = str(error), exits.USAGE
+        case BrokenPipeError():
+            said = "", exits.INTERNAL  # whoever read the result has ended, as `head` does
+        case MemoryError():
+            said = f"not enough memory: {error}".removesuffix(": "), exits.INCOMPLETE
         case OSError():
-            said = f"{error.filename or 'output'}: {error.strerror or error}", exits.USAGE
+            code = exits.INTERNAL if error.errno in _REFUSED else exits.USAGE
+            said = f"{error.filename or 'output'}: {error.strerror or error}", code
         case _:
             traceback.print_exception(error)
             said = f"internal: {type(error).__name__}: {error}", exits.INTERNAL

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import polars as pl
 from cyclopts import App, Parameter
 
+from tdxexplore.charts import plot, save
+from tdxexplore.charts.files import check as check_name
 from tdxexplore.cli import exits
 from tdxexplore.cli.output import Json, print_json, warn, write_table
 from tdxexplore.data import analysis
@@ -27,6 +29,7 @@ from tdxexplore.render.tables import (
     print_growth,
     print_prices,
     print_ranking,
+    print_shares,
     print_smallest,
 )
 from tdxexplore.render.worst import print_worst
@@ -48,10 +51,12 @@ class Form:
 
     Attributes:
         table: Write the whole table there, as .parquet or .csv, instead of printing it.
+        plot: Draw the table there, as .svg, .png or .html, instead of printing it; needs the extra `report`.
         as_json: Print the whole table as one JSON document.
     """
 
     table: Path | None = None
+    plot: Path | None = None
     as_json: Json = False
 
 
@@ -90,6 +95,25 @@ def growth(data: Path, *, form: Form = Form()) -> int:
     """
     opened = Dataset(data)
     return _answer([opened], analysis.growth(opened.runs), print_growth, form)
+
+
+@analyze.command
+def shares(data: Path, *, module: Names = (), scenario: Names = (), policy: Names = (), form: Form = Form()) -> int:
+    """What share of the interleavings ends in each outcome?
+
+    Args:
+        data: The data set.
+        module: A module kind; may be repeated; default: all.
+        scenario: A scenario; likewise.
+        policy: A policy; likewise.
+    """
+    opened = Dataset(data)
+    rows = _of(module, opened.answers, opened)
+    for column, names in (("scenario", scenario), ("policy", policy)):
+        if names:
+            known = _values(opened, "runs", column)
+            rows = rows.filter(pl.col(column).is_in([_known(f"--{column}", name, known) for name in names]))
+    return _answer([opened], analysis.shares(rows), print_shares, form)
 
 
 @analyze.command
@@ -155,22 +179,34 @@ def prices(
 
 def _answer(data: Sequence[Dataset], question: pl.LazyFrame, show: Callable[[pl.DataFrame], None], form: Form) -> int:
     """Ask, say what was left out, and give the table in the form that was asked for."""
+    if form.plot is not None:
+        check_name(form.plot)
     frame = data[0].collect(question)
     skipped = [one for each in data for one in each.skipped]
     if skipped:
         warn(in_one_line(skipped))
     for each in data:
+        versions = sorted(_values(each, "runs", "version"))
+        if len(versions) > 1:
+            warn(f"{each.root}: its points are of tdxexplore {', '.join(versions)}, whose models may differ")
         if each.files > MANY_FILES:
             warn(
                 f"{each.root}: {each.files:,} files were read; after `tdxexplore compact {each.root}` it is a file for "
                 "each partition of a table, and quicker"
             )
-    if form.table is not None:
-        write_table(frame, form.table)
     if form.as_json:
         print_json({"rows": frame.to_dicts()})
-    elif form.table is None:
+    elif form.table is None and form.plot is None:
         show(frame)
+    if form.plot is not None:
+        save(plot(frame), form.plot)
+    if form.table is not None:
+        try:
+            write_table(frame, form.table)
+        except OSError:
+            if not form.as_json:
+                show(frame)  # the answer is not lost with the disk
+            raise
     return exits.INCOMPLETE if any(one.lost for one in skipped) else exits.HOLDS
 
 

@@ -53,10 +53,10 @@ def check(
     as_json: Json = False,
     quiet: Flag = False,
 ) -> int:
-    """Explore every interleaving of one policy.
+    """Explore every interleaving of one policy or model.
 
     Args:
-        policy: A built-in name, or path/to/file.py:NAME.
+        policy: A built-in name, or path/to/file.py:NAME with a policy or a model.
         as_json: Print one JSON document.
         quiet: No progress.
     """

@@ -31,8 +31,8 @@ def diff(
     """Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.
 
     Args:
-        a: The design before: a built-in name, or path/to/file.py:NAME.
-        b: The design after.
+        a: The design or model before: a built-in name, or path/to/file.py:NAME.
+        b: The design or model after.
         set_a: A knob of A alone, as KNOB=VALUE; may be repeated.
         set_b: A knob of B alone.
         as_json: Print one JSON document.
@@ -55,6 +55,7 @@ def diff(
             "worse": difference.worse,
             "outcomes": difference.outcomes.to_dicts(),
             "properties": difference.properties.to_dicts(),
+            "prices": difference.prices.to_dicts(),
         }
         print_json(found)
     else:

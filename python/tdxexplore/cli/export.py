@@ -31,7 +31,7 @@ def export(
     Murphi and TLA+ name CPUs and packages in the checker's symmetric type, so that it can also find the same orbits.
 
     Args:
-        policy: A built-in name, or path/to/file.py:NAME.
+        policy: A built-in name, or path/to/file.py:NAME with a policy or a model.
         to: promela (for Spin), murphi (for Rumur), tla (for TLC), or dot: the graph of up to 10,000 states, for Graphviz.
         out: Write it there instead of stdout; a TLA+ module is named after its file and gets a .cfg beside it.
     """

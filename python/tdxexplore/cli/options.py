@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 from cyclopts import Parameter
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tdxexplore.sweep.points import Box
-    from tdxexplore.tdx.fields import ModuleKind
 
 T = TypeVar("T")
 
@@ -31,34 +30,34 @@ How: TypeAlias = Annotated[Settings, Parameter(name="*")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of one policy, or of two.
+    """What is asked of one policy or model, or of two.
 
     Attributes:
-        module: TDX-module kind: strict (public sources), subset or subset-nocheck.
+        module: TDX-module kind: strict (default; public sources), subset or subset-nocheck; a model has none.
         cpus: CPUs in all.
         packages: Packages (sockets) that the CPUs are spread over.
-        scenario: What happens around bring-up; see `tdxexplore policies`.
-        set: A knob of the policy, as KNOB=VALUE; may be repeated.
+        scenario: What happens around bring-up, default all-online; see `tdxexplore policies`. A model has none.
+        set: A knob of the policy, or a parameter of the model, as KNOB=VALUE; may be repeated.
         budget: How often an environment action or a fault may happen, as NAME=N or NAME=unbounded; see
             `tdxexplore policies`; may be repeated.
     """
 
-    module: str = "strict"
+    module: str | None = None
     cpus: int = 4
     packages: int = 1
-    scenario: str = "all-online"
+    scenario: str | None = None
     set: Annotated[Sequence[str], Parameter(negative="")] = ()
     budget: Annotated[Sequence[str], Parameter(negative="")] = ()
 
     def question(self, policy: str) -> Question:
-        """What they ask about a policy.
+        """What they ask about a policy or a model.
 
         Raises:
             BadModel: A knob or a budget is not written NAME=VALUE, or a number is not allowed.
         """
         return Question.of(
             policy,
-            module=cast("ModuleKind", self.module),
+            module=self.module,
             cpus=self.cpus,
             packages=self.packages,
             scenario=self.scenario,
@@ -77,7 +76,7 @@ class Axes:
         scenario: A scenario; may be repeated; default: all.
         cpus: CPUs in all: a number, a list or a range, as 2,4 or 2-6.
         packages: Packages that the CPUs are spread over, likewise.
-        set: Values of a knob, for the policies that have it, as KNOB=VALUE,VALUE; may be repeated.
+        set: Values of a knob, for the policies and models that have it, as KNOB=VALUE,VALUE; may be repeated.
         budget: Values of a budget, as NAME=0-2 or NAME=unbounded; may be repeated.
     """
 
@@ -98,7 +97,7 @@ class Axes:
 
         return grid(
             policies,
-            modules=cast("Sequence[ModuleKind]", self.module),
+            modules=self.module,
             scenarios=self.scenario,
             cpus=_numbers("--cpus", self.cpus),
             packages=_numbers("--packages", self.packages),
@@ -117,6 +116,8 @@ def say_if_capped(threads: int | None, *, quiet: bool) -> None:
 def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
         return whole_numbers(text)
+    except OverflowError as error:
+        raise BadModel(f"{option} is `{text}`; {error}") from None
     except ValueError:
         raise BadModel(f"{option} is `{text}`; write {RANGES}") from None
 
@@ -131,6 +132,8 @@ def _pairs(
             raise BadModel(f"{option} is `{word}`; write {option} NAME=VALUE")
         try:
             pairs[name] = kind(value)
+        except OverflowError as error:
+            raise BadModel(f"{option} {name} is `{value}`; {error}") from None
         except ValueError:
             raise BadModel(f"{option} {name} is `{value}`; write {allowed}") from None
     return pairs

@@ -10,13 +10,85 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from tdxexplore.cli.streams import tell
 from tdxexplore.errors import BadModel
 from tdxexplore.render.progress import shown
+from tdxexplore.replacing import replacing
+from tdxexplore.visible import one_line, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
 SCHEMA_VERSION = 1
+_LONGEST = 4000  # characters of a warning
+DOCUMENTS = {
+    "check": {
+        "run": "the row of the table `runs`",
+        "outcomes": "the rows of the table `outcomes`, the most severe first",
+        "invariants": "a row for each: `invariant`, `violating_states`, `shortest_steps`, `schedule`, `text`; without a "
+        "schedule it holds",
+        "expectations": "a row for each: `expectation`, `states` that meet it, `shortest_steps`, `schedule`, `text`",
+        "responses": "a row for each that is asked for: `response`, `severity`, `lost_states`, `shortest_steps`, `schedule`, "
+        "`cause`, `text`; without a schedule it cannot be lost",
+        "prices": "the rows of the table `prices`, with `--prices`",
+    },
+    "compare": {
+        "complete": "whether everything was explored",
+        "matrix": "a row for each cell: the question, its `verdict` and the worst outcome with its figures",
+    },
+    "diff": {
+        "complete": "whether both were explored to the end",
+        "verdict": "*violated* if B adds a violation",
+        "moved": "the share of the interleavings that end otherwise, at least; null unless both were counted",
+        "worse": "the first violation that B adds, or null",
+        "outcomes": "a row for each outcome of either: `change` (added, removed or kept), `moved`, and the figures of A and "
+        "of B",
+        "properties": "a row for each invariant that fails, response that can be lost and expectation that is never met, in "
+        "either",
+        "prices": "what runs cost on each side, with `--prices`: a row for each outcome of either and each price",
+    },
+    "replay": {
+        "outcome": "the outcome of the run; null where the schedule does not lead to an end",
+        "steps": "the steps: `number`, `actor`, `package`, `cpu`, `functions`, `step`, `notes`, `source`, `changes`",
+    },
+    "sample": {
+        "interleavings": "how many there are, as decimal digits",
+        "seed": "the seed",
+        "schedules": "what was drawn: `schedule` and `outcome` of each",
+    },
+    "sweep": {
+        "total": "points of the sweep",
+        "before": "points that were done already",
+        "finished": "points that this run added",
+        "incomplete": "points that are done and were cut short by a limit",
+        "verdicts": "how many of these have each verdict",
+        "explored": "states that this run stored",
+        "seconds": "duration of this run, in seconds",
+        "interrupted": "whether Ctrl-C ended it",
+        "failed": "points that could not be explored: `command` and `error` of each",
+    },
+    "sweep --dry-run": {
+        "total": "points of the sweep",
+        "done": "points that are done already",
+        "pending": "points that are not",
+        "excluded": "how many cells of the grid each `[[exclude]]` cuts out",
+        "not_applicable": "cells of the grid without a point: the scenario cannot happen to the design, or needs more CPUs",
+        "largest": "the point with the most expected states that is pending: `command` and `expected_states`; null if there "
+        "is none",
+    },
+    "analyze": {"rows": "the rows of the answer, under the names of their columns"},
+    "kernel conform": {
+        "holds": "whether the model allows what the kernel did",
+        "kernel": "the version of the kernel",
+        "policy": "the policy",
+        "accepted": "how many observations the model allows, from the first on",
+        "observations": "how many there are",
+        "event": "the event that it does not allow, or null",
+        "allowed": "what it would have allowed there",
+        "note": "what such a recording does not say",
+    },
+}
+"""The keys of each command's document, besides ``schema_version``, and what they hold."""
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative="")]
 """An option that is given or not; there is no ``--no-...``."""
@@ -27,7 +99,7 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="")]
 
 def say(line: str, end: str = "\n") -> None:
     """A line of the result."""
-    print(line, end=end)  # noqa: T201 -- the result
+    print(visible(line), end=end)  # noqa: T201 -- the result
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -37,7 +109,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def warn(message: str) -> None:
     """A line that is not part of the result."""
-    print(f"tdxexplore: {message}", file=sys.stderr)  # noqa: T201 -- the message
+    tell(f"tdxexplore: {one_line(message, _LONGEST)}")
 
 
 def progress(what: str, *, quiet: bool) -> Any:  # noqa: ANN401 -- a context manager of an optional callable
@@ -57,21 +129,12 @@ def writable(folder: Path) -> None:
         raise PermissionError(13, "the output folder cannot be written", str(folder))
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """A table as Parquet. No reader sees a part of it."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        frame.write_parquet(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """A table in the form that the file's name says."""
-    if path.suffix == ".csv":
-        frame.write_csv(path)
-    elif path.suffix == ".parquet":
-        write_parquet(frame, path)
-    else:
+    """A table in the form that the file's name says. No reader sees a part of it."""
+    if path.suffix not in (".csv", ".parquet"):
         raise BadModel(f"--table is `{path}`; its name must end in .parquet or .csv")
+    with replacing(path) as temporary:
+        if path.suffix == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary)

@@ -28,7 +28,7 @@ def replay(
     """Run one interleaving, step by step.
 
     Args:
-        policy: A built-in name, or path/to/file.py:NAME.
+        policy: A built-in name, or path/to/file.py:NAME with a policy or a model.
         schedule: As printed under a trace, or its beginning.
         changes: Show what each step changed.
         sources: Show what each step stands for.

@@ -78,7 +78,9 @@ def sweep(
     for point, error in summary.failed:
         exits.complain(f"{point.question.command('check')}: {error}", exits.USAGE)
     if summary.interrupted:
-        return exits.INTERRUPTED
+        there = summary.before + summary.finished
+        said = f"interrupted; {there:,} of {summary.total:,} points are in {out}, and the same command goes on"
+        return exits.complain(said, exits.INTERRUPTED)
     if summary.failed:
         return exits.of_failures(summary.causes)
     return exits.INCOMPLETE if summary.incomplete else exits.HOLDS

@@ -2,7 +2,9 @@
 
 The merged tables are built in ``.compacting/new``; then each table in turn moves to ``.compacting/old`` and the new one takes
 its place. A table is thus always in one of the two places, and the next writer completes or undoes what was cut short
-(`files.writing`). Writing the new files between the old ones was rejected: a reader would see the rows of a point twice.
+(`holding.writing`). Writing the new files between the old ones was rejected: a reader would see the rows of a point twice.
+
+The merged files of all tables name the same points in their metadata, in which `tying` finds whether one is missing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tdxexplore.data.files import COMPACTING, MERGED, ORIGIN, folder_of, write_file, writing
+from tdxexplore.data.files import COMPACTING, MERGED, ORIGIN, folder_of, write_file
+from tdxexplore.data.holding import writing
 from tdxexplore.data.reading import Dataset, in_one_line
 from tdxexplore.data.schema import PARTITION, QUESTION, TABLES, schema
 from tdxexplore.errors import BadDataset
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tdxexplore.data.reading import Part
+    from tdxexplore.data.checking import Part
 
 
 def compact(root: Path) -> tuple[int, int]:
     """Merge the files of the points that are done, sorted by the key.
 
-    Points whose search was incomplete keep files of their own, so that a sweep with wider limits can replace them.
+    Points whose search was incomplete keep files of their own, so that a sweep with wider limits can replace them. Parts of the
+    data set whose points other files have are dropped.
 
     Returns:
         How many files there were, and how many there are.
@@ -42,19 +46,21 @@ def compact(root: Path) -> tuple[int, int]:
             or foreign.
         OSError: It cannot be written; the data set is as before.
     """
-    Dataset(root)  # `writing` would create a folder that does not exist
     with writing(root, alone=True):
         data = Dataset(root)
         before = sum(len(data.parts(table)) for table in TABLES)
-        if data.skipped:
-            raise BadDataset(f"{in_one_line(data.skipped)}; remove what is named, or sweep again, then compact")
+        skipped = [one for one in data.skipped if not one.replaced]
+        if any(one.lost for one in skipped):
+            raise BadDataset(f"{in_one_line(skipped)}; sweep again, remove what is named even then, and compact")
+        if skipped:
+            raise BadDataset(f"{in_one_line(skipped)}; remove what is named, then compact")
         incomplete = data.runs.filter(~pl.col("complete")).select("point")
         single = set(data.collect(incomplete)["point"])
-        done = data.done
+        merged = data.done - single
         work = root / COMPACTING
         try:
             for table in TABLES:
-                _merge(data, table, work / "new", done - single, single & done)
+                _merge(data, table, work / "new", merged, single)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
@@ -67,7 +73,7 @@ def compact(root: Path) -> tuple[int, int]:
         return before, sum(len(after.parts(table)) for table in TABLES)
 
 
-def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[str]) -> None:
+def _merge(data: Dataset, table: str, new: Path, merged: frozenset[str], single: set[str]) -> None:
     """Build a table: the points of `merged` in one file for each partition, those of `single` as they are."""
     (new / table).mkdir(parents=True)
     by_folder: dict[Path, list[Part]] = {}
@@ -83,11 +89,13 @@ def _merge(data: Dataset, table: str, new: Path, merged: set[str], single: set[s
         files = [_read(part.path) for part in parts]
         origins = sorted({json.dumps(o, sort_keys=True) for f in files for o in _origins(f.schema.metadata)})
         bare = [f.replace_schema_metadata(None).cast(schema(table, {}).remove_metadata()) for f in files]
-        rows = pl.DataFrame(pa.concat_tables(bare)).filter(pl.col("point").is_in(merged))
-        rows = rows.sort(order, maintain_order=True)
-        points = "".join(rows["point"].unique().sort())
+        held = [part.kept or frozenset(part.points) for part in parts]
+        chosen = [pl.DataFrame(f).filter(pl.col("point").is_in(some)) for f, some in zip(bare, held, strict=True)]
+        rows = pl.concat(chosen).sort(order, maintain_order=True)
+        points = "".join(sorted(frozenset.union(*held) & merged))
         name = f"{MERGED}{hashlib.blake2b(points.encode(), digest_size=16).hexdigest()}.parquet"
-        write_file(new, table, parts[0].partition, name, rows.to_arrow(), {"origins": f"[{', '.join(origins)}]"})
+        about = {"origins": f"[{', '.join(origins)}]", "points": points}
+        write_file(new, table, parts[0].partition, name, rows.to_arrow(), about)
 
 
 def _read(path: Path) -> pa.Table:

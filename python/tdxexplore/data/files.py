@@ -1,4 +1,4 @@
-"""Where the files of a data set lie, how one is written, and who may write. `schema` says which columns they have.
+"""Where the files of a data set lie, and how one is written. `schema` says which columns they have.
 
 ::
 
@@ -8,8 +8,9 @@
     DIR/prices/...                                        a row for each outcome and price
     DIR/levels/...                                        a row for each depth
     DIR/rules/...                                         a row for each way through each step
+    DIR/traces.parquet                                    drawings of traces that a report has made; may be missing
     DIR/.tmp                                              files that are being written
-    DIR/.lock                                             held by whoever writes
+    DIR/.lock                                             the mark of a data set, held by whoever writes (`holding`)
 
 Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``.
 
@@ -27,11 +28,11 @@ Each page has a checksum, and no file has column statistics: a reader skips row 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
-import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -40,11 +41,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
-from tdxexplore.data.schema import PARTITION, SCHEMA_VERSION, TABLES, schema
-from tdxexplore.errors import BadDataset
+from tdxexplore.data.schema import PARTITION, SCHEMA_VERSION, TABLES, TIMING, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import polars as pl
 
@@ -55,7 +55,11 @@ ORIGIN = ("spec", "note", "spec_digest", "spec_revision")
 """The keys of a file's metadata that say where its point comes from."""
 
 TMP, LOCK, COMPACTING = ".tmp", ".lock", ".compacting"
-OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING})
+
+DRAWN = "traces.parquet"
+"""What a report keeps beside the tables; see `tdxexplore.report.kept`."""
+
+OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING, DRAWN})
 """What a data set's folder may hold."""
 
 _FILE = re.compile(rf"(?:[0-9a-f]{{32}}|{MERGED}[0-9a-f]{{32}})\.parquet")
@@ -74,25 +78,52 @@ def partition_of(path: Path) -> dict[str, str] | None:
     return {name: unquote(value) for name, _, value in pairs}
 
 
-def write_point(root: Path, point: str, tables: Mapping[str, pl.DataFrame], origin: Mapping[str, str]) -> None:
-    """Write the files of a point, one for each table. They replace those of an earlier try.
+def write_point(
+    root: Path,
+    point: str,
+    tables: Mapping[str, pl.DataFrame],
+    origin: Mapping[str, str],
+    better: Callable[[Path, str, Mapping[str, str]], bool] = lambda *_: False,
+) -> bool:
+    """Write the files of a point, one for each table. They replace those of an earlier try, unless that was better.
 
     Args:
         root: The data set.
         point: Identity of the point.
         tables: A frame for each of `TABLES`, with its columns but for the point's.
         origin: The values of `ORIGIN`.
+        better: Whether the data set holds a better answer to the point, given its partition. No other writer of points is
+            between this question and the new files.
+
+    Returns:
+        Whether they were written.
 
     Raises:
         OSError: A file cannot be written; no part of it is left in sight.
     """
     key = tables["runs"].row(0, named=True)
     partition = {name: str(key[name]) for name in PARTITION}
-    about = {"point": point, "digest": str(key["digest"]), **origin}
-    for table in reversed(TABLES):  # runs last
-        rows = pa.table(tables[table])
-        rows = rows.append_column("point", pa.repeat(point, len(rows)))
-        write_file(root, table, partition, f"{point}.parquet", rows, about)
+    search = repr([(name, value) for name, value in key.items() if name not in TIMING])
+    about = {
+        "point": point,
+        "digest": str(key["digest"]),
+        "search": hashlib.blake2b(search.encode(), digest_size=8).hexdigest(),
+        **origin,
+    }
+    name = f"{point}.parquet"
+    with ExitStack() as stack:
+        written: list[tuple[Path, Path]] = []
+        for table in reversed(TABLES):  # runs last: a point without it has not been explored
+            rows = pa.table(tables[table])
+            rows = rows.append_column("point", pa.repeat(point, len(rows)))
+            pair = stack.enter_context(_written(root, table, partition, name, rows, about))
+            written.append(pair)
+        with _one_point_at_a_time(root):
+            if better(root, point, partition):
+                return False
+            for temporary, path in written:
+                temporary.replace(path)
+    return True
 
 
 def write_file(
@@ -116,13 +147,28 @@ def write_file(
     Raises:
         OSError: It cannot be written; no part of it is left in sight.
     """
+    with _written(root, table, partition, name, rows, about) as (temporary, path):
+        temporary.replace(path)
+
+
+@contextmanager
+def _written(
+    root: Path,
+    table: str,
+    partition: Mapping[str, str],
+    name: str,
+    rows: pa.Table,
+    about: Mapping[str, str],
+) -> Iterator[tuple[Path, Path]]:
+    """A file in `TMP` with the rows, and the path where it belongs; if nobody moves it there, it is removed."""
     metadata = {"schema_version": str(SCHEMA_VERSION), "table": table, "version": __version__, **partition, **about}
     wanted = schema(table, metadata)
     merged = name.startswith(MERGED)
+    (root / TMP).mkdir(exist_ok=True)  # not its parents: a data set that was deleted meanwhile is an error
     folder = root / table / folder_of(partition)
-    for needed in (folder, root / TMP):
-        needed.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=root / TMP)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, text = tempfile.mkstemp(dir=root / TMP)
+    temporary = Path(text)
     try:
         with os.fdopen(handle, "wb") as sink:
             buffer = pa.BufferOutputStream()
@@ -137,54 +183,23 @@ def write_file(
             if merged:
                 sink.flush()
                 os.fsync(sink.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(folder / name)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        temporary.chmod(0o644)
+        yield temporary, folder / name
+    except OSError as error:
+        if error.filename is None:
             raise type(error)(error.errno, error.strerror or str(error), str(folder / name)) from error
         raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
-    """Hold the data set for writing, and remove what a killed writer left.
-
-    Args:
-        root: The data set; created if it does not exist.
-        alone: Refuse any other writer. Without it, several sweeps may write at once.
-
-    Raises:
-        BadDataset: Another process is writing, and one of the two wants to be alone.
-        OSError: The folder cannot be written.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if alone:
-                raise BadDataset(
-                    f"{root}: another process writes to this data set; try again when it is done"
-                ) from None
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BadDataset(f"{root}: it is being compacted; try again when that is done") from None
-        else:
-            _recover(root)
-            if not alone:
-                fcntl.flock(lock, fcntl.LOCK_SH)
-        with tempfile.TemporaryFile(dir=root):
-            pass  # a folder that cannot be written is an error now
+def _one_point_at_a_time(root: Path) -> Iterator[None]:
+    """Hold other writers of points off, in this process and others."""
+    handle = os.open(root / TMP, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a network file system may not lock folders: then the last writer wins
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _recover(root: Path) -> None:
-    """Undo a compaction that was cut short (`compacting`), and remove temporary files."""
-    old = root / COMPACTING / "old"
-    for table in TABLES:
-        if (old / table).is_dir() and not (root / table).is_dir():
-            (old / table).rename(root / table)
-    for leftover in (COMPACTING, TMP):
-        shutil.rmtree(root / leftover, ignore_errors=True)
+    finally:
+        os.close(handle)

@@ -1,8 +1,7 @@
 """Opening a data set: every file is checked before its table is read, and what is left out is named.
 
-A table is checked as a whole when it is first asked for: each file is read once, with the checksums of its pages, and its
-metadata is compared with the place where it lies. Reading twice costs less than a wrong answer: Parquet readers skip
-checksums by default, and a file that was copied to another partition reads without complaint.
+A table is checked as a whole when it is first asked for (`checking`), together with those that answers are joined from, and the
+files of all tables are tied by their points (`tying`).
 
 A file that is damaged or foreign is left out and named. A file of another schema version refuses the whole data set: it is
 whole, and only this version of tdxexplore cannot read it. Leaving such files out would turn a data set of another version into
@@ -11,91 +10,30 @@ an empty one, which a sweep would then fill again from the start.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
-from tdxexplore.data.files import MERGED, OWN, partition_of
-from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types, schema
+from tdxexplore.data.checking import OtherSchema, Skipped, in_one_line, inspect
+from tdxexplore.data.files import COMPACTING, OWN
+from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types
+from tdxexplore.data.tying import Tied, tie
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from tdxexplore.data.checking import Part
 
-_NAMED = 3
+__all__ = ["Dataset", "Skipped", "answers", "findings", "finished", "foreign", "in_one_line"]
 
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that is not read.
-
-    Attributes:
-        path: The file.
-        reason: Why.
-        lost: Whether it lies where results belong, so that some are missing.
-    """
-
-    path: Path
-    reason: str
-    lost: bool
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-
-def in_one_line(skipped: Sequence[Skipped]) -> str:
-    """One line about files that are not read, which names the first few of them: at first those with which results are lost."""
-    first = sorted(skipped, key=lambda one: not one.lost)[:_NAMED]
-    more = len(skipped) - len(first)
-    named = "; ".join(map(str, first)) + (f"; and {more:,} more" if more else "")
-    return f"{named}; skipped" if len(skipped) == 1 else f"{len(skipped):,} files skipped: {named}"
-
-
-@dataclass(frozen=True, slots=True)
-class OtherSchema:
-    """A file that another version of tdxexplore wrote.
-
-    Attributes:
-        path: The file.
-        schema: The version of its schema, or what else is different.
-        version: The tdxexplore that wrote it.
-    """
-
-    path: Path
-    schema: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.path} (schema {self.schema or 'unknown'}, of tdxexplore {self.version or 'unknown'})"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A file of a table that passed the checks.
-
-    Attributes:
-        path: The file.
-        partition: The values of `PARTITION`, from its path.
-        points: The points that it has rows of.
-    """
-
-    path: Path
-    partition: Mapping[str, str]
-    points: tuple[str, ...]
-
-    @property
-    def merged(self) -> bool:
-        """Whether it may hold the rows of many points."""
-        return self.path.name.startswith(MERGED)
+_JOINED = ("runs", "outcomes", "properties", "prices")
+"""The tables that are checked together: most questions join them."""
 
 
 class Dataset:
@@ -112,46 +50,55 @@ class Dataset:
         self.root = root
         if not root.is_dir():
             raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
+        if (root / COMPACTING / "old").is_dir():
+            raise BadDataset(
+                f"{root}: a compaction is under way, or was cut short; `tdxexplore compact {root}` completes it"
+            )
         if not (root / "runs").is_dir():
             raise BadDataset(f"{root}: not a data set: it has no folder `runs`")
-        self._checked: dict[str, tuple[list[Part], list[Skipped]]] = {}
+        self._found: dict[str, list[Part | Skipped]] = {}
+        self._read: set[str] = set()  # the tables of which all pages were read
+        self._asked: set[str] = set()
+        self._tied: Tied | None = None
 
     # -- files --------------------------------------------------------------------------------------------------------
 
     def parts(self, table: str) -> list[Part]:
         """The files of a table that are read, sorted by path."""
-        return self._check(table)[0]
+        self._asked.add(table)
+        return self._tie({table, *_JOINED}).parts[table]
 
     @property
     def files(self) -> int:
         """How many files the tables asked for so far have."""
-        return sum(len(parts) for parts, _ in self._checked.values())
+        return sum(len(self.parts(table)) for table in self._asked)
 
     @property
     def skipped(self) -> list[Skipped]:
-        """What was left out of the tables asked for so far, and foreign files beside them."""
-        return foreign(self.root) + [s for _, skipped in self._checked.values() for s in skipped]
+        """What was left out of the tables, and foreign files beside them."""
+        return foreign(self.root) + [one for some in self._tie(_JOINED).skipped.values() for one in some]
 
     @property
-    def done(self) -> set[str]:
-        """The points of which every table has its file. A merged file of `runs` has only points that are done."""
-        merged = {point for part in self.parts("runs") if part.merged for point in part.points}
-        single = Counter(part.path.stem for table in TABLES for part in self.parts(table) if not part.merged)
-        return merged | {point for point, files in single.items() if files == len(TABLES)}
+    def done(self) -> frozenset[str]:
+        """The points that every table has."""
+        return self._tie(TABLES).whole
 
-    def _check(self, table: str) -> tuple[list[Part], list[Skipped]]:
-        if table not in self._checked:
-            paths = sorted(path for path in (self.root / table).rglob("*") if not path.is_dir())
-            with ThreadPoolExecutor() as pool:
-                found = list(pool.map(lambda path: _inspect(self.root, table, path), paths))
-            self._refuse_other_schemas([one for one in found if isinstance(one, OtherSchema)])
-            merged = {point: f.path for f in found if isinstance(f, Part) and f.merged for point in f.points}
-            kept = [_unless_merged(one, merged) for one in found if not isinstance(one, OtherSchema)]
-            self._checked[table] = (
-                [one for one in kept if isinstance(one, Part)],
-                [one for one in kept if isinstance(one, Skipped)],
-            )
-        return self._checked[table]
+    def _tie(self, tables: Collection[str]) -> Tied:
+        """The files of all tables, with the pages of some and of all that were asked for before read."""
+        if self._tied is None or not self._read.issuperset(tables):
+            for table in TABLES:
+                if table not in self._found or (table in tables and table not in self._read):
+                    self._found[table] = self._inspect(table, pages=table in tables)
+            self._read.update(tables)
+            self._tied = tie(self._found)
+        return self._tied
+
+    def _inspect(self, table: str, *, pages: bool) -> list[Part | Skipped]:
+        paths = sorted(path for path in (self.root / table).rglob("*") if not path.is_dir())
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda path: inspect(self.root, table, path, pages=pages), paths))
+        self._refuse_other_schemas([one for one in found if isinstance(one, OtherSchema)])
+        return [one for one in found if not isinstance(one, OtherSchema)]
 
     def _refuse_other_schemas(self, found: Sequence[OtherSchema]) -> None:
         if found:
@@ -165,13 +112,15 @@ class Dataset:
     def scan(self, table: str) -> pl.LazyFrame:
         """A table, lazily; with the columns of `TABLES`, in the order of the files."""
         columns = [c.name for c in TABLES[table]]
-        types = polars_types(table)
-        paths = [part.path for part in self.parts(table)]
-        if not paths:
-            return pl.LazyFrame(schema=types)
-        partition = {name: types[name] for name in PARTITION}
-        frame = pl.scan_parquet(paths, hive_partitioning=True, hive_schema=partition, glob=False)
-        return frame.select(columns)
+        frames = [
+            _scan(list(parts), dict(partition), kept)
+            for (partition, kept), parts in groupby(
+                self.parts(table), key=lambda part: (tuple(part.partition.items()), part.kept)
+            )
+        ]
+        if not frames:
+            return pl.LazyFrame(schema=polars_types(table))
+        return pl.concat(frames).select(columns)
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """The rows of a query on this data set.
@@ -182,7 +131,7 @@ class Dataset:
         try:
             return frame.collect()
         except pl.exceptions.PolarsError as error:
-            for part in (part for parts, _ in self._checked.values() for part in parts):
+            for part in (part for table in TABLES for part in self.parts(table)):
                 try:
                     pl.read_parquet(part.path, glob=False)
                 except pl.exceptions.PolarsError as damage:
@@ -286,6 +235,14 @@ def findings(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFram
     return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left")
 
 
+def _scan(parts: Sequence[Part], partition: Mapping[str, str], kept: frozenset[str] | None) -> pl.LazyFrame:
+    """Files of one partition. Its values are not read from the path: there, folders above the data set have their say."""
+    frame = pl.scan_parquet([part.path for part in parts], hive_partitioning=False, glob=False)
+    if kept is not None:
+        frame = frame.filter(pl.col("point").is_in(sorted(kept)))
+    return frame.with_columns(pl.lit(partition[name], pl.String).alias(name) for name in PARTITION)
+
+
 def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:
     """The runs of the points that are done, and the files that were left out; of a folder that may not exist yet."""
     if not (root / "runs").is_dir():
@@ -299,65 +256,3 @@ def foreign(root: Path) -> list[Skipped]:
     """What lies in the folder of a data set and is no part of one, by path."""
     found = sorted(path for path in root.iterdir() if path.name not in OWN) if root.is_dir() else []
     return [Skipped(path, "not part of a data set", lost=False) for path in found]
-
-
-# -- checking one file ------------------------------------------------------------------------------------------------
-
-
-class _Refused(Exception):
-    """Why a file in the place of results is not read."""
-
-
-def _inspect(root: Path, table: str, path: Path) -> Part | Skipped | OtherSchema:
-    """Read all of a file, checksums and all, and compare what it says about itself with where it lies."""
-    partition = partition_of(path.relative_to(root / table))
-    if partition is None:
-        return Skipped(path, "not part of a data set", lost=False)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            about = _about(file.schema_arrow)
-            if about["schema_version"] != str(SCHEMA_VERSION):
-                return OtherSchema(path, about["schema_version"], about["version"])
-            _compare(about, table, partition, path)
-            if not file.schema_arrow.equals(schema(table, {}), check_metadata=False):
-                return OtherSchema(path, "with other columns", about["version"])
-            return Part(path, partition, _points(file, path))
-    except _Refused as refused:
-        return Skipped(path, str(refused), lost=True)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        what = (str(error) or type(error).__name__).splitlines()[0]
-        return Skipped(path, f"damaged: {what}", lost=True)
-
-
-def _about(stored: pa.Schema) -> defaultdict[str, str]:
-    """What a file says about itself; the empty text for what it does not say."""
-    metadata = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
-    if "tdxexplore.table" not in metadata:
-        raise _Refused("a Parquet file, but not of tdxexplore")
-    return defaultdict(str, {key.removeprefix("tdxexplore."): value for key, value in metadata.items()})
-
-
-def _compare(about: Mapping[str, str], table: str, partition: Mapping[str, str], path: Path) -> None:
-    expected = {"table": table, **partition}
-    if not path.name.startswith(MERGED):
-        expected["point"] = path.stem
-    for key, value in expected.items():
-        if about[key] != value:
-            raise _Refused(f"its {key} is `{about[key]}`, and `{value}` belongs here")
-
-
-def _points(file: pq.ParquetFile, path: Path) -> tuple[str, ...]:
-    """The points of a file, of which every page is read and its checksum compared."""
-    points: set[str] = set()
-    for group in range(file.num_row_groups):
-        points.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
-    if not path.name.startswith(MERGED) and not points <= {path.stem}:
-        raise _Refused("it holds rows of another point")
-    return tuple(sorted(points))
-
-
-def _unless_merged(found: Part | Skipped, merged: Mapping[str, Path]) -> Part | Skipped:
-    """Prefer a merged file to one of the same point: a compaction that was killed at its end leaves both."""
-    if isinstance(found, Part) and found.path.stem in merged:
-        return Skipped(found.path, f"its point is also in `{merged[found.path.stem].name}`", lost=False)
-    return found

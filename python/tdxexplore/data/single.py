@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.schema import ANSWERS, SCHEMA_VERSION, TABLES, field
+from tdxexplore.replacing import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +34,5 @@ def write_table(path: Path, table: str, rows: pl.DataFrame) -> None:
     columns = TABLES.get(table) or [_COLUMNS[name] for name in rows.columns]
     metadata = {f"tdxexplore.{key}": value for key, value in about.items()}
     wanted = pa.schema([field(column) for column in columns], metadata=metadata)
-    temporary = path.with_suffix(".tmp")
-    try:
+    with replacing(path) as temporary:
         pq.write_table(pa.table(rows).select(wanted.names).cast(wanted), temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tdxexplore.explore.engine import Counters, Found
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.question import Compiled
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
 
 
 def explore(
@@ -32,47 +31,52 @@ def explore(
 
     Raises:
         BadModel: Something in the question is not allowed.
-        TimeUp: Recording and lowering the policy take longer than the timeout.
+        TimeUp: Recording and lowering the model take longer than the timeout.
     """
     compiled, found = search(question, settings, progress)
     return Exploration(question, settings, compiled, found)
 
 
 def search(
-    question: Question, settings: Settings, progress: Callable[[Counters], object] | None = None
+    question: Question,
+    settings: Settings,
+    progress: Callable[[Counters], object] | None = None,
+    share: float = 1.0,
 ) -> tuple[Compiled, Found]:
-    """What `explore` does, without the tables.
+    """What `explore` does, without the tables; as one of several searches at once it gets a share of the free memory.
 
     Raises:
         BadModel: Something in the question is not allowed.
-        TimeUp: Recording and lowering the policy take longer than the timeout.
+        TimeUp: Recording and lowering the model take longer than the timeout.
     """
-    compiled = question.compile(settings.timeout)
-    return compiled, compiled.engine.explore(question.initial(), settings, progress)
+    # Of several searches at once nobody can say which takes the memory.
+    compiled = question.compile(settings.timeout, settings.memory_limit if share == 1 else None)
+    return compiled, compiled.engine.explore(question.initial(), settings, progress, share)
 
 
 def check(
-    policy: str | type[Policy],
+    policy: About,
     *,
-    module: ModuleKind = "strict",
+    module: str | None = None,
     cpus: int = 4,
     packages: int = 1,
-    scenario: str = "all-online",
-    knobs: Mapping[str, str] | None = None,
+    scenario: str | None = None,
+    knobs: Mapping[str, str | bool | int] | None = None,
     budgets: Mapping[str, int] | None = None,
     progress: Callable[[Counters], object] | None = None,
     **settings: Any,  # noqa: ANN401 -- of the types of the fields of `Settings`
 ) -> Exploration:
-    """Explore every interleaving of a policy.
+    """Explore every interleaving of a policy, or of any model.
 
     Args:
-        policy: A built-in name, ``path/to/file.py:NAME``, or a `Policy` subclass.
-        module: TDX-module kind: ``strict``, ``subset`` or ``subset-nocheck``.
+        policy: A built-in name, ``path/to/file.py:NAME``, a `Policy` subclass, a `tdxexplore.model.Model`, or a function that
+            returns one.
+        module: TDX-module kind: ``strict`` (default), ``subset`` or ``subset-nocheck``; a model has none.
         cpus: CPUs in all, 1 to 2048, at most 256 in a package; the concrete space takes at most 64.
         packages: Packages that they are spread over, 1 to 8.
-        scenario: What happens around bring-up.
-        knobs: Choices that the policy's source leaves open, by name.
-        budgets: How often environment actions may happen, where not as in the scenario.
+        scenario: What happens around bring-up, default ``all-online``; a model has none.
+        knobs: Choices that the policy's source leaves open, or parameters of the model's function, by name.
+        budgets: How often environment actions may happen, where not as in the scenario; a model takes them as parameters.
         progress: Called about twice a second, first before the search, with the counters.
         settings: How, by name: the fields of `tdxexplore.Settings`.
 
@@ -81,7 +85,7 @@ def check(
 
     Raises:
         BadModel: Something in the question or the settings is not allowed.
-        TimeUp: Recording and lowering the policy take longer than the timeout.
+        TimeUp: Recording and lowering the model take longer than the timeout.
 
     Example:
         >>> import tdxexplore

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.explore.question import policy_name, policy_place
+from tdxexplore.explore import notebook
+from tdxexplore.explore.check import check
 from tdxexplore.explore.verdict import violates
+from tdxexplore.markup import page, paragraph
+from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tdxexplore.explore.exploration import Exploration
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.trace import Trace
     from tdxexplore.explore.verdict import Finding, Verdict
 
@@ -35,10 +41,10 @@ class Difference:
     @property
     def policies(self) -> tuple[str, str]:
         """The names of the designs; two designs of one name are told apart by their places."""
-        a, b = (side.question.policy_class() for side in (self.before, self.after))
-        if a is not b and policy_name(a) == policy_name(b):
-            return f"{a.name} ({policy_place(a)})", f"{b.name} ({policy_place(b)})"
-        return policy_name(a), policy_name(b)
+        a, b = (side.question.subject() for side in (self.before, self.after))
+        if a != b and a.name == b.name:
+            return f"{a.name} ({a.place})", f"{b.name} ({b.place})"
+        return a.name, b.name
 
     @property
     def complete(self) -> bool:
@@ -112,6 +118,29 @@ class Difference:
         )
 
     @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What runs cost on each side, if both were asked for prices: a row for each outcome of either and each price.
+
+        Columns: ``outcome``, ``severity``, ``price``, ``moved`` (mean of B less that of A; null where one does not reach the
+        outcome), then for A (``_a``) and B (``_b``): ``mean`` over all interleavings that end so, ``least`` and ``most`` of any;
+        null where it is not reached. Outcomes are in the order of `outcomes`.
+        """
+        key, figures = ["outcome", "severity", "price"], ("mean", "least", "most")
+        a, b = (
+            side.prices.select(*key, *figures).rename({name: f"{name}_{letter}" for name in figures})
+            for side, letter in ((self.before, "a"), (self.after, "b"))
+        )
+        both = a.join(b, on=key, how="full", coalesce=True, maintain_order="left_right")
+        ranks = {outcome: rank for rank, outcome in enumerate(self.outcomes["outcome"])}
+        return (
+            both.with_columns(rank=pl.col("outcome").replace_strict(ranks, return_dtype=pl.Int64))
+            .sort("rank", maintain_order=True)
+            .select(
+                *key, (pl.col("mean_b") - pl.col("mean_a")).alias("moved"), *(f"{n}_{s}" for s in "ab" for n in figures)
+            )
+        )
+
+    @cached_property
     def added(self) -> tuple[Finding, ...]:
         """What B adds that is a violation: outcomes first, most severe first; then invariants, then responses."""
         fail_on = self.after.settings.fail_on
@@ -143,3 +172,40 @@ class Difference:
         if not self.complete:
             return "incomplete"
         return "vacuous" if self.after.verdict == "vacuous" else "holds"
+
+    def _repr_html_(self) -> str:
+        a, b = self.policies
+        return page(
+            paragraph(verdict_badge(self.verdict), f" {b} against {a}"),
+            notebook.changed(self.outcomes, a, b),
+            notebook.failing(self.properties),
+            None if self.trace is None else self.trace.folded(f"to {self.worse}"),
+        )
+
+
+def diff(
+    a: About,
+    b: About,
+    *,
+    knobs_a: Mapping[str, str | bool | int] | None = None,
+    knobs_b: Mapping[str, str | bool | int] | None = None,
+    **asked: Any,  # noqa: ANN401 -- of the types of the arguments of `check`
+) -> Difference:
+    """Explore two designs, and compare the answers.
+
+    Args:
+        a: The design before, as for `tdxexplore.check`.
+        b: The design after.
+        knobs_a: Knobs of A.
+        knobs_b: Knobs of B.
+        asked: What both are asked, and how, as for `tdxexplore.check`.
+
+    Raises:
+        BadModel: Something in the questions or the settings is not allowed.
+
+    Example:
+        >>> import tdxexplore
+        >>> tdxexplore.diff("linux-6.16", "v19", module="subset", cpus=2, scenario="late-online").worse
+        'td-error'
+    """
+    return Difference(check(a, knobs=knobs_a, **asked), check(b, knobs=knobs_b, **asked))

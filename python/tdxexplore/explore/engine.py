@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore import _core
 from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
+from tdxexplore.explore.machine import default_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Found: TypeAlias = _core.Exploration
     Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
+    Listed: TypeAlias = _core.Unfolded
     Table: TypeAlias = _core.Table
     # The global word, the words of the packages, and those of the CPUs of each.
     Words: TypeAlias = tuple[int, list[int], list[list[int]]]
@@ -49,6 +51,8 @@ def _errors_of_the_engine() -> Iterator[None]:
         raise BadSchedule(str(error)) from None
     except _core.InternalError as error:
         raise InternalError(str(error)) from None
+    except UnicodeEncodeError as error:
+        raise BadModel(f"half of a character, at {error.start}: {error.object!a:.60}") from None
 
 
 class Engine:
@@ -65,28 +69,39 @@ class Engine:
         with _errors_of_the_engine():
             self._program = _core.Program(program)
 
-    def explore(self, initial: str, settings: Settings, progress: Callable[[Counters], object] | None = None) -> Found:
+    def explore(
+        self,
+        initial: str,
+        settings: Settings,
+        progress: Callable[[Counters], object] | None = None,
+        share: float = 1.0,
+    ) -> Found:
         """Visit every state that can be reached, as far as the limits allow.
 
         Args:
             initial: The labelled initial state, packed.
             settings: How.
             progress: Called about twice a second and once at the end. An exception stops the search and is raised.
+            share: The part of the free memory that it may use, if the settings have no limit.
 
         Raises:
             BadModel: The initial state does not fit the Program or is too large for the space.
             Trap: The Program is wrong about itself in a reachable state.
             InternalError: The engine has a defect.
+            MemoryError: There is not enough to begin.
         """
+        threads, memory = worker_threads(settings.threads), settings.memory_limit
+        if memory is None:
+            memory = default_limit(threads, share)
         with _errors_of_the_engine():
             return self._program.explore(
                 initial,
                 space=settings.space,
                 symmetry=settings.symmetry,
-                threads=worker_threads(settings.threads),
+                threads=threads,
                 max_states=settings.max_states,
                 max_depth=settings.max_depth,
-                max_memory=settings.memory_limit,
+                max_memory=memory,
                 timeout=settings.timeout,
                 measures=settings.measures,
                 prices=settings.prices,
@@ -105,7 +120,8 @@ class Engine:
             InternalError: The engine has a defect.
         """
         with _errors_of_the_engine():
-            return self._program.replay(initial, schedule)
+            # Half of a character is no token either, and the message about it must be sayable.
+            return self._program.replay(initial, schedule.encode("utf-8", "replace").decode())
 
     def replay_from(self, words: Words, schedule: str = "") -> Replay:
         """Run on from a labelled state of a replay; see `replay`."""
@@ -115,3 +131,13 @@ class Engine:
             for word, cpus in zip(package_words, cpu_words, strict=True)
         ]
         return self.replay(json.dumps({"global": hex(global_word), "packages": packages}), schedule)
+
+    def unfold(self, initial: str, max_states: int) -> Listed | None:
+        """List every labelled state and transition; None if there are more states. A trap counts as any other transition.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            InternalError: The engine has a defect.
+        """
+        with _errors_of_the_engine():
+            return self._program.unfold(initial, max_states)

@@ -6,17 +6,19 @@ import dataclasses
 import math
 from decimal import Decimal, localcontext
 from functools import cached_property
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tdxexplore._version import __version__
-from tdxexplore.explore import verdict
+from tdxexplore.explore import notebook, verdict
 from tdxexplore.explore.causes import cause_in_words
+from tdxexplore.explore.machine import MACHINE
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.verdict import Finding
+from tdxexplore.markup import page, paragraph
+from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Exploration:
         self.settings = settings
         self.complete = found.complete
         self.reason = found.reason
+        if self.reason is not None and settings.max_memory is None:
+            self.reason = self.reason.replace("max-memory", MACHINE)
         self.interrupted = found.interrupted
         self._found = found
         self._compiled = compiled
@@ -77,7 +81,7 @@ class Exploration:
             found.append(Finding("expectation", "ends", "ok", "no run comes to an end"))
         if why := self.question.cannot_happen():
             found.append(
-                Finding("expectation", "happens", "ok", f"scenario `{self.question.scenario}` cannot happen: {why}")
+                Finding("expectation", "happens", "ok", f"scenario `{self.question.axes()[1]}` cannot happen: {why}")
             )
         return tuple(found)
 
@@ -349,19 +353,25 @@ class Exploration:
         key = self.question.key()
         return [pl.Series(name, [key[name]], dtype=dtype) for name, dtype in KEY.items()]
 
+    def plot(self) -> Any:  # noqa: ANN401 -- a chart of altair, which is loaded late
+        """New states and transitions at each depth, as a chart; ``answer.outcomes.tdx.plot()`` is one of how runs end.
+
+        Raises:
+            MissingExtra: The extra ``report`` is not installed.
+        """
+        from tdxexplore.charts import plot  # noqa: PLC0415 -- charts are loaded when they are used
+
+        return plot(self.levels)
+
     def _repr_html_(self) -> str:
-        shown = self.outcomes.drop(*KEY)
-        head = "".join(f"<th>{escape(c)}</th>" for c in shown.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>" for row in shown.iter_rows()
+        return page(
+            paragraph(verdict_badge(self.verdict), self.verdict_line.removeprefix(self.verdict)),
+            notebook.outcomes(self.outcomes),
+            paragraph(SHARE_AND_PROBABILITY),
+            notebook.failing(self.properties.filter("fails")),
+            None if self.worst not in self.traces else self.traces[self.worst].folded(f"to {self.worst}"),
+            paragraph(self.question.command("check")),
         )
-        worst = (
-            f"<p>shortest trace to {escape(self.worst)}</p>{self.traces[self.worst]._repr_html_()}"
-            if self.worst
-            else ""
-        )
-        title = f"<p><b>{escape(self.question.command('check'))}</b>: {self.verdict}</p>"
-        return f"{title}<table><tr>{head}</tr>{body}</table><p>{escape(SHARE_AND_PROBABILITY)}</p>{worst}"
 
     def __repr__(self) -> str:
         return f"<Exploration of `{self.question.command('check')}`: {self.verdict}, worst outcome {self.worst}>"

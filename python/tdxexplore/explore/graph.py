@@ -1,19 +1,19 @@
 """The state graph of a small question, as arrays: concrete states, each transition with its probability.
 
-The engine stores orbits, and hands out no states; so each concrete state is expanded here on its own, through replays of no
-and of one step. That is for thousands of states, not for millions, and a larger graph is refused before it is begun.
+Fields are written out for each state, which is for thousands of states, not for millions; a larger graph is refused before it is
+begun. `tdxexplore.explore.unfolding` has the same graph in numbers only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from tdxexplore.errors import BadModel
-from tdxexplore.explore.settings import Settings
+from tdxexplore.explore.unfolding import NONE, unfold
 from tdxexplore.model import Scope
 from tdxexplore.model.schedule import encode
 
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tdxexplore.explore.engine import Words
-    from tdxexplore.explore.question import Compiled, Question
-    from tdxexplore.model import Program
+    from tdxexplore.explore.question import Question
+    from tdxexplore.explore.unfolding import Unfolding
 
 LIMIT = 10_000
 """The most states of a graph."""
-
-_Key: TypeAlias = "tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,71 +60,57 @@ def state_graph(question: Question) -> StateGraph:
     Raises:
         BadModel: There are more than `LIMIT` states.
     """
-    compiled = question.compile()
-    found = compiled.engine.explore(question.initial(), Settings(measures=False, max_states=LIMIT))
-    # Many concrete states may stand behind one that is stored.
-    if not found.complete or int(found.states) > LIMIT:
-        count = f"{int(found.states):,}" if found.complete else f"more than {int(found.states):,}"
+    graph = unfold(question, LIMIT)
+    if isinstance(graph, str):
         raise BadModel(
-            f"the graph has {count} concrete states; at most {LIMIT:,} are listed, so ask for fewer CPUs or budgets"
+            f"the graph has {graph} concrete states; at most {LIMIT:,} are listed, so ask for fewer CPUs or budgets"
         )
-    return _expand(question, compiled)
+    return _in_words(graph)
 
 
-def _expand(question: Question, compiled: Compiled) -> StateGraph:
-    program, engine = compiled.program, compiled.engine
-    start = engine.replay(question.initial(), "").states[0]
-    numbers: dict[_Key, int] = {_key(start): 0}
-    states, depths, outcomes = [start], [0], []
-    rows: list[tuple[object, ...]] = []
-    indptr, indices = [0], []
-    for source, words in enumerate(states):  # which grows
-        run = engine.replay_from(words)
-        outcomes.append(None if run.outcome is None else program.outcomes[run.outcome][0].name)
-        for index, (rule, _, cpu) in enumerate(run.enabled):
-            token = encode([index])
-            after = engine.replay_from(words, token).states[1]
-            target = numbers.setdefault(_key(after), len(states))
-            if target == len(states):
-                states.append(after)
-                depths.append(depths[source] + 1)
-            taken = program.rules[rule]
-            notes = "; ".join(taken.notes)
-            actor, title = program.actors[taken.actor], taken.label.title
-            rows.append((source, target, 1 / len(run.enabled), actor, title, None if cpu < 0 else cpu, notes, token))
-            indices.append(target)
-        indptr.append(len(indices))
+def _in_words(graph: Unfolding) -> StateGraph:
+    program = graph.compiled.program
+    degree = np.diff(graph.indptr)
+    taken = [program.rules[rule] for rule in graph.rule.tolist()]
+    probability = np.repeat(1 / np.maximum(degree, 1), degree)
     columns = {
-        "source": pl.Int64,
-        "target": pl.Int64,
-        "probability": pl.Float64,
-        "actor": pl.String,
-        "step": pl.String,
-        "cpu": pl.Int64,
-        "notes": pl.String,
-        "token": pl.String,
+        "source": graph.source,
+        "target": graph.target,
+        "probability": probability,
+        "actor": [program.actors[rule.actor] for rule in taken],
+        "step": [rule.label.title for rule in taken],
+        "cpu": [None if cpu == NONE else cpu for cpu in graph.cpu.tolist()],
+        "notes": ["; ".join(rule.notes) for rule in taken],
+        "token": [encode([edge]) for edge in (np.arange(len(taken)) - graph.indptr[graph.source]).tolist()],
     }
-    transitions = pl.DataFrame(rows, schema=columns, orient="row")
+    schema = {"cpu": pl.Int64, "actor": pl.String, "step": pl.String, "notes": pl.String, "token": pl.String}
     return StateGraph(
-        np.array(indptr, dtype=np.int64),
-        np.array(indices, dtype=np.int64),
-        transitions["probability"].to_numpy(),
-        _frame(program, states, depths, outcomes),
-        transitions,
+        graph.indptr,
+        graph.target,
+        probability,
+        _frame(graph),
+        pl.DataFrame(columns, schema_overrides=schema),
     )
 
 
-def _frame(program: Program, states: list[Words], depths: list[int], outcomes: list[str | None]) -> pl.DataFrame:
+def _frame(graph: Unfolding) -> pl.DataFrame:
+    program = graph.compiled.program
+    depths = np.zeros(graph.states, dtype=np.int64)
+    _, first = np.unique(graph.target, return_index=True)  # by source, and so the first one is a shortest way
+    for edge in first.tolist():
+        if graph.target[edge]:
+            depths[graph.target[edge]] = depths[graph.source[edge]] + 1
+    names = [None if outcome == NONE else program.outcomes[outcome][0].name for outcome in graph.outcome.tolist()]
     fields: dict[str, list[object]] = {}
-    for words in states:
-        for scope, members in _members(words):
+    for state in range(graph.states):
+        for scope, members in _members(graph.words(state)):
             for number, word in enumerate(members):
                 for name, value in program.unpack(scope, word).items():
                     fields.setdefault(name if scope is Scope.GLOBAL else f"{name}[{number}]", []).append(value)
     labels = [
-        pl.Series("state", range(len(states)), dtype=pl.Int64),
+        pl.Series("state", range(graph.states), dtype=pl.Int64),
         pl.Series("depth", depths, dtype=pl.Int64),
-        pl.Series("outcome", outcomes, dtype=pl.String),
+        pl.Series("outcome", names, dtype=pl.String),
     ]
     return pl.DataFrame([*labels, *(pl.Series(name, values) for name, values in fields.items())])
 
@@ -134,7 +118,3 @@ def _frame(program: Program, states: list[Words], depths: list[int], outcomes: l
 def _members(words: Words) -> list[tuple[Scope, list[int]]]:
     cpus = [word for package in words[2] for word in package]
     return [(Scope.GLOBAL, [words[0]]), (Scope.PACKAGE, words[1]), (Scope.CPU, cpus)]
-
-
-def _key(words: Words) -> _Key:
-    return words[0], tuple(words[1]), tuple(map(tuple, words[2]))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Steps of a trace that are read one by one, however alike: what a small server has CPUs.
 ALIKE = 8
 WIDTH = 100
+MARK = ">"
+"""Stands before the number of the decisive step."""
+
 _ENOUGH = 60  # for the text of a step beside columns with names
 _LEAST = 20  # for it beside columns without, however narrow the terminal
 _GAP = 2
@@ -53,6 +56,7 @@ def text(
     ending: str,
     waits: Iterable[Wait],
     *,
+    decisive: int | None = None,
     changes: bool,
     sources: bool,
     width: int | None,
@@ -62,9 +66,9 @@ def text(
     columns = width or min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     bars = ASCII if (speaks_ascii() if ascii_only is None else ascii_only) else UNICODE
     runs = list(in_runs(steps, len(steps) if changes else ALIKE))
-    lanes = _Lanes(runs, bars, columns)
+    lanes = _Lanes(runs, bars, columns, decisive)
     lines = []
-    for run, sentence in zip(runs, _sentences(runs), strict=True):
+    for run, sentence in zip(runs, sentences(runs), strict=True):
         lines += lanes.lines(run, sentence)
         visible = [(n, a, b) for n, a, b in run[0].changes if not n.startswith("pc.")]
         if changes and visible:
@@ -73,6 +77,8 @@ def text(
             lines += lanes.below(run, f"[{run[0].source}]")
     if ending:
         lines += folded(f"outcome: {ending}", columns)
+    if decisive:
+        lines += folded(f"{MARK} {decides(decisive)}", columns)
     for wait in waits:
         lines += folded(f"waiting for ever: {waits_for(wait)}", columns)
     return "\n".join(lines)
@@ -82,6 +88,11 @@ def table(steps: Sequence[TraceStep]) -> Iterator[tuple[str, str, str, str]]:
     """The cells of a trace: numbers, actor, place and what happens; alike steps of many CPUs together."""
     for run in in_runs(steps, ALIKE):
         yield (*_head(run), run[0].what)
+
+
+def decides(number: int) -> str:
+    """What the mark of the decisive step means."""
+    return f"step {number} decides: until then some run avoids this outcome, afterwards none does"
 
 
 def waits_for(wait: Wait) -> str:
@@ -105,10 +116,15 @@ def someone(actor: str, cpu: int | None) -> str:
 
 def happened(step: TraceStep) -> str:
     """The step itself, without its function: what it is, what it did, what it released."""
-    notes = "; ".join(note.replace(f" = {SUCCESS}", " = 0") for note in step.notes)
-    if not notes.startswith(f"{step.title} "):
-        notes = f"{step.title} -> {notes}" if notes else step.title
-    return "; ".join([notes, *(held.lock.released for held in step.released)])
+    return "; ".join([returned(step.title, step.notes), *(held.lock.released for held in step.released)])
+
+
+def returned(title: str, notes: Iterable[str]) -> str:
+    """A step and what it did. A call that is the step is named once, with what it returned."""
+    did = "; ".join(note.replace(f" = {SUCCESS}", " = 0") for note in notes)
+    if did.startswith(f"{title} "):
+        return did
+    return f"{title} -> {did}" if did else title
 
 
 def speaks_ascii() -> bool:
@@ -132,17 +148,19 @@ class _Lanes:
         runs: Its lines.
         bars: What locks are drawn with.
         columns: The longest line.
+        decisive: The number of the step that gets a mark.
 
     Where names take too much room, a sign stands in the column, and all names share one, or stand before the text; where
     the bars do, too, there are no columns, and the text says alone what is taken and released.
     """
 
-    def __init__(self, runs: Sequence[Run], bars: Bars, columns: int) -> None:
+    def __init__(self, runs: Sequence[Run], bars: Bars, columns: int, decisive: int | None) -> None:
         self._bars = bars
+        self._decisive = decisive
         heads = [_head(run) for run in runs]
-        self._digits = max((len(numbers) for numbers, _, _ in heads), default=0)
+        self._digits = max((len(numbers) for numbers, _, _ in heads), default=0) + bool(decisive)
         self._places = max((len(where) for _, _, where in heads), default=0)
-        self._slots = _slots([step for run in runs for step in run])
+        self._slots = slots([step for run in runs for step in run])
         actors = list(dict.fromkeys(run[0].actor for run in runs))
         self._bar_count = {a: max((n + 1 for h, n in self._slots.items() if h.actor == a), default=0) for a in actors}
         longest = max(map(len, actors), default=0)
@@ -167,6 +185,8 @@ class _Lanes:
     def lines(self, run: Run, sentence: str) -> list[str]:
         """The lines of a step."""
         numbers, actor, where = _head(run)
+        if any(step.number == self._decisive for step in run):
+            numbers = f"{MARK}{numbers}"
         head = self._left(numbers, actor, where, self._marks(run[-1], run[0]))
         first, *rest = wrapped(sentence, self._room) or [""]
         return [f"{head}{first}".rstrip(), *self._more(run, rest)]
@@ -203,7 +223,7 @@ class _Lanes:
         return f"{numbers:>{self._digits}}{' ' * _GAP}{lanes}{places}"
 
 
-def _slots(steps: Sequence[TraceStep]) -> dict[Held, int]:
+def slots(steps: Sequence[TraceStep]) -> dict[Held, int]:
     """The bar of each lock among those of its actor; a lock that is held inside another is to its right."""
     slots: dict[Held, int] = {}
     for step in steps:
@@ -218,7 +238,7 @@ def _before(step: TraceStep) -> tuple[Held, ...]:
     return tuple(held for held in step.held if step.takes is None or held.lock != step.takes)
 
 
-def _sentences(runs: Sequence[Run]) -> Iterator[str]:
+def sentences(runs: Sequence[Run]) -> Iterator[str]:
     """What each line says. A function is named where its actor enters it."""
     inside: dict[str, tuple[str, ...]] = {}
     for step, *_ in runs:

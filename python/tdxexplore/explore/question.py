@@ -1,4 +1,4 @@
-"""One question to the engine: a policy on a module kind, a topology and a scenario, ready to run.
+"""One question to the engine: a model on a topology, ready to run; a policy also on a module kind and in a scenario.
 
 Recording and lowering do not depend on the topology, so questions that differ in it share a Program.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import inspect
 import operator
 import shlex
 import threading
@@ -15,29 +14,28 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from tdxexplore.errors import BadModel, shown, suggest
 from tdxexplore.explore.engine import Engine
-from tdxexplore.explore.source import source_of
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.finding import find, refuse_others
+from tdxexplore.explore.own_model import text_of
+from tdxexplore.explore.subject import NONE
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model import Topology, lower
-from tdxexplore.tdx.build import build, initial_state
-from tdxexplore.tdx.catalogue import find_policy, find_scenario
+from tdxexplore.tdx.catalogue import find_scenario
 from tdxexplore.tdx.fields import MODULE_KINDS, UNBOUNDED
-from tdxexplore.tdx.policies import BUILT_IN
-from tdxexplore.tdx.policy import Policy
-from tdxexplore.tdx.policy_file import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tdxexplore.explore.finding import About
+    from tdxexplore.explore.subject import Given, Subject
     from tdxexplore.model import Model, Program
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.scenarios import Scenario
+    from tdxexplore.tdx.policy import Policy
 
 T = TypeVar("T")
+
 
 # Importing and recording a policy is for one thread at a time; exploring is not.
 _ALONE = threading.RLock()
@@ -48,15 +46,13 @@ class Compiled:
     """A model in all its forms.
 
     Attributes:
-        policy: The design, with its knobs set.
-        scenario: What happens around it.
+        policy: The TDX policy that recorded it, with its knobs set; None of another model.
         model: As recorded; what the reference interpreter runs.
         program: As lowered.
         engine: As the engine holds it.
     """
 
-    policy: Policy
-    scenario: Scenario
+    policy: Policy | None
     model: Model
     program: Program
     engine: Engine
@@ -67,75 +63,96 @@ class Question:
     """A point to explore; its digest names it for ever.
 
     Attributes:
-        policy: Name of the policy, or the file and the name in it.
-        module: TDX-module kind.
-        scenario: Name of the scenario.
+        policy: What is asked about, as the user names it: a built-in policy by its name, a file and a name in it, a policy, a
+            model, or a function that returns one.
+        module: TDX-module kind; None for the default of what is asked about, which a model has not.
+        scenario: Name of the scenario; None likewise.
         topology: Packages and CPUs.
         knobs: Values that differ from the default, or all: the key shows all of them.
         budgets: Budgets that differ from the scenario's; ``UNBOUNDED`` for no limit.
     """
 
-    policy: str | type[Policy]
-    module: ModuleKind
-    scenario: str
+    policy: About
+    module: str | None
+    scenario: str | None
     topology: Topology
-    knobs: tuple[tuple[str, str], ...] = ()
+    knobs: Given = ()
     budgets: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(
         cls,
-        policy: str | type[Policy],
+        policy: About,
         *,
-        module: ModuleKind = "strict",
+        module: str | None = None,
         cpus: int = 4,
         packages: int = 1,
-        scenario: str = "all-online",
-        knobs: Mapping[str, str] | None = None,
+        scenario: str | None = None,
+        knobs: Mapping[str, str | bool | int] | None = None,
         budgets: Mapping[str, int] | None = None,
     ) -> Question:
-        """A question from plain values.
+        """A question from plain values. Nothing is imported for this.
 
         Raises:
             BadModel: A value is of another kind than is needed, the module kind or the scenario is not known, or the CPUs do
                 not fit into the packages.
         """
-        _refuse_other_than_policy(policy)
-        if module not in MODULE_KINDS:
+        refuse_others(policy)
+        if module not in (None, NONE, *MODULE_KINDS):
             raise BadModel(f"module kind {shown(module)} is not known; {suggest(str(module), MODULE_KINDS)}")
-        find_scenario(_text("--scenario", scenario))
+        if scenario not in (None, NONE):
+            find_scenario(_text("--scenario", scenario))
         topology = Topology.of(_whole("--cpus", cpus), _whole("--packages", packages))
-        return cls(
-            policy,
-            module,
-            scenario,
-            topology,
-            _sorted("knobs", knobs, _text),
-            _sorted("budgets", budgets, _whole),
+        asked = cls(
+            policy, module, scenario, topology, _sorted("knobs", knobs, _value), _sorted("budgets", budgets, _whole)
         )
+        # A file may take for ever to be imported, which is a matter of the timeout.
+        return asked if isinstance(policy, str) and ":" in policy else asked.resolved()
 
-    def policy_class(self) -> type[Policy]:
-        """The policy itself; of a file, what the file says now.
+    def subject(self) -> Subject:
+        """What is asked about; of a file, what the file says now.
 
         Raises:
-            BadModel: There is no such policy, or its file does not import.
+            BadModel: There is none of that name, or its file does not import.
         """
-        return policy_class(self.policy)
+        return find(self.policy)
 
-    def compile(self, timeout: float | None = None) -> Compiled:
+    def resolved(self) -> Question:
+        """The same question with the module kind and the scenario named.
+
+        Raises:
+            BadModel: What is asked about has no such module kind or scenario.
+        """
+        subject = self.subject()
+        return replace(
+            self,
+            module=subject.asked("--module", self.module, subject.modules),
+            scenario=subject.asked("--scenario", self.scenario, subject.scenarios),
+        )
+
+    def compile(self, timeout: float | None = None, memory: int | None = None) -> Compiled:
         """Record and lower the model; cached.
 
         Args:
             timeout: How many seconds it may take.
+            memory: How many bytes it may take.
 
         Raises:
-            BadModel: A name or value is not allowed, or the policy cannot be recorded.
-            TimeUp: It takes longer.
+            BadModel: A name or value is not allowed, or the model cannot be recorded.
+            TimeUp: It takes longer, or more.
         """
-        with _ALONE, time_limit(timeout, f"recording and lowering `{_name(self.policy)}`"):
-            policy = self.policy_class()
-            # mypy takes the class for an instance here, and then misses its hash.
-            return _compile(policy, self.module, self.scenario, self.knobs, self.budgets)  # type: ignore[arg-type]
+
+        def record() -> Compiled:
+            asked = self.resolved()
+            return _compile(self.subject(), *asked.axes(), self.knobs, self.budgets)
+
+        with _ALONE:
+            return limited(record, timeout, f"recording and lowering `{_name(self.policy)}`", memory)
+
+    def axes(self) -> tuple[str, str]:
+        """The module kind and the scenario, by name."""
+        asked = self if self.module is not None and self.scenario is not None else self.resolved()
+        return cast("tuple[str, str]", (asked.module, asked.scenario))
 
     def initial(self) -> str:
         """The labelled initial state, packed.
@@ -144,32 +161,34 @@ class Question:
             BadModel: The scenario does not fit the topology.
         """
         compiled = self.compile()
-        return compiled.program.pack(initial_state(compiled.model, self.topology, compiled.scenario))
+        with self.subject().running():
+            start = compiled.model.initial(self.topology)
+        return compiled.program.pack(start)
 
     def digest(self) -> str:
         """A stable hash of everything that decides the answer: 32 hex digits of BLAKE2b."""
-        return _digest(replace(self, policy=self.policy_class()))  # a file may have changed
+        return _digest(self.subject(), self)  # a file may have changed
 
     def source(self) -> str:
         """A stable hash of the sources and values that the model is made from, without making it; empty where it has none.
 
         Questions of equal source have equal digests.
         """
-        source = source_of(self.policy_class())
+        source = self.subject().source()
         if source is None:
             return ""
-        text = repr((source, *self.asked().values(), self.topology.sizes, self.module, self.scenario))
+        text = repr((source, *self.asked().values(), self.topology.sizes, *self.axes()))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def asked(self) -> dict[str, str | int]:
         """What is asked, as columns of a table. Nothing is recorded for this."""
-        policy = self.policy_class()
-        setting = made(policy, self.knobs).setting
+        subject = self.subject()
+        module, scenario = self.axes()
         return {
-            "policy": policy_name(policy),
-            "knobs": " ".join(f"{k}={v}" for k, v in sorted(setting.items())),
-            "module": self.module,
-            "scenario": self.scenario,
+            "policy": subject.name,
+            "knobs": " ".join(f"{k}={v}" for k, v in sorted(subject.setting(self.knobs).items())),
+            "module": module,
+            "scenario": scenario,
             "budgets": " ".join(f"{k}={_number(v)}" for k, v in self.budgets),
             "packages": self.topology.packages,
             "cpus": self.topology.cpus,
@@ -180,18 +199,14 @@ class Question:
         return {"digest": self.digest(), **self.asked()}
 
     def endless(self) -> bool:
-        """Whether something may happen without end, so that no run needs to come to one."""
-        return any(budget == UNBOUNDED for _, budget in self.budgets)
+        """Whether no run needs to come to an end: something may happen without end, or the model names no good one."""
+        return any(budget == UNBOUNDED for _, budget in self.budgets) or not any(
+            outcome.severity == "ok" for outcome in self.compile().model.outcomes
+        )
 
     def cannot_happen(self) -> str:
-        """Why the scenario cannot happen to the design, or on this topology; empty if it can."""
-        policy, scenario = self.policy_class(), find_scenario(self.scenario)
-        try:
-            scenario.offline_at_first(self.topology)
-        except BadModel as error:
-            return str(error)
-        why = scenario.cannot_happen(made(policy, self.knobs))
-        return f"`{policy_name(policy)}` {why}" if why else ""
+        """Why the scenario cannot happen to what is asked about, or on this topology; empty if it can."""
+        return self.subject().cannot_happen(self.axes()[1], self.knobs, self.topology)
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that asks the same, as a shell takes it.
@@ -200,59 +215,20 @@ class Question:
             verb: ``check``, ``replay`` or another command.
             more: Further arguments.
         """
-        words = ["tdxexplore", verb, _name(self.policy), "--module", self.module, "--cpus", str(self.topology.cpus)]
-        if self.topology.packages > 1:
-            words += ["--packages", str(self.topology.packages)]
-        words += ["--scenario", self.scenario]
+        module, scenario = self.axes()
+        words = ["tdxexplore", verb, _name(self.policy)]
+        words += ["--module", module] * (module != NONE)
+        words += ["--cpus", str(self.topology.cpus)]
+        words += ["--packages", str(self.topology.packages)] * (self.topology.packages > 1)
+        words += ["--scenario", scenario] * (scenario != NONE)
         words += [w for k, v in self.knobs for w in ("--set", f"{k}={v}")]
         words += [w for k, v in self.budgets for w in ("--budget", f"{k}={_number(v)}")]
         return shlex.join([*words, *more])
 
 
-def policy_class(policy: str | type[Policy]) -> type[Policy]:
-    """The policy of a name or file, or the class itself.
-
-    Raises:
-        BadModel: It is none of these, there is no such policy, or its file does not import.
-    """
-    _refuse_other_than_policy(policy)
-    return find_policy(policy) if isinstance(policy, str) else policy
-
-
-def _refuse_other_than_policy(policy: object) -> None:
-    if not isinstance(policy, str) and not (isinstance(policy, type) and issubclass(policy, Policy)):
-        kinds = "the name of a built-in one, path/to/file.py:NAME or a subclass of `tdxexplore.Policy`"
-        raise BadModel(f"policy is {shown(policy)}; allowed: {kinds}")
-
-
-def made(policy: type[Policy], knobs: tuple[tuple[str, str], ...] = ()) -> Policy:
-    """A policy with its knobs set, to be asked what it is; one of its own is recorded."""
-    return _made(policy, knobs)  # type: ignore[arg-type] # see Question.compile
-
-
-def policy_name(policy: type[Policy]) -> str:
-    """The name of a policy in tables; that of a user's policy which has the name of a built-in one goes with its place."""
-    return policy.name if BUILT_IN.get(policy.name, policy) is policy else f"{policy.name} ({policy_place(policy)})"
-
-
-def policy_place(policy: type[Policy]) -> str:
-    """Where a policy is defined: file and class."""
-    try:
-        return f"{Path(inspect.getfile(policy)).name}:{policy.__name__}"
-    except (OSError, TypeError):  # typed in
-        return policy.__name__
-
-
-def _name(policy: str | type[Policy]) -> str:
-    """A policy as the command line names it."""
-    if isinstance(policy, str):
-        return policy
-    if BUILT_IN.get(policy.name) is policy:
-        return policy.name
-    try:
-        return f"{inspect.getfile(policy)}:{policy.__name__}"
-    except (OSError, TypeError):
-        return policy.__name__
+def _name(policy: About) -> str:
+    """What is asked about, as the command line names it. Nothing is imported for this."""
+    return policy if isinstance(policy, str) else find(policy).word
 
 
 def _number(budget: int) -> str:
@@ -265,13 +241,22 @@ def _text(what: str, value: object) -> str:
     return value
 
 
+def _value(what: str, value: object) -> str:
+    """A value of a knob; a parameter of a function may be given as Python has it."""
+    if isinstance(value, bool | int):
+        return text_of(value)
+    return _text(what, value)
+
+
 def _whole(what: str, value: object) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise BadModel(f"{what} is {shown(value)}; a whole number is needed")
     return operator.index(value)
 
 
-def _sorted(what: str, values: Mapping[str, T] | None, check: Callable[[str, object], T]) -> tuple[tuple[str, T], ...]:
+def _sorted(
+    what: str, values: Mapping[str, object] | None, check: Callable[[str, object], T]
+) -> tuple[tuple[str, T], ...]:
     if values is None:
         return ()
     if not isinstance(values, Mapping):
@@ -280,32 +265,19 @@ def _sorted(what: str, values: Mapping[str, T] | None, check: Callable[[str, obj
 
 
 @lru_cache(maxsize=1 << 17)
-def _digest(question: Question) -> str:
+def _digest(_: Subject, question: Question) -> str:
     text = f"{question.compile().program.digest} {question.initial()}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-@lru_cache(maxsize=4096)
-def _made(policy: type[Policy], knobs: tuple[tuple[str, str], ...]) -> Policy:
-    with running(policy):
-        return policy(dict(knobs))
-
-
 @lru_cache(maxsize=256)
 def _compile(
-    policy_class: type[Policy],
-    module: ModuleKind,
-    scenario_name: str,
-    knobs: tuple[tuple[str, str], ...],
-    budgets: tuple[tuple[str, int], ...],
+    subject: Subject, module: str, scenario: str, knobs: Given, budgets: tuple[tuple[str, int], ...]
 ) -> Compiled:
-    scenario = find_scenario(scenario_name)
     with _no_collection():
-        with running(policy_class):
-            policy = policy_class(dict(knobs))
-            model = build(policy, module, scenario, dict(budgets))
+        model, policy = subject.record(module, scenario, knobs, dict(budgets))
         program = lower(model)
-        return Compiled(policy, scenario, model, program, Engine(program.text))
+        return Compiled(policy, model, program, Engine(program.text))
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from tdxexplore.errors import BadModel
 from tdxexplore.model import reference
 from tdxexplore.model.schedule import encode
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +119,7 @@ class Runs:
 def runs_of(question: Question, allowed: Allowed = list) -> Runs:
     """All maximal runs of a question."""
     compiled = question.compile()
-    return Runs(compiled.model, initial_state(compiled.model, question.topology, compiled.scenario), allowed)
+    return Runs(compiled.model, compiled.model.initial(question.topology), allowed)
 
 
 def without_forgetting(model: Model) -> Model:

@@ -30,7 +30,8 @@ def bearing(trace: Trace) -> tuple[TraceStep, ...]:
     kept = set(_of_waits(trace) if trace.waits else _of_outcome(trace, trace.question.compile()))
     actors = {step.actor for step in trace if step.number in kept}
     first = {actor: next(step.number for step in trace if step.actor == actor) for actor in actors}
-    return tuple(step for step in trace if step.number in kept | {*first.values(), len(trace)})
+    ends = {*first.values(), trace.decisive or len(trace), len(trace)}
+    return tuple(step for step in trace if step.number in kept | ends)
 
 
 def _of_waits(trace: Trace) -> Iterator[int]:

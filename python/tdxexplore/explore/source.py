@@ -14,35 +14,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdxexplore._version import __version__
-from tdxexplore.tdx.policy_file import sources
+from tdxexplore.tdx.policy_file import module_of, sources
 
 if TYPE_CHECKING:
-    from tdxexplore.tdx.policy import Policy
+    from types import FunctionType, ModuleType
 
 _PACKAGE = Path(__file__).parent.parent
 _RECORDING = ("model", "linux", "tdx")  # the folders of the package that record and lower
 
 
-def source_of(policy: type[Policy]) -> str | None:
-    """A hash of this package's sources that record and lower, and of a user's policy with the neighbours that it imports.
+def source_of(code: type | FunctionType | ModuleType) -> str | None:
+    """A hash of this package's sources that record and lower, and of a user's file with the neighbours that it imports.
 
-    What a policy reads in other ways than by importing it is not seen.
+    What the file reads in other ways than by importing it is not seen.
+
+    Args:
+        code: The class of a policy, the function of a model, or the file of either as a module.
 
     Returns:
         32 hex digits of BLAKE2b, or None where sources cannot be read: a class that was typed in, or a package without its text.
     """
-    ours = _of_the_package()
-    if ours is None or policy.__module__.startswith("tdxexplore."):
+    ours, home = _of_the_package(), module_of(code)
+    if ours is None or home.startswith("tdxexplore."):
         return ours
-    texts = sources(policy) or _of_a_class(policy)
+    texts = sources(home) or _of_a_program(code)
     return None if texts is None else _hash([ours.encode(), *(text for _, text in sorted(texts.items()))])
 
 
-def _of_a_class(policy: type[Policy]) -> dict[str, bytes] | None:
-    """The files that define a class of a program and its bases, and the modules of that program beside them."""
+def _of_a_program(code: type | FunctionType | ModuleType) -> dict[str, bytes] | None:
+    """The files that define a function, or a class and its bases, and the modules of that program beside them."""
+    parts = [base for base in code.__mro__ if not _is_ours(base)] if isinstance(code, type) else [code]
     try:
-        files = {Path(inspect.getfile(base)).resolve() for base in policy.__mro__ if not _is_ours(base)}
-        folder = Path(inspect.getfile(policy)).resolve().parent
+        files = {Path(inspect.getfile(part)).resolve() for part in parts}
+        folder = Path(inspect.getfile(code)).resolve().parent
         files |= {path for path in _loaded() if path.is_relative_to(folder)}
         return {str(path): path.read_bytes() for path in files}
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""A limit on the time that Python code may take, whoever wrote it.
+"""A limit on the time and the memory that Python code may take, whoever wrote it.
 
 Recording a policy runs code of its author, and lowering may multiply it: neither looks at a clock. A second thread therefore
 raises an exception in the one that works, which is the means of CPython for this: it reaches any thread, also a worker of a
@@ -9,63 +9,84 @@ but for `time.sleep` and its like in the main thread, which an empty signal hand
 from __future__ import annotations
 
 import ctypes
+import math
 import signal
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
-from tdxexplore.errors import TimeUp
+from tdxexplore.errors import TimeIsUp, TimeUp
+from tdxexplore.explore.machine import resident
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
-class _TimeIsUp(BaseException):
-    """Raised in the thread that works; no `Exception`, so that code that catches these does not swallow it."""
+_LEAST = 256 << 20
+"""Bytes that recording and lowering may take whatever the limit, which is one for searches."""
+
+_POLL = 0.05  # seconds
 
 
-@contextmanager
-def time_limit(seconds: float | None, what: str) -> Iterator[None]:
-    """Cut what runs inside after a time.
+def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int | None = None) -> T:
+    """Call something, and cut it after a time, or when it takes too much memory.
+
+    It is a function and no context manager, as CPython also raises such an exception at the beginning of ``__exit__``, where
+    nothing could catch it.
 
     Args:
+        call: What is called.
         seconds: How long it may take; None for no limit.
         what: What takes the time, for the message.
+        memory: By how many bytes the resident memory of the process may grow, but at least `_LEAST`; None for no limit.
 
     Raises:
-        TimeUp: It took longer.
+        TimeUp: It took longer, or more.
     """
-    if seconds is None:
-        yield
-        return
+    if seconds is None and memory is None:
+        return call()
     worker = threading.get_ident()
     asleep = threading.current_thread() is threading.main_thread()
     over, fired = False, False
+    ended = threading.Event()
     lock = threading.Lock()  # held while the exception is sent, so that none is sent when the work is over
+    allowed = None if memory is None else resident() + max(memory, _LEAST)
+    began = time.monotonic()
+    message = ""
 
-    def fire() -> None:
-        nonlocal fired
+    def watch() -> None:
+        nonlocal fired, message
+        while True:
+            left = math.inf if seconds is None else began + seconds - time.monotonic()
+            if ended.wait(min(left, threading.TIMEOUT_MAX) if allowed is None else max(0, min(left, _POLL))):
+                return
+            late = seconds is not None and time.monotonic() - began >= seconds
+            if late or (allowed is not None and resident() > allowed):
+                limit = f"--timeout is {seconds:g} s" if late else f"--max-memory is {memory:,} bytes"
+                message = f"{limit}, and {what} takes {'longer' if late else 'more'}"
+                break
         with lock:
             if not over:
                 fired = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(_TimeIsUp))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(TimeIsUp))
                 if asleep:
                     signal.pthread_kill(worker, signal.SIGALRM)
 
-    timer = threading.Timer(seconds, fire)
-    timer.daemon = True
+    watching = threading.Thread(target=watch, daemon=True)
     before = signal.signal(signal.SIGALRM, lambda *_: None) if asleep else None
     try:
-        timer.start()
+        watching.start()
         try:
-            yield
+            return call()
         finally:
-            timer.cancel()
+            ended.set()
             with lock:
                 over = True
             if fired:  # and has perhaps not arrived: then it must not arrive later, elsewhere
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), None)
             if before is not None:
                 signal.signal(signal.SIGALRM, before)
-    except _TimeIsUp:
-        raise TimeUp(f"--timeout is {seconds:g} s, and {what} takes longer") from None
+    except TimeIsUp:
+        raise TimeUp(message) from None

@@ -7,15 +7,17 @@ who waits for whom. It is text by itself (`tdxexplore.explore.lanes`); `tdxexplo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
+from tdxexplore import markup
 from tdxexplore.errors import BadModel, shown
 from tdxexplore.explore.holding import Holders, waits
 from tdxexplore.explore.lanes import table, text
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.steps import Held, TraceStep, Wait, place
+from tdxexplore.markup import Html
 from tdxexplore.model import Scope, State
+from tdxexplore.model.execution import is_over
 from tdxexplore.model.schedule import decode, encode
 
 if TYPE_CHECKING:
@@ -70,12 +72,21 @@ class Trace:
         if self.outcome is None:
             return ""
         declared = {p.name: p for p, _ in self.question.compile().program.outcomes}[self.outcome]
-        return f"{declared.name} ({declared.severity}): {declared.text}"
+        return f"{declared.name} ({declared.severity}){declared.text and f': {declared.text}'}"
 
     @property
     def command(self) -> str:
         """The command that replays it."""
         return self.question.command("replay", self.schedule)
+
+    @property
+    def decisive(self) -> int | None:
+        """The step after which the outcome can no longer be avoided; see `tdxexplore.explore.decisive.decisive_step`."""
+        if self.outcome is None:
+            return None
+        from tdxexplore.explore.decisive import decisive_step  # noqa: PLC0415 -- numpy is loaded when it is used
+
+        return decisive_step(self.question, self.schedule, self.outcome)
 
     def __iter__(self) -> Iterator[TraceStep]:
         return iter(self.steps)
@@ -98,6 +109,7 @@ class Trace:
             self.steps,
             self.ending,
             self.waits,
+            decisive=self.decisive,
             changes=changes,
             sources=sources,
             width=width,
@@ -108,9 +120,13 @@ class Trace:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        rows = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table(self.steps))
-        head = "<tr><th></th><th>actor</th><th>where</th><th>step</th></tr>"
-        return f"<table>{head}{rows}</table><p>outcome: {escape(self.outcome or 'none yet')}</p>"
+        lines = markup.table(("", "actor", "where", "step"), table(self.steps))
+        ending = markup.paragraph(f"outcome: {self.ending or self.outcome or 'none yet'}")
+        return markup.page(lines, ending, markup.paragraph(self.command))
+
+    def folded(self, to: str) -> Html:
+        """The trace in a notebook, behind a click."""
+        return markup.folded(f"shortest trace {to}, {len(self)} steps", Html(self._repr_html_()))
 
 
 def replay(question: Question, schedule: str) -> Trace:
@@ -135,7 +151,7 @@ def replay(question: Question, schedule: str) -> Trace:
     states = tuple(_states(question, compiled, run.states))
     steps = tuple(_steps(compiled, run.steps, run.states, states, decode(schedule)))
     reached = None if run.outcome is None else compiled.program.outcomes[run.outcome][0]
-    stuck = reached is not None and not reached.fatal
+    stuck = reached is not None and not is_over(compiled.model, states[-1])
     return Trace(
         steps,
         schedule,

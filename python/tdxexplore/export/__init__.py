@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from tdxexplore.callable_module import make_callable
 from tdxexplore.explore.settings import Settings
 from tdxexplore.export.murphi import murphi
 from tdxexplore.export.promela import promela
 from tdxexplore.export.steps import Expected, Form
 from tdxexplore.export.tla import configuration, tla
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -43,7 +43,7 @@ def export(question: Question, to: Language, module: str = "") -> str:
         BadModel: The question is not allowed, or ``module`` cannot be the name of a module.
     """
     compiled = question.compile()
-    start = initial_state(compiled.model, question.topology, compiled.scenario)
+    start = compiled.model.initial(question.topology)
     form = Form(compiled.program, start, _expected(question))
     if to == "tla":
         return tla(form, module)
@@ -59,3 +59,6 @@ def _expected(question: Question) -> Expected | None:
         if searches[-1].interrupted:
             raise KeyboardInterrupt
     return Expected.of(compiled.program, *searches)
+
+
+make_callable(__name__, export)

@@ -20,7 +20,6 @@ from tdxexplore.model.code import Jump, Label
 from tdxexplore.model.execution import is_over, normalise, outcome_of
 from tdxexplore.model.expr import Scope
 from tdxexplore.model.schedule import decode, encode
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -138,7 +137,7 @@ class Planner:
         self.generator = generator
         self.model = without_lockdep(compiled.model)
         self.plain = without_forgetting(self.model)
-        self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
+        self.initial = compiled.model.initial(question.topology)
         self.gates = [Gates.of(code) for code in self.model.codes]
         titles = {generator.labels[c.actor, label.name]: label.title for c in self.model.codes for _, label in c.labels}
         self._wait_of = {n: MUTEX if title.startswith("mutex_lock") else RWSEM for n, title in titles.items()}

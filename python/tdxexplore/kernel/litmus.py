@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tdxexplore.errors import TdxExploreError
+from tdxexplore.errors import BadModel, TdxExploreError
 from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
 from tdxexplore.kernel.machine import GUEST, GuestFailed
 from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model.execution import normalise, outcome_of
-from tdxexplore.tdx.build import initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +93,9 @@ class Litmus:
     def __init__(self, question: Question) -> None:
         compiled = question.compile()
         self.question = question
-        self.initial = initial_state(compiled.model, question.topology, compiled.scenario)
+        self.initial = compiled.model.initial(question.topology)
+        if compiled.policy is None:
+            raise BadModel("a model has no callbacks that a module of the kernel could register; name a TDX policy")
         self.generator = generate(compiled.model, self.initial, compiled.policy.hooks)
         self.source = self.generator.text()
         self.planner = Planner(question, self.generator)

@@ -66,14 +66,17 @@ class Actor(Procedure):
     def result(self, name: str, values: tuple[Value, ...]) -> Variable:
         """Where the result of a function is kept.
 
-        With releases as steps of their own a result must outlive a step, so that it becomes a field. Callbacks on a CPU release
-        no lock, and their results live within a step as before.
+        With releases as steps of their own a result must outlive a step, so that it becomes a field. Those of a CPU live within
+        a step as before, as a CPU has few bits; a release on the way out of the function keeps them, see `kept`.
         """
-        if not self._split_releases or self.acting is Scope.CPU:
-            return super().result(name, values)
-        known, name = self.w.model.fields, f"{self.actor}.{name}"
+        result = super().result(name, values)
+        return self.kept(result) if self._split_releases and self.acting is not Scope.CPU else result
+
+    def kept(self, result: Variable) -> Field:
+        """Return the field that holds a function's result from one step to the next."""
+        known, name = self.w.model.fields, f"{self.actor}.{result.name}"
         if name not in known:
-            known[name] = Field(name, Scope.GLOBAL, values, values[0])
+            known[name] = Field(name, self.acting, result.values, result.values[0])
         return known[name]
 
     # -- budgets and faults -------------------------------------------------------------------------------------------

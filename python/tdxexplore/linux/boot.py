@@ -96,3 +96,36 @@ def varying(w: Linux, *, offline: bool, smt_blocked: bool, later: bool) -> list[
     if smt_blocked:
         fields.append(w.smt_blocked)
     return fields
+
+
+def starts(
+    w: Linux,
+    offline: Callable[[Topology], frozenset[int]],
+    *,
+    down: bool = False,
+    boots: Boots = "all",
+    later: bool = False,
+) -> None:
+    """Say in which state the model of a kernel starts.
+
+    Args:
+        w: The fields.
+        offline: The CPUs that the boot does not bring up.
+        down: Whether there may be others than those that ``boots`` names.
+        boots: See `kept_down`.
+        later: The boot starts with one CPU, and `bringup_nonboot_cpus` starts the others.
+    """
+    nosmt = boots == "primaries"
+
+    def start(state: State) -> None:
+        topology = state.topology
+        starts_with(
+            state,
+            offline(topology),
+            smt_blocked=nosmt,
+            later=not w.smp_init.constant,
+            boot_cpu=not w.boot_cpu.constant,
+            second=() if w.sibling.constant else siblings(topology),
+        )
+
+    w.model.starts(start, *varying(w, offline=down or boots != "all", smt_blocked=nosmt, later=later))

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Context(Actor):
-    """An actor with the context of its steps; see `Actor` for its arguments."""
+    """An actor with the context of its steps.
+
+    `Actor` has its arguments.
+    """
 
     _irqs_off = 0
     _preempt_off = 0

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from tdxexplore.linux.errno import EIO, OK
-from tdxexplore.linux.locks import CPUHP, Locks
+from tdxexplore.linux.locks import CPUHP
 from tdxexplore.linux.state import CPUHP_BUG
+from tdxexplore.linux.sync import Sync
 from tdxexplore.model import cpus
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Hook(Generic[K]):
     dynamic: bool = False
 
 
-class Kernel(Locks):
+class Kernel(Sync):
     """An actor that knows CPU hotplug: it registers callbacks, and brings CPUs up and down."""
 
     # -- registration -------------------------------------------------------------------------------------------------

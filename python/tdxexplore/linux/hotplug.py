@@ -10,6 +10,7 @@ from tdxexplore.model import cpus
 
 if TYPE_CHECKING:
     from tdxexplore.linux.cpuhp import Hook
+    from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand
 
 K = TypeVar("K", bound=Kernel)
@@ -85,3 +86,33 @@ def smt_control(k: K, hooks: tuple[Hook[K], ...]) -> K:
         k.set_each(cpus, where=True, values={w.smt_blocked: False})
         k.set(w.cpu_add_remove_lock, value=False)
     return k
+
+
+def cpu_hotplug_disable(k: Kernel, depth: Field) -> None:
+    """cpu_hotplug_disable(): waits for the operation that runs; until as many calls of `cpu_hotplug_enable` none begins.
+
+    Args:
+        k: The actor, without cpu_hotplug_lock: who brings a CPU up or down takes cpu_add_remove_lock before it.
+        depth: A counter of the model, ``cpu_hotplug_disabled``.
+    """
+    _maps_update(k, "cpu_hotplug_disable()")
+    k.add(depth, 1)
+    k.set(k.w.cpu_hotplug_disabled, value=True)
+
+
+def cpu_hotplug_enable(k: Kernel, depth: Field) -> None:
+    """cpu_hotplug_enable(): a WARN where nobody has disabled it. Arguments as for `cpu_hotplug_disable`."""
+    _maps_update(k, "cpu_hotplug_enable()")
+    with k.if_(depth == 0):
+        k.warn("Unbalanced cpu hotplug enable")
+    with k.else_():
+        k.add(depth, -1)
+        with k.if_(depth == 0):
+            k.set(k.w.cpu_hotplug_disabled, value=False)
+
+
+def _maps_update(k: Kernel, title: str) -> None:
+    """cpu_maps_update_begin() and cpu_maps_update_done() around what one step does."""
+    k.step(title, CPUHP)
+    k.await_((k.w.cpus_writer == "none") & ~k.w.cpu_add_remove_lock)
+    k.might_sleep()

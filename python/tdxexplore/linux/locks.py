@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore.linux.context import Context
 from tdxexplore.model import Event, Lock, Scope, block, package_cpus, packages
+from tdxexplore.model.expr import Temp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 CPUHP = "kernel/cpu.c, v6.6"
 
-SRCU = "kernel/rcu/srcutree.c, v6.12"
 CPUS_LOCK = "cpu_hotplug_lock"
 _READER = Lock(CPUS_LOCK, "cpus_read_unlock()", shared=True)
 _WRITER = Lock(CPUS_LOCK, "cpus_write_unlock()")
@@ -33,7 +33,10 @@ IPI = Event("ipi")
 
 
 class Locks(Context):
-    """An actor that takes locks and sends IPIs; see `Actor` for its arguments."""
+    """An actor that takes locks and sends IPIs.
+
+    `Actor` has its arguments.
+    """
 
     # -- cpu_hotplug_lock ---------------------------------------------------------------------------------------------
 
@@ -81,7 +84,7 @@ class Locks(Context):
             yield
 
     def cpus_write_unlock(self) -> None:
-        """cpus_write_unlock()."""
+        """cpus_write_unlock(), inside `cpus_write_lock`: readers may come in again."""
         self._release(_WRITER)
         self.set(self.w.cpus_writer, "none")
 
@@ -89,7 +92,7 @@ class Locks(Context):
 
     @block
     def mutex(self, lock: Field) -> Iterator[None]:
-        """mutex_lock(&lock)."""
+        """mutex_lock(&lock): waits until nobody holds it; what is recorded inside holds it, on every way out."""
         mutex = Lock(lock.name, f"mutex_unlock(&{lock.name})")
         with self.stands_for("mutex_lock", lock):
             self.step(f"mutex_lock(&{lock.name})", takes=mutex)
@@ -106,38 +109,16 @@ class Locks(Context):
         with self.holding(release), self.holding_lock(mutex):
             yield
 
-    @block
-    def srcu_read_lock(self, srcu: Field) -> Iterator[None]:
-        """srcu_read_lock(&srcu): never waits.
-
-        Args:
-            srcu: What the one reader of this domain does: nothing, or it has come after or before the last
-                `synchronize_srcu`.
-        """
-        reader = Lock(srcu.name, f"srcu_read_unlock(&{srcu.name})", shared=True)
-        self.step(f"srcu_read_lock(&{srcu.name})", SRCU, takes=reader)
-        self.acquires(srcu.name)
-        self.set(srcu, "reads")
-
-        def release() -> None:
-            self._release(reader)
-            self.set(srcu, "none")
-
-        with self.holding(release), self.holding_lock(reader):
-            yield
-
-    def synchronize_srcu(self, srcu: Field) -> None:
-        """synchronize_srcu(&srcu): waits for a reader that has begun before, and for no later one; see `srcu_read_lock`."""
-        self.step(f"synchronize_srcu(&{srcu.name})", SRCU)
-        self.might_sleep()
-        self.acquires(srcu.name)
-        with self.if_(srcu == "reads"):
-            self.set(srcu, "read before")
-        self.step(f"synchronize_srcu(&{srcu.name}): the grace period ends", SRCU)
-        self.await_(srcu != "read before")
-
     def _release(self, lock: Lock) -> None:
-        if self._split_releases:
+        if not self._split_releases:
+            return
+        result = self.returning
+        if isinstance(result, Temp):  # lives within one step; the function is over after the next
+            kept = self.kept(result)
+            self.set(kept, result)
+            self.step(lock.released)
+            self.set(result, kept)
+        else:
             self.step(lock.released)
 
     @block

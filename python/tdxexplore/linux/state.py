@@ -52,29 +52,46 @@ class Linux:
         inverted: Locks that are taken in a circle, from a recording before (`LockOrder.inverted`).
 
     Attributes:
+        model: Where the fields are declared.
+        budget_text: What the environment does, by the name of the budget.
         limit: How often an action may happen at most, by the name of its budget.
         largest: The initial value of each budget. One without limit stays at 1.
         budget: How often an action may still happen: a counter for each.
+        stoppable: Something calls stop_machine().
+        caches: Which caches hold dirty lines is part of the state.
         online: The cpu_online bit.
         active: CPUHP_AP_ACTIVE, from which on tasks run on the CPU.
         boot_cpu: CPU 0, which cannot go offline on x86 since Linux 6.5 (before that only if it was built so), and stays up in
             suspend. It is part of the state where CPUs go offline.
         cpus_readers, cpus_readers_here: How many actors hold the read side of cpu_hotplug_lock. An actor on a CPU counts
             there, so that the number of CPUs is no limit.
+        cpus_writer: Nobody writes, a writer waits for the readers and keeps new ones out, or a writer holds cpu_hotplug_lock.
+        cpu_add_remove_lock: Somebody takes many CPUs up or down, which keeps the administrator out.
+        cpuhp_state_mutex: Somebody installs or removes callbacks of CPU hotplug.
+        cpuhp_failed: A startup callback has failed while its state is installed, so that the installation is rolled back.
+        cpuhp_done: The CPU has run the startup callback of the state that is being installed.
         smp_init: The CPU waits for smp_init(): it is present, and the boot starts it later.
         sibling: The CPU is not the first thread of its core. It is part of the state where smt/control takes CPUs down.
         smt_blocked: ``nosmt`` keeps the CPU down.
         booted: User space runs.
         frozen: Tasks are frozen, for suspend.
+        suspend_error: A callback has vetoed that a CPU goes offline for suspend.
         frozen_cpu: Suspend has taken the CPU offline.
+        stop_machine: stop_machine() holds every CPU.
         lock_order: Which locks are taken inside which.
         restarts: The system may shut down in good order, to reboot or for kexec.
-        restarting: It does, up to where the machine restarts or the new kernel starts: system_state is not SYSTEM_RUNNING.
+        restarting: The system shuts down in good order, up to where the machine restarts or the new kernel starts:
+            system_state is not SYSTEM_RUNNING.
         rebooted: The machine has restarted, which ends the run.
+        cpu_hotplug_disabled: A shutdown has disabled CPU hotplug.
+        syscore_lock: syscore_ops_lock: somebody registers or calls the callbacks of the core system.
         cache_dirty: A line that must not outlive the CPU's work is in its cache. play_dead() writes the cache back in every
             version, so that a CPU loses the flag when it goes offline.
-        dirty_at_jump: A new kernel has been started with such a line in a cache.
+        dirty_at_jump: A new kernel has been started with such a dirty line in a cache.
         oops: What has ended the run.
+        online_refused: A callback has refused a CPU that came online.
+        suspend_aborted: A callback has refused a suspend without cause.
+        warned: The kernel has printed a warning: a WARN_ON(), or a report of lockdep.
         survives_kexec: Fields that kexec leaves as they are.
         lost_offline: Fields that a CPU loses when it goes offline.
     """

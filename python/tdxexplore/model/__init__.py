@@ -7,6 +7,7 @@ from tdxexplore.model.expr import (
     Field,
     Group,
     Scope,
+    Variable,
     always,
     cpus,
     never,
@@ -18,6 +19,7 @@ from tdxexplore.model.expr import (
 )
 from tdxexplore.model.lowering import lower
 from tdxexplore.model.model import SEVERITIES, Model
+from tdxexplore.model.pointer import Pointer
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program
 from tdxexplore.model.topology import State, Topology
@@ -31,11 +33,13 @@ __all__ = [
     "Group",
     "Lock",
     "Model",
+    "Pointer",
     "Procedure",
     "Program",
     "Scope",
     "State",
     "Topology",
+    "Variable",
     "always",
     "block",
     "cpus",

@@ -112,12 +112,14 @@ class Recording(Protocol):
         held: For each lock or other thing that is held here, the function that records its release, in the order of taking.
         region: The loop over CPUs or packages that is being recorded, if any.
         unentered: The blocks that were made and not entered yet.
+        returning: The result of the function that is being left, while its releases are recorded.
     """
 
     actor: str
     held: list[Callable[[], None]]
     region: Region | None
     unentered: Unentered
+    returning: Variable | None
 
     @property
     def position(self) -> int:
@@ -189,7 +191,9 @@ class Frame(WayOut):
         """Record ``return value``, which releases what was taken inside the function."""
         if value is not None:
             self._procedure.set(self.result, value)
+        self._procedure.returning = self._result
         self._leave()
+        self._procedure.returning = None
 
 
 class Loop(WayOut):

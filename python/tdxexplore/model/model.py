@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tdxexplore.errors import BadModel, suggest
-from tdxexplore.model.code import PROGRAM_COUNTER, Add, Set, SetEach
+from tdxexplore.model.code import PROGRAM_COUNTER, Add, Label, Note, Set, SetEach
 from tdxexplore.model.expr import (
     Expr,
     Field,
@@ -27,12 +27,17 @@ from tdxexplore.model.expr import (
     packages,
 )
 from tdxexplore.model.scopes import variables
+from tdxexplore.model.topology import State
+from tdxexplore.visible import said
+
+_NAME = 200  # characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tdxexplore.model.code import Code, Event, Instruction
     from tdxexplore.model.procedure import Procedure
+    from tdxexplore.model.topology import Topology
 
 Declared = TypeVar("Declared", "Property", "Response")
 
@@ -118,10 +123,13 @@ class Forgotten:
 
 
 class Model:
-    """A model consists of fields, procedures and properties.
+    """A model consists of fields, procedures and properties, and it says in which state it starts.
 
     Args:
         name: The name that messages and dumps use.
+
+    Attributes:
+        least_cpus: The smallest number of CPUs on which it can be asked.
     """
 
     def __init__(self, name: str) -> None:
@@ -136,6 +144,9 @@ class Model:
         self._settled = False
         self._stuck: Expr | None = None
         self.forgotten: list[Forgotten] = []
+        self.least_cpus = 1
+        self._starts: list[Callable[[State], None]] = []
+        self._varying: list[Field] = []
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -170,12 +181,12 @@ class Model:
         return [f for f in self.fields.values() if id(f) in found]
 
     def settle(self, varying: Iterable[Field] = ()) -> None:
-        """Make a constant of each field that no step assigns, so that it takes no bits of a state.
+        """Make a constant of each field that no step assigns and no start sets, so that it takes no bits of a state.
 
         Args:
-            varying: The fields whose initial values a scenario sets; these stay variable.
+            varying: Further fields that stay variable.
         """
-        kept = {id(f) for f in (*self.assigned(), *varying)}
+        kept = {id(f) for f in (*self.assigned(), *self._varying, *varying)}
         for field in self.fields.values():
             field.constant = id(field) not in kept
         self._settled = True
@@ -199,6 +210,19 @@ class Model:
                     raise BadModel(f"field `{read.name}` is forgotten, and decides what is forgotten")
         self.forgotten.append(new)
 
+    @property
+    def declared(self) -> tuple[int, ...]:
+        """How many of each thing are declared; it changes with every declaration."""
+        properties = len(self.outcomes), len(self.invariants), len(self.expectations), len(self.responses)
+        return (
+            len(self.fields),
+            len(self.codes),
+            len(self.forgotten),
+            len(self._starts),
+            *properties,
+            len(self.prices),
+        )
+
     def __getitem__(self, name: str) -> Field:
         """Return the field of that name.
 
@@ -216,10 +240,51 @@ class Model:
             raise BadModel(
                 f"field `{name}` has the name of a program counter; none but those begins with `{PROGRAM_COUNTER}`"
             )
+        said("the name of a field", name, _NAME)
+        for value in values:
+            said(f"a value of field `{name}`", str(value), _NAME)
         field = self.fields[name] = Field(name, scope, values, initial)
         if values:
             field.check(initial)
         return field
+
+    # -- where it starts ----------------------------------------------------------------------------------------------
+
+    def starts(self, start: Callable[[State], None], *fields: Field, least_cpus: int = 1) -> None:
+        """Say in which state the model starts, where that is not the state in which every field has its initial value.
+
+        Of several starts each changes what those before it have made.
+
+        Args:
+            start: Changes that state, for any topology; it may raise `BadModel` where the topology does not fit.
+            fields: The fields that it sets.
+            least_cpus: The smallest number of CPUs on which the model can be asked.
+        """
+        self._starts.append(start)
+        self._varying += fields
+        self.least_cpus = max(self.least_cpus, least_cpus)
+
+    def initial(self, topology: Topology) -> State:
+        """Return the labelled state in which the model starts on a topology.
+
+        Raises:
+            BadModel: The model cannot start there, or its start sets something that it does not name.
+        """
+        if topology.cpus < self.least_cpus:
+            raise BadModel(f"--cpus is {topology.cpus}; model `{self.name}` needs at least {self.least_cpus}")
+        state = State.initial(self, topology)
+        if not self._starts:
+            return state
+        for start in self._starts:
+            start(state)
+        for values in (state.globals, *state.packages, *state.cpus):
+            for name, value in values.items():
+                field = self[name]
+                if value is not field.initial and field.check(value) != field.initial and field.constant:
+                    raise BadModel(
+                        f"the start of model `{self.name}` sets field `{name}`, which no step assigns and `starts` does not name"
+                    )
+        return state
 
     # -- properties ---------------------------------------------------------------------------------------------------
 
@@ -260,6 +325,8 @@ class Model:
 
     def price(self, name: str, text: str = "", *, events: Iterable[str] = (), during: Operand | bool = False) -> None:
         """Declare a price, which counts events of these kinds and steps that are taken while ``during`` holds."""
+        said("the name of a price", name, _NAME)
+        said(f"the text of `{name}`", text)
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
         self.prices.append(Price(name, text, frozenset(events), as_expr(during)))
@@ -269,6 +336,8 @@ class Model:
         self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
 
     def _property(self, known: list[Declared], new: Declared) -> None:
+        said("the name of an outcome or property", new.name, _NAME)
+        said(f"the text of `{new.name}`", new.text)
         if new.severity not in SEVERITIES:
             raise BadModel(f"severity of `{new.name}` is {new.severity!r}; it is one of {', '.join(SEVERITIES)}")
         if any(p.name == new.name for p in known):
@@ -287,7 +356,17 @@ class Model:
             raise BadModel(f"actor `{procedure.actor}` has two procedures")
         if self._settled:
             raise BadModel(f"procedure of `{procedure.actor}` is added after the model has been settled")
+        said("an actor", procedure.actor, _NAME)
         code = procedure.finish()
+        for instruction in code.instructions:
+            match instruction:
+                case Label(title=title, frames=frames, source=source):
+                    for text in (title, *frames, source):
+                        said(f"a label of `{procedure.actor}`", text)
+                case Note(text=text):
+                    said(f"a note of `{procedure.actor}`", text)
+                case _:
+                    pass
         for pc in procedure.counters.values():
             if pc.name in self.fields:
                 raise BadModel(f"the program counter of `{procedure.actor}` is `{pc.name}`, which is a field already")

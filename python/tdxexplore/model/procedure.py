@@ -70,6 +70,7 @@ class Procedure:
         self.held: list[Callable[[], None]] = []
         self.region: Region | None = None
         self.unentered = Unentered()
+        self.returning: Variable | None = None
         self.locks: tuple[Lock, ...] = ()
         self._code: list[Instruction] = []
         self._natives: list[Native] = []
@@ -116,7 +117,7 @@ class Procedure:
         self.emit(Set(target, value))
 
     def add(self, target: Field, delta: int) -> None:
-        """Add to a counter."""
+        """Add to a counter; a step that leaves its domain is a trap."""
         if any(type(value) is not int for value in target.values):
             raise BadModel(f"field `{target.name}` is not a counter")
         self.emit(Add(target, delta))

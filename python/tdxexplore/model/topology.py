@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tdxexplore.errors import BadModel
 from tdxexplore.model.expr import Scope
 
 if TYPE_CHECKING:
-    from tdxexplore.model.expr import Value
-    from tdxexplore.model.model import Model
+    from collections.abc import Mapping
+
+    from tdxexplore.model.expr import Field, Value
 
 MAX_PACKAGES = 8
 MAX_CPUS_OF_PACKAGE = 256
@@ -67,6 +68,14 @@ class Topology:
         return "+".join(map(str, self.sizes))
 
 
+class Declared(Protocol):
+    """The part of a model that its states need; a protocol, as the model itself imports this module."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields by name, in order of declaration."""
+
+
 @dataclass(slots=True)
 class State:
     """One labelled state: the values of all fields, CPU by CPU.
@@ -84,7 +93,7 @@ class State:
     cpus: list[Values]
 
     @classmethod
-    def initial(cls, model: Model, topology: Topology) -> State:
+    def initial(cls, model: Declared, topology: Topology) -> State:
         """Make the state in which every field has its initial value."""
 
         def values(scope: Scope) -> Values:
@@ -96,6 +105,11 @@ class State:
             [values(Scope.PACKAGE) for _ in range(topology.packages)],
             [values(Scope.CPU) for _ in range(topology.cpus)],
         )
+
+    @property
+    def topology(self) -> Topology:
+        """The topology that it is a state of."""
+        return Topology(tuple(self.package_of.count(p) for p in range(len(self.packages))))
 
     def copy(self) -> State:
         """Return an independent state with the same values."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tdxexplore.render.figures import fraction, integer, packages
+from tdxexplore.render.figures import circumstances, fraction, integer, price_range
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
 from tdxexplore.render.trace import print_trace
 
@@ -27,14 +27,14 @@ def print_difference(difference: Difference) -> None:
     """Outcomes side by side, the share of interleavings that moves, and the schedule that B does not survive."""
     out, key = console(), difference.before.question.key()
     name_a, name_b = _two_names(difference)
-    out.print(
-        f"A: {name_a}, B: {name_b}; module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
-        f"scenario {key['scenario']}"
-    )
+    out.print(f"A: {name_a}, B: {name_b}; {circumstances(key)}")
     out.print(Text(_WORDS[difference.verdict], VERDICTS[difference.verdict]))
     out.print()
     out.print(_outcomes(difference))
     _print_properties(difference)
+    if not difference.prices.is_empty():
+        out.print()
+        out.print(_prices(difference))
     if difference.moved is not None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
@@ -62,6 +62,24 @@ def _outcomes(difference: Difference) -> Table:
         moved = "-" if row["moved"] is None else f"{row['moved']:+.4f}"
         outcome = Text(row["outcome"], SEVERITIES[row["severity"]])
         shown.add_row(outcome, row["severity"], row["change"], *counts, moved, *shortest)
+    return shown
+
+
+def _prices(difference: Difference) -> Table:
+    shown = table()
+    for name in ("outcome", "price"):
+        shown.add_column(name)
+    for name in ("A mean (least to most)", "B mean (least to most)", "moved"):
+        shown.add_column(name, justify="right")
+    for row in difference.prices.iter_rows(named=True):
+        sides = [
+            "-"
+            if row[f"mean_{side}"] is None
+            else price_range(*(row[f"{n}_{side}"] for n in ("mean", "least", "most")))
+            for side in "ab"
+        ]
+        moved = "-" if row["moved"] is None else f"{row['moved']:+.2f}"
+        shown.add_row(Text(row["outcome"], SEVERITIES[row["severity"]]), row["price"], *sides, moved)
     return shown
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
-from tdxexplore.render.figures import fraction, integer, packages
+from tdxexplore.render.figures import circumstances, fraction, integer, price_range
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 
@@ -31,11 +31,9 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
         changes: Show what each step of a trace changed.
     """
     out, run = console(), answer.runs.row(0, named=True)
-    out.print(
-        f"{run['policy']} on module kind {run['module']}, {run['cpus']} CPUs in {packages(run['packages'])}, "
-        f"scenario {run['scenario']}"
-    )
-    out.print(f"[dim]knobs: {run['knobs']}[/dim]")
+    out.print(f"{run['policy']} on {circumstances(run)}")
+    if run["knobs"]:
+        out.print(Text(f"knobs: {run['knobs']}", "dim"))
     line = answer.verdict_line.removeprefix(answer.verdict)
     out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
     out.print()
@@ -44,7 +42,8 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
     else:
         out.print(_outcomes(answer.outcomes))
         for name, text in answer.outcomes.select("outcome", "text").iter_rows():
-            out.print(Text(f"{name}: {text}"), soft_wrap=False)
+            if text:
+                out.print(Text(f"{name}: {text}"), soft_wrap=False)
         if not answer.outcomes["interleaving_share"].has_nulls():
             out.print(Text(SHARE_AND_PROBABILITY, "dim"), soft_wrap=False)
     _print_invariants(answer)
@@ -89,14 +88,14 @@ def _print_invariants(answer: Exploration) -> None:
         out.print(
             f"invariant {row['invariant']} fails in {states} states: {row['text']} (first after {row['shortest_steps']} steps)"
         )
-        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}", markup=False)
+        out.print(f"  replay: {answer.question.command('replay', row['schedule'])}")
 
 
 def _print_expectations(answer: Exploration) -> None:
     """The expectations that no state meets."""
     for row in answer.expectations.filter(answer.expectations["shortest_steps"].is_null()).iter_rows(named=True):
         when = "never" if answer.complete else "not yet"
-        console().print(f"[yellow]expectation {row['expectation']} is {when} met: {row['text']}[/yellow]")
+        console().print(Text(f"expectation {row['expectation']} is {when} met: {row['text']}", "yellow"))
 
 
 def _print_lost(answer: Exploration, responses: pl.DataFrame) -> None:
@@ -117,7 +116,7 @@ def _print_prices(prices: pl.DataFrame) -> None:
     outcomes = prices["outcome"].unique(maintain_order=True).to_list()
     sheet = Sheet("mean (least to most) of one run by how it ends", ["price"], outcomes)
     for (price,), rows in prices.group_by(["price"], maintain_order=True):
-        cells = {r["outcome"]: f"{r['mean']:.2f} ({r['least']} to {r['most']})" for r in rows.iter_rows(named=True)}
+        cells = {r["outcome"]: price_range(r["mean"], r["least"], r["most"]) for r in rows.iter_rows(named=True)}
         sheet.add([str(price)], [Text(cells.get(outcome, "")) for outcome in outcomes])
     sheet.print()
 

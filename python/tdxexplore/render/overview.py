@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
 
+from tdxexplore.explore.subject import NONE
 from tdxexplore.model import SEVERITIES as ORDER
 from tdxexplore.render.figures import ranges
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console
@@ -38,11 +39,15 @@ def print_overview(worst: pl.DataFrame, meanings: Mapping[str, str]) -> None:
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         cells.setdefault((row["module"], row["policy"], row["scenario"]), []).append(row)
-    modules, policies, scenarios = (list(dict.fromkeys(key[axis] for key in cells)) for axis in range(3))
+    modules = list(dict.fromkeys(module for module, _, _ in cells))
     counts = f"{ranges(sorted({row['cpus'] for row in rows}))} CPUs"
     shown: dict[str, str] = {}
     for module in modules:
-        sheet = Sheet(f"worst outcome, module kind {module}, {counts}", ["policy"], scenarios)
+        # A model has neither module kind nor scenario: its table is one of its own.
+        here = [key[1:] for key in cells if key[0] == module]
+        policies, scenarios = (list(dict.fromkeys(key[axis] for key in here)) for axis in range(2))
+        kind = "" if module == NONE else f", module kind {module}"
+        sheet = Sheet(f"worst outcome{kind}, {counts}", ["policy"], scenarios)
         for policy in policies:
             found = [_worst(cells.get((module, policy, scenario), [])) for scenario in scenarios]
             sheet.add([policy], [_cell(row) for row in found])

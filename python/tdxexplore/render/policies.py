@@ -26,7 +26,7 @@ def print_policies() -> None:
     out.print("scenarios:")
     for scenario in SCENARIOS.values():
         budgets = ", ".join(f"{name}={value}" for name, value in scenario.budgets.items())
-        out.print(f"  {scenario.name:<21}{scenario.text}  [dim]({budgets})[/dim]")
+        out.print(Text.assemble(f"  {scenario.name:<21}{scenario.text}  ", (f"({budgets})", "dim")))
     out.print()
     out.print("budgets, for --budget NAME=N, or NAME=unbounded where marked *:")
     for name, text in BUDGETS.items():
@@ -52,7 +52,7 @@ def _print_head(policy: type[Policy]) -> None:
     out.print(Text(f"{policy.name:<23}", "bold") + Text(policy.title))
     for alias in (alias for alias, name in ALIASES.items() if name == policy.name):
         out.print(f"{'':<23}also known as {alias}")
-    out.print(f"{'':<23}[dim]{policy.source}[/dim]")
+    out.print(Text.assemble(f"{'':<23}", (policy.source, "dim")))
     for knob in policy.knobs:
         default, *others = knob.values
         out.print(f"{'':<23}--set {knob.name}={default}|{'|'.join(others)}: {knob.text}")

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
+
+from tdxexplore.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,14 +33,15 @@ def shown(what: str, *, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None
     with Console(stderr=True).status(f"{what} ...") as status:
 
         def show(counters: dict[str, Any]) -> None:
-            status.update(_line(what, counters))
+            status.update(Text(visible(_line(what, counters))))
 
         yield show
 
 
 def _line(what: str, c: dict[str, Any]) -> str:
     if "total" in c:
-        return f"{what}: {c['done']} of {c['total']} explorations done, last: {c['last']}"
+        last = f", last: {c['last']}" if "last" in c else ""
+        return f"{what}: {c['done']} of {c['total']} {c.get('unit', 'explorations')} done{last}"
     rate = c["explored"] / max(c["seconds"], 1e-9)
     expected = "" if c["expected_states"] is None else f" of {c['expected_states']:,}"
     return (
@@ -65,7 +69,7 @@ def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], Non
             text = f"planning: {progress.planned:,} looked at" if planning else f"{rate:,.0f} states/s{left}"
             bar.update(task, completed=progress.done, total=progress.total, description=text)
             if verbose and progress.last is not None:
-                console.print(_point(progress), markup=False)
+                console.print(Text(visible(_point(progress))))
 
         yield show
 

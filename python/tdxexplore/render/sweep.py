@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
     """How many points there are, how many are done, and the largest that is left."""
     print_ = console().print
-    print_(f"sweep {spec.name}: {len(plan.points):,} points", markup=False)
+    print_(f"sweep {spec.name}: {len(plan.points):,} points")
     for number, count in enumerate(plan.excluded, start=1):
-        print_(f"cut out by exclude[{number}]: {count:,}", markup=False)
+        print_(f"cut out by exclude[{number}]: {count:,}")
     if plan.not_applicable:
         print_(
             f"not applicable, as the scenario cannot happen to the design or needs more CPUs: {plan.not_applicable:,}"
         )
-    print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}", markup=False)
+    print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}")
     if (largest := plan.largest()) is not None:
         point, size = largest
-        print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}", markup=False)
+        print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}")
 
 
 def print_summary(summary: Summary, out: Path) -> None:
@@ -35,7 +35,7 @@ def print_summary(summary: Summary, out: Path) -> None:
     s, rate = summary, summary.explored / max(summary.seconds, 1e-9)
     verdicts = ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(s.verdicts.items()))
     print_ = console().print
-    print_(f"{s.before + s.finished:,} of {s.total:,} points in {out}; {s.before:,} were there", markup=False)
+    print_(f"{s.before + s.finished:,} of {s.total:,} points in {out}; {s.before:,} were there")
     if s.finished:
         print_(
             f"explored {s.finished:,} ({verdicts}) in {s.seconds:.1f} s: {s.explored:,} states, {rate:,.0f} states/s, "

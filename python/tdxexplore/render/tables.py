@@ -28,6 +28,7 @@ _HEADS = {
     "shortest_steps": "steps",
     "tried": "fewest CPUs tried",
     "unsure": "fewer, but incomplete",
+    "interleaving_share": "share",
     "interleaving_share_old": "share old",
     "interleaving_share_new": "share new",
 }
@@ -81,6 +82,17 @@ def print_smallest(smallest: pl.DataFrame) -> None:
     for part in _by_module(smallest):
         figures = ["finding", "severity", "cpus", "shortest_steps", "tried", "unsure"]
         _print_rows(_common(part), part, ("scenario", "budgets", "packages"), figures)
+
+
+def print_shares(shares: pl.DataFrame) -> None:
+    """How the runs of each point end."""
+    if shares.is_empty():
+        console().print("nothing: no search is complete")
+        return
+    for part in _by_module(shares):
+        figures = ["outcome", "severity", "interleaving_share", "probability", "shortest_steps"]
+        _print_rows(_common(part), part, ("scenario", "budgets", "packages", "cpus"), figures)
+    console().print(Text(SHARE_AND_PROBABILITY, "dim"), soft_wrap=False)
 
 
 def print_domination(pairs: pl.DataFrame) -> None:

@@ -12,12 +12,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderHook
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tdxexplore.visible import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
 
 SEVERITIES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S4": "cyan", "ok": "green"}
 """The colour of each severity."""
@@ -36,7 +41,29 @@ def width() -> int:
 
 def console() -> Console:
     """Standard output."""
-    return Console(file=sys.stdout, width=width(), highlight=False, soft_wrap=True)
+    return plain(Console(file=sys.stdout, width=width(), highlight=False, soft_wrap=True, markup=False, emoji=False))
+
+
+def plain(out: Console) -> Console:
+    """A console on which texts of strangers do nothing: what a terminal would act on is written out."""
+    out.push_render_hook(_Hook())
+    return out
+
+
+class _Hook(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Visible(renderable) for renderable in renderables]
+
+
+class _Visible:
+    """Something to print, without its control characters."""
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self.inner = inner
+
+    def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in out.render(self.inner, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def table() -> Table:

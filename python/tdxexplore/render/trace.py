@@ -17,6 +17,6 @@ def print_trace(trace: Trace, question: Question, title: str, *, changes: bool =
     """A trace of a question."""
     out = console()
     out.print()
-    out.print(f"[bold]{title}[/bold] ({len(trace)} steps)")
+    out.print(Text.assemble((title, "bold"), f" ({len(trace)} steps)"))
     out.print(Text(trace.to_text(changes=changes)))
-    out.print(f"replay: {question.command('replay', trace.schedule)}", markup=False)
+    out.print(f"replay: {question.command('replay', trace.schedule)}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
 
+from tdxexplore.explore.subject import NONE
 from tdxexplore.render.figures import SHORT, integer, packages, ranges
 from tdxexplore.render.knobs import values, varying
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
@@ -43,12 +44,12 @@ def print_worst(worst: pl.DataFrame) -> None:
     rows = worst.to_dicts()
     varies = {name for name in ("policy", "budgets", "packages", "module", "scenario", "cpus") if _several(rows, name)}
     out.print(Text(_TITLE + _ENDS * ("cpus" in varies), "bold"), soft_wrap=False)
-    out.print(f"{len(rows):,} points: {_same(rows[0], varies)}", markup=False, soft_wrap=False)
+    out.print(f"{len(rows):,} points: {_same(rows[0], varies)}", soft_wrap=False)
     knobs, kinds = varying(rows), len({row["module"] for row in rows})
     for scenario, here in _by(rows, lambda row: row["scenario"]):
         out.print()
-        if "scenario" in varies:
-            out.print(f"[bold]scenario {scenario}[/bold]")
+        if "scenario" in varies and scenario != NONE:
+            out.print(Text(f"scenario {scenario}", "bold"))
         tables: dict[tuple[str, ...], list[Row]] = {}
         for policy, points in _by(here, lambda row: row["policy"]):
             effective, kept = _effective(points, knobs[policy])
@@ -72,7 +73,7 @@ def _same(row: Row, varies: set[str]) -> str:
         "packages": packages(row["packages"]),
         "budgets": f"budgets {row['budgets']}" if row["budgets"] else "",
     }
-    return ", ".join(text for name, text in said.items() if name not in varies and text)
+    return ", ".join(text for name, text in said.items() if name not in varies and text and row[name] != NONE)
 
 
 def _effective(points: list[Row], knobs: Sequence[str]) -> tuple[tuple[str, ...], list[Row]]:

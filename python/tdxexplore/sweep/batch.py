@@ -16,11 +16,11 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tdxexplore.data.files import write_point
+from tdxexplore.data.keeping import keep
 from tdxexplore.data.schema import TABLES, conform
 from tdxexplore.errors import InternalError, TdxExploreError, TimeUp
 from tdxexplore.explore.check import search
-from tdxexplore.explore.engine import worker_threads
+from tdxexplore.explore.engine import usable_cpus, worker_threads
 from tdxexplore.explore.exploration import Exploration
 from tdxexplore.sweep.points import Point
 
@@ -65,6 +65,7 @@ class Task:
         tables: The tables that are wanted, if they travel back.
         destination: Where the tables are written instead.
         give_up: Stored states at which the search is given up, to be done again with more threads; None for never.
+        share: The part of the free memory that it may use, if its settings have no limit.
     """
 
     point: Point
@@ -72,6 +73,7 @@ class Task:
     tables: tuple[str, ...] = ()
     destination: Destination | None = None
     give_up: int | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Answer:
     """What came of a point.
 
     Attributes:
-        verdict: Of its exploration.
-        complete: Whether everything was explored.
+        verdict: Of its exploration; where the data set holds a better answer, which stays, that answer's.
+        complete: Whether everything was explored, likewise.
         worst: The most severe outcome that was reached.
         explored: Stored states.
         seconds: Of search and measures.
@@ -104,7 +106,8 @@ class Failure:
 
     Attributes:
         error: In one line.
-        cause: A mistake in the ``model``, a policy that takes too much ``time`` to be recorded, or an ``internal`` defect.
+        cause: A mistake in the ``model``, a policy that takes too much ``time`` to be recorded, too little ``memory``, or an
+            ``internal`` defect.
     """
 
     error: str
@@ -119,7 +122,7 @@ class GivenUp:
     """The search of a point was given up because it is large."""
 
 
-Cause: TypeAlias = Literal["model", "time", "internal"]
+Cause: TypeAlias = Literal["model", "time", "memory", "internal"]
 Result: TypeAlias = Answer | Failure | GivenUp
 
 
@@ -152,9 +155,11 @@ def run_point(task: Task, stop: threading.Event | None = None) -> Result:
     try:
         if point.stamp() != task.stamp:
             return Failure("the worker has another model or version than the sweep", "model")
-        compiled, found = search(point.question, settings, heed)
+        compiled, found = search(point.question, settings, heed, task.share)
     except _Stopped:
         raise KeyboardInterrupt from None
+    except MemoryError as error:
+        return Failure(f"not enough memory: {error}", "memory")
     except TdxExploreError as error:
         # As data: an exception of its own making may not survive the way back from another process.
         kinds: dict[type, Cause] = {InternalError: "internal", TimeUp: "time"}
@@ -165,11 +170,12 @@ def run_point(task: Task, stop: threading.Event | None = None) -> Result:
         return GivenUp()
     answer = Exploration(point.question, point.settings, compiled, found)
     tables = {name: getattr(answer, name) for name in (task.tables if task.destination is None else TABLES)}
+    verdict, complete = answer.verdict, answer.complete
     if task.destination is not None:
-        write_point(task.destination.out, point.id, tables, task.destination.origin)
-        tables = {}
+        kept = keep(task.destination.out, point.id, tables, task.destination.origin)
+        verdict, complete, tables = kept.verdict, kept.complete, {}
     tables = {name: conform(name, point.id, table) for name, table in tables.items()}
-    return Answer(answer.verdict, answer.complete, answer.worst, found.explored, found.seconds, tables)
+    return Answer(verdict, complete, answer.worst, found.explored, found.seconds, tables)
 
 
 # -- many points ------------------------------------------------------------------------------------------------------
@@ -206,11 +212,12 @@ def explore_points(
     everything = range(len(points))
     try:
         if executor is not None:
-            batch.on(executor, everything, threads or 1)
+            batch.on(executor, everything, threads or 1, share=1 / usable_cpus())
             return
         threads = worker_threads(threads)
         with ThreadPoolExecutor(threads) as pool:
-            large = batch.on(pool, everything, 1, give_up=LARGE if threads > 1 else None, stop=batch.stop)
+            give_up = LARGE if threads > 1 else None
+            large = batch.on(pool, everything, 1, share=1 / threads, give_up=give_up, stop=batch.stop)
         with ThreadPoolExecutor(1) as pool:
             batch.on(pool, sorted(large), threads, stop=batch.stop)
     except KeyboardInterrupt:
@@ -240,6 +247,7 @@ class _Batch:
         numbers: Sequence[int],
         threads: int,
         *,
+        share: float = 1.0,
         give_up: int | None = None,
         stop: threading.Event | None = None,
     ) -> list[int]:
@@ -251,7 +259,7 @@ class _Batch:
             while waiting or running:
                 while waiting and len(running) < _IN_FLIGHT:
                     number = waiting.popleft()
-                    future = executor.submit(call, self._task(number, threads, give_up))
+                    future = executor.submit(call, self._task(number, threads, give_up, share))
                     running[future] = number
                     future.add_done_callback(ended.put)
                 try:
@@ -272,10 +280,10 @@ class _Batch:
             raise
         return large
 
-    def _task(self, number: int, threads: int, give_up: int | None) -> Task:
+    def _task(self, number: int, threads: int, give_up: int | None, share: float) -> Task:
         point = self.points[number]
         own = Point(point.question, replace(point.settings, threads=threads))
-        return Task(own, point.stamp(), self.tables, self.destination, give_up)
+        return Task(own, point.stamp(), self.tables, self.destination, give_up, share)
 
     def hand_over_the_last(self) -> None:
         """Hand over the points that were finished while the others were given back."""
@@ -293,4 +301,5 @@ def _result(future: Future[Result]) -> Result:
         raise
     except (Exception, CancelledError) as error:
         what = str(error).splitlines() or [""]
-        raise InternalError(f"the executor lost a point: {type(error).__name__}: {what[0]}") from error
+        said = f"{type(error).__name__}: {what[0]}".removesuffix(": ")
+        raise InternalError(f"the executor lost a point: {said}") from error

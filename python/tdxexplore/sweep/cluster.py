@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from distributed import Client
+
 LOCAL = "local"
 _PATIENCE = "10s"
+_WORKERS = 30  # seconds
 
 
 @contextmanager
@@ -40,25 +43,41 @@ def dask(address: str) -> Iterator[Executor]:
         address: Of the scheduler, as ``tcp://host:8786``; or ``local`` for a process for each core of this machine.
 
     Raises:
-        TdxExploreError: The extra is not installed, or no scheduler answers.
+        TdxExploreError: The extra is not installed, no scheduler answers, or it has no worker.
     """
     try:
         from distributed import Client, LocalCluster  # noqa: PLC0415 -- an extra, and slow to load
     except ImportError:
         raise TdxExploreError("--dask needs the extra `dask`: pip install 'tdxexplore[dask]'") from None
+    for noisy in (
+        "distributed",
+        "distributed.client",
+        "tornado.application",
+    ):  # what they say of a dying cluster helps nobody
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if address == LOCAL:
-        for noisy in ("distributed", "tornado.application"):  # what they say while a cluster closes helps nobody
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         with ExitStack() as stack:
             with _children_ignore_ctrl_c():
                 quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
                 cluster = stack.enter_context(LocalCluster(n_workers=usable_cpus(), threads_per_worker=1, **quiet))
             client = stack.enter_context(Client(cluster))
-            yield client.get_executor(pure=False)
+            yield _with_workers(client, address)
         return
     try:
         client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         raise TdxExploreError(f"--dask is `{address}`; no scheduler answers there: {error}") from None
     with client:
-        yield client.get_executor(pure=False)
+        yield _with_workers(client, address)
+
+
+def _with_workers(client: Client, address: str) -> Executor:
+    """The executor, once a worker is there: without any it would wait for ever, and say nothing."""
+    try:
+        client.wait_for_workers(1, timeout=_WORKERS)
+    except TimeoutError:
+        raise TdxExploreError(
+            f"--dask is `{address}`; no worker has joined the scheduler within {_WORKERS} s"
+        ) from None
+    executor: Executor = client.get_executor(pure=False)
+    return executor

@@ -14,8 +14,10 @@ from tdxexplore.data.schema import polars_types
 from tdxexplore.errors import BadModel, InternalError
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.trace import replay
+from tdxexplore.markup import page, paragraph
 from tdxexplore.model import SEVERITIES
 from tdxexplore.sweep.batch import Answer, Failure, explore_points
+from tdxexplore.sweep.notebook import matrix
 from tdxexplore.sweep.points import expand
 from tdxexplore.sweep.points import grid as box
 
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from tdxexplore.explore.finding import About
     from tdxexplore.explore.trace import Trace
     from tdxexplore.sweep.points import Box, Cell, Point
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
 
 TABLES = ("runs", "outcomes", "properties", "prices")
 """The tables of a comparison; their columns are those of a data set."""
+
+_LIMITS = ("time", "memory")  # they make a cell incomplete
 
 NOT_APPLICABLE, NOT_EXPLORED = "not applicable", "not explored"
 
@@ -44,6 +47,7 @@ class Comparison:
         outcomes: A row for each outcome that was reached.
         properties: A row for each invariant, expectation and response.
         prices: A row for each outcome and price, if asked for.
+        explored: The points that were explored, by their identity.
         late: Why cells have no answer whose policy took too much time to be recorded, by the number of the cell's point.
         interrupted: Whether Ctrl-C ended it.
     """
@@ -53,6 +57,7 @@ class Comparison:
     outcomes: pl.DataFrame
     properties: pl.DataFrame
     prices: pl.DataFrame
+    explored: Mapping[str, Point]
     late: Mapping[Point, str]
     interrupted: bool = False
 
@@ -104,9 +109,8 @@ class Comparison:
         An outcome or a lost response is as bad as its severity says, and an invariant that fails is as bad as the least severe
         violation. Of equals that with the shortest trace comes first, then the one in the first cell.
         """
-        points = {
-            point.id: (number, point) for number, point in enumerate(c.point for c in self.cells) if point is not None
-        }
+        numbers = {cell.point: number for number, cell in enumerate(self.cells)}
+        points = {name: (numbers[point], point) for name, point in self.explored.items()}
         found = findings(self.runs.lazy(), self.outcomes.lazy(), self.properties.lazy()).collect()
         ranked = []
         for row in found.drop_nulls("schedule").iter_rows(named=True):
@@ -121,11 +125,30 @@ class Comparison:
         point = points[row["point"]][1]
         return point, row["finding"], replay(point.question, row["schedule"])
 
+    def plot(self) -> Any:  # noqa: ANN401 -- a chart of altair, which is loaded late
+        """A heat map of the worst outcomes.
+
+        Raises:
+            BadModel: There are no cells, or more parts than can be read.
+            MissingExtra: The extra ``report`` is not installed.
+        """
+        from tdxexplore.charts import plot  # noqa: PLC0415 -- charts are loaded when they are used
+
+        return plot(self.matrix)
+
+    def _repr_html_(self) -> str:
+        worst = None
+        if self.worst is not None:
+            point, name, trace = self.worst
+            worst = trace.folded(f"to the worst, {name} of {point.question.command('check')}")
+        return page(paragraph(f"worst outcome of {len(self.runs):,} points"), *matrix(self.matrix), worst)
+
 
 def explore_grid(
     grid: Box,
     settings: Settings,
     *,
+    exclude: Sequence[Box] = (),
     executor: Executor | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> Comparison:
@@ -134,6 +157,7 @@ def explore_grid(
     Args:
         grid: A box that names every axis.
         settings: How each point is explored.
+        exclude: Boxes that are cut out of it.
         executor: Where the points are explored; default: threads of this process. Each gets one thread there.
         progress: Called after each point with how many are done, of how many, and the command line of the last.
 
@@ -143,7 +167,7 @@ def explore_grid(
     Raises:
         BadModel: Something in a question is not allowed.
     """
-    expanded = expand(grid, settings)
+    expanded = expand(grid, settings, exclude)
     points = expanded.points
     found: dict[int, Answer] = {}
     failed: dict[int, Failure] = {}
@@ -162,19 +186,20 @@ def explore_grid(
         explore_points(points, receive, tables=TABLES, executor=executor, threads=threads)
     except KeyboardInterrupt:
         interrupted = True
-    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause == "time"}
+    late = {points[number]: failure.error for number, failure in failed.items() if failure.cause in _LIMITS}
     for number, failure in sorted(failed.items()):
-        if failure.cause != "time":
+        if failure.cause not in _LIMITS:
             kind = InternalError if failure.cause == "internal" else BadModel
             raise kind(f"{points[number].question.command('check')}: {failure.error}")
     runs, outcomes, properties, prices = (_concat(name, [found[number] for number in sorted(found)]) for name in TABLES)
-    return Comparison(expanded.cells, runs, outcomes, properties, prices, late, interrupted)
+    explored = {str(answer.tables["runs"]["point"][0]): points[number] for number, answer in sorted(found.items())}
+    return Comparison(expanded.cells, runs, outcomes, properties, prices, explored, late, interrupted)
 
 
 def compare(  # noqa: PLR0913 -- the axes, all by name
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     *,
-    modules: Sequence[ModuleKind] = (),
+    modules: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tdxexplore.sweep.spec import Spec
 
 
+PATIENCE = 5.0
+"""Seconds that git may take."""
+
+
 def origin(spec: Spec) -> dict[str, str]:
     """Name, note, hash and git revision of the sweep file; the revision is empty outside git."""
     content = hashlib.blake2b(spec.path.read_bytes(), digest_size=16).hexdigest()
@@ -23,16 +28,33 @@ def origin(spec: Spec) -> dict[str, str]:
 
 
 def _revision(path: Path) -> str:
+    """The commit of the folder of a sweep file, and whether the file differs from it.
+
+    The folder may be a stranger's, and its configuration may name commands that git runs: to look for changes, to filter
+    contents, to fetch what is missing. So git is asked for nothing that needs the index or a filter, and no transport is
+    allowed. A git that fails or takes long is no git.
+    """
     git = shutil.which("git")
     if git is None:
         return ""
+    folder, env = str(path.resolve().parent), {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
-    def ask(*words: str) -> str:
-        done = subprocess.run(  # noqa: S603 -- git, on the folder that the user named
-            [git, "-C", str(path.resolve().parent), *words], capture_output=True, text=True, check=False, timeout=30
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
+    def ask(*words: str) -> bytes:
+        try:
+            done = subprocess.run(  # noqa: S603 -- git, on the folder that the user named
+                [git, "-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "-C", folder, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=PATIENCE,
+                env=env,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return b""
+        return done.stdout if done.returncode == 0 else b""
 
-    revision = ask("rev-parse", "HEAD")
-    changed = revision and ask("status", "--porcelain", "--", path.name)
-    return f"{revision}+modified" if changed else revision
+    revision = ask("rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
+    if not revision:
+        return ""
+    same = ask("cat-file", "blob", f"HEAD:./{path.resolve().name}") == path.read_bytes()
+    return revision if same else f"{revision}+modified"

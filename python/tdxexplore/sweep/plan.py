@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tdxexplore.data.reading import finished
 from tdxexplore.data.schema import QUESTION
 from tdxexplore.errors import BadDataset, Trap
+from tdxexplore.explore.machine import MACHINE, default_limit
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.model import Topology
 from tdxexplore.sweep.batch import POLL
-from tdxexplore.tdx.catalogue import find_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PROBE_STEPS = (0, 1, 2, 4, 7)
 _PROBE_STATES = 50_000
+_LARGER = 1.25  # so much more memory is worth another try
 _STEEP = 6.0  # a guess for models whose smallest topology already fills the probe
 
 
@@ -62,7 +63,7 @@ class Plan:
         candidates: dict[tuple[object, ...], Point] = {}
         for point in self.pending:
             q = point.question
-            alike = (q.policy, q.scenario, q.budgets, q.topology.packages)
+            alike = (q.policy, q.axes()[1], q.budgets, q.topology.packages)
             if q.topology.cpus > candidates.setdefault(alike, point).question.topology.cpus:
                 candidates[alike] = point
         sizes = ((estimate(point), -number, point) for number, point in enumerate(candidates.values()))
@@ -134,14 +135,27 @@ class _Held:
         row = self.rows.get(tuple(asked[name] for name in QUESTION))
         if row is None:
             return None
-        if not (self._same(row, "identity") and row["source"] == point.question.source()) and row["point"] != point.id:
+        source = point.question.source()  # empty where there is none
+        if not (source and self._same(row, "identity") and row["source"] == source) and row["point"] != point.id:
             there = " ".join(f"{name}={row[name]}" for name in ("digest", "version", *having("identity")))
             raise BadDataset(
                 f"{self.out}: holds another answer to `{point.question.command('check')}`, of {there}, "
                 f"where now digest={point.question.digest()}; sweep a changed model, version or setting into another folder"
             )
         complete: bool = row["complete"]
-        return complete if complete or self._same(row, "limit") else None
+        return complete if complete or not self._may_get_farther(row) else None
+
+    def _may_get_farther(self, row: dict[str, Any]) -> bool:
+        """Whether one of the limits is wider than those of an incomplete search, and none is below what that search did."""
+        now = self.settings
+        if (now.max_states or math.inf) < row["explored"] or (now.max_depth or math.inf) < row["depth"]:
+            return False
+        reason = str(row["reason"] or "")
+        if reason.startswith(MACHINE):  # which has perhaps become larger, or is another
+            had = int(reason.removeprefix(MACHINE).split()[0])
+            if (now.memory_limit or default_limit(1) or 0) > had * _LARGER:
+                return True
+        return any((getattr(now, name) or math.inf) > (row[name] or math.inf) for name in having("limit"))
 
     def _same(self, row: dict[str, Any], role: Role) -> bool:
         return all(row[name] == getattr(self.settings, name) for name in having(role))
@@ -153,18 +167,19 @@ def estimate(point: Point) -> float:
     In the orbit space states grow like a power of the CPU count, in the concrete space exponentially.
     """
     question, settings = point.question, point.settings
+    least = question.subject().least_cpus(question.axes()[1], question.knobs)
     packages, cpus = question.topology.packages, question.topology.cpus
     probed: list[tuple[int, float]] = []
-    least = 0.0
+    found = 0.0
     for step in _PROBE_STEPS:
-        size = min(max(packages, find_scenario(question.scenario).least_cpus) + step, cpus)
+        size = min(max(packages, least) + step, cpus)
         stored, complete = _probe(replace(question, topology=Topology.of(size, packages)), settings)
-        least = max(least, stored)
+        found = max(found, stored)
         if complete or not probed:
             probed.append((size, stored))
         if size >= cpus or not complete:
             break
-    expected = max(least, _continued(probed, cpus, exponential=settings.space == "concrete"))
+    expected = max(found, _continued(probed, cpus, exponential=settings.space == "concrete"))
     return min(expected, settings.max_states or math.inf)
 
 

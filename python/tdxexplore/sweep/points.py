@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,10 +12,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore._version import __version__
-from tdxexplore.errors import BadModel, shown, suggest
-from tdxexplore.explore.question import Question, made, policy_class, policy_name, policy_place
+from tdxexplore.errors import BadModel, TimeUp, shown, suggest
+from tdxexplore.explore.finding import find
+from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.subject import NONE
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -22,8 +25,12 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tdxexplore.tdx.fields import ModuleKind
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.finding import About
+    from tdxexplore.explore.subject import Subject
+
+
+MOST_CELLS = 1_000_000
+"""A larger grid is a mistake, which would take memory before it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,11 @@ class Box:
 
     def __contains__(self, question: Question) -> bool:
         knobs, budgets = dict(question.knobs), dict(question.budgets)
+        module, scenario = question.axes()
         axes = {
             "policy": question.policy,
-            "module": question.module,
-            "scenario": question.scenario,
+            "module": module,
+            "scenario": scenario,
             "cpus": question.topology.cpus,
             "packages": question.topology.packages,
         }
@@ -57,9 +65,9 @@ class Box:
 
 
 def grid(
-    policies: Sequence[str | type[Policy]] = (),
+    policies: Sequence[About] = (),
     *,
-    modules: Sequence[ModuleKind] = (),
+    modules: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     cpus: Sequence[int] | int = 4,
     packages: Sequence[int] | int = 1,
@@ -131,7 +139,7 @@ class Point:
         These are the question with the digest of its model, the version of tdxexplore, and the settings that decide an answer.
         Limits are left out: they decide only how far an incomplete search goes.
         """
-        return _id(self.question.policy_class(), self, __version__)  # type: ignore[arg-type] # see Question.compile
+        return _id(self.question.subject(), self, __version__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +192,9 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
         BadModel: A value is not allowed, no policy has a knob, or two policies have one name.
         TimeUp: A policy's file takes longer to import than the timeout.
     """
-    with time_limit(settings.timeout, "importing the policies"):
-        _check(grid)
+    limited(lambda: _check(grid), settings.timeout, "importing the policies")
+    if (count := _size(grid)) > MOST_CELLS:
+        raise BadModel(f"the grid has {count:,} cells; at most {MOST_CELLS:,} are allowed")
     cells: dict[tuple[str | int, ...], Cell] = {}
     excluded = [0] * len(exclude)
     for cell in _cells(grid, settings):
@@ -197,35 +206,56 @@ def expand(grid: Box, settings: Settings, exclude: Sequence[Box] = ()) -> Cells:
     return Cells(tuple(cells.values()), tuple(excluded))
 
 
+def _size(grid: Box) -> int:
+    """How many cells a grid has, which are not made yet."""
+    axes = grid.axes
+    sizes = [len(axes[name]) for name in ("module", "scenario", "packages", "cpus")]
+    each = math.prod([*sizes, *map(len, grid.budgets.values())])
+    known = ({knob.name for knob in find(policy).knobs} for policy in axes["policy"])
+    return sum(each * math.prod(len(v) for name, v in grid.knobs.items() if name in knobs) for knobs in known)
+
+
 def _check(grid: Box) -> None:
     policies = grid.axes["policy"]
     # They are made once here, where the time is limited.
-    known = {knob.name for policy in policies for knob in made(policy_class(policy)).knobs}
+    subjects = [find(policy) for policy in policies]
+    for subject in subjects:
+        subject.setting(())
+    known = {knob.name for subject in subjects for knob in subject.knobs}
     for name in grid.knobs:
         if name not in known:
             raise BadModel(f"no policy has a knob `{name}`; {suggest(name, known)}")
-    if (problem := of_one_name(policies)) is not None:
+    if (problem := of_one_name(subjects)) is not None:
         place, what = problem
         raise BadModel(f"policy `{place}`: {what}")
 
 
-def of_one_name(policies: Sequence[str | type[Policy]]) -> tuple[str, str] | None:
-    """Two policies that tables would take for one: the second, and what is wrong with it."""
-    owners: dict[str, type[Policy]] = {}
-    for policy in map(policy_class, policies):
-        other = owners.setdefault(policy_name(policy), policy)
-        if other is not policy:
-            place = policy_place(policy)
-            return place, f"its name `{policy.name}` is also that of `{policy_place(other)}`; rename one"
+def of_one_name(subjects: Sequence[Subject]) -> tuple[str, str] | None:
+    """Two subjects that tables would take for one: the second, and what is wrong with it."""
+    owners: dict[str, Subject] = {}
+    for subject in subjects:
+        other = owners.setdefault(subject.name, subject)
+        if other != subject:
+            return subject.place, f"its name `{subject.name}` is also that of `{other.place}`; rename one"
     return None
 
 
 def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
     axes = grid.axes
-    for policy, module, scenario in product(axes["policy"], axes["module"], axes["scenario"]):
-        known = {knob.name for knob in policy_class(policy).knobs}
-        knobs = {name: values for name, values in grid.knobs.items() if name in known}
-        for setting, budget in product(product(*knobs.values()), product(*grid.budgets.values())):
+    for policy in axes["policy"]:
+        subject = find(policy)
+        known = {knob.name: knob for knob in subject.knobs}
+        knobs = {name: known[name].chosen(values) for name, values in grid.knobs.items() if name in known}
+        budgets = {} if subject.scenarios == (NONE,) else grid.budgets
+        # An axis that the subject does not have has one value.
+        modules, scenarios = (
+            of_subject if of_subject == (NONE,) else axes[axis]
+            for axis, of_subject in (("module", subject.modules), ("scenario", subject.scenarios))
+        )
+        for module, scenario, setting, budget in product(
+            modules, scenarios, product(*knobs.values()), product(*budgets.values())
+        ):
+            late = False  # recording takes too long, which the search of each point will say
             for packages, cpus in product(axes["packages"], axes["cpus"]):
                 question = Question.of(
                     policy,
@@ -234,15 +264,27 @@ def _cells(grid: Box, settings: Settings) -> Iterator[Cell]:
                     cpus=max(cpus, packages),
                     packages=packages,
                     knobs=dict(zip(knobs, setting, strict=True)),
-                    budgets=dict(zip(grid.budgets, budget, strict=True)),
+                    budgets=dict(zip(budgets, budget, strict=True)),
                 )
-                reason = question.cannot_happen() if cpus >= packages else "there are fewer CPUs than packages"
+                reason = "there are fewer CPUs than packages"
+                if cpus >= packages:
+                    reason, late = ("", True) if late else _why_not(question, subject, settings)
                 point = None if reason else Point(question, settings)
                 yield Cell({**question.asked(), "cpus": cpus}, point, reason)
 
 
+def _why_not(question: Question, subject: Subject, settings: Settings) -> tuple[str, bool]:
+    """Why a question cannot be asked, empty if it can; and whether it takes too long to tell."""
+    if not subject.records_to_tell:
+        return question.cannot_happen(), False
+    try:
+        return limited(question.cannot_happen, settings.timeout, "recording the model"), False
+    except TimeUp:
+        return "", True
+
+
 @lru_cache(maxsize=1 << 17)
-def _id(_: type[Policy], point: Point, version: str) -> str:
+def _id(_: Subject, point: Point, version: str) -> str:
     how = {name: getattr(point.settings, name) for name in having("identity")}
     text = json.dumps([point.question.key(), how, version], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdxexplore.data.files import writing
+from tdxexplore.data.holding import writing
+from tdxexplore.markup import page, paragraph, table, verdict
 from tdxexplore.sweep.batch import Answer, Destination, Failure, explore_points
 from tdxexplore.sweep.origin import origin
 from tdxexplore.sweep.plan import plan
+from tdxexplore.sweep.spec import Spec, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from tdxexplore.data.reading import Skipped
+    from tdxexplore.markup import Cell
     from tdxexplore.sweep.batch import Cause
     from tdxexplore.sweep.points import Point
-    from tdxexplore.sweep.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,28 @@ class Summary:
         self.incomplete += not result.complete
         self.verdicts[result.verdict] = self.verdicts.get(result.verdict, 0) + 1
 
+    def _repr_html_(self) -> str:
+        verdicts = ((verdict(name), count) for name, count in sorted(self.verdicts.items()))
+        figures: tuple[tuple[Cell, Cell], ...] = (
+            ("points", self.total),
+            ("there before", self.before),
+            ("explored now", self.finished),
+            *verdicts,
+            ("cut short", self.incomplete),
+            ("states stored", self.explored),
+            ("seconds", f"{self.seconds:.1f}"),
+        )
+        failed = [(point.question.command("check"), error) for point, error in self.failed]
+        return page(
+            paragraph("interrupted" if self.interrupted else "done"),
+            table(("", ""), figures),
+            table(("not explored", "why"), failed) if failed else None,
+        )
+
 
 def sweep(
-    spec: Spec,
-    out: Path,
+    spec: Spec | Path | str,
+    out: Path | str,
     *,
     executor: Executor | None = None,
     threads: int | None = None,
@@ -99,7 +119,7 @@ def sweep(
     """Explore the points of a sweep that its data set does not hold.
 
     Args:
-        spec: The checked sweep file.
+        spec: The sweep file, or what `tdxexplore.sweep.load` made of it.
         out: The data set; created when it is not there.
         executor: Where the points run; default: threads of this process. It stays the caller's to shut down. Its workers
             must have the same tdxexplore, the same policy files, and the same folder `out`.
@@ -113,10 +133,12 @@ def sweep(
 
     Raises:
         BadModel: A user's policy cannot be recorded.
+        BadSpec: The sweep file says something that is not allowed.
         BadDataset: The data set cannot be used for this sweep.
         OSError: The data set cannot be written; what was finished stays.
         KeyboardInterrupt: Ctrl-C while it is planned; says how far it came.
     """
+    spec, out = spec if isinstance(spec, Spec) else load(Path(spec)), Path(out)
     tell, warn = report or (lambda _: None), warn or (lambda _: None)
     started = time.monotonic()
 

@@ -1,28 +1,7 @@
 """A sweep file: which points, and how each is explored. Everything in it is checked before anything runs.
 
-The keys are the words of ``tdxexplore check``; each axis takes one value, a list, or ``"all"``, and an axis of numbers also
-a range::
-
-    name = "late CPUs"
-    note = "what the mail of April asks"
-
-    [grid]
-    policy = ["v19", "my_policy.py:Mine"]   # default "all"; a file is looked for beside the sweep file
-    module = "all"                          # default
-    scenario = ["late-online"]              # default "all"
-    cpus = "2-8"
-    packages = [1, 2]                       # default 1
-    set = { offline_veto = "all" }          # for the policies that have the knob
-    budget = { cpu_up = "1-2" }             # instead of the scenario's
-
-    [[exclude]]                             # a point that matches every key of one of these is left out
-    policy = "v19"
-    cpus = "7-8"
-
-    [check]                                 # how, as options of `tdxexplore check`
-    timeout = 60
-    max_memory = "2G"
-    prices = false                          # default true: without them a large point takes a third of the time
+The keys are the words of ``tdxexplore check`` (`TOP`, `AXES`; the settings of `tdxexplore.explore.settings`). Each axis takes one
+value, a list, or ``"all"``, and an axis of numbers also a range. ``sweeps/late_cpus.toml`` is an example.
 """
 
 from __future__ import annotations
@@ -32,23 +11,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
+from tdxexplore.explore.finding import find
+from tdxexplore.explore.own_model import text_of
 from tdxexplore.explore.settings import Settings, having
-from tdxexplore.explore.time_limit import time_limit
+from tdxexplore.explore.time_limit import limited
 from tdxexplore.model.topology import MAX_CPUS, MAX_PACKAGES
 from tdxexplore.quantities import RANGES, whole_numbers
 from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
-from tdxexplore.tdx.catalogue import find_policy
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from tdxexplore.tdx.policy import Policy
+    from tdxexplore.explore.subject import Subject
 
-AXES = ("policy", "module", "scenario", "cpus", "packages", "set", "budget")
+TOP = {
+    "name": "what the sweep is called; default: the name of the file",
+    "note": "what it is for",
+    "grid": "the axes; each combination of their values is a point",
+    "exclude": "a list of tables with the keys of the grid: a point that matches every key of one of them is left out",
+    "check": "how each point is explored: settings of `tdxexplore check`, with `_` for `-`",
+}
+"""The keys of a sweep file."""
+
+AXES = {
+    "policy": "built-in names, or `path/to/file.py:NAME` of a policy or a model, where the path begins at the sweep file; "
+    "default: all built-in ones",
+    "module": "module kinds; default: all; models have none",
+    "scenario": "scenarios; default: all; models have none",
+    "cpus": f"CPUs in all: {RANGES}; needed",
+    "packages": "packages that the CPUs are spread over, likewise; default: 1",
+    "set": 'a table of knobs: values, or "all"; for the policies and models that have the knob, each of which must know them',
+    "budget": f"a table of budgets, instead of the scenario's: 0 to {MAX_BUDGET}, for `kvm_load` from 1 on",
+}
+"""The keys of the grid and of each exclusion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ class Spec:
 
 
 _CHECK = having("identity", "limit")
-_DEFAULTS = {"prices": True}  # where they differ from those of `check`
+_LARGEST, _LONGEST = 1 << 20, 2000  # bytes of a file, characters of a note, which is in each file of a data set
+DEFAULTS = {"prices": True}  # where they differ from those of `check`
 
 
 def load(path: Path) -> Spec:
@@ -89,15 +90,20 @@ def load(path: Path) -> Spec:
         TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSpec(f"{path}: not TOML: {error}") from None
-    top = _Table(path, "", document, ("name", "note", "grid", "exclude", "check"))
+        raw = path.read_bytes()
+        if len(raw) > _LARGEST:
+            raise BadSpec(f"{path}: has {len(raw):,} bytes; a sweep file has at most {_LARGEST:,}")
+        document = tomllib.loads(raw.decode())
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        if isinstance(error, BadSpec):
+            raise
+        raise BadSpec(f"{path}: not TOML that can be read: {one_line(str(error), 200)}") from None
+    top = _Table(path, "", document, TOP)
     if "grid" not in document:
         raise BadSpec(f"{path}: `grid` is missing; a sweep needs a table [grid] with at least `cpus`")
     settings = _settings(_Table(path, "check.", top.table("check"), _CHECK))
-    with time_limit(settings.timeout, "importing the policies"):
-        grid = _grid(_Table(path, "grid.", top.table("grid"), AXES))
+    axes = _Table(path, "grid.", top.table("grid"), AXES)
+    grid = limited(lambda: _grid(axes), settings.timeout, "importing the policies")
     exclude = tuple(_cut(_Table(path, f"exclude[{i}].", t, AXES), grid) for i, t in enumerate(top.tables("exclude"), 1))
     return Spec(
         path=path,
@@ -125,6 +131,8 @@ class _Table:
         value = self.values.get(key, default)
         if not isinstance(value, str):
             raise self.wrong(key, value, "a text is needed")
+        if not value.replace("\n", " ").isprintable() or len(value) > _LONGEST:
+            raise self.wrong(key, one_line(value, 60), f"at most {_LONGEST:,} printable characters are allowed")
         return value
 
     def table(self, key: str) -> Mapping[str, Any]:
@@ -162,6 +170,8 @@ class _Table:
             if isinstance(part, str):
                 try:
                     found += whole_numbers(part)
+                except OverflowError:
+                    raise self.wrong(key, part, f"allowed are {least} to {most}") from None
                 except ValueError:
                     raise self.wrong(key, part, f"write {RANGES}") from None
             elif isinstance(part, int) and not isinstance(part, bool):
@@ -184,7 +194,7 @@ def _grid(table: _Table) -> Box:
     every = Box({"policy": policies, "module": MODULE_KINDS, "scenario": tuple(SCENARIOS)})
     named = _box(whole, every)
     axes = {**every.axes, **named.axes}
-    if (problem := of_one_name(axes["policy"])) is not None:
+    if (problem := of_one_name([find(policy) for policy in axes["policy"]])) is not None:
         raise table.wrong("policy", *problem)
     return Box(axes, named.knobs, named.budgets)
 
@@ -214,13 +224,13 @@ def _box(table: _Table, within: Box) -> Box:
 
 
 def _policies(table: _Table) -> tuple[str, ...]:
-    """The named policies, files with their full path, or none for all."""
+    """The named policies and models, files with their full path, or none for all policies."""
     resolved = []
     for name in table.names("policy", None):
         path, colon, wanted = name.rpartition(":")
         full = f"{(table.path.parent / path).resolve()}:{wanted}" if colon else name
         try:
-            find_policy(full)
+            find(full)
         except BadModel as error:
             raise BadSpec(f"{table.path}: `{table.prefix}policy`: {error}") from None
         resolved.append(full)
@@ -228,20 +238,34 @@ def _policies(table: _Table) -> tuple[str, ...]:
 
 
 def _knobs(table: _Table, policies: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    classes = [find_policy(policy) for policy in policies]
-    names = sorted({knob.name for policy in classes for knob in policy.knobs})
-    inner = _Table(table.path, f"{table.prefix}set.", table.table("set"), names)
-    return {name: _values(inner, name, classes) for name in inner.values}
+    subjects = [find(policy) for policy in policies]
+    names = sorted({knob.name for subject in subjects for knob in subject.knobs})
+    inner = _Table(table.path, f"{table.prefix}set.", _as_texts(table.table("set")), names)
+    return {name: _values(inner, name, subjects) for name in inner.values}
 
 
-def _values(table: _Table, knob: str, policies: list[type[Policy]]) -> tuple[str, ...]:
-    """Values of a knob: each must be allowed by every policy that has the knob."""
-    allowed = {p.name: k.values for p in policies for k in p.knobs if k.name == knob}
-    values = table.names(knob, None) or tuple(dict.fromkeys(v for values in allowed.values() for v in values))
-    for policy, known in allowed.items():
+def _as_texts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of parameters as the command line has them: TOML has its own numbers and truth values."""
+
+    def text(value: object) -> object:
+        return text_of(value) if isinstance(value, bool | int) else value
+
+    return {name: [*map(text, v)] if isinstance(v, list) else text(v) for name, v in given.items()}
+
+
+def _values(table: _Table, name: str, subjects: list[Subject]) -> tuple[str, ...]:
+    """Values of a knob: each must be allowed by every policy and model that has the knob."""
+    owners = {subject.name: knob for subject in subjects for knob in subject.knobs if knob.name == name}
+    named = table.names(name, None)
+    try:
+        several = [(named and knob.chosen(named)) or knob.values for knob in owners.values()]
+    except BadModel:
+        raise table.wrong(name, table.values[name], f"write {RANGES}") from None
+    values = tuple(dict.fromkeys(value for values in several for value in values))
+    for owner, knob in owners.items():
         for value in values:
-            if value not in known:
-                raise table.wrong(knob, value, f"policy `{policy}` does not know it; {suggest(value, known)}")
+            if not knob.whole and value not in knob.values:
+                raise table.wrong(name, value, f"policy `{owner}` does not know it; {suggest(value, knob.values)}")
     return values
 
 
@@ -252,6 +276,6 @@ def _budgets(table: _Table) -> dict[str, tuple[int, ...]]:
 
 def _settings(table: _Table) -> Settings:
     try:
-        return Settings.of(dict(table.values), **_DEFAULTS)
+        return Settings.of(dict(table.values), **DEFAULTS)
     except BadSetting as error:
         raise table.wrong(error.name, error.value, error.allowed) from None

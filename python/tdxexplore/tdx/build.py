@@ -1,13 +1,14 @@
-"""Models from policies and scenarios, and the states from which they start."""
+"""Models from policies and scenarios."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tdxexplore.errors import BadModel, suggest
 from tdxexplore.linux import boot
-from tdxexplore.linux.state import BOOT_CPU, SIBLING, SMP_INIT
-from tdxexplore.model import Model, State
+from tdxexplore.linux.record import with_lock_order
+from tdxexplore.model import Model
 from tdxexplore.tdx import environment, normal_form, outcomes
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MAY_BE_UNBOUNDED, MODULE_KINDS, UNBOUNDED, Traits, World
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tdxexplore.linux.lock_order import Nesting
-    from tdxexplore.model import Topology
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.scenarios import Scenario
@@ -40,6 +40,8 @@ def build(
 
     Raises:
         BadModel: A name or a number is not allowed, or the policy does something that the language cannot.
+
+    Where the policy's boot starts the other CPUs itself (`Policy.boots_aps`), the model begins with one CPU.
     """
     if module not in MODULE_KINDS:
         raise BadModel(f"module kind `{module}` is not known; {suggest(module, MODULE_KINDS)}")
@@ -54,17 +56,15 @@ def build(
             more = " or `unbounded`" if name in MAY_BE_UNBOUNDED else ""
             raise BadModel(f"budget `{name}` is {given}; allowed are {least} to {MAX_BUDGET}{more}")
         limits[name] = value
-    world = _record(policy, module, scenario, limits, frozenset(), split_releases=split_releases)
-    inverted = world.lock_order.inverted()
-    if inverted:
-        world = _record(policy, module, scenario, limits, inverted, split_releases=split_releases)
-    model = world.model
-    down = scenario.offline > 0 or scenario.boots != "all"
-    nosmt = scenario.boots == "primaries"
-    model.settle(boot.varying(world, offline=down, smt_blocked=nosmt, later=policy.boots_aps))
+    record = partial(_record, policy, module, scenario, limits, split_releases=split_releases)
+    world = with_lock_order(record)
+    boot.starts(
+        world, scenario.offline_at_first, down=scenario.offline > 0, boots=scenario.boots, later=policy.boots_aps
+    )
+    world.model.settle()
     normal_form.declare(world, policy)
     outcomes.declare(world)
-    return model
+    return world.model
 
 
 def _record(
@@ -76,7 +76,7 @@ def _record(
     *,
     split_releases: bool,
 ) -> World:
-    """Record every procedure; where locks nest in a circle, a second time, with fields that remember it."""
+    """Record every procedure."""
     model = Model(f"{policy.name} on {module} in {scenario.name}")
     world = World(
         model,
@@ -95,24 +95,3 @@ def _record(
         world, policy, up_after_load=scenario.up_after_load, down=scenario.down, split_releases=split_releases
     )
     return world
-
-
-def initial_state(model: Model, topology: Topology, scenario: Scenario) -> State:
-    """The labelled state from which a scenario starts.
-
-    A model whose boot starts the other CPUs itself (`Policy.boots_aps`) begins with one CPU.
-
-    Raises:
-        BadModel: No CPU would be online.
-    """
-    offline = scenario.offline_at_first(topology)
-    state = State.initial(model, topology)
-    boot.starts_with(
-        state,
-        offline,
-        smt_blocked=scenario.boots == "primaries",
-        later=not model[SMP_INIT].constant,
-        boot_cpu=not model[BOOT_CPU].constant,
-        second=() if model[SIBLING].constant else boot.siblings(topology),
-    )
-    return state

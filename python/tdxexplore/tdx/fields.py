@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from tdxexplore.linux.state import UNBOUNDED, Linux
+from tdxexplore.linux.sync import Readers
 from tdxexplore.model import Scope, always
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ KeyIds: TypeAlias = Literal["counter", "allocator"]
 # SEAMCALL outside VMX operation: a status, by an entry in the exception table, or an oops.
 SeamcallUd: TypeAlias = Literal["status", "oops"]
 MODULE_KINDS: tuple[ModuleKind, ...] = get_args(ModuleKind)
+MODULE_TEXTS: dict[ModuleKind, str] = {
+    "strict": "the public sources of the module: TDH.SYS.CONFIG needs TDH.SYS.LP.INIT on every LP of the platform, also on "
+    "one that Linux keeps offline",
+    "subset": "known by mail only: TDH.SYS.CONFIG needs one initialised LP in each package, TDH.SYS.LP.INIT is accepted "
+    "later, too, and a TD call on an LP without it is refused",
+    "subset-nocheck": "as subset, without that last check: a TD call on an LP without TDH.SYS.LP.INIT goes through, as LP 0 "
+    "of package 0",
+}
 
 BUDGETS = {
     "kvm_load": "KVM is loaded",
@@ -87,10 +96,62 @@ class World(Linux):
         inverted: Locks that are taken in a circle, from a recording before.
 
     Attributes:
+        module: The TDX-module behaviour that is assumed.
+        seamcall_ud: What #UD is to KVM, see `tdxexplore.tdx.policy.Policy.seamcall_ud`.
+        key_ids: How the offline veto learns of key ids: a counter of KVM, or the allocator of core.
         new_kernel: A new kernel may start on what the module holds.
+        contended: Two calls that take the module's global lock can be in flight at once.
+        sys_state: How far the module is: TDH.SYS.INIT, TDH.SYS.CONFIG and the last TDH.SYS.TDMR.INIT lead from each state to
+            the next.
+        lp_is_init: The LP has had TDH.SYS.LP.INIT.
+        pkg_config: The package has had TDH.SYS.KEY.CONFIG.
+        vmx_on: The CPU is in VMX operation: VMXON was executed there, and no VMXOFF since.
+        hkid_live: The key id of the TD is in the hardware's table, and not free.
+        td_key: The package has the TD's key: TDH.MNG.KEY.CONFIG was executed there.
+        written_back: The package has had TDH.PHYMEM.CACHE.WB since the TD was created.
+        vcpu_associated: The TD's vCPU of this CPU is tied to the LP: it ran there and has not been flushed.
+        seam_exclusive: A SEAMCALL that is in flight holds the module's global lock alone.
+        in_seam: The CPU is inside the module, between the entry and the exit of a SEAMCALL.
+        sys_shutdown: The module is shut down, or being disabled: it lets no other call in.
+        image_gone: P-SEAMLDR has taken the module's image away and has started no new one.
+        installed: The LP has called SEAMLDR.INSTALL in the session that is open.
+        handoff_valid: What TDH.SYS.SHUTDOWN has handed over to the next image is there.
+        td_build: What the module knows of a build: none, a TD is being built, or an update has broken the measurement.
+        td_forgotten: The module was configured anew in place of TDH.SYS.UPDATE, and does not know the TDs of the image before.
+        generation: How many new images of the module have been started.
+        vmx_users: How many users hold a reference to VMX on the CPU (Linux 7.1).
+        tdx_status: What the host library remembers of tdx_enable(): an error stays until reboot.
+        tdx_module_lock: The mutex of tdx_enable().
+        sysinit_ret: What the host library remembers of TDH.SYS.INIT.
+        tdx_lp_initialized: The kernel's flag of the CPU: TDH.SYS.LP.INIT has succeeded here.
+        update_failed: An update of the module failed after the old image was shut down.
         virt_rebooting: KVM is shut down: an instruction of VMX or a TD entry may fault, and no BUG or WARN follows. Before
             7.1 it is kvm_rebooting.
-        contended: Two calls that take the module's global lock can be in flight at once.
+        kvm_loaded: KVM is loaded.
+        kvm_tried: KVM has been loaded, or has failed to.
+        kvm_unloading: rmmod has begun, and no VM is created any more.
+        virtualization_enabled: KVM has enabled VMX on the CPU.
+        enable_tdx: KVM's parameter ``tdx``: KVM turns it off where bringing TDX up fails.
+        td: What has become of the VM with a TD: there is none; the TD is being built, runs or is dead after an error; creating
+            it was refused; the VM itself was not created; or it is being destroyed.
+        td_entered: The TD has run on the CPU since the CPU came online.
+        tdx_lock: KVM's mutex around the calls that assign and free key ids.
+        plain_vm: What has become of the VM without a TD.
+        plain_entered: The VM without a TD has run on the CPU since the CPU came online.
+        kvm_lock: KVM's mutex around the list of VMs.
+        kvm_usage_lock: KVM's mutex around kvm_usage_count.
+        slots_lock: The mutex of a VM around its memslots.
+        srcu: Whether the one reader of kvm->srcu reads, and whether it has begun before synchronize_srcu().
+        nr_configured_hkid: How many key ids the kernel believes to be in use.
+        td_call_without_lp_init: A TD call was made on an LP that has not had TDH.SYS.LP.INIT.
+        seamcall_outside_vmx: A SEAMCALL was made on a CPU that is not in VMX operation.
+        vmxoff_outside_vmx: VMXOFF was executed on a CPU that is not in VMX operation.
+        hkid_leaked: The TD is gone, and its key id can no longer be freed.
+        td_error: A SEAMCALL failed on a TD that KVM created or is creating.
+        td_mismeasured: A TD runs with a wrong measurement.
+        vm_refused: Creating the first VM failed without cause.
+        user_error: A SEAMCALL of a second user of TDX failed.
+        tds_lost: An update that failed has taken the running TDs with it.
     """
 
     def __init__(
@@ -166,7 +227,7 @@ class World(Linux):
         self.kvm_lock = model.flag("kvm_lock")
         self.kvm_usage_lock = model.flag("kvm_usage_lock")
         self.slots_lock = model.flag("kvm->slots_lock")
-        self.srcu = model.enum("kvm->srcu", ["none", "reads", "read before"])
+        self.srcu = Readers(model, "kvm->srcu")
         # Lower bound: a failed charge decrements without having incremented. Upper bound: one increment a TD, and there is
         # one TD more than there are ends of TDs. Leaked key ids are never decremented, so that unloads without end would
         # pass it; the count then stays there.

@@ -231,11 +231,11 @@ class VirtAtLoad(KvmPolicy):
             self.tdx_bringup(k)
             return
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
-            error = self._enable_virtualization(k)
+            error = self.enable_virtualization(k)
         with k.if_(error == OK):
             self.tdx_bringup(k)
 
-    def _enable_virtualization(self, k: Kernel) -> Variable:
+    def enable_virtualization(self, k: Kernel) -> Variable:
         """kvm_enable_virtualization(), which undoes itself with -EBUSY while the system goes down."""
         w = k.w
         if not w.restarts:
@@ -272,7 +272,7 @@ class VirtAtLoad(KvmPolicy):
                 self.count_vm(k, self.kvm_usage, 1)
                 with k.if_(self.kvm_usage > 1):
                     f.returns(OK)
-                error = self._enable_virtualization(k)
+                error = self.enable_virtualization(k)
                 with k.if_(error != OK):
                     self.count_vm(k, self.kvm_usage, -1)
                 f.returns(error)

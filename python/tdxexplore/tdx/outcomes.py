@@ -1,8 +1,7 @@
 """Outcomes of runs, invariants of all states, and the other questions that a TDX model answers.
 
-Severities: S0 is catastrophic. S1 is a deadlock or a permanent loss. S2 is a refusal or an error that hits a user without
-cause. S3 means that TDX is off until reboot. S4 is a nuisance. Outcomes are declared most severe first, and a terminal state
-gets the first that matches.
+`SEVERITY_TEXTS` says what the severities mean. Outcomes are declared most severe first, and a terminal state gets the first that
+matches.
 """
 
 from __future__ import annotations
@@ -167,6 +166,16 @@ def _prices(w: World) -> None:
     m.price("steps-under-cpus-lock", "steps while somebody holds cpus_read_lock()", during=w.cpus_read)
     m.price("steps-with-vmx", "steps while VMX is on, on some CPU", during=cpus.any(w.vmx_on))
 
+
+SEVERITY_TEXTS = {
+    "S0": "catastrophic: memory is damaged, or the kernel crashes",
+    "S1": "a deadlock, a run that never ends, or a permanent loss",
+    "S2": "a refusal or an error that hits a user without cause",
+    "S3": "TDX is off until reboot",
+    "S4": "a nuisance",
+    "ok": "nothing bad, or a refusal with a cause that can be tried again",
+}
+"""What each severity means in the TDX models."""
 
 MEANINGS = {
     "corrupt": (

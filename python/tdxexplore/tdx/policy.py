@@ -8,11 +8,11 @@ functions of `tdxexplore.tdx.module` and `tdxexplore.tdx.host`. `tdxexplore.tdx.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tdxexplore.errors import BadModel, suggest
+from tdxexplore.errors import BadModel
 from tdxexplore.linux.errno import OK
+from tdxexplore.model.knob import Knob, setting
 from tdxexplore.tdx.host import tdx_enable
 
 if TYPE_CHECKING:
@@ -22,20 +22,7 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import KeyIds, SeamcallUd, World
     from tdxexplore.tdx.kernel import Hook, Kernel
 
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """A choice that a policy's source leaves open.
-
-    Attributes:
-        name: For ``--set NAME=VALUE``.
-        values: Allowed values; the first is the default, the posted form.
-        text: What is chosen.
-    """
-
-    name: str
-    values: tuple[str, ...]
-    text: str
+__all__ = ["Knob", "Policy"]
 
 
 class Policy:
@@ -98,16 +85,7 @@ class Policy:
         return [text for base in cls.__mro__ for text in vars(base).get(attribute, ())]
 
     def __init__(self, knobs: Mapping[str, str] | None = None) -> None:
-        known = {knob.name: knob for knob in self.knobs}
-        self.setting = {knob.name: knob.values[0] for knob in self.knobs}
-        for name, value in (knobs or {}).items():
-            if name not in known:
-                raise BadModel(f"policy `{self.name}` has no knob `{name}`; {suggest(name, known)}")
-            if value not in known[name].values:
-                raise BadModel(
-                    f"knob `{name}` of policy `{self.name}` is `{value}`; {suggest(value, known[name].values)}"
-                )
-            self.setting[name] = value
+        self.setting = setting(f"policy `{self.name}`", self.knobs, knobs or {})
         self.hooks: tuple[Hook, ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""Policies in files of a user: importing a file, and running what it defines.
+"""Policies and models in files of a user: importing a file, and running what it defines.
 
 The file is code of somebody else in this process, so three things are kept apart from it:
 
@@ -24,20 +24,19 @@ from functools import partial
 from importlib.machinery import FileFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from tdxexplore.errors import BadModel, TdxExploreError, suggest
+from tdxexplore.errors import BadModel, TdxExploreError, TimeIsUp, suggest
 from tdxexplore.linux.state import Linux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
-    from types import CodeType, ModuleType
+    from types import CodeType, FunctionType
 
-    from tdxexplore.tdx.policy import Policy
-
-# Never taken from the folder of a policy: a neighbour `json.py` must not become the `json` of the libraries in use.
+# Never taken from the folder of a file: a neighbour `json.py` must not become the `json` of the libraries in use.
 RESERVED = sys.stdlib_module_names | {"tdxexplore"}
 
 # sys.modules, sys.meta_path and sys.stdout belong to the whole process: one thread at a time changes them.
@@ -62,7 +61,7 @@ class _Source(SourceFileLoader):
         return code
 
 
-class PolicyFile:
+class UserFile:
     """An imported file with its neighbours.
 
     Args:
@@ -85,7 +84,7 @@ class PolicyFile:
         # Stays there, unlike its neighbours: the modules `inspect` and `dataclasses` look for it.
         sys.modules[name] = self.module
         try:
-            with self.running(), _blaming(path, f"policy file `{path}` does not import: "):
+            with self.running(), _blaming(path, f"file `{path}` does not import: "):
                 spec.loader.exec_module(self.module)
         except BaseException:
             del sys.modules[name]
@@ -135,11 +134,11 @@ class PolicyFile:
 
 
 # By the name of the module, in the order of import. Earlier versions of a file stay: their classes may be in use.
-_imported: dict[str, PolicyFile] = {}
+_imported: dict[str, UserFile] = {}
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module of a policy file, as the file and its neighbours are now.
+    """The module of a file, as the file and its neighbours are now.
 
     Raises:
         BadModel: It cannot be read or does not import.
@@ -149,55 +148,66 @@ def import_file(path: Path) -> ModuleType:
     with _ALONE:
         latest = next((file for file in reversed(_imported.values()) if file.path == path), None)
         if latest is None or not latest.is_current():
-            latest = PolicyFile(path, f"tdxexplore_policy_{len(_imported)}")
+            latest = UserFile(path, f"tdxexplore_policy_{len(_imported)}")
             _imported[latest.module.__name__] = latest
         return latest.module
 
 
-def sources(policy: type[Policy]) -> dict[str, bytes] | None:
-    """The contents of a policy's file and of the neighbours that it has imported, by path; None of a class that has none."""
-    file = _imported.get(policy.__module__)
+def module_of(code: type | FunctionType | ModuleType) -> str:
+    """The name of the module that a class or a function is defined in, or that of the module."""
+    return code.__name__ if isinstance(code, ModuleType) else code.__module__
+
+
+def sources(home: str) -> dict[str, bytes] | None:
+    """The contents of a file and of the neighbours that it has imported, by path; None of a module that is no such file."""
+    file = _imported.get(home)
     return None if file is None else dict(file.contents)
 
 
 @contextmanager
-def running(policy: type[Policy]) -> Iterator[None]:
-    """Code of a policy runs; a mistake in a user's policy is bad input, whatever Python calls it.
+def running(code: type | FunctionType | ModuleType) -> Iterator[None]:
+    """Code of a policy or a model runs; a mistake in a user's file is bad input, whatever Python calls it.
+
+    Args:
+        code: The class of the policy, the function of the model, or the file of either as a module.
 
     Raises:
         BadModel: Says the file, the line and the mistake. Errors in a built-in policy pass as they are.
     """
-    if policy.__module__.startswith("tdxexplore."):
+    home = module_of(code)
+    if home.startswith("tdxexplore."):
         yield
         return
-    path = Path(inspect.getfile(policy))
-    file = _imported.get(policy.__module__)
+    path = Path(inspect.getfile(code))
+    file = _imported.get(home)
     with file.running() if file else nullcontext(), _blaming(path, f"{path}: "):
         yield
 
 
 def _must_be_readable(path: Path) -> None:
     if path.suffix != ".py":
-        raise BadModel(f"policy file `{path}` is not a Python file; its name must end in `.py`")
+        raise BadModel(f"file `{path}` is not a Python file; its name must end in `.py`")
     try:
         # A pipe would keep the reader waiting.
         if stat.S_ISREG(path.stat().st_mode):
             path.read_bytes()
             return
     except FileNotFoundError as error:
-        raise BadModel(f"policy file `{path}` does not exist") from error
+        raise BadModel(f"file `{path}` does not exist") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BadModel(f"policy file {str(path)!r} cannot be read: {reason}") from error
-    raise BadModel(f"policy file `{path}` is a folder or a device; name a file")
+        raise BadModel(f"file {str(path)!r} cannot be read: {reason}") from error
+    raise BadModel(f"file `{path}` is a folder or a device; name a file")
 
 
 @contextmanager
 def _blaming(path: Path, prefix: str) -> Iterator[None]:
-    """Turns what goes wrong in a user's code into one line that says where; Ctrl-C is not a mistake."""
+    """Turns what goes wrong in a user's code into one line that says where; Ctrl-C and the limit on time are no mistakes."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, TimeIsUp):
+        raise
+    except BaseException as error:
         text = str(error) if isinstance(error, TdxExploreError) else _describe(error)
         raise BadModel(f"{prefix}{_where(error, path)}{text}") from error
 
@@ -218,7 +228,7 @@ def _where(error: BaseException, path: Path) -> str:
 def _describe(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({'' if error.code is None else repr(error.code)}); a policy does not end the process"
+        return f"it calls sys.exit({'' if error.code is None else repr(error.code)}); the process is not its own"
     if isinstance(error, AttributeError) and isinstance(error.obj, Linux):
         return f"field `{error.name}` is not defined; {suggest(str(error.name), error.obj.names)}"
     text = error.msg if isinstance(error, SyntaxError) else str(error)

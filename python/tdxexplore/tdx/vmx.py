@@ -76,14 +76,23 @@ class Vmx(cpuhp.Kernel):
             f.returns(OK)
         return f.result
 
-    def put_ref(self, *, preemptible: bool = False) -> None:
-        """x86_virt_put_ref(VMX): VMXOFF with the last reference; WARN if there is none. ``preemptible`` as for `get_ref`."""
+    def put_ref(self, *, preemptible: bool = False, counts_at_reboot: bool = True) -> None:
+        """x86_virt_put_ref(VMX): VMXOFF with the last reference; WARN if there is none.
+
+        Args:
+            preemptible: As for `get_ref`.
+            counts_at_reboot: The count decides while the system reboots too, as merged. In the first posting each call turns
+                VMX off then, whoever else has a reference.
+        """
         w = self.w
+        last = w.vmx_users == 0
+        if not counts_at_reboot and w.restarts:
+            last |= w.virt_rebooting
         with self.if_(w.vmx_users == 0):
             self.warn_on(w.vmx_users == 0, "x86_virt_put_ref() without a reference")
         with self.else_():
             self.add(w.vmx_users, -1)
-            with self.if_(w.vmx_users == 0):
+            with self.if_(last):
                 if preemptible:
                     self.step("VMXOFF with the last reference")
                 self.vmxoff()

@@ -63,6 +63,7 @@ pub use exploration::{Exploration, LevelRow, OutcomeRow, PredicateRow, RuleRow};
 pub use labelled::machine::Transition;
 pub use labelled::replay::{Replay, replay};
 pub use labelled::state::{LabelledPackage, LabelledState};
+pub use labelled::unfold::{Unfolded, unfold};
 pub use limits::{Limits, Reason};
 pub use measure::{Measured, PriceRow, ResponseRow};
 pub use options::{Measuring, Options};

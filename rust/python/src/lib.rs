@@ -8,6 +8,7 @@ mod detach;
 mod errors;
 mod tables;
 
+use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tdxexplore_core::{self as core, LabelledState, Monitor, Options};
@@ -55,6 +56,18 @@ impl Program {
             core::replay(&self.0, &initial, schedule)
         })?;
         replay.map(Replay).map_err(|error| to_python(&error))
+    }
+
+    fn unfold(&self, py: Python<'_>, initial: &str, max_states: usize) -> PyResult<Option<Unfolded>> {
+        let monitor = Monitor::default();
+        let Finished { value, interrupted } = detach_with_signals(py, &monitor, None, || {
+            let initial = LabelledState::from_json(&self.0, initial)?;
+            Ok(core::unfold(&self.0, &initial, max_states, &monitor))
+        })?;
+        if interrupted {
+            return Err(PyKeyboardInterrupt::new_err(()));
+        }
+        Ok(value.map_err(|error| to_python(&error))?.map(Unfolded))
     }
 }
 
@@ -177,6 +190,25 @@ impl Exploration {
     }
 }
 
+#[pyclass(frozen, module = "tdxexplore._core")]
+struct Unfolded(core::Unfolded);
+
+#[pymethods]
+impl Unfolded {
+    fn states(&self) -> PyResult<Table> {
+        tables::export(self.0.state_columns())
+    }
+
+    fn transitions(&self) -> PyResult<Table> {
+        tables::export(self.0.transition_columns())
+    }
+
+    fn words(&self, state: usize) -> PyResult<Words> {
+        let found = self.0.states.get(state);
+        found.map(|state| words(state)).ok_or_else(|| PyIndexError::new_err(format!("there is no state {state}")))
+    }
+}
+
 /// Global word, package words, CPU words of each package.
 type Words = (u128, Vec<u64>, Vec<Vec<u64>>);
 /// Rule, package or -1, CPU or -1.
@@ -233,7 +265,7 @@ mod _core {
     #[pymodule_export]
     use super::tables::Table;
     #[pymodule_export]
-    use super::{Exploration, Program, Replay};
+    use super::{Exploration, Program, Replay, Unfolded};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -16,14 +16,20 @@ Example:
     >>> from tdxexplore.data.reading import Dataset
     >>> def worst_of(folder):
     ...     return analysis.worst(Dataset(Path(folder)).answers).collect()
+
+Frames that were collected have their chart: ``frame.tdx.plot()``.
 """
 
+import polars as pl
+
+from tdxexplore.charts import Plots
 from tdxexplore.data.analysis.differences import compared, differences
 from tdxexplore.data.analysis.domination import COMPARED, domination
 from tdxexplore.data.analysis.growth import growth
 from tdxexplore.data.analysis.keys import KEY, POLICY, QUESTION, SERIES
 from tdxexplore.data.analysis.prices import prices
 from tdxexplore.data.analysis.ranking import ranking
+from tdxexplore.data.analysis.shares import shares
 from tdxexplore.data.analysis.smallest import smallest
 from tdxexplore.data.analysis.worst import WORST, worst
 
@@ -40,6 +46,9 @@ __all__ = (
     "growth",
     "prices",
     "ranking",
+    "shares",
     "smallest",
     "worst",
 )
+
+pl.api.register_dataframe_namespace("tdx")(Plots)

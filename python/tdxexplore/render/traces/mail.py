@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tdxexplore.explore.lanes import ALIKE, folded, happened, in_runs, span, wrapped
+from tdxexplore.explore.lanes import ALIKE, MARK, decides, folded, happened, in_runs, span, wrapped
 from tdxexplore.explore.slice import bearing
-from tdxexplore.render.figures import packages
+from tdxexplore.render.figures import circumstances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ _WIDE = 30  # at most, from one column to the next
 def mail(trace: Trace) -> str:
     """An excerpt of a trace, who waits for whom, and the command that replays all of it."""
     steps, key = bearing(trace), trace.question.asked()
-    about = (
-        f"{key['policy']}, module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
-        f"scenario {key['scenario']}"
-    )
+    about = f"{key['policy']}, {circumstances(key)}"
     lines = [*folded(about, WIDTH), *folded(trace.ending, WIDTH), ""] if trace.ending else [*folded(about, WIDTH), ""]
-    lines += _columns(steps)
+    decisive = trace.decisive
+    lines += _columns(steps, decisive)
     lines.append("")
+    if decisive:
+        lines += folded(f"{MARK} {decides(decisive)}", WIDTH)
     for wait in trace.waits:
         lines += [line for blocker in wait.blockers for line in folded(_waits(wait, blocker), WIDTH)]
     left_out = len(trace) - len(steps)
@@ -43,7 +43,7 @@ def ascii_only(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def _columns(steps: Sequence[TraceStep]) -> Iterator[str]:
+def _columns(steps: Sequence[TraceStep], decisive: int | None) -> Iterator[str]:
     """Names above, then a step in each line, set in as far as its actor's column; lines may reach into the next columns."""
     runs = list(in_runs(steps, ALIKE))
     lanes = list(dict.fromkeys(_lane(step, steps) for step in steps))
@@ -64,7 +64,8 @@ def _columns(steps: Sequence[TraceStep]) -> Iterator[str]:
             said = f"{span('CPU', cpus)}: {said}"
         first, *rest = wrapped(said, WIDTH - at[lane])
         number = span("#", [step.number for step in run])
-        yield f" {number:<{at[lane] - 1}}{first}"
+        mark = MARK if any(step.number == decisive for step in run) else " "
+        yield f"{mark}{number:<{at[lane] - 1}}{first}"
         yield from (" " * at[lane] + line for line in rest)
 
 

@@ -28,15 +28,15 @@ class HookBeforeUsers(Alternative):
         "A sketch in mails on v19 023/130, never a patch: Kai Huang, 2024-04-23 and 2024-04-26, his long-term goal.",
         "Chao Gao, 2024-04-26, quotes Kai Huang's sketch of tdx_online_cpu(): VMXOFF inside it, and users manage VMX themselves.",
     )
-    reading = ("When the hook is registered, and what an error at boot means: knobs.",)
+    reading = ("When the hook is registered, and what an error of it means: knobs.",)
     knobs = (
         OFFLINE_VETO,
         Knob("registered_at", ("boot", "after-kvm-load"), "when core registers its hook"),
         Knob(
-            "boot_error",
+            "setup_error",
             ("tdx-off", "ignored"),
-            "an error of cpuhp_setup_state() at boot turns TDX off, as in Linux 7.1, or is ignored; no mail says which, so that "
-            "both are our reading",
+            "an error of cpuhp_setup_state() turns TDX off, as in Linux 7.1, or is ignored; no mail says which, so that both are "
+            "our reading",
         ),
     )
 
@@ -49,16 +49,19 @@ class HookBeforeUsers(Alternative):
     def boot(self, k: Kernel) -> None:
         """An initcall registers the hook."""
         if self.setting["registered_at"] == "boot":
-            error = k.cpuhp_setup_state(self.core_hook)
-            if self.setting["boot_error"] == "tdx-off":
-                with k.if_(error != OK):
-                    k.set(k.w.tdx_status, "ERROR")
+            self._register(k)
 
     def tdx_bringup(self, k: Kernel) -> None:
         if self.setting["registered_at"] == "after-kvm-load":
             with k.if_(~self.core_hook.registered):
-                k.cpuhp_setup_state(self.core_hook)
+                self._register(k)
         super().tdx_bringup(k)
+
+    def _register(self, k: Kernel) -> None:
+        error = k.cpuhp_setup_state(self.core_hook)
+        if self.setting["setup_error"] == "tdx-off":
+            with k.if_(error != OK):
+                k.set(k.w.tdx_status, "ERROR")
 
     def core_online_cpu(self, k: Kernel) -> Variable:
         """VMXON, tdx_cpu_enable(), VMXOFF: the CPU is TDX-capable, and VMX is its users' own business."""

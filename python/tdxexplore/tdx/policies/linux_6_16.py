@@ -115,7 +115,7 @@ class Linux616(VirtAtLoad):
             self.tdx_failed(k)
             return
         with k.function("kvm_init()", KVM_MAIN):
-            error = k.cpuhp_setup_state(self.kvm_online)
+            error = self.enable_virtualization(k)
             with k.if_(error == OK):
                 k.set(k.w.kvm_loaded, value=True)
             with k.else_():

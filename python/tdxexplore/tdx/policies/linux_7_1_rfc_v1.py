@@ -58,6 +58,12 @@ class Linux71RfcV1(Linux71):
             ("none", "on"),
             "x86_virt_get_cpu() and x86_virt_put_cpu() may be preempted between the count and VMXON or VMXOFF, as posted, or not",
         ),
+        Knob(
+            "put_at_reboot",
+            ("vmx-off", "counted"),
+            "while the system reboots x86_virt_put_cpu() turns VMX off whoever else has a reference, as posted; or the count "
+            "decides, as merged",
+        ),
     )
 
     def declare(self, w: World) -> None:
@@ -83,7 +89,7 @@ class Linux71RfcV1(Linux71):
     def tdx_offline_cpu(self, k: Kernel) -> Variable:
         """tdx_offline_cpu() of core: the reference back."""
         with k.function("tdx_offline_cpu() of core", RFC, returns=(OK,)) as f:
-            self.arch_disable_cpu(k)
+            self.tdx_done_here(k)
             f.returns(OK)
         return f.result
 
@@ -108,7 +114,7 @@ class Linux71RfcV1(Linux71):
             with k.else_():
                 self.tdx_failed(k)
         with k.function("kvm_enable_virtualization()", KVM_MAIN):
-            error = k.cpuhp_setup_state(self.kvm_online)
+            error = self.enable_virtualization(k)
         with k.if_(error == OK):
             k.set(w.kvm_loaded, value=True)
         with k.else_():
@@ -128,7 +134,10 @@ class Linux71RfcV1(Linux71):
         return k.get_ref(preemptible=self._preemptible(k))
 
     def arch_disable_cpu(self, k: Kernel) -> None:
-        k.put_ref(preemptible=self._preemptible(k))
+        k.put_ref(preemptible=self._preemptible(k), counts_at_reboot=self.setting["put_at_reboot"] == "counted")
+
+    def tdx_done_here(self, k: Kernel) -> None:
+        self.arch_disable_cpu(k)
 
     def _preemptible(self, k: Kernel) -> bool:
         return self.setting["preempt_guard"] == "none" and k.preemptible

@@ -5,3 +5,4 @@ pub(crate) mod machine;
 pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod state;
+pub(crate) mod unfold;

@@ -1,0 +1,127 @@
+"""Who may write to a data set, and what of a folder is a data set's own.
+
+``.lock`` is the mark of a data set: its text says so, and whoever writes holds a lock on it. A folder that holds anything else
+and has no mark is somebody else's, and nothing in it is touched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tdxexplore.data.files import COMPACTING, LOCK, TMP
+from tdxexplore.data.schema import TABLES
+from tdxexplore.errors import BadDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MARK = b"tdxexplore data set\n"
+_ALONE = _MARK + b"compacting\n"
+
+_PATIENCE = 60.0  # seconds, while another writer removes what a killed one left
+_POLL = 0.02
+
+
+@contextmanager
+def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold the data set for writing, and remove what a killed writer left.
+
+    Args:
+        root: The data set; created if it does not exist, unless `alone`.
+        alone: Refuse any other writer. Without it, several sweeps may write at once.
+
+    Raises:
+        BadDataset: The folder is somebody else's; or another process is writing, and one of the two wants to be alone.
+        OSError: The folder cannot be written.
+    """
+    if alone and not root.is_dir():
+        raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
+    if alone and not any((root / known).is_dir() for known in ("runs", COMPACTING)):
+        raise BadDataset(f"{root}: not a data set: it has no folder `runs`")
+    root.mkdir(parents=True, exist_ok=True)
+    lock = _marked(root)
+    try:
+        if _taken(lock, root, alone=alone):
+            _recover(root)
+            _write(lock, _ALONE if alone else _MARK, root)
+            if not alone:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+        with tempfile.TemporaryFile(dir=root):
+            pass  # a folder that cannot be written is an error now
+        try:
+            yield
+        finally:
+            if alone:
+                _write(lock, _MARK, root)
+    finally:
+        os.close(lock)
+
+
+def _marked(root: Path) -> int:
+    """The mark of a data set, opened; a new or empty folder gets one."""
+    others = sorted(path.name for path in root.iterdir() if path.name != LOCK)
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        lock = os.open(root / LOCK, flags if others else flags | os.O_CREAT, 0o644)
+    except FileNotFoundError:
+        raise BadDataset(
+            f"{root}: holds `{others[0]}` and is not a data set; name a new or an empty folder, which becomes one"
+        ) from None
+    # An empty mark is of a data set of an earlier version, or of one that is just being created.
+    text = os.read(lock, len(_ALONE) + 1) if stat.S_ISREG(os.fstat(lock).st_mode) else b"none"
+    if text in (_MARK, _ALONE) or (not text and (not others or (root / "runs").is_dir())):
+        return lock
+    os.close(lock)
+    raise BadDataset(
+        f"{root}: its `{LOCK}` is not that of a data set; name a new or an empty folder, which becomes one"
+    )
+
+
+def _taken(lock: int, root: Path, *, alone: bool) -> bool:
+    """Lock the data set, and say whether nobody else has: then it may be cleared up."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if alone:
+                raise BadDataset(
+                    f"{root}: another process writes to this data set; try again when it is done"
+                ) from None
+        else:
+            return True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if os.pread(lock, len(_ALONE), 0) == _ALONE or time.monotonic() > until:
+                raise BadDataset(f"{root}: it is being compacted; try again when that is done") from None
+            time.sleep(_POLL)  # another sweep begins, and clears up
+        else:
+            return False
+
+
+def _write(lock: int, text: bytes, root: Path) -> None:
+    if os.pread(lock, len(text) + 1, 0) != text:
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, text, 0)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(root / LOCK)) from None
+
+
+def _recover(root: Path) -> None:
+    """Undo a compaction that was cut short (`compacting`), and remove temporary files."""
+    old = root / COMPACTING / "old"
+    for table in TABLES:
+        if (old / table).is_dir() and not (root / table).is_dir():
+            (old / table).rename(root / table)
+    for leftover in (COMPACTING, TMP):
+        shutil.rmtree(root / leftover, ignore_errors=True)

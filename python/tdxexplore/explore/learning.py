@@ -1,0 +1,164 @@
+"""Few conditions that tell the runs with an outcome from all others: guessed from some runs, checked on all.
+
+Guessing is learning from examples. Some runs with the outcome and some without are drawn. First a single cause is looked for,
+of as few conditions as possible. If there is none, causes are grown one by one, each from the first run that is not covered
+yet: of the conditions that it meets, a small set that no run without the outcome meets and that covers many of the runs with it
+(the star of Michalski's AQ, by beam search). The causes together are then observed on the whole graph. A run that they judge
+wrongly is a further example, and the guess is made again, until there is none. So what is learned is exact, however few
+examples there were.
+
+Only what has come to pass by the decisive step counts as met by an example with the outcome, so that no consequence of the
+outcome is given for its cause.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tdxexplore.explore.examples import Examples, Scene
+from tdxexplore.explore.observing import observe
+from tdxexplore.explore.unfolding import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tdxexplore.explore.decisive import Fate
+    from tdxexplore.explore.orders import Cause, Vocabulary
+    from tdxexplore.explore.unfolding import Numbers, Unfolding
+
+MOST_CONDITIONS = 4
+"""The most conditions of a cause."""
+
+_ROUNDS = 25
+_EACH = 3  # examples for each kind of decisive step
+_WRONG = 12  # examples that a wrong guess gives, of each kind
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What was learned.
+
+    Attributes:
+        causes: Some cause is met exactly by the runs with the outcome, if `exact`.
+        exact: Whether that is so of every run.
+        rounds: How often it was guessed.
+        examples: How many runs were looked at one by one.
+    """
+
+    causes: tuple[Cause, ...]
+    exact: bool
+    rounds: int
+    examples: int
+
+
+def learn(graph: Unfolding, words: Vocabulary, outcome: int, fate: Fate, seed: int = 0) -> Guess:
+    """Guess and check until every run is judged rightly, or too many rounds have passed."""
+    return _Learning(graph, words, outcome, fate, seed).learn()
+
+
+class _Learning:
+    def __init__(self, graph: Unfolding, words: Vocabulary, outcome: int, fate: Fate, seed: int) -> None:
+        self._graph, self._words, self._outcome, self._fate = graph, words, outcome, fate
+        self._dice = random.Random(seed)  # noqa: S311 -- draws examples, keeps no secrets
+        self._into = np.argsort(graph.target, kind="stable")
+        self._into_ptr = np.concatenate([[0], np.cumsum(np.bincount(graph.target, minlength=graph.states))])
+        # What comes in every run says nothing by coming; what only runs with the outcome do is no part of an explanation of it.
+        self._always = frozenset(n for n in range(len(words.events)) if self._comes(n))
+        self._avoidable = frozenset(np.unique(words.marks[:, ~fate.certain[graph.target]]).tolist()) - {NONE}
+        self._bad: dict[tuple[int, ...], None] = {}
+        self._good: dict[tuple[int, ...], None] = {}
+
+    def learn(self) -> Guess:
+        fate = self._fate
+        for edges in (fate.decisive, fate.escapes):
+            for edge in self._some_of_each_kind(edges):
+                self._add(self._through(edge))
+        causes: tuple[Cause, ...] = ()
+        for number in range(1, _ROUNDS + 1):
+            causes = self._guess()
+            wrong = self._wrong(causes)
+            known = len(self._bad) + len(self._good)
+            for path in wrong:
+                self._add(path)
+            if not wrong or len(self._bad) + len(self._good) == known:
+                return Guess(causes, not wrong, number, known)
+        return Guess(causes, False, _ROUNDS, len(self._bad) + len(self._good))
+
+    def _comes(self, event: int) -> bool:
+        """Whether an event comes in every run: nobody can get to an end past its transitions."""
+        graph = self._graph
+        without = np.zeros(graph.states, dtype=bool)
+        without[0] = True
+        free = ~(self._words.marks == event).any(axis=0)
+        for layer in graph.layers or ():
+            out = graph.out_of(layer[without[layer]])
+            without[graph.target[out[free[out]]]] = True
+        return not (without & (graph.outcome != NONE)).any()
+
+    # -- examples -----------------------------------------------------------------------------------------------------
+
+    def _add(self, path: Sequence[int]) -> None:
+        end = int(self._graph.target[path[-1]])
+        examples = self._bad if self._graph.outcome[end] == self._outcome else self._good
+        examples[tuple(path)] = None
+
+    def _some_of_each_kind(self, edges: Numbers) -> Iterable[int]:
+        kinds: dict[tuple[int, ...], list[int]] = {}
+        for edge in edges.tolist():
+            kinds.setdefault(tuple(self._words.marks[:, edge].tolist()), []).append(edge)
+        for kind in sorted(kinds):
+            yield from self._dice.sample(kinds[kind], min(_EACH, len(kinds[kind])))
+
+    def _through(self, edge: int) -> list[int]:
+        """A run that takes a transition."""
+        before, state = [], int(self._graph.source[edge])
+        while state:
+            came = int(self._into[self._dice.randrange(self._into_ptr[state], self._into_ptr[state + 1])])
+            before.append(came)
+            state = int(self._graph.source[came])
+        path, state = [*reversed(before), edge], int(self._graph.target[edge])
+        indptr = self._graph.indptr
+        while indptr[state] < indptr[state + 1]:
+            path.append(self._dice.randrange(indptr[state], indptr[state + 1]))
+            state = int(self._graph.target[path[-1]])
+        return path
+
+    def _wrong(self, causes: tuple[Cause, ...]) -> list[list[int]]:
+        """Some runs that the causes judge wrongly."""
+        seen = observe(self._graph, self._words, causes)
+        bad = self._graph.outcome[seen.state[seen.ends]] == self._outcome
+        met = seen.met[seen.ends] != 0
+        found = []
+        for kind in (bad & ~met, ~bad & met):
+            nodes = seen.ends[kind].tolist()
+            found += [seen.path(node) for node in self._dice.sample(nodes, min(_WRONG, len(nodes)))]
+        return found
+
+    # -- guesses ------------------------------------------------------------------------------------------------------
+
+    def _guess(self) -> tuple[Cause, ...]:
+        several: list[tuple[int, tuple[Cause, ...]]] = []
+        for later in (self._always, self._avoidable):
+            tables: list[Examples] = []
+            best: tuple[Cause, ...] = ()
+            for places in range(3) if self._graph.cpus > 1 else (0,):
+                tables.append(self._examples(places, later))
+                # A smaller set is worth naming a CPU.
+                best = tables[-1].single(len(best[0]) - 1 if best else MOST_CONDITIONS) or best
+                if best and len(best[0]) == 1:
+                    break
+            if best:
+                return best
+        for table in tables:
+            several.append(table.several(MOST_CONDITIONS))
+            if not several[-1][0]:
+                break
+        return min(several, key=lambda found: found[0])[1]
+
+    def _examples(self, places: int, later: frozenset[int]) -> Examples:
+        scene = Scene(self._graph, self._words, self._fate)
+        return Examples(scene, list(self._bad), list(self._good), places, later)
