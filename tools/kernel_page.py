@@ -54,8 +54,8 @@ def _kernels(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         rows.append((lines[0]["version"], *(f"{n:,}" for n in numbers), f"{blocks:,}"))
     yield from _table(heads, rows)
     yield "*All interleavings* counts the questions of which every interleaving that can be run was run. *Seen to block* counts"
-    yield "the times that an actor entered a lock which the model says is not free, and then slept in `percpu_rwsem_wait()` or"
-    yield "`__mutex_lock()`, by its stack.\n"
+    yield "the times that an actor entered a lock which the model says is not free, and then slept: in"
+    yield "`percpu_rwsem_wait()` by its stack, if it is no mutex.\n"
 
 
 def _matrix(series: str, lines: list[dict[str, Any]]) -> Iterator[str]:

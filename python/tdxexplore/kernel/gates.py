@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from tdxexplore.model.topology import State
 
 ALONE, INSIDE = 15, -1
-# Where a task sleeps that waits for a mutex, or for a writer of cpu_hotplug_lock.
-MUTEX, RWSEM = "__mutex_lock", "percpu_rwsem_wait"
+# Where a task sleeps that waits for a mutex, or for a writer of cpu_hotplug_lock. A stack trace leaves out scheduler code,
+# mutex_lock() included, so that of a mutex only the sleep is seen.
+MUTEX, RWSEM = "", "percpu_rwsem_wait"
 LOCKS = ("cpus_read_lock", "mutex_lock", "cpuhp_setup_state", "cpuhp_remove_state")
 
 
