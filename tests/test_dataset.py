@@ -347,7 +347,7 @@ def test_a_data_set_of_another_schema_is_refused_in_one_line_and_left_as_it_is(
     spec = str(spec_file(tmp_path))
     questions = [["analyze", name, str(copy)] for name in cli.app["analyze"] if not name.startswith("-")]
     questions = [[*words, str(copy)] if words[1] == "diff" else words for words in questions]
-    assert len(questions) == 7
+    assert len(questions) == 8
     for words in (
         *questions,
         ["sweep", spec, "--out", str(copy)],

@@ -182,6 +182,7 @@ ASKED = "v19 --module subset --cpus 2 --scenario late-online"
         ("check", f"check {ASKED}"),
         ("compare", f"compare {ASKED}"),
         ("diff", f"diff v19 {ASKED}"),
+        ("why", f"why {ASKED}"),
         ("replay", f"replay {ASKED} 0"),
         ("sample", f"sample {ASKED} --count 1"),
         ("sweep --dry-run", "sweep DATA/one.toml --out DATA/out --dry-run"),

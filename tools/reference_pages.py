@@ -32,6 +32,7 @@ from tdxexplore.model import (
 from tdxexplore.model.blocks import Choice, Frame, Loop, Region
 from tdxexplore.model.code import Event, Lock
 from tdxexplore.model.model import Price, Property, Response
+from tdxexplore.model.pointer import Pointer
 from tdxexplore.render.markdown import table
 from tdxexplore.tdx import host, kvm, module
 from tdxexplore.tdx.fields import BUDGETS, Traits, World
@@ -97,6 +98,7 @@ def language() -> str:
     lines += _class(Scope, "Scope")
     lines += _class(expr.Variable, "field", members=("isin",))
     lines += _class(expr.Field, "field")
+    lines += _class(Pointer, "pointer")
     lines += _class(expr.Group, "cpus", "Groups: " + ", ".join(f"`{group.value}`" for group in expr.Group) + ".")
     lines += ["## Severities", "", f"`SEVERITIES`: {', '.join(f'`{severity}`' for severity in SEVERITIES)}.", ""]
     for owner in (Property, Response, Price, Event, Lock):
