@@ -14,10 +14,14 @@ from sweeps import spec_file
 from tdxexplore import check, cli, compare
 from tdxexplore.data.reading import Dataset
 from tdxexplore.errors import BadModel, TimeUp
+from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.time_limit import limited
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tdxexplore.explore.engine import Found
+    from tdxexplore.explore.settings import Settings
 
 POLICY = """
 import time
@@ -79,6 +83,24 @@ def test_without_a_timeout_and_within_it_nothing_is_cut(tmp_path: Path) -> None:
     policy = policy_file(tmp_path, on_record="time.sleep(0.3)")
     assert check(policy, cpus=2).verdict == "holds"
     assert check(policy, cpus=3, timeout=60).verdict == "holds"
+
+
+def test_recording_and_search_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float | None] = []
+
+    def explore(self: Engine, initial: str, settings: Settings, _: object = None, share: float = 1.0) -> Found:
+        asked.append(settings.timeout)
+        return found(self, initial, settings, None, share)
+
+    found = Engine.explore
+    monkeypatch.setattr(Engine, "explore", explore)
+    began = time.monotonic()
+    answer = check("v17", cpus=3, scenario="plain-vm", budgets={"cpu_up": 2}, timeout=1000)
+    took = time.monotonic() - began
+    assert answer.settings.timeout == 1000
+    (left,) = asked
+    assert left is not None
+    assert 1000 - took <= left < 1000
 
 
 def test_a_comparison_and_a_sweep_name_the_policy_and_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

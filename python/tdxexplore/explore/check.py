@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.explore.exploration import Exploration
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from tdxexplore.explore.engine import Counters, Found
     from tdxexplore.explore.finding import About
     from tdxexplore.explore.question import Compiled
+
+_LEAST = 1e-6
+"""Seconds that a search gets when recording has taken all: it ends at once and says that it is incomplete."""
 
 
 def explore(
@@ -49,9 +54,13 @@ def search(
         BadModel: Something in the question is not allowed.
         TimeUp: Recording and lowering the model take longer than the timeout.
     """
+    began = time.monotonic()
     # Of several searches at once nobody can say which takes the memory.
     compiled = question.compile(settings.timeout, settings.memory_limit if share == 1 else None)
-    return compiled, compiled.engine.explore(question.initial(), settings, progress, share)
+    left = settings
+    if settings.timeout is not None:
+        left = replace(settings, timeout=max(settings.timeout - (time.monotonic() - began), _LEAST))
+    return compiled, compiled.engine.explore(question.initial(), left, progress, share)
 
 
 def check(
