@@ -48,6 +48,7 @@ COMMANDS = {
     "diff": "Show which outcomes B adds and removes against A, and the shortest schedule that only A survives.",
     "why": "Explain an outcome: which steps have to come before which, and after which step it cannot be avoided.",
     "replay": "Run one interleaving, step by step.",
+    "explore": "Walk through the interleavings in the terminal: choose each step, see locks and state, go back.",
     "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",
     "export": "Write the same model for another checker, which must find the same states and transitions.",
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
