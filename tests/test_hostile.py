@@ -147,6 +147,7 @@ SPECS = {
     "name": (f'name = "a\\u001b[31m"\n{GRID}cpus = 2\n', "printable"),
     "note": (f'note = "{"a" * 3000}"\n{GRID}cpus = 2\n', "at most 2,000 printable"),
     "policy": (GRID.replace("v19", "\\u001b[31m.py:A") + "cpus = 2\n", "printable characters is needed"),
+    "policy with nul": (GRID.replace("v19", "a\\u0000.py:A") + "cpus = 2\n", "printable characters is needed"),
     "key": (f'{GRID}cpus = 2\n"a\\u001b" = 2\n', "`grid.a\\x1b` is not a key"),
 }
 

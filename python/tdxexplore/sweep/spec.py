@@ -21,7 +21,7 @@ from tdxexplore.sweep.points import Box, Cells, expand, of_one_name
 from tdxexplore.tdx.fields import BUDGETS, MAX_BUDGET, MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
-from tdxexplore.visible import one_line
+from tdxexplore.visible import one_line, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -228,11 +228,12 @@ def _policies(table: _Table) -> tuple[str, ...]:
     resolved = []
     for name in table.names("policy", None):
         path, colon, wanted = name.rpartition(":")
-        full = f"{(table.path.parent / path).resolve()}:{wanted}" if colon else name
         try:
+            said("a policy", name)
+            full = f"{(table.path.parent / path).resolve()}:{wanted}" if colon else name
             find(full)
-        except BadModel as error:
-            raise BadSpec(f"{table.path}: `{table.prefix}policy`: {error}") from None
+        except (BadModel, OSError, RuntimeError) as error:  # links that lead in a circle are a RuntimeError
+            raise BadSpec(f"{table.path}: `{table.prefix}policy`: {one_line(str(error))}") from None
         resolved.append(full)
     return tuple(resolved)
 
