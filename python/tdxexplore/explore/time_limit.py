@@ -49,7 +49,7 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
         return call()
     worker = threading.get_ident()
     asleep = threading.current_thread() is threading.main_thread()
-    over, fired = False, False
+    over, settled = False, False
     ended = threading.Event()
     lock = threading.Lock()  # held while the exception is sent, so that none is sent when the work is over
     allowed = None if memory is None else resident() + max(memory, _LEAST)
@@ -57,7 +57,7 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
     message = ""
 
     def watch() -> None:
-        nonlocal fired, message
+        nonlocal message
         while True:
             left = math.inf if seconds is None else began + seconds - time.monotonic()
             if ended.wait(min(left, threading.TIMEOUT_MAX) if allowed is None else max(0, min(left, _POLL))):
@@ -69,7 +69,6 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
                 break
         with lock:
             if not over:
-                fired = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(TimeIsUp))
                 if asleep:
                     signal.pthread_kill(worker, signal.SIGALRM)
@@ -81,11 +80,16 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
         try:
             return call()
         finally:
+            # The exception may still be on its way, to any line from here on until it is taken back; none is sent any more.
+            while not settled:
+                try:
+                    with lock:
+                        over = True
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), None)
+                    settled = True
+                except TimeIsUp:
+                    continue
             ended.set()
-            with lock:
-                over = True
-            if fired:  # and has perhaps not arrived: then it must not arrive later, elsewhere
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), None)
             if before is not None:
                 signal.signal(signal.SIGALRM, before)
     except TimeIsUp:
