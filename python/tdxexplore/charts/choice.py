@@ -67,7 +67,7 @@ def plot(frame: pl.DataFrame) -> Any:  # noqa: ANN401 -- a chart of altair, whic
 
 
 class Plots:
-    """What ``frame.tdx`` offers.
+    """The methods of ``frame.tdx``.
 
     Args:
         frame: The table.

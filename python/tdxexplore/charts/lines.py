@@ -12,7 +12,7 @@ from tdxexplore.errors import BadModel
 from tdxexplore.model import SEVERITIES
 
 _ASKED = ("policy", "module", "scenario", "budgets")
-"""What a subtitle names if all rows agree."""
+"""Columns that a subtitle names if all rows agree."""
 
 
 def shares(frame: pl.DataFrame) -> Any:  # noqa: ANN401 -- a chart of altair

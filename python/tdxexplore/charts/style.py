@@ -1,4 +1,4 @@
-"""What all charts share: the door to altair, colours of severities, the names of points, and how much a chart may hold."""
+"""The common parts of all charts: the door to altair, colours of severities, the names of points, and how much a chart may hold."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def panels(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def common(frame: pl.DataFrame, columns: Sequence[str]) -> str:
-    """What all rows of a frame have in common, of these columns; nothing of empty texts."""
+    """The values of these columns that all rows of a frame share, without empty texts."""
     values = (frame[name][0] for name in columns if name in frame.columns and frame[name].n_unique() == 1)
     return ", ".join(str(value) for value in values if value != "")
 

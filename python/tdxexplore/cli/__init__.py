@@ -77,7 +77,7 @@ _REFUSED = frozenset(
         errno.ENOMEM,
     )
 )
-"""What is the machine's fault and not that of a name that the user gave."""
+"""Errors of the machine, for which no name that the user gave is at fault."""
 
 
 def main() -> None:
