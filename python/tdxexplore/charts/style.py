@@ -1,4 +1,4 @@
-"""The common parts of all charts: the door to altair, colours of severities, the names of points, and how much a chart may hold."""
+"""The common parts of all charts: the door to altair, severities' colours, the names of points, and how much a chart may hold."""
 
 from __future__ import annotations
 
