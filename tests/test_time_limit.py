@@ -106,13 +106,13 @@ def test_recording_and_search_share_the_timeout(monkeypatch: pytest.MonkeyPatch)
 def test_a_comparison_and_a_sweep_name_the_policy_and_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = policy_file(tmp_path, on_record="for_ever() if k.w.limit['kvm_unload'] else None")
     asked = {"modules": ["strict"], "scenarios": ["all-online", "no-kvm"], "cpus": 2}
-    found = compare([policy], **asked, timeout=1)  # type: ignore[arg-type]
+    found = compare([policy], **asked, timeout=3)  # type: ignore[arg-type]
     assert found.matrix["verdict"].to_list() == ["holds", "incomplete"]
     assert found.matrix["reason"].to_list()[0] is None
     assert f"recording and lowering `{policy}` takes longer" in found.matrix["reason"].to_list()[1]
     assert not found.complete
     grid = f"[grid]\npolicy = '{policy}'\nmodule = 'strict'\nscenario = ['all-online', 'no-kvm']\ncpus = 2\n"
-    spec = spec_file(tmp_path, grid + "[check]\ntimeout = 1\n")
+    spec = spec_file(tmp_path, grid + "[check]\ntimeout = 3\n")
     assert cli.run(["sweep", str(spec), "--out", str(tmp_path / "out")]) == 3
     assert "takes longer" in capsys.readouterr().err
     assert Dataset(tmp_path / "out").runs.collect()["scenario"].to_list() == ["all-online"]
