@@ -151,10 +151,10 @@ $(VENV)/bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
-# The extension is built again when a Rust file has changed.
+# The extension is built again when a Rust file has changed; with the flags of the wheel, which then is built in seconds.
 $(VENV)/installed: pyproject.toml $(RUST)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
 clean:

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
 
-def every(nth: int, cases: Iterable[object], *, rest_long: bool = False) -> list[ParameterSet]:
-    """The cases as parameters of a test: every `nth` for ``make test``, the one after it ``long``, the others ``campaign``.
+def every(nth: int, cases: Iterable[object], *, long: int = 1) -> list[ParameterSet]:
+    """The cases as parameters of a test: every `nth` for ``make test``, those after it ``long``, the others ``campaign``.
 
     Of a product of axes each slice meets every value of each axis, if `nth` has no divisor in common with their lengths.
 
     Args:
         nth: How many cases come between two of a slice.
         cases: The cases; a tuple is several parameters.
-        rest_long: All others are ``long``: each case guards something of its own, such as a part of a page.
+        long: How many cases after each of those are ``long``.
     """
     parameters = []
     for at, case in enumerate(cases):
         values = case if isinstance(case, tuple) else (case,)
         if at % nth == 0:
             marks = []
-        elif rest_long or at % nth == 1:
+        elif at % nth <= long:
             marks = [pytest.mark.long]
         else:
             marks = [pytest.mark.campaign]

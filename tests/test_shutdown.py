@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from asking import Asked
+from slices import every
 from tdxexplore.linux import boot
 from tdxexplore.linux.cpuhp import Hook, Kernel
 from tdxexplore.linux.errno import OK
@@ -126,7 +127,7 @@ COMPARED: list[tuple[str, ModuleKind, str, tuple[int, ...], dict[str, str], dict
 ]
 
 
-@pytest.mark.parametrize(("policy", "module", "scenario", "sizes", "knobs", "budgets"), COMPARED)
+@pytest.mark.parametrize(("policy", "module", "scenario", "sizes", "knobs", "budgets"), every(3, COMPARED))
 def test_engine_and_reference_agree_on_shutdowns_and_caches(
     policy: str,
     module: ModuleKind,
