@@ -18,7 +18,7 @@ import kernel_page
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
-from tdxexplore.kernel.campaign import questions
+from tdxexplore.kernel.campaign import DESIGNS, questions
 from tdxexplore.kernel.gates import INSIDE
 from tdxexplore.kernel.litmus import BOOTS, Litmus, NoGuest, Session
 from tdxexplore.kernel.machine import GuestFailed
@@ -28,18 +28,6 @@ from tdxexplore.kernel.toolchain import Toolchain, toolchain
 ROOT = Path(__file__).parent.parent
 
 HEADERS = sorted(Path("/usr/src").glob("linux-headers-6.12*-amd64"))
-DESIGNS = [
-    "v7-2022",
-    "v19",
-    "inner-enable",
-    "inner-enable-kvm-hook",
-    "hook-after-kvm",
-    "hook-before-users",
-    "dyn-hook-if-enabled",
-    "kvm-hook-lp-init",
-    "linux-6.16",
-    "linux-7.1",
-]
 SNAPSHOT = Path(__file__).parent / "__snapshots__" / "litmus.c"
 DEADLOCK, GOOD = "0000000000001", "00000000000000000000000000"
 
