@@ -11,7 +11,9 @@
  * The writer of cpu_hotplug_lock passes gates too as a CPU comes, in two callbacks of this module that are always registered:
  * one where it has the lock, and one where the CPU is about to become active.
  *
- * Actors wait on CPU WAITING. CPU SPARE is for the sender of an IPI only: it cannot be preempted there while others spin at gates.
+ * Actors wait on CPU WAITING. Each that sends IPIs does so from a CPU of its own, as it cannot be preempted there while others
+ * spin at gates. That CPU is among those that run the handler: its own turn comes when all others have been sent the IPI, which
+ * ends the step. So IPIs are sent in the order of the schedule.
  */
 #include <linux/module.h>
 #include <linux/cpu.h>
@@ -32,7 +34,8 @@ enum kind { STEP, HIDDEN, ENTER, FATAL };
 enum { INSIDE = -1, NOWHERE = -2 };
 #define MAX_STEPS 512
 #define MAX_WHO 256
-#define WAITING (SPARE + 1)
+#define SENDER(i) (N_CPUS + (i))
+#define WAITING SENDER(SENDERS)
 #define ALONE 15 /* the instance of an actor that is no CPU's */
 #define WHO(actor, instance) ((actor) * 16 + (instance))
 
@@ -43,7 +46,7 @@ struct entry {
 };
 
 struct ctx {
-	int who, cpu, choice, held;
+	int who, cpu, choice, held, left; /* left: CPUs that have not run the handler */
 	struct entry now;
 	struct mutex *locks[8]; /* NULL stands for cpus_read_lock() */
 	bool atomic, moves;
@@ -172,6 +175,36 @@ static void finish(struct ctx *x, int label)
 
 	raw_spin_lock_irqsave(&gate_lock, flags);
 	arrive(x->who, label);
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
+	wake_up_all(&gate_queue);
+}
+
+/* Stand where the IPIs are sent from; false if there are none. */
+static bool sends(struct ctx *x, struct cpumask *mask, int sender)
+{
+	x->left = cpumask_weight(mask);
+	if (!x->left || over)
+		return false;
+	move_to(x, SENDER(sender));
+	cpumask_set_cpu(SENDER(sender), mask);
+	return true;
+}
+
+/* A CPU is through the handler. The step of the last one goes on in the sender, which waits for all. */
+static void handled(struct ctx *sender, struct ctx *x)
+{
+	unsigned long flags;
+
+	if (x->cpu >= N_CPUS)
+		return finish(sender, INSIDE);
+	raw_spin_lock_irqsave(&gate_lock, flags);
+	if (--sender->left) {
+		arrive(x->who, NOWHERE);
+	} else {
+		owner = sender->who;
+		where[x->who] = NOWHERE;
+		where[owner] = INSIDE;
+	}
 	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	wake_up_all(&gate_queue);
 }

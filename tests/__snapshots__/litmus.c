@@ -2,7 +2,7 @@
 // dyn-hook-if-enabled on strict in offline-mid-enable. There is no SEAMCALL here: VMX and the TDX module are a mock.
 #define N_CPUS 2
 #define N_PACKAGES 1
-#define SPARE N_CPUS
+#define SENDERS 1
 #ifndef LATE
 #define LATE 20
 #endif
@@ -46,7 +46,7 @@ static int f30; // warned
 static int f31; // td_error
 static int f32[N_CPUS + 1]; // td_entered
 static int f33; // budget.cpu_down
-static int slot[HOOKS], registering, left;
+static int slot[HOOKS], registering;
 static int up0(unsigned int cpu), down0(unsigned int cpu);
 static int up1(unsigned int cpu), down1(unsigned int cpu);
 static int callback5(struct ctx *x) // CPUHP_AP_KVM_ONLINE startup
@@ -336,19 +336,13 @@ L170: __maybe_unused;
 L171: __maybe_unused;
 	return 0;
 }
-static void pass13(void *parent)
+static void pass13(void *sender)
 {
 	int cpu = smp_processor_id();
-	unsigned long flags;
 	struct ctx y = { .who = WHO(0, cpu), .cpu = cpu, .atomic = true };
-	callback14(&y);
-	raw_spin_lock_irqsave(&gate_lock, flags);
-	if (--left)
-		arrive(y.who, NOWHERE);
-	else
-		owner = (long)parent, where[y.who] = NOWHERE, where[owner] = INSIDE;
-	raw_spin_unlock_irqrestore(&gate_lock, flags);
-	wake_up_all(&gate_queue);
+	if (cpu < N_CPUS)
+		callback14(&y);
+	handled(sender, &y);
 }
 static int callback25(struct ctx *x) // CPUHP_AP_ONLINE_DYN startup
 {
@@ -929,10 +923,8 @@ L81: __maybe_unused;
 L84: __maybe_unused;
 	{ int i; struct cpumask mask; cpumask_clear(&mask);
 	for (i = 0; i < N_CPUS; i++) if ((cpu_online(i) == 1)) cpumask_set_cpu(i, &mask);
-	left = cpumask_weight(&mask);
-	if (left && x->now.cpu < 0) move_to(x, SPARE);
-	if (left) { finish(x, INSIDE); on_each_cpu_mask(&mask, pass13, (void *)(long)x->who, true);
-	if (over) goto gone; } }
+	if (sends(x, &mask, 0)) on_each_cpu_mask(&mask, pass13, x, true);
+	if (over) goto gone; }
 L174: __maybe_unused;
 	if (!(f20 == 1))
 		goto L179;

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
     # A step that may be taken: its index among those that are enabled, and the step.
     Choice: TypeAlias = tuple[int, Transition]
-    Allowed: TypeAlias = Callable[[list[Choice]], list[Choice]]
+    Allowed: TypeAlias = Callable[[State, list[Choice]], list[Choice]]
 
 MOST_STATES = 200_000
+
+
+def _all(_: State, choices: list[Choice]) -> list[Choice]:
+    return choices
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class Runs:
     Args:
         model: What is walked.
         initial: Where it begins.
-        allowed: Which of the enabled steps are taken; default: all.
+        allowed: Which of the steps that are enabled in a state are taken; default: all.
         most_states: A limit for the states that are held.
 
     Attributes:
@@ -53,7 +57,7 @@ class Runs:
         BadModel: There are more states, or a run need not end.
     """
 
-    def __init__(self, model: Model, initial: State, allowed: Allowed = list, most_states: int = MOST_STATES) -> None:
+    def __init__(self, model: Model, initial: State, allowed: Allowed = _all, most_states: int = MOST_STATES) -> None:
         self._model, self._allowed, self._most = model, allowed, most_states
         self._nodes: dict[object, _Node] = {}
         self._root = initial.key()
@@ -110,13 +114,13 @@ class Runs:
                 continue
             if len(self._nodes) >= self._most:
                 raise BadModel(f"this question has more than {self._most} states; ask with fewer CPUs or budgets")
-            chosen = self._allowed(list(enumerate(reference.transitions(self._model, state))))
+            chosen = self._allowed(state, list(enumerate(reference.transitions(self._model, state))))
             self._nodes[key] = _Node([(index, step.target.key()) for index, step in chosen])
             open_.append((key, None))
             open_ += [(step.target.key(), step.target) for _, step in chosen]
 
 
-def runs_of(question: Question, allowed: Allowed = list) -> Runs:
+def runs_of(question: Question, allowed: Allowed = _all) -> Runs:
     """All maximal runs of a question."""
     compiled = question.compile()
     return Runs(compiled.model, compiled.model.initial(question.topology), allowed)

@@ -1,8 +1,11 @@
 """Schedules of the explorer as the entries of a plan, which the gates of a generated module enforce.
 
 Two freedoms of the model a kernel does not give: steps inside a function of the kernel have no gate and follow as soon as
-they can (*hidden*), and the kernel's loops over CPUs go by number. Only interleavings of that kind are run, and none in
-which a CPU begins to come or go while others are in an IPI.
+they can (*hidden*), and the kernel's loops over CPUs go by number. The gates take some more away. A CPU that has been sent an
+IPI is in its handler at once, and spins at the gate there: until its step no task runs on it, and no CPU begins to come or go.
+Nobody waits inside the TDX module on such a CPU, as who waits at a gate is not there.
+Senders stand on CPUs of their own, so that each CPU has the handlers in the order of sending. Only interleavings of that kind
+are run.
 """
 
 from __future__ import annotations
@@ -144,16 +147,23 @@ class Planner:
         self._wait_of = {n: MUTEX if title.startswith("mutex_lock") else RWSEM for n, title in titles.items()}
         hotplug = ("_cpu_up", "_cpu_down")
         self.hotplug = [i for i, c in enumerate(self.model.codes) if any(n.function in hotplug for n in c.natives)]
+        self._passes = [
+            (i, label)
+            for i, c in enumerate(self.model.codes)
+            for _, label in c.labels
+            if label.name in self.gates[i].passes
+        ]
         self.runs = Runs(self.plain, self.initial, self.allowed)
 
-    def allowed(self, choices: list[Choice]) -> list[Choice]:
+    def allowed(self, state: State, choices: list[Choice]) -> list[Choice]:
         """The steps that the kernel or the gates can take next."""
         hidden = [c for c in choices if c[1].label.name in self.gates[c[1].actor].hidden]
         if hidden:
             return hidden[:1]
-        if any(step.label.name in self.gates[step.actor].passes for _, step in choices):
-            # A CPU that spins at a gate in an IPI holds up the grace periods in which a CPU comes or goes.
-            choices = [c for c in choices if c[1].actor not in self.hotplug or c[1].label.rest]
+        interrupted = self.interrupted(state)
+        choices = [c for c in choices if self._reaches(c[1], interrupted)]
+        if interrupted:
+            choices = [c for c in choices if self._goes_on(c[1], interrupted)]
         kept: list[Choice] = []
         begun: set[tuple[int, str]] = set()
         for index, step in choices:
@@ -164,6 +174,37 @@ class Planner:
                 begun.add(place)
             kept.append((index, step))
         return kept
+
+    def interrupted(self, state: State) -> list[tuple[int, int, Label]]:
+        """The senders of IPIs, and the CPUs that are in a handler or have it before them, with its next step."""
+        return [
+            (actor, cpu, label)
+            for actor, label in self._passes
+            for cpu, values in enumerate(state.cpus)
+            if values[label.pc] == label.name
+        ]
+
+    def _goes_on(self, step: Transition, interrupted: list[tuple[int, int, Label]]) -> bool:
+        """Whether a step can be taken while CPUs are in handlers."""
+        if step.actor in self.hotplug:
+            return step.label.rest
+        senders = [actor for actor, cpu, _ in interrupted if cpu == step.cpu]
+        if step.label.name in self.gates[step.actor].passes:
+            return step.actor == min(senders)
+        return not senders or step.label.scope is not Scope.CPU
+
+    def _reaches(self, step: Transition, interrupted: list[tuple[int, int, Label]]) -> bool:
+        """Whether an IPI, if the step sends one, is handled in an order that states tell, and at once.
+
+        A state does not say who sent first: an actor sends only while those before it in the model have handlers left. Any
+        other CPU must be able to run the handler now.
+        """
+        if step.label.name in self.gates[step.actor].passes:
+            return True
+        sent = [(cpu, label) for actor, cpu, label in self.interrupted(step.target) if actor == step.actor]
+        busy = [cpu for _, cpu, _ in interrupted]
+        before = all(actor < step.actor for actor, _, _ in interrupted)
+        return not sent or (before and all(cpu in busy or self._can(step.target, label, cpu) for cpu, label in sent))
 
     def who(self, step: Transition) -> int:
         """The number of whoever waits at the gate."""
@@ -214,7 +255,7 @@ class Planner:
         todo: list[tuple[State, bool, tuple[int, ...]]] = [(self.initial, not step, ())]
         known = {(self.initial.key(), not step)}
         for state, seen, taken in todo:
-            choices = self.allowed(list(enumerate(reference.transitions(self.plain, state))))
+            choices = self.allowed(state, list(enumerate(reference.transitions(self.plain, state))))
             ended = state.copy()
             normalise(self.model, ended)
             if not choices and seen and outcome_of(self.model, ended) in (outcome or outcome_of(self.model, ended)):

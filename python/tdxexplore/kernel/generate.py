@@ -43,6 +43,7 @@ class Generator:
 
     Attributes:
         labels: The number of each label, by actor and name.
+        senders: The actors that send IPIs.
         names: The fields in C.
     """
 
@@ -53,6 +54,7 @@ class Generator:
         self.names = Names(KERNELS | frozenset(self.mutexes))
         number = count()
         self.labels = {(c.actor, label.name): next(number) for c in model.codes for _, label in c.labels}
+        self.senders = [i for i, c in enumerate(model.codes) if any(n.function == "on_each_cpu" for n in c.natives)]
         self.natives = {id(n): i for i, n in enumerate(n for c in model.codes for n in c.natives)}
         self._functions: list[str] = []
         self._callbacks: list[tuple[int, bool, int, int]] = []
@@ -66,7 +68,7 @@ class Generator:
             f"// {self.model.name}. There is no SEAMCALL here: VMX and the TDX module are a mock.",
             f"#define N_CPUS {len(sizes)}",
             f"#define N_PACKAGES {len(self.initial.packages)}",
-            "#define SPARE N_CPUS",
+            f"#define SENDERS {len(self.senders)}",
             "#ifndef LATE",
             "#define LATE 20",
             "#endif",
@@ -76,7 +78,7 @@ class Generator:
             f"static const int package_of[N_CPUS + 1] = {{ {', '.join(map(str, sizes))} }};",
             *(f"static DEFINE_MUTEX(m{i}); // {name}" for i, name in enumerate(self.mutexes)),
             *self._fields(),
-            "static int slot[HOOKS], registering, left;",
+            "static int slot[HOOKS], registering;",
             *(f"static int up{h}(unsigned int cpu), down{h}(unsigned int cpu);" for h in range(len(self.hooks))),
         ]
         return "\n".join([*head, *self._functions, *self._dispatch(), *self._writers(), *actors, *self._frame(), ""])
@@ -357,21 +359,16 @@ class _Body:
     def _pass(self, native: Native, number: int) -> list[str]:
         ((name, _),) = self._callbacks_of(native)
         self.g.add_function(
-            f"static void pass{number}(void *parent)\n{{\n\tint cpu = smp_processor_id();\n\tunsigned long flags;\n"
-            f"\tstruct ctx y = {{ .who = WHO({self.number}, cpu), .cpu = cpu, .atomic = true }};\n\t{name}(&y);\n"
-            "\traw_spin_lock_irqsave(&gate_lock, flags);\n"
-            "\tif (--left)\n\t\tarrive(y.who, NOWHERE);\n"
-            "\telse\n\t\towner = (long)parent, where[y.who] = NOWHERE, where[owner] = INSIDE;\n"
-            "\traw_spin_unlock_irqrestore(&gate_lock, flags);\n\twake_up_all(&gate_queue);\n}"
+            f"static void pass{number}(void *sender)\n{{\n\tint cpu = smp_processor_id();\n"
+            f"\tstruct ctx y = {{ .who = WHO({self.number}, cpu), .cpu = cpu, .atomic = true }};\n"
+            f"\tif (cpu < N_CPUS)\n\t\t{name}(&y);\n\thandled(sender, &y);\n}}"
         )
         where = self.names.expr(as_expr(native.arguments[0]), "i", "package_of[i]")  # type: ignore[arg-type]
         return [
             "\t{ int i; struct cpumask mask; cpumask_clear(&mask);",
             f"\tfor (i = 0; i < N_CPUS; i++) if ({where}) cpumask_set_cpu(i, &mask);",
-            "\tleft = cpumask_weight(&mask);",
-            "\tif (left && x->now.cpu < 0) move_to(x, SPARE);",
-            f"\tif (left) {{ finish(x, INSIDE); on_each_cpu_mask(&mask, pass{number}, (void *)(long)x->who, true);",
-            f"\tif (over) {self.leave} }} }}",
+            f"\tif (sends(x, &mask, {self.g.senders.index(self.number)})) on_each_cpu_mask(&mask, pass{number}, x, true);",
+            f"\tif (over) {self.leave} }}",
         ]
 
     def _cpuhp(self, native: Native, number: int) -> list[str]:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tdxexplore.kernel.toolchain import Toolchain
     from tdxexplore.model.topology import State
 
-# A CPU for the threads of the module, and one for the processes of the guest: at a gate in an IPI all others spin.
-SPARES = 2
 # A boot is tried so often.
 BOOTS = 3
 STACKS = re.compile(r"^#(.*)$", re.MULTILINE)
@@ -88,7 +86,12 @@ class Row:
 
 
 class Litmus:
-    """A question as a module of a kernel."""
+    """A question as a module of a kernel.
+
+    Attributes:
+        cpus: CPUs of the guest: those of the question; one for each sender of IPIs, which cannot be preempted; and one for
+            the threads of the module and the processes of the guest, as all others may spin.
+    """
 
     def __init__(self, question: Question) -> None:
         compiled = question.compile()
@@ -99,7 +102,7 @@ class Litmus:
         self.generator = generate(compiled.model, self.initial, compiled.policy.hooks)
         self.source = self.generator.text()
         self.planner = Planner(question, self.generator)
-        self.cpus = question.topology.cpus
+        self.cpus = question.topology.cpus + len(self.generator.senders) + 1
 
     def compare(self, plan: Plan, result: str, reports: Iterable[str]) -> Row:
         """Hold a result against the prediction."""
@@ -169,7 +172,7 @@ class Session:
 
     def __init__(self, kernel: Kernel, tools: Toolchain, litmuses: list[Litmus]) -> None:
         self.kernel, self.litmuses = kernel, litmuses
-        self.cpus = max(i.cpus for i in litmuses) + SPARES
+        self.cpus = max(i.cpus for i in litmuses)
         modules = tools.build(one.source for one in litmuses)
         self.files = {f"{name}.ko": module for name, module in modules.items()}
         self.names = [tools.name(one.source) for one in litmuses]
@@ -205,7 +208,7 @@ class Session:
         """The machine, with that module loaded."""
         if self._machine is None:
             # cpu_down() runs as a work item on the first housekeeping CPU, which must not spin at a gate.
-            isolated = f"isolcpus=domain,0-{self.cpus - SPARES}"
+            isolated = f"isolcpus=domain,0-{self.cpus - 2}"
             self._machine = self._booted(isolated)
             self.boots, self._loaded, self._read = self.boots + 1, -1, 0
             text = (GUEST / "litmus.sh").read_text().replace("\n", " ")
