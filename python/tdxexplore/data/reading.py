@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tdxexplore._version import __version__
+from tdxexplore.data.checked import Checked, forget
 from tdxexplore.data.checking import OtherSchema, Skipped, in_one_line, inspect
 from tdxexplore.data.files import COMPACTING, OWN
 from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types
@@ -41,13 +42,14 @@ class Dataset:
 
     Args:
         root: The folder.
+        checked: Files that need not be read; default: none is believed.
 
     Raises:
         BadDataset: The folder is not a data set. Every method that reads a table raises it for a data set of another schema.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, checked: Checked | None = None) -> None:
+        self.root, self._checked = root, checked
         if not root.is_dir():
             raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
         if (root / COMPACTING / "old").is_dir():
@@ -91,14 +93,21 @@ class Dataset:
                     self._found[table] = self._inspect(table, pages=table in tables)
             self._read.update(tables)
             self._tied = tie(self._found)
+            if any(one.lost for some in self._tied.skipped.values() for one in some):
+                forget(self.root)  # the next sweep is to find it too
         return self._tied
 
     def _inspect(self, table: str, *, pages: bool) -> list[Part | Skipped]:
         paths = sorted(path for path in (self.root / table).rglob("*") if not path.is_dir())
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(lambda path: inspect(self.root, table, path, pages=pages), paths))
+            found = list(pool.map(lambda path: self._look(table, path, pages=pages), paths))
         self._refuse_other_schemas([one for one in found if isinstance(one, OtherSchema)])
         return [one for one in found if not isinstance(one, OtherSchema)]
+
+    def _look(self, table: str, path: Path, *, pages: bool) -> Part | Skipped | OtherSchema:
+        if self._checked is not None:
+            return self._checked.inspect(table, path)
+        return inspect(self.root, table, path, pages=pages)
 
     def _refuse_other_schemas(self, found: Sequence[OtherSchema]) -> None:
         if found:
@@ -250,8 +259,11 @@ def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:
     """The runs of the points that are done, and the files that were left out; of a folder that may not exist yet."""
     if not (root / "runs").is_dir():
         return pl.DataFrame(schema=polars_types("runs")), foreign(root)
-    data = Dataset(root)
-    runs = data.collect(data.runs).filter(pl.col("point").is_in(data.done))
+    checked = Checked(root)
+    data = Dataset(root, checked)
+    done = data.done  # which reads all tables, each once
+    runs = data.collect(data.runs).filter(pl.col("point").is_in(done))
+    checked.remember(data.parts("runs"), done)
     return runs, data.skipped
 
 
