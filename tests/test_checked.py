@@ -69,7 +69,7 @@ def test_a_file_that_was_touched_is_read_though_its_size_and_time_are_the_same(
     table: str, spec: Spec, tmp_path: Path, read: list[Path]
 ) -> None:
     out = tmp_path / "out"
-    path = sorted((out / table).rglob("*.parquet"))[0]
+    path = min((out / table).rglob("*.parquet"))
     before, about = path.read_bytes(), path.stat()
     with path.open("r+b") as file:
         file.write(bytes(len(before)))
@@ -84,7 +84,7 @@ def test_a_file_that_was_touched_is_read_though_its_size_and_time_are_the_same(
 
 def test_damage_that_leaves_no_trace_is_found_after_analysis_has_found_it(spec: Spec, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    path = sorted((out / "runs").rglob("*.parquet"))[0]
+    path = min((out / "runs").rglob("*.parquet"))
     path.write_bytes(bytes(path.stat().st_size))
     # As a disk that loses bits: what is written down of the file fits.
     lines = [json.loads(line) for line in (out / CHECKED).read_text().splitlines()]
