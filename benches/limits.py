@@ -5,7 +5,7 @@ recording to its traces, and under memory limits below what it needs. Every run 
 it took than it may, and how much more of it was resident than it may: the most of the run (``VmHWM``, reset before it) less what
 was resident before.
 
-Prints a table, and fails where a time is exceeded by more than a second, memory by more than a tenth and `SLACK`, or where
+Prints a table, and fails where a time is exceeded by more than a second, memory by more than a tenth besides `SLACK`, or where
 ``peak_memory_bytes`` of an answer is off by as much.
 """
 
@@ -26,8 +26,8 @@ from tdxexplore.explore.question import Question
 from tdxexplore.explore.settings import Settings
 
 SECOND, TENTH = 1.0, 0.1
-SLACK = 8 << 20
-"""Bytes of what no limit counts: stacks and working memory of threads, and heaps of the allocator."""
+SLACK = 2 << 20
+"""Bytes of each thread, and of the process, that no limit counts: stacks, working memory, and heaps of the allocator."""
 
 THREADS = (1, 2, 8)
 TIMES = (0.0, 0.05, 0.3, 0.6, 0.8, 0.9, 0.97)
@@ -78,10 +78,10 @@ def status(name: str) -> int:
 
 def one(about: dict[str, Any]) -> dict[str, Any]:
     """A run, in this process."""
-    settings = Settings(**about.pop("settings"))
-    engine.worker_threads = lambda asked: asked or 1  # type: ignore[assignment] -- also more than there are cores
+    settings, recorded = Settings(**about.pop("settings")), about.pop("recorded")
+    engine.worker_threads = lambda asked: asked or 1  # also more than there are cores
     question = Question.of(module="subset", **about)
-    if settings.timeout is None:
+    if recorded:
         question.compile()
     Path("/proc/self/clear_refs").write_text("5")
     before, began = status("VmRSS"), time.monotonic()
@@ -93,26 +93,19 @@ def one(about: dict[str, Any]) -> dict[str, Any]:
     try:
         _, found = search(question, settings, note)
         answer |= {"reason": found.reason or "", "explored": found.explored, "said": found.memory_bytes}
-    except engine.BadModel as error:
-        answer |= {"reason": f"{type(error).__name__}", "explored": 0, "said": 0}
     except Exception as error:  # noqa: BLE001 -- it is in the table
         answer |= {"reason": type(error).__name__, "explored": 0, "said": 0}
     return {**answer, "seconds": time.monotonic() - began, "resident": status("VmHWM") - before}
 
 
-def run(case: Case, **settings: object) -> dict[str, Any]:
-    """A run, in a process of its own."""
+def run(case: Case, *, recorded: bool = False, **settings: object) -> dict[str, Any]:
+    """A run, in a process of its own; its model may be recorded before."""
     how = {"space": case.space, "prices": case.prices, **settings}
     about = {"policy": case.policy, "scenario": case.scenario, "cpus": case.cpus, "packages": case.packages}
-    text = json.dumps({**about, "budgets": case.budgets, "settings": how})
+    text = json.dumps({**about, "budgets": case.budgets, "settings": how, "recorded": recorded})
     done = subprocess.run([sys.executable, __file__, "--one", text], check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def over(resident: int, limit: int) -> float:
-    """By which part of a limit memory exceeds it, `SLACK` aside."""
-    return max(0, resident - SLACK - limit) / limit
 
 
 @dataclass(frozen=True)
@@ -127,12 +120,14 @@ class Row:
     off: float = 0.0
     runs: int = 0
 
-    def with_(self, answer: dict[str, Any], *, timeout: float | None = None, memory: int | None = None) -> Row:
+    def with_(
+        self, answer: dict[str, Any], *, timeout: float | None = None, memory: int | None = None, said: int = 0
+    ) -> Row:
         """With a run under a limit."""
         late = 0.0 if timeout is None else answer["seconds"] - timeout
-        more = 0.0 if memory is None else over(answer["resident"], memory)
-        said = answer["said"]
-        off = max(0, abs(answer["resident"] - said) - SLACK) / said if said else 0.0
+        slack = SLACK * (1 + self.threads)
+        more = 0.0 if memory is None else max(0, answer["resident"] - slack - memory) / memory
+        off = max(0, abs(answer["resident"] - said) - slack) / said if said else 0.0
         return replace(
             self, late=max(self.late, late), over=max(self.over, more), off=max(self.off, off), runs=self.runs + 1
         )
@@ -152,14 +147,15 @@ class Row:
 
 def measure(case: Case, threads: int) -> Row:
     """All runs of a model with so many threads."""
-    full = run(case, threads=threads, timeout=LONGEST)
-    row = Row(case, threads, full).with_(full, timeout=LONGEST)
+    full = run(case, threads=threads, timeout=LONGEST, recorded=True)
+    row = Row(case, threads, full).with_(full, timeout=LONGEST, said=full["said"])
     for part in TIMES:
         timeout = max(0.01, full["seconds"] * part)
         row = row.with_(run(case, threads=threads, timeout=timeout), timeout=timeout)
     for share in SHARES:
         memory = int(full["said"] * share)
-        row = row.with_(run(case, threads=threads, max_memory=memory), memory=memory)
+        answer = run(case, threads=threads, max_memory=memory, recorded=True)
+        row = row.with_(answer, memory=memory, said=answer["said"])
     return row
 
 

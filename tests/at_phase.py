@@ -41,7 +41,8 @@ def arm(phase: str, number: signal.Signals) -> None:
     def send() -> None:
         if not sent:
             sent.append(phase)
-            print(f"at {phase}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"at {phase}\n")
+            sys.stderr.flush()
             os.kill(os.getpid(), number)
 
     if phase in INSIDE:

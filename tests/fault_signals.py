@@ -64,7 +64,10 @@ for _phase, _words in (("recording", SMALL), ("lowering", SMALL), ("traces", SMA
 for _phase, _words in (("search", LARGE), ("measures", LARGE), ("counting", COUNTING)):
     _check(_phase, _words, "", "what was explored, as an answer that is incomplete")
 
-PLANNING = "error: interrupted while planning, at point 2 of 4: tdxexplore check v19 --module subset --cpus 3 --scenario late-online"
+PLANNING = (
+    "error: interrupted while planning, at point 2 of 4: "
+    "tdxexplore check v19 --module subset --cpus 3 --scenario late-online"
+)
 WRITING = "error: interrupted; N of 4 points are in DIR/out, and the same command goes on"
 
 

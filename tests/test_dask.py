@@ -15,6 +15,7 @@ import pytest
 
 from sweeps import bytes_of, spec_file
 from tdxexplore import cli
+from tdxexplore.errors import InternalError
 from tdxexplore.sweep import load, sweep
 from tdxexplore.sweep.cluster import dask
 
@@ -146,6 +147,30 @@ def test_a_scheduler_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path
     assert again.before + again.finished == POINTS
     sweep(load(spec), tmp_path / "alone")
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
+
+
+@pytest.mark.long
+def test_workers_that_are_all_lost_are_one_line_and_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, out = load(spec_file(tmp_path, GRID)), tmp_path / "out"
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path)
+        workers = cluster.workers("a", "b")
+        executor = stack.enter_context(dask(cluster.address))
+        monkeypatch.setattr("tdxexplore.sweep.cluster._WORKERS", 2)
+
+        def kill(_: object) -> None:
+            if len(list((out / "runs").rglob("*.parquet"))) >= 3:
+                for worker in workers:
+                    worker.kill()
+
+        with pytest.raises(InternalError, match="the executor lost all workers, and none has joined within 2 s"):
+            sweep(spec, out, executor=executor, report=kill)
+        assert all(worker.wait(10) == -9 for worker in workers)
+    again = sweep(spec, out)
+    assert 3 <= again.before < POINTS
+    assert again.before + again.finished == POINTS
 
 
 def test_without_the_extra_it_says_what_to_install(
