@@ -1,8 +1,9 @@
-"""On another system than Linux the package says so in a line, before anything fails."""
+"""Linux only, said in a line; and no clock that can jump."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,11 @@ def test_on_another_system_the_command_and_the_library_say_so_in_a_line(
         with pytest.raises(ImportError) as refused:
             getattr(tdxexplore, name)
         assert str(refused.value) == SAID
+
+
+def test_nothing_asks_for_the_time_of_day_so_that_the_clock_may_jump() -> None:
+    package = Path(tdxexplore.__file__).parent
+    paths = [*package.rglob("*.py"), *(package.parent.parent / "rust").glob("*/src/**/*.rs")]
+    assert len(paths) > 250
+    asking = ("time.time(", "time_ns(", "datetime.now", "SystemTime")
+    assert [str(path) for path in paths for word in asking if word in path.read_text()] == []
