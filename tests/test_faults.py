@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import fault_dask
 import fault_data
 import fault_processes
 import fault_signals
@@ -37,5 +38,5 @@ def test_the_page_of_faults_is_up_to_date() -> None:
 
 
 def test_the_table_is_not_empty_and_names_no_fault_twice() -> None:
-    assert len({row.what for row in TABLE}) == len(TABLE) >= 58
-    assert all(module.__doc__ for module in (fault_data, fault_processes, fault_signals, fault_streams))
+    assert len({row.what for row in TABLE}) == len(TABLE) >= 62
+    assert all(module.__doc__ for module in (fault_dask, fault_data, fault_processes, fault_signals, fault_streams))
