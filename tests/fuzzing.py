@@ -190,7 +190,8 @@ class Changed:
             answers = Dataset(self.out)
             rows = answers.collect(answers.answers)
             # Nothing is read in half: an answer is the right one, and what is left out is named.
-            assert rows.equals(self.right.filter(pl.col("point").is_in(rows["point"].unique().to_list())))
+            right = self.right.filter(pl.col("point").is_in(rows["point"].unique().to_list()))
+            assert rows.equals(right)
             assert rows["point"].n_unique() == POINTS or any(one.lost for one in answers.skipped)
             assert len(runs) == POINTS or any(one.lost for one in skipped)
             return len(rows)

@@ -173,7 +173,7 @@ class Dataset:
             BadDataset: The data set holds two answers to the same question.
         """
         shares = self.answers.select("point", "rank", "verdict", "complete", "interleaving_share")
-        return self.scan("prices").join(shares, on=["point", "rank"])
+        return self.scan("prices").join(shares, on=["point", "rank"], maintain_order="left")
 
     def _answered(self) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
         """Runs, outcomes and properties of a data set that holds one answer to each question."""
@@ -216,9 +216,9 @@ def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame
     )
     return (
         runs.select(*_POINT, *_RUN, *(pl.col(name).alias(whole) for whole, name in _ALL.items()))
-        .join(failed, on="point", how="left")
+        .join(failed, on="point", how="left", maintain_order="left")
         .with_columns(pl.col("broken", "lost").fill_null(""))
-        .join(outcomes.drop(_POINT[1:]), on="point", how="left")
+        .join(outcomes.drop(_POINT[1:]), on="point", how="left", maintain_order="left_right")
     )
 
 
@@ -236,7 +236,7 @@ def findings(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFram
     columns = ("point", "kind", "finding", "severity", "states", "shortest_steps", "schedule")
     measured = ("interleavings", "interleaving_share", "probability")
     rows = pl.concat([reached.select(*columns, *measured), failing.select(columns)], how="diagonal")
-    return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left")
+    return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left", maintain_order="left_right")
 
 
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
