@@ -26,6 +26,6 @@ def test_the_page_names_the_licences_that_the_packages_name() -> None:
     assert sorted(licences) == sorted(re.split(">=", one)[0] for one in named)
     for name, licence in licences.items():
         about = metadata(name)
-        said = [about["License-Expression"], about["License"], *(about.get_all("Classifier") or [])]
+        said = [one for key in ("License-Expression", "License", "Classifier") for one in about.get_all(key) or []]
         classified = {f"License :: OSI Approved :: {licence} License", licence}
         assert classified & {str(one) for one in said}, (name, said)
