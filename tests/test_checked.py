@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sweeps import spec_file
-from tdxexplore.data import checked
+from tdxexplore.data import checked, checking
 from tdxexplore.data.files import CHECKED
 from tdxexplore.data.reading import Dataset, finished
 from tdxexplore.data.schema import TABLES
@@ -42,7 +42,7 @@ def spec(tmp_path: Path) -> Spec:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read."""
     seen: list[Path] = []
-    inspect = checked.inspect
+    inspect = checking.inspect
 
     def counting(root: Path, table: str, path: Path, *, pages: bool) -> object:
         seen.append(path)
