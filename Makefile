@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-engine callgrind peers clean
+.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -73,6 +73,10 @@ deny:
 	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
+# The oldest and the newest Python packages that pyproject.toml allows, each in an environment of its own.
+oldest newest: $(VENV)/installed
+	$(BIN)/python tools/resolutions.py $@
+
 licences:
 	$(PYTHON) tools/licences.py
 
@@ -123,6 +127,10 @@ bench-analysis: $(VENV)/installed
 # The sweep of everything, into an empty folder.
 bench-sweep: $(VENV)/installed
 	$(BIN)/python benches/sweep.py
+
+# Whether --timeout and --max-memory hold, in every space; half an hour.
+bench-limits: $(VENV)/installed
+	$(BIN)/python benches/limits.py
 
 bench-engine:
 	cargo bench --locked --package tdxexplore-bench

@@ -177,6 +177,28 @@ def file_is_a_broken_link(lab: Lab) -> Done:
 
 
 @fault(
+    "10,000 files of others lie among the points",
+    "10,000 files skipped: DIR/out/runs/policy=v19/module=subset/note-0: not part of a data set; "
+    "DIR/out/runs/policy=v19/module=subset/note-1: not part of a data set; "
+    "DIR/out/runs/policy=v19/module=subset/note-10: not part of a data set; and 9,997 more",
+    0,
+    "everything",
+    "the same",
+    long=True,
+)
+def others_are_many(lab: Lab) -> Done:
+    lab.copy()
+    folder = lab.out / "runs" / "policy=v19" / "module=subset"
+    for number in range(10_000):
+        (folder / f"note-{number}").touch()
+    done = _asked(lab, POINTS)
+    again = lab.inside(*lab.sweep)
+    assert (again.code, f"{POINTS} were there" in again.out) == (0, True)
+    assert len(list(folder.iterdir())) >= 10_000
+    return done
+
+
+@fault(
     "a compaction is killed while tables change places",
     "error: DIR/out: a compaction is under way, or was cut short; `tdxexplore compact DIR/out` does it again",
     2,

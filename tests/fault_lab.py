@@ -52,6 +52,7 @@ class Lab:
     """A folder to break things in, and a data set with all points of `SPEC` that is not to be changed."""
 
     def __init__(self, folder: Path, whole: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.whole = folder, whole
         self.out = folder / "out"
         self.spec = spec_file(folder, SPEC)

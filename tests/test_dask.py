@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import pytest
-
+from clusters import Cluster
 from sweeps import bytes_of, spec_file
 from tdxexplore import cli
 from tdxexplore.sweep import load, sweep
-from tdxexplore.sweep.cluster import dask
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 GRID = """
@@ -30,53 +28,6 @@ scenario = "late-online"
 cpus = "2-16"
 """
 POINTS = 2 * 2 * 15
-
-
-class Cluster:
-    """A scheduler and worker processes, as a user starts them."""
-
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.stack, self.file = stack, folder / "scheduler.json"
-        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        deadline = time.monotonic() + 60
-        while not self.file.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        self.address: str = json.loads(self.file.read_text())["address"]
-
-    def start(self, module: str, *options: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", str(self.file), *options]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-        return process
-
-    def workers(self, *names: str) -> list[subprocess.Popen[bytes]]:
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name")
-        return [self.start("dask_worker", *options, name) for name in names]
-
-
-@pytest.mark.long
-def test_both_workers_are_killed_half_way_and_the_rows_are_the_same(tmp_path: Path) -> None:
-    spec = load(spec_file(tmp_path, GRID))
-    with ExitStack() as stack:
-        cluster = Cluster(stack, tmp_path)
-        first = cluster.workers("a", "b")
-        second: list[subprocess.Popen[bytes]] = []
-        executor = stack.enter_context(dask(cluster.address))
-
-        def kill_half_way(_: object) -> None:
-            if not second and len(list((tmp_path / "out" / "runs").rglob("*.parquet"))) >= POINTS // 2:
-                for worker in first:
-                    worker.kill()
-                second.extend(cluster.workers("c", "d"))
-
-        summary = sweep(spec, tmp_path / "out", executor=executor, report=kill_half_way)
-        assert len(second) == 2
-        assert all(worker.wait(10) == -9 for worker in first)
-    assert (summary.finished, summary.failed) == (POINTS, [])
-    sweep(spec, tmp_path / "alone")
-    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
 def test_a_local_cluster_from_the_command_line_and_ctrl_c(tmp_path: Path) -> None:
@@ -121,31 +72,6 @@ def test_a_scheduler_without_workers_is_one_line(
     said = capsys.readouterr().err
     assert said == f"tdxexplore: error: --dask is `{address}`; no worker has joined the scheduler within 1 s\n"
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.long
-def test_a_scheduler_that_is_killed_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    spec = spec_file(tmp_path, GRID)
-    with ExitStack() as stack:
-        cluster = Cluster(stack, tmp_path)
-        cluster.workers("a", "b")
-        words = ["sweep", str(spec), "--out", str(tmp_path / "out"), "--dask", cluster.address, "--verbose"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tdxexplore", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("[1/")
-        cluster.scheduler.kill()
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 4, err
-    lines = [line for line in err.splitlines() if not line.startswith("[")]
-    assert len(lines) == 1, err
-    assert lines[0].startswith("tdxexplore: error: internal: the executor lost a point: CancelledError")
-    again = sweep(load(spec), tmp_path / "out")
-    assert 0 < again.before < POINTS
-    assert again.before + again.finished == POINTS
-    sweep(load(spec), tmp_path / "alone")
-    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "alone")
 
 
 def test_without_the_extra_it_says_what_to_install(

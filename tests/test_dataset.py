@@ -51,7 +51,7 @@ def first(root: Path, table: str) -> Path:
 
 
 def test_there_is_one_file_a_point_and_table_under_its_partition(whole: Path) -> None:
-    assert sorted(p.name for p in whole.iterdir()) == [".lock", ".tmp", *sorted(TABLES)]
+    assert sorted(p.name for p in whole.iterdir()) == [".checked", ".lock", ".tmp", *sorted(TABLES)]
     assert list((whole / ".tmp").iterdir()) == []
     for table in TABLES:
         files = [p.relative_to(whole / table).parts for p in (whole / table).rglob("*") if p.is_file()]

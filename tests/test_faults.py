@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import fault_dask
 import fault_data
 import fault_processes
+import fault_signals
 import fault_streams
 import faults_page
 from fault_lab import POINTS, SPEC, TABLE, Fault, Lab
@@ -36,5 +38,5 @@ def test_the_page_of_faults_is_up_to_date() -> None:
 
 
 def test_the_table_is_not_empty_and_names_no_fault_twice() -> None:
-    assert len({row.what for row in TABLE}) == len(TABLE) >= 45
-    assert all(module.__doc__ for module in (fault_data, fault_processes, fault_streams))
+    assert len({row.what for row in TABLE}) == len(TABLE) >= 62
+    assert all(module.__doc__ for module in (fault_dask, fault_data, fault_processes, fault_signals, fault_streams))

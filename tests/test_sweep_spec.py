@@ -210,8 +210,14 @@ def test_a_dry_run_says_how_much_there_is_and_writes_nothing(
     assert f"sweep small: {POINTS - 4} points" in text
     assert "cut out by exclude[1]: 4" in text
     assert f"done in {out}: 0; to do: {POINTS - 4}" in text
+    assert "largest" not in text
+    assert cli.run([*words[:-1], "--largest"]) == 0
+    text = capsys.readouterr().out
     assert re.search(r"largest to do: about \d+ states: tdxexplore check linux-6.16 .*--cpus 4", text)
     assert cli.run([*words, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["total"], document["done"], document["excluded"]) == (POINTS - 4, 0, [4])
+    assert document["largest"] is None
+    assert cli.run([*words, "--largest", "--json"]) == 0
+    assert "--cpus 4" in json.loads(capsys.readouterr().out)["largest"]["command"]
     assert not out.exists()

@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tdxexplore.system import other_system as _other_system
+
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
     from tdxexplore.data.reading import Dataset
@@ -92,6 +94,8 @@ _WINGS = ("export", "report", "sweep")
 
 def __getattr__(name: str) -> object:
     # PEP 562: polars and the engine are loaded when first used, so that the import itself is quick.
+    if name in __all__ and (other := _other_system()):
+        raise ImportError(other)
     for module, names in _HOMES.items():
         if name in names:
             value: object = getattr(import_module(f"tdxexplore.{module}"), name)

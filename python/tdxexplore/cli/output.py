@@ -92,7 +92,7 @@ DOCUMENTS = {
         "excluded": "how many cells of the grid each `[[exclude]]` cuts out",
         "not_applicable": "cells of the grid without a point: the scenario cannot happen to the design, or needs more CPUs",
         "largest": "the point with the most expected states that is pending: `command` and `expected_states`; null if there "
-        "is none",
+        "is none, or without `--largest`",
     },
     "analyze": {"rows": "the rows of the answer, under the names of their columns"},
     "kernel conform": {

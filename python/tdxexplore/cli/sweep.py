@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
 
 from tdxexplore.cli import exits
 from tdxexplore.cli.options import say_if_capped
@@ -26,11 +29,25 @@ if TYPE_CHECKING:
     from tdxexplore.sweep.run import Summary
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Dry:
+    """What is said instead of exploring.
+
+    Attributes:
+        dry_run: Say how many points there are, and how many are done; explore nothing.
+        largest: The same, and the point that is expected to be the largest to do; each model is recorded for this.
+    """
+
+    dry_run: Flag = False
+    largest: Flag = False
+
+
 def sweep(
     spec: Path,
     *,
     out: Path,
-    dry_run: Flag = False,
+    dry: Dry = Dry(),
     dask: str | None = None,
     threads: int | None = None,
     verbose: Flag = False,
@@ -42,7 +59,6 @@ def sweep(
     Args:
         spec: The sweep file, TOML; `tdxexplore.sweep.spec` describes it.
         out: The data set: a folder.
-        dry_run: Say how many points there are, the largest, and what is done; explore nothing.
         dask: Run on a Dask scheduler, as tcp://host:8786, or on a cluster of local processes: local.
         threads: Threads in all, default all; with --dask threads of each point, default 1.
         verbose: A line for each point.
@@ -51,14 +67,14 @@ def sweep(
     """
     Settings(threads=threads)  # which checks it
     checked = load(spec)
-    if dry_run:
+    if dry.dry_run or dry.largest:
         planned = plan(checked, out)
         if planned.skipped:
             warn(in_one_line(planned.skipped))
         if as_json:
-            print_json(_of_plan(planned))
+            print_json(_of_plan(planned, largest=dry.largest))
         else:
-            print_plan(checked, planned, out)
+            print_plan(checked, planned, out, largest=dry.largest)
         return exits.HOLDS
     say_if_capped(threads, quiet=quiet or as_json)
     bar = watched() and not quiet and not as_json
@@ -90,18 +106,18 @@ def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
     return nullcontext() if dask is None else connect(dask)
 
 
-def _of_plan(plan: Plan) -> dict[str, object]:
-    largest = None
-    if (found := plan.largest()) is not None:
+def _of_plan(plan: Plan, *, largest: bool) -> dict[str, object]:
+    expected = None
+    if largest and (found := plan.largest()) is not None:
         point, size = found
-        largest = {"command": point.question.command("check"), "expected_states": round(size)}
+        expected = {"command": point.question.command("check"), "expected_states": round(size)}
     return {
         "total": len(plan.points),
         "done": len(plan.points) - len(plan.pending),
         "pending": len(plan.pending),
         "excluded": list(plan.excluded),
         "not_applicable": plan.not_applicable,
-        "largest": largest,
+        "largest": expected,
     }
 
 

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tdxexplore.data.checked import forget
 from tdxexplore.data.files import COMPACTING, MERGED, ORIGIN, folder_of, write_file
 from tdxexplore.data.holding import writing
 from tdxexplore.data.reading import Dataset, in_one_line
@@ -65,6 +66,7 @@ def compact(root: Path) -> tuple[int, int]:
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
+        forget(root)
         (work / "old").mkdir()
         for table in TABLES:
             (root / table).rename(work / "old" / table)

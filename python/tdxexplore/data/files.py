@@ -11,6 +11,7 @@
     DIR/traces.parquet                                    drawings of traces that a report has made; may be missing
     DIR/.tmp                                              files that are being written
     DIR/.lock                                             the mark of a data set, held by whoever writes (`holding`)
+    DIR/.checked                                          which files a sweep need not read again (`checked`)
 
 Any reader of hive-partitioned Parquet reads ``DIR/runs/**/*.parquet``.
 
@@ -54,12 +55,12 @@ MERGED = "merged-"
 ORIGIN = ("spec", "note", "spec_digest", "spec_revision")
 """The keys of a file's metadata that say where its point comes from."""
 
-TMP, LOCK, COMPACTING = ".tmp", ".lock", ".compacting"
+TMP, LOCK, COMPACTING, CHECKED = ".tmp", ".lock", ".compacting", ".checked"
 
 DRAWN = "traces.parquet"
 """What a report keeps beside the tables; see `tdxexplore.report.kept`."""
 
-OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING, DRAWN})
+OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING, CHECKED, DRAWN})
 """What a data set's folder may hold."""
 
 _FILE = re.compile(rf"(?:[0-9a-f]{{32}}|{MERGED}[0-9a-f]{{32}})\.parquet")
@@ -84,6 +85,7 @@ def write_point(
     tables: Mapping[str, pl.DataFrame],
     origin: Mapping[str, str],
     better: Callable[[Path, str, Mapping[str, str]], bool] = lambda *_: False,
+    written_as: Callable[[str, Mapping[str, Path]], object] = lambda *_: None,
 ) -> bool:
     """Write the files of a point, one for each table. They replace those of an earlier try, unless that was better.
 
@@ -94,6 +96,8 @@ def write_point(
         origin: The values of `ORIGIN`.
         better: Whether the data set holds a better answer to the point, given its partition. No other writer of points is
             between this question and the new files.
+        written_as: Called with what the files have in common, and with the file of each table, before another writer of points
+            may replace them.
 
     Returns:
         Whether they were written.
@@ -123,6 +127,9 @@ def write_point(
                 return False
             for temporary, path in written:
                 temporary.replace(path)
+            written_as(
+                about["search"], {table: path for table, (_, path) in zip(reversed(TABLES), written, strict=True)}
+            )
     return True
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tdxexplore.data.checked import print_of, remember
 from tdxexplore.data.checking import Part, inspect
 from tdxexplore.data.files import folder_of, write_point
 from tdxexplore.data.schema import TABLES
@@ -52,7 +53,11 @@ def keep(root: Path, point: str, tables: Mapping[str, pl.DataFrame], origin: Map
         held = _held(root, point, partition) or new
         return (held.complete, held.explored) > (new.complete, new.explored)
 
-    return new if write_point(root, point, tables, origin, better) else held
+    def known(search: str, files: Mapping[str, Path]) -> None:
+        inside = files["runs"].parent.relative_to(root / "runs")
+        remember(root, [(point, inside, search, {table: print_of(path) for table, path in files.items()})])
+
+    return new if write_point(root, point, tables, origin, better, known) else held
 
 
 def _of(run: Mapping[str, object]) -> Kept:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tdxexplore._version import __version__
+from tdxexplore.data.checked import Checked, forget
 from tdxexplore.data.checking import OtherSchema, Skipped, in_one_line, inspect
 from tdxexplore.data.files import COMPACTING, OWN
 from tdxexplore.data.schema import PARTITION, POINT, QUESTION, SCHEMA_VERSION, TABLES, polars_types
@@ -41,13 +42,14 @@ class Dataset:
 
     Args:
         root: The folder.
+        checked: Files that need not be read; default: none is believed.
 
     Raises:
         BadDataset: The folder is not a data set. Every method that reads a table raises it for a data set of another schema.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, checked: Checked | None = None) -> None:
+        self.root, self._checked = root, checked
         if not root.is_dir():
             raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
         if (root / COMPACTING / "old").is_dir():
@@ -91,14 +93,21 @@ class Dataset:
                     self._found[table] = self._inspect(table, pages=table in tables)
             self._read.update(tables)
             self._tied = tie(self._found)
+            if any(one.lost for some in self._tied.skipped.values() for one in some):
+                forget(self.root)  # the next sweep is to find it too
         return self._tied
 
     def _inspect(self, table: str, *, pages: bool) -> list[Part | Skipped]:
         paths = sorted(path for path in (self.root / table).rglob("*") if not path.is_dir())
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(lambda path: inspect(self.root, table, path, pages=pages), paths))
+            found = list(pool.map(lambda path: self._look(table, path, pages=pages), paths))
         self._refuse_other_schemas([one for one in found if isinstance(one, OtherSchema)])
         return [one for one in found if not isinstance(one, OtherSchema)]
+
+    def _look(self, table: str, path: Path, *, pages: bool) -> Part | Skipped | OtherSchema:
+        if self._checked is not None:
+            return self._checked.inspect(table, path)
+        return inspect(self.root, table, path, pages=pages)
 
     def _refuse_other_schemas(self, found: Sequence[OtherSchema]) -> None:
         if found:
@@ -164,7 +173,7 @@ class Dataset:
             BadDataset: The data set holds two answers to the same question.
         """
         shares = self.answers.select("point", "rank", "verdict", "complete", "interleaving_share")
-        return self.scan("prices").join(shares, on=["point", "rank"])
+        return self.scan("prices").join(shares, on=["point", "rank"], maintain_order="left")
 
     def _answered(self) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
         """Runs, outcomes and properties of a data set that holds one answer to each question."""
@@ -207,9 +216,9 @@ def answers(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFrame
     )
     return (
         runs.select(*_POINT, *_RUN, *(pl.col(name).alias(whole) for whole, name in _ALL.items()))
-        .join(failed, on="point", how="left")
+        .join(failed, on="point", how="left", maintain_order="left")
         .with_columns(pl.col("broken", "lost").fill_null(""))
-        .join(outcomes.drop(_POINT[1:]), on="point", how="left")
+        .join(outcomes.drop(_POINT[1:]), on="point", how="left", maintain_order="left_right")
     )
 
 
@@ -227,7 +236,7 @@ def findings(runs: pl.LazyFrame, outcomes: pl.LazyFrame, properties: pl.LazyFram
     columns = ("point", "kind", "finding", "severity", "states", "shortest_steps", "schedule")
     measured = ("interleavings", "interleaving_share", "probability")
     rows = pl.concat([reached.select(*columns, *measured), failing.select(columns)], how="diagonal")
-    return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left")
+    return runs.select(*_POINT, *_RUN).join(rows, on="point", how="left", maintain_order="left_right")
 
 
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
@@ -250,8 +259,11 @@ def finished(root: Path) -> tuple[pl.DataFrame, list[Skipped]]:
     """The runs of the points that are done, and the files that were left out; of a folder that may not exist yet."""
     if not (root / "runs").is_dir():
         return pl.DataFrame(schema=polars_types("runs")), foreign(root)
-    data = Dataset(root)
-    runs = data.collect(data.runs).filter(pl.col("point").is_in(data.done))
+    checked = Checked(root)
+    data = Dataset(root, checked)
+    done = data.done  # which reads all tables, each once
+    runs = data.collect(data.runs).filter(pl.col("point").is_in(done))
+    checked.remember(data.parts("runs"), done)
     return runs, data.skipped
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tdxexplore import _core
 from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
 from tdxexplore.explore.machine import default_limit
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     Table: TypeAlias = _core.Table
     # The global word, the words of the packages, and those of the CPUs of each.
     Words: TypeAlias = tuple[int, list[int], list[list[int]]]
+
+_LONGEST = 4000  # characters of a message, which may show a schedule
 
 BUILD = f"{_core.__version__} ({_core.BUILD})"
 """The version of the engine, and how it was built."""
@@ -44,13 +47,13 @@ def _errors_of_the_engine() -> Iterator[None]:
     try:
         yield
     except _core.Trap as error:
-        raise Trap(str(error), error.schedule) from None
+        raise Trap(one_line(str(error), _LONGEST), error.schedule) from None
     except _core.BadModel as error:
-        raise BadModel(str(error)) from None
+        raise BadModel(one_line(str(error), _LONGEST)) from None
     except _core.BadSchedule as error:
-        raise BadSchedule(str(error)) from None
+        raise BadSchedule(one_line(str(error), _LONGEST)) from None
     except _core.InternalError as error:
-        raise InternalError(str(error)) from None
+        raise InternalError(one_line(str(error), _LONGEST)) from None
     except UnicodeEncodeError as error:
         raise BadModel(f"half of a character, at {error.start}: {error.object!a:.60}") from None
 

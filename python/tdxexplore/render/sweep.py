@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tdxexplore.sweep.spec import Spec
 
 
-def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
-    """How many points there are, how many are done, and the largest that is left."""
+def print_plan(spec: Spec, plan: Plan, out: Path, *, largest: bool) -> None:
+    """How many points there are, how many are done, and, where it is asked for, the largest that is left."""
     print_ = console().print
     print_(f"sweep {spec.name}: {len(plan.points):,} points")
     for number, count in enumerate(plan.excluded, start=1):
@@ -25,8 +25,8 @@ def print_plan(spec: Spec, plan: Plan, out: Path) -> None:
             f"not applicable, as the scenario cannot happen to the design or needs more CPUs: {plan.not_applicable:,}"
         )
     print_(f"done in {out}: {len(plan.points) - len(plan.pending):,}; to do: {len(plan.pending):,}")
-    if (largest := plan.largest()) is not None:
-        point, size = largest
+    if largest and (found := plan.largest()) is not None:
+        point, size = found
         print_(f"largest to do: about {size:,.0f} states: {point.question.command('check')}")
 
 

@@ -266,6 +266,9 @@ class _Batch:
                     future = ended.get(timeout=POLL)
                 except Empty:
                     self.idle()
+                    look = getattr(executor, "look", None)  # of one that waits for ever where others raise
+                    if look is not None:
+                        look()
                     continue
                 number = running.pop(future)
                 result = _result(future)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
-from tdxexplore.errors import TdxExploreError
+from tdxexplore.errors import InternalError, TdxExploreError
 from tdxexplore.explore.engine import usable_cpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from distributed import Client
+
+T = TypeVar("T")
 
 LOCAL = "local"
 _PATIENCE = "10s"
@@ -79,5 +83,34 @@ def _with_workers(client: Client, address: str) -> Executor:
         raise TdxExploreError(
             f"--dask is `{address}`; no worker has joined the scheduler within {_WORKERS} s"
         ) from None
-    executor: Executor = client.get_executor(pure=False)
-    return executor
+    return _Watched(client)
+
+
+class _Watched(Executor):
+    """An executor that notices when its last worker is gone: Dask waits for another one for ever.
+
+    Args:
+        client: Of the scheduler.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._executor = client, client.get_executor(pure=False)
+        self._there = time.monotonic()
+
+    def submit(self, fn: Callable[..., T], /, *args: object, **kwargs: object) -> Future[T]:
+        future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def look(self) -> None:
+        """Called from time to time while no call ends; see `tdxexplore.sweep.batch`.
+
+        Raises:
+            InternalError: No worker has been there for `_WORKERS` seconds.
+        """
+        with suppress(
+            OSError, RuntimeError, TimeoutError
+        ):  # of a scheduler that ends, of which the calls themselves tell
+            if self._client.nthreads():
+                self._there = time.monotonic()
+        if time.monotonic() - self._there > _WORKERS:
+            raise InternalError(f"the executor lost all workers, and none has joined within {_WORKERS} s")

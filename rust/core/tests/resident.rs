@@ -1,4 +1,5 @@
-//! The limit on memory holds for what the system says that the process has: search, measures and all.
+//! The limit on memory, and the memory that an answer names, hold for what the system says that the process has: search,
+//! measures and all.
 //!
 //! Alone in its binary, and one test: whatever else ran beside it would be counted.
 
@@ -76,7 +77,8 @@ fn same_numbers(answer: &Exploration, full: &Exploration) {
 fn what_is_resident_stays_within_the_limit() {
     let program = program();
     for threads in [1, 2] {
-        let (full, searched, _) = run(&program, threads, None);
+        let (full, searched, most) = run(&program, threads, None);
+        assert!(full.memory_bytes.abs_diff(most) * 10 <= most, "{} held, {most} resident", full.memory_bytes);
         assert_eq!((full.incomplete, full.explored), (None, 1 << (2 * CPUS)));
         let (mut complete, mut left_out) = (0, 0);
         // Beyond what it holds without a limit, a limit changes nothing.

@@ -50,7 +50,8 @@ impl Layers {
         let bytes = graph.len() * size_of::<StateId>();
         account.request(bytes)?;
         account.retain(bytes);
-        // For each state, the number of transitions to it whose source is on no layer yet.
+        // For each state, the number of transitions to it whose source is on no layer yet. It only rises until it is complete, and
+        // only falls after that; each step is one atomic operation, and a barrier is between the two.
         let open = account.cells::<AtomicU32>(graph.len())?;
         let open = open.as_slice();
         in_blocks(

@@ -17,6 +17,8 @@ pub(super) const MOST_LANES: usize = 8;
 /// `width` numbers for each state, side by side.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    /// A number is written once, by the thread that handles its state, while its layer is handled. It is read while earlier layers
+    /// are, after a barrier, so that relaxed accesses suffice.
     cells: Cells<AtomicU64>,
     width: usize,
 }

@@ -92,8 +92,6 @@ pub(crate) struct Measures {
     probabilities: Option<Vec<f64>>,
     /// Why a measure was left out, if one was.
     pub(crate) left_out: Option<Reason>,
-    /// The most bytes held while measuring, the graph included.
-    pub(crate) peak_bytes: usize,
 }
 
 impl Measures {
@@ -108,10 +106,10 @@ impl Measures {
     }
 }
 
-/// Takes all measures of a graph; fails only if the search has to stop.
-pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>) -> Result<Measures, Reason> {
-    let mut run = Run { subject, account: subject.account(), left_out: None };
-    let acyclic = Acyclic::of(subject, &mut run.account)?;
+/// Takes all measures of a graph; fails only if the search has to stop. The account says what was held, in either case.
+pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>, account: &mut MemoryAccount) -> Result<Measures, Reason> {
+    let acyclic = Acyclic::of(subject, account)?;
+    let mut run = Run { subject, account, left_out: None };
     let acyclic = acyclic.as_ref();
     let responses = run.take(&FindLostResponses { acyclic: acyclic.filter(|_| !subject.diverges) })?;
     let probabilities = run.take(&ComputeProbabilities { acyclic })?;
@@ -123,13 +121,13 @@ pub(crate) fn measure<S: Space>(subject: &Subject<'_, S>) -> Result<Measures, Re
         responses: responses.unwrap_or_default(),
         prices: prices.unwrap_or_default(),
     };
-    Ok(Measures { measured, interleavings, probabilities, left_out: run.left_out, peak_bytes: run.account.peak() })
+    Ok(Measures { measured, interleavings, probabilities, left_out: run.left_out })
 }
 
 /// The measures of a graph under way.
 struct Run<'a, S> {
     subject: &'a Subject<'a, S>,
-    account: MemoryAccount,
+    account: &'a mut MemoryAccount,
     left_out: Option<Reason>,
 }
 
@@ -137,7 +135,7 @@ impl<S: Space> Run<'_, S> {
     /// The figures of a measure; none if there is no memory for it, or if it has no meaning for this graph.
     fn take<M: Measure<S>>(&mut self, measure: &M) -> Result<Option<M::Answer>, Reason> {
         self.account.begin(M::NAME);
-        match measure.take(self.subject, &mut self.account) {
+        match measure.take(self.subject, self.account) {
             Err(reason @ Reason::LeftOut { .. }) => {
                 self.left_out = self.left_out.or(Some(reason));
                 Ok(None)

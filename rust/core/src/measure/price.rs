@@ -244,9 +244,10 @@ struct StepCosts {
     prices: usize,
     /// The cost of each rule in each price; the prices of a rule lie side by side.
     by_rule: Vec<u64>,
-    /// The rule that each transition fires.
+    /// The rule that each transition fires; each is written once, by the thread that expands its source, and read after a barrier.
     rules: Cells<AtomicU32>,
-    /// For each state one bit for each price: whether a step from there costs 1 more, since the price's condition holds.
+    /// For each state one bit for each price: whether a step from there costs 1 more, since the price's condition holds. Bits are
+    /// only ever set, and read after a barrier.
     during: Cells<AtomicU32>,
     /// The words of `during` that a state takes.
     during_words: usize,

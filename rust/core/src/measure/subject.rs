@@ -36,7 +36,7 @@ pub(crate) struct ShortestTrace {
 
 impl<S: Space> Subject<'_, S> {
     /// An account that holds what the search leaves behind.
-    pub(super) fn account(&self) -> MemoryAccount {
+    pub(crate) fn account(&self) -> MemoryAccount {
         MemoryAccount::new(self.max_memory, self.graph.bytes() + self.store.bytes() + self.space.bytes())
     }
 }

@@ -35,7 +35,7 @@ impl<S: Space> Answer<'_, S> {
             explored: self.found.store.len() as u64,
             generated: tally.rules.iter().map(|rule| rule.fired).sum(),
             depth: levels.len() as u32 - 1,
-            memory_bytes: self.found.peak_bytes.max(self.measures.map_or(0, |it| it.peak_bytes)) as u64,
+            memory_bytes: self.found.peak_bytes as u64,
             measured: self.measures.map(|it| it.measured.clone()),
             outcomes: self.outcomes(),
             invariants: tally.invariants.iter().map(|it| self.predicate(it)).collect(),

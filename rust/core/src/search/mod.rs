@@ -93,13 +93,15 @@ impl Search<'_> {
                 max_memory: options.limits.max_memory,
                 trace: &|state| found.trace(&tracer, state),
             };
-            match measure::measure(&subject) {
+            let mut account = subject.account();
+            match measure::measure(&subject, &mut account) {
                 Ok(all) => {
                     found.reason = all.left_out;
                     measures = Some(all);
                 }
                 Err(reason) => found.reason = Some(reason),
             }
+            found.peak_bytes = found.peak_bytes.max(account.peak());
         }
         let exploration = self.answer(space, &found, measures.as_ref());
         Ok(Exploration { elapsed: watch.elapsed(), ..exploration })

@@ -126,7 +126,8 @@ const UNKNOWN: u32 = u32::MAX;
 /// The most values: these have a place in the segments.
 const MOST: u32 = UNKNOWN - (1 << (FIRST_BITS + STEP_BITS));
 
-/// An id that is computed when it is first needed.
+/// An id that is computed when it is first needed. It is stored with `Release` and read with `Acquire`: whoever reads it also sees
+/// the value that it stands for, which was put in place before.
 #[derive(Debug)]
 pub(crate) struct Lazy(AtomicU32);
 

@@ -31,7 +31,8 @@ const SHARED: u64 = 1 << 15;
 type Counts = [u8; MOST];
 
 /// The states of one pattern, a bit each. A state's number combines the ranks of all classes; that of the last class varies
-/// fastest.
+/// fastest. Threads set bits at the same time, each by one atomic operation, and never clear one; they are read after a barrier. The
+/// load before an update may miss what another thread has just set: then a bit is set twice, which changes nothing.
 #[derive(Debug)]
 pub(super) struct Bits<'l> {
     pub(super) words: &'l [AtomicU64],

@@ -27,11 +27,13 @@ pub(super) struct Level<const W: usize> {
     /// A row of bits for each pattern, each from a word of its own on.
     bits: Vec<AtomicU64>,
     pub(super) states: u64,
+    /// The most patterns, and the most words of bits, that there have been at any time.
+    most: (usize, usize),
 }
 
 impl<const W: usize> Level<W> {
     pub(super) fn new() -> Self {
-        Self { patterns: Vec::new(), bits: Vec::new(), states: 0 }
+        Self { patterns: Vec::new(), bits: Vec::new(), states: 0, most: (0, 0) }
     }
 
     /// The bits of one of the patterns.
@@ -47,6 +49,7 @@ impl<const W: usize> Level<W> {
         self.bits.resize_with(first_word + words_for(size), || AtomicU64::new(0));
         self.patterns.push(Pattern { representative, size, first_word });
         self.states += size;
+        self.most = (self.most.0.max(self.patterns.len()), self.most.1.max(self.bits.len()));
         Ok(())
     }
 
@@ -65,9 +68,10 @@ impl<const W: usize> Level<W> {
         self.states = 0;
     }
 
-    /// Bytes allocated.
+    /// Bytes in use. What has been cleared is kept for the level after the next one; capacity that was never used is not
+    /// counted, as it has never been touched.
     pub(super) fn bytes(&self) -> usize {
-        self.patterns.capacity() * size_of::<Pattern<W>>() + self.bits.capacity() * size_of::<AtomicU64>()
+        self.most.0 * size_of::<Pattern<W>>() + self.most.1 * size_of::<AtomicU64>()
     }
 }
 
@@ -90,5 +94,18 @@ mod tests {
         level.bits_of(&level.patterns[1]).set_all();
         level.check_all_reached();
         assert_eq!((level.states, level.bits.len()), (73, 3));
+    }
+
+    #[test]
+    fn memory_that_was_used_once_stays_counted_and_spare_memory_is_not() {
+        let mut level = Level::<1>::new();
+        level.open([0], 64 * 1000).unwrap();
+        level.open([1], 1).unwrap();
+        assert!(level.bits.capacity() >= 2000);
+        let bytes = level.bytes();
+        assert_eq!(bytes, 1001 * 8 + 2 * size_of::<Pattern<1>>());
+        level.clear();
+        level.open([1], 1).unwrap();
+        assert_eq!(level.bytes(), bytes);
     }
 }

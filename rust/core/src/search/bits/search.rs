@@ -52,7 +52,7 @@ pub(super) struct BitSearch<'s, const W: usize> {
     totals: Totals,
     /// States found, those of the next level included.
     found: u64,
-    /// Bytes of the steps of a batch.
+    /// Bytes of the steps of a batch, and of their marks.
     step_bytes: usize,
 }
 
@@ -200,7 +200,7 @@ impl<'s, const W: usize> BitSearch<'s, W> {
     ) -> Result<Vec<Mark<'e, W>>, TryReserveError> {
         let mut scratch = self.space.workspace();
         let mut marks = Vec::new();
-        self.step_bytes = expanded.iter().map(|chunk| chunk.steps.capacity() * size_of::<(u32, Step<W>)>()).sum();
+        let step_bytes: usize = expanded.iter().map(|chunk| size_of_val(chunk.steps.as_slice())).sum();
         for (source, step) in expanded.iter().flat_map(|chunk| &chunk.steps) {
             let first_of_next = (self.numbers.len() - next.patterns.len()) as u32;
             let number = match self.numbers.entry(step.pattern) {
@@ -220,6 +220,7 @@ impl<'s, const W: usize> BitSearch<'s, W> {
                 marks.push(Mark { source: *source, step, target });
             }
         }
+        self.step_bytes = step_bytes + size_of_val(marks.as_slice());
         Ok(marks)
     }
 
