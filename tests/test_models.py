@@ -64,7 +64,7 @@ def test_the_page_is_followed_line_by_line(
     assert commands == 14
     assert lines >= 20
     # check, check, replay, diff, sample, export, compare, sweep, analyze, and three times two or three checks
-    assert codes == [0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1]
+    assert codes == [0, 1, 0, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 1]
 
 
 def test_the_page_uses_public_names_only() -> None:
