@@ -193,7 +193,7 @@ def german(careful: bool = True) -> Model:
     return model
 
 
-def ewd840(n: int = 4) -> Model:
+def ewd840(n: int = 4) -> Model:  # noqa: PLR0915 -- a procedure for each action
     """Dijkstra's termination detection in a ring of n nodes (EWD840), as Merz has it in the TLA+ examples; asked with n CPUs.
 
     CPUs have no order, so each gets a number that it keeps; then none is like another, and nothing is gained by symmetry. It may
