@@ -240,6 +240,37 @@ def test_choices_of_one_actor_are_equally_likely_under_priorities() -> None:
     chi_square(met, {name: float(chance) for name, chance in chances.items()}, 30_000)
 
 
+def test_runs_before_a_longer_one_do_not_count_for_the_bound() -> None:
+    """One of 200 runs is longer, so that the runs by which the horizon is found know nothing of it."""
+    model = Model("sometimes longer")
+    longer = model.flag("longer")
+    p = Procedure("one")
+    p.step("choose")
+    with p.either() as choice:
+        for number in range(200):
+            with choice.branch():
+                p.set(longer, number == 0)
+    with p.if_(longer):
+        p.step("one more")
+        p.step("and one more")
+    p.step("end")
+    model.add(p)
+    model.outcome("end", "ok", True)
+    short, long = (tdxexplore.sample(model, cpus=1, scheduler="pct", count=count) for count in (20, 2_000))
+    assert (short.drawn.longest, short.drawn.bounded) == (2, 20)
+    assert long.drawn.longest == 4
+    assert 0 < long.drawn.bounded < 2_000
+    assert long.found is not None
+    assert math.isclose(long.found, 1 / 4**2)
+
+
+def test_a_time_limit_on_counting_is_said() -> None:
+    with pytest.raises(
+        tdxexplore.TdxExploreError, match=r"--timeout is 0\.2 s, and counting the interleavings takes longer"
+    ):
+        tdxexplore.sample("v19", module="subset", cpus=5, scenario="kvm-reload", timeout=0.2)
+
+
 def test_a_bug_of_a_model_that_is_too_large_is_found() -> None:
     """64 CPUs with CPUs that come and go: more states than fit into any memory, and some 300 steps a run."""
     asked: dict[str, Any] = {
@@ -289,7 +320,7 @@ def test_what_time_cuts_short_is_a_smaller_sample(scheduler: Scheduler) -> None:
     cut = tdxexplore.sample("v19", scheduler=scheduler, count=10**12, timeout=0.4, **LATE)
     assert 0 < cut.runs < 10**12
     assert cut.reason == f"a sample of {cut.runs:,} of 1,000,000,000,000 runs, {cut.drawn.reason}"
-    assert str(cut.drawn.reason).startswith("timeout ")
+    assert cut.drawn.reason == "timeout 0.4 s"
     whole = tdxexplore.sample("v19", scheduler=scheduler, count=cut.runs, **LATE)
     same = {"seconds", "reason"}
     assert {k: v for k, v in asdict(cut.drawn).items() if k not in same} == {

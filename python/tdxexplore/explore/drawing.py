@@ -162,11 +162,12 @@ def draw(
     """
     exact = draws.scheduler == "exact"
     _refuse(settings, _USED["exact"] if exact else (*_USED["exact"], *_USED["walk"]))
+    if exact:
+        what = "counting the interleavings"
+        return limited(lambda: _counted(question, draws), settings.timeout, what, settings.memory_limit)
     began = time.monotonic()
     question.compile(settings.timeout, settings.memory_limit)
     left = None if settings.timeout is None else max(settings.timeout - (time.monotonic() - began), _LEAST)
-    if exact:
-        return limited(lambda: _counted(question, draws), left, "counting the interleavings")
     return _walked(question, draws, settings, left, progress)
 
 
@@ -197,7 +198,7 @@ def _walked(
         longest=found.longest,
         actors=found.actors,
         bounded=found.bounded,
-        reason=found.reason,
+        reason=f"timeout {settings.timeout:g} s" if found.reason and not found.interrupted else found.reason,
         interrupted=found.interrupted,
         seconds=found.seconds,
     )
