@@ -264,6 +264,42 @@ def test_runs_before_a_longer_one_do_not_count_for_the_bound() -> None:
     assert math.isclose(long.found, 1 / 4**2)
 
 
+def test_the_schedule_of_an_early_run_is_its_own_when_later_ones_are_longer() -> None:
+    """Each order of two actors is an outcome, and the shortest run to it was made before a longer one changed the horizon."""
+    model = Model("orders")
+    longer, steps, seen = model.flag("longer"), model.counter("steps", 4), model.counter("seen", 4)
+    p = Procedure("one")
+    p.step("choose")
+    with p.either() as choice:
+        for number in range(300):
+            with choice.branch():
+                p.set(longer, number == 0)
+    for number in range(4):
+        p.step(f"look {number}")
+    p.set(seen, steps)
+    with p.if_(longer):
+        for number in range(20):
+            p.step(f"one more {number}")
+    model.add(p)
+    p = Procedure("other")
+    for number in range(4):
+        p.step(f"step {number}")
+        p.add(steps, 1)
+    model.add(p)
+    for number in range(5):
+        model.outcome(f"seen {number}", "ok", seen == number)
+    replayed = later = 0
+    for seed in range(6):
+        drawn = tdxexplore.sample(model, cpus=1, scheduler="pct", count=3_000, seed=seed)
+        later += 0 < drawn.drawn.bounded < drawn.runs
+        for name, trace in drawn.traces.items():
+            assert trace.outcome == name
+            assert len(trace) == drawn.outcomes.filter(outcome=name)["shortest_steps"][0]
+            replayed += 1
+    assert replayed > 20
+    assert later == 6
+
+
 def test_a_time_limit_on_counting_is_said() -> None:
     with pytest.raises(
         tdxexplore.TdxExploreError, match=r"--timeout is 0\.2 s, and counting the interleavings takes longer"
