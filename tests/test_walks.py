@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shlex
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -424,6 +427,32 @@ def test_a_name_that_is_neither_a_question_nor_a_setting_is_refused() -> None:
         Draws(scheduler="pc")  # type: ignore[arg-type]
     with pytest.raises(tdxexplore.BadModel, match="--count is True"):
         Draws(count=True)
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "sampling.md").read_text()
+ROWS = re.findall(r"^\| (\w+): ([\w-]+) \| ([\d.]+) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \|$", PAGE, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, marks=[pytest.mark.long] * (at > 0)) for at, row in enumerate(ROWS)])
+def test_the_figures_of_the_page_are_those_of_its_commands(row: tuple[str, ...]) -> None:
+    name, outcome, probability, random, pct, bound = row
+    model = f"{Path(__file__).parent.parent}/zoo/{name}.py:{name}"
+    exact = tdxexplore.check(model, cpus=3).outcomes.filter(outcome=outcome)
+    assert f"{exact['probability'][0]:.4f}" == probability
+    asked: tuple[tuple[Scheduler, str], ...] = (("random", random), ("pct", pct))
+    for scheduler, wanted in asked:
+        drawn = tdxexplore.sample(model, cpus=3, scheduler=scheduler, count=100_000)
+        assert f"{drawn.outcomes.filter(outcome=outcome)['runs'][0]:,}" == wanted
+        assert drawn.found is None or f"{drawn.found:.2g}".ljust(len(bound), "0") == bound
+
+
+def test_the_page_has_a_row_for_each_small_bug_and_its_first_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(ROWS) == 4
+    commands = re.findall(r"^tdxexplore (sample v19 [^#\n]+)", PAGE, flags=re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        assert run(shlex.split(command)) == 1
+        assert "verdict: violated" in capsys.readouterr().out
 
 
 # -- what a number of runs proves ------------------------------------------------------------------------------------------
