@@ -4,8 +4,9 @@
     tdxexplore check examples/classics.py:mcs_lock --cpus 2
     tdxexplore check examples/classics.py:german --cpus 4 --no-measures
     tdxexplore check examples/classics.py:german --cpus 2 --set careful=false
+    tdxexplore check examples/classics.py:ewd840 --no-measures
 
-`tests/test_known_counts.py` holds them against the counts that Murphi's distribution gives for its examples.
+`tests/test_known_counts.py` holds them against the counts that Murphi's distribution and the TLA+ examples give.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from tdxexplore.model import Model, Pointer, Procedure, Scope, cpus, other_cpus
 
 if TYPE_CHECKING:
-    from tdxexplore.model import Expr, Field
+    from tdxexplore.model import Expr, Field, State
 
 
 def n_peterson(n: int = 3) -> Model:
@@ -189,4 +190,81 @@ def german(careful: bool = True) -> Model:
     model.invariant("coherence", ~incoherent, "never does one client have the line exclusively while another has it")
     model.expect("exclusive", cpus.any(cache == "E"))
     model.outcome("stuck", "S1", True, "nobody can do anything")
+    return model
+
+
+def ewd840(n: int = 4) -> Model:  # noqa: PLR0915 -- a procedure for each action
+    """Dijkstra's termination detection in a ring of n nodes (EWD840), as Merz has it in the TLA+ examples; asked with n CPUs.
+
+    CPUs have no order, so each gets a number that it keeps; then none is like another, and nothing is gained by symmetry. It may
+    begin with any nodes active and black and with the token anywhere: a procedure chooses that, and ``begun`` tells it from
+    the algorithm.
+    """
+    model = Model("ewd840")
+    number = model.counter("number", n - 1, Scope.CPU)
+    active, black = model.flag("active", Scope.CPU), model.flag("black", Scope.CPU)
+    token, stained, begun = model.counter("token", n - 1), model.flag("token black", initial=True), model.flag("begun")
+
+    def numbered(state: State) -> None:
+        for i, cpu in enumerate(state.cpus):
+            cpu["number"] = i
+
+    model.starts(numbered, number, least_cpus=n)
+
+    p = Procedure("beginning")
+    for i in range(n):
+        for what in (active, black):
+            p.step(f"node {i} is {what.name}, or not")
+            with p.either() as choice:
+                with choice.branch():
+                    p.note("not")
+                with choice.branch():
+                    p.set_each(cpus, number == i, {what: True})
+    p.step("the token is anywhere")
+    p.set(begun, True)
+    with p.either() as choice:
+        for i in range(n):
+            with choice.branch():
+                p.set(token, i)
+    model.add(p)
+
+    p = Procedure("ring", Scope.CPU)
+    with p.loop():
+        p.step("pass the token", rest=True)
+        p.await_(begun & (number == token) & (stained | black | (~active & (token > 0))))
+        with p.if_(token == 0):
+            p.set(stained, False)
+            p.set(token, n - 1)
+        with p.else_():
+            with p.if_(black):
+                p.set(stained, True)
+            p.add(token, -1)
+        p.set(black, False)
+    model.add(p)
+
+    p = Procedure("message", Scope.CPU)
+    with p.loop():
+        p.step("activate another node", rest=True)
+        p.await_(begun & active)
+        with p.either() as choice:
+            for i in range(n):
+                with choice.branch():
+                    p.await_(number != i)
+                    p.set_each(other_cpus, number == i, {active: True})
+                    with p.if_(number < i):
+                        p.set(black, True)
+    model.add(p)
+
+    p = Procedure("node", Scope.CPU)
+    with p.loop():
+        p.step("become inactive", rest=True)
+        p.await_(begun & active)
+        p.set(active, False)
+    model.add(p)
+
+    detected = (token == 0) & ~stained & cpus.any((number == 0) & ~black & ~active)
+    model.invariant("termination-detection", ~detected | cpus.none(active), "what is detected has terminated")
+    model.expect("begun", begun)
+    model.outcome("detected", "ok", detected)
+    model.outcome("stuck", "S1", ~detected, "the token is held up for ever")
     return model

@@ -5,7 +5,19 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from tdxexplore.model import Event, Field, Group, Model, Procedure, Scope, State, Topology, package_cpus, reference
+from tdxexplore.model import (
+    Event,
+    Field,
+    Group,
+    Model,
+    Pointer,
+    Procedure,
+    Scope,
+    State,
+    Topology,
+    package_cpus,
+    reference,
+)
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr, Value, Variable
@@ -239,3 +251,33 @@ class Generator:
             f.returns("y")
         with p.if_(f.result == "x"):
             self._assign(p, scope)
+
+
+class Pointing(Generator):
+    """Builds a model with fields that hold a CPU: they are set and cleared, and conditions ask about them, at random.
+
+    Args:
+        seed: Decides everything.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.topology = Topology(self.random.choice([(2,), (3,), (1, 1), (2, 1), (2, 2)]))
+        self.pointers = [Pointer(self.model, f"pointer{i}") for i in range(self.random.randint(1, 2))]
+
+    def _atom(self, fields: list[Field]) -> Expr:
+        scopes = {field.scope for field in fields}
+        if self.random.random() < 0.6 or scopes == {Scope.GLOBAL, Scope.PACKAGE}:
+            return super()._atom(fields)
+        pointer = self.random.choice(self.pointers)
+        if Scope.CPU in scopes:
+            return pointer.me.isin([self.random.random() < 0.5])
+        return pointer.none if self.random.random() < 0.4 else pointer.holds(super()._atom(self.fields))
+
+    def _assign(self, p: Procedure, scope: Scope) -> None:
+        if self.random.random() < 0.5:
+            super()._assign(p, scope)
+        elif scope is Scope.CPU and self.random.random() < 0.8:
+            self.random.choice(self.pointers).set_me(p)
+        else:
+            self.random.choice(self.pointers).clear(p)

@@ -1,4 +1,4 @@
-"""The engine finds the counts that others have published for four small models, in both spaces."""
+"""The engine finds the counts that others have published for five small models, in both spaces."""
 
 from __future__ import annotations
 
@@ -82,6 +82,22 @@ def test_the_mcs_lock_of_two_cpus_has_its_published_counts() -> None:
     assert answer.verdict == "holds"
     assert (int(answer.runs["states"][0]), answer.runs["explored"][0]) == (states, orbits)
     assert classic("mcs_lock", 2, "concrete").runs["explored"][0] == states
+
+
+# From the manifest of the TLA+ examples, specifications/ewd840: distinct states of EWD840 (3 nodes when it was written) and of
+# EWD840_json (4 nodes).
+EWD840 = {3: 302, 4: 1_566}
+
+
+@pytest.mark.parametrize("nodes", EWD840)
+def test_ewd840_has_its_published_counts(nodes: int) -> None:
+    answer = classic("ewd840", nodes, n=nodes)
+    assert answer.verdict == "holds"
+    assert answer.outcomes["outcome"].to_list() == ["detected"]
+    assert int(answer.expectations.filter(expectation="begun")["states"][0]) == EWD840[nodes]
+    # Before it begins, each of the choices of what is active and what is black has been made or not.
+    assert int(answer.runs["states"][0]) == EWD840[nodes] + 2 ** (2 * nodes + 1) - 1
+    assert classic("ewd840", nodes, "concrete", n=nodes).runs["states"][0] == answer.runs["states"][0]
 
 
 def test_german_is_coherent_if_it_is_careful() -> None:

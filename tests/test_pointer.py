@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 import tdxexplore
+from random_models import Pointing
+from slices import every
+from tdxexplore import _core
 from tdxexplore.errors import BadModel
+from tdxexplore.export import Form
 from tdxexplore.model import Model, Pointer, Procedure, Scope, Topology, cpus, lower, other_cpus
+from test_export import Interpreter
 from witnesses import compare_all
 
 
@@ -91,3 +98,42 @@ def test_a_pointer_cannot_hold_who_does_not_act() -> None:
     model.outcome("set", "ok", cpus.any(pointer.me))
     with pytest.raises(BadModel, match="field `p` of a cpu is used where none acts"):
         lower(model)
+
+
+# Of these kinds there must be so many, or the generator has lost them.
+BLOCKS = 4
+WANTED = 15
+LEAST = {"acyclic": 5, "held": 10, "moved": 10}
+
+
+@pytest.mark.parametrize("block", every(BLOCKS, range(BLOCKS)))
+def test_random_models_with_pointers_agree(block: int) -> None:
+    """The orbit space, the concrete one, that of bits, measures, threads, traces, exports and the plain interpreter agree."""
+    seen: Counter[str] = Counter()
+    for seed in range(900_000 + block * 1_000, 901_000 + block * 1_000):
+        if seen["compared"] >= WANTED and all(seen[kind] >= least for kind, least in LEAST.items()):
+            break
+        try:
+            model, initial = Pointing(seed).build()
+            program = lower(model)
+            native = _core.Program(program.text)
+            probe = native.explore(program.pack(initial), space="concrete", max_states=800, measures=False)
+        except (BadModel, _core.Trap):
+            continue
+        if not probe.complete or probe.explored < 5:
+            continue
+        answer = compare_all(model, initial).answer
+        form = Form(program, initial)
+        assert Interpreter(form).count() == (answer.states, answer.transitions), seed
+        names = [name for name in initial.cpus[0] if name.startswith("pointer")]
+        held = set()
+        for state, _ in answer.graph.values():
+            holders = [tuple(i for i, cpu in enumerate(state.cpus) if cpu[name]) for name in names]
+            assert all(len(who) <= 1 for who in holders), "a pointer holds two CPUs"
+            held.add(tuple(holders))
+        seen["compared"] += 1
+        seen["acyclic"] += answer.interleavings is not None
+        seen["held"] += any(any(holders) for holders in held)
+        seen["moved"] += len(held) > 2
+    assert seen["compared"] >= WANTED
+    assert all(seen[kind] >= least for kind, least in LEAST.items()), seen

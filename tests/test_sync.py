@@ -301,7 +301,7 @@ def test_a_reader_that_sleeps_in_rcu_is_reported_and_one_that_is_not_declared_is
         task(w, "reader" if w.model.name == "a use" else "stranger", read)
 
     assert set(asked(sleeps).terminal_states) == {"reported"}
-    with pytest.raises(BadModel, match="`stranger` reads `rcu`, and is none of its readers; did you mean `reader`"):
+    with pytest.raises(BadModel, match="`stranger` is none of the actors of `rcu`; did you mean `reader`"):
         sleeps(Linux(Model("another use"), {}, {}))
 
 

@@ -41,7 +41,7 @@ PYTHON = (
 )
 RUST = (
     ("bench",),
-    ("search",),
+    ("search", "walk"),
     ("exploration", "options"),
     ("measure",),
     ("graph", "space"),

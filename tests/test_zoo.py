@@ -21,7 +21,7 @@ SLOW = ("kvm_locks",)
 
 def test_the_sweep_file_has_every_file_of_the_zoo() -> None:
     assert list(ENTRIES) == sorted(path.stem for path in zoo_page.ZOO.glob("*.py") if path.stem != "sev_snp")
-    assert len(ENTRIES) >= 11
+    assert len(ENTRIES) >= 12
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -83,6 +83,13 @@ NAMED = {
     "microcode_offline": ["is cached", "stop_machine()", "CPU starts", "executes beside"],
     "microcode_rendezvous": ["apply_microcode()", "atomic_inc(): I am done", "wait until all are here"],
     "padata_reorder": ["queue_work(&squeue->work)", "padata_put_pd()", "padata_free_pd()", "padata_find_next(pd)"],
+    "rcu_expedited": [
+        "prepare_to_wait(&exp_wq[1])",
+        "rcu_exp_gp_seq_end()",
+        "condition?; mutex_unlock(&exp_mutex)",
+        "rcu_exp_gp_seq_end()",
+        "wake_up_all(&exp_wq[2])",
+    ],
     "resctrl_domain": ["kworker: d->cqm_limbo", "kfree(d)", "cqm_handle_limbo(): cpus_read_lock()", "reads d"],
     "stopper": ["set_cpu_online()", "the idle loop begins", "stopper->enabled is false", "stop_machine_unpark()"],
     "vmm_pause": ["lock(vcpu_states); kick every vCPU", "a read of the hotplug device"],

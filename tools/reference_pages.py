@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import docstrings
 import tdxexplore
 from tdxexplore.linux import context as linux_context
-from tdxexplore.linux import cpuhp, errno, locks, record, sync
+from tdxexplore.linux import cpuhp, errno, locks, record, sync, wait
 from tdxexplore.linux.actor import Actor
 from tdxexplore.linux.state import Linux
 from tdxexplore.model import (
@@ -120,6 +120,7 @@ def primitives() -> str:
     ]
     for owner, title in (
         (locks.Locks, "Locks, IPIs, stop_machine()"),
+        (wait.Waits, "Wait queues and rcuwait"),
         (sync.Sync, "Semaphores, completions, work items, grace periods, notifiers"),
         (cpuhp.Kernel, "CPU hotplug"),
         (Vmx, "VMX"),
@@ -130,8 +131,17 @@ def primitives() -> str:
         lines += [f"## {title}", "", docstrings.summary(docstrings.documented(owner, owner.__name__)), ""]
         lines += _members(owner, "k")
     lines += _class(cpuhp.Hook, "hook")
-    for made in (sync.RwSemaphore, sync.Completion, sync.Work, sync.Readers, sync.NotifierChain):
-        lines += _class(made, made.__name__.lower())
+    made = (
+        wait.WaitQueue,
+        wait.RcuWait,
+        sync.RwSemaphore,
+        sync.Completion,
+        sync.Work,
+        sync.Readers,
+        sync.NotifierChain,
+    )
+    for kind in (*made, wait.ByActor):
+        lines += _class(kind, kind.__name__.lower())
     errors = ", ".join(f"`{name}` (`{value}`)" for name, value in vars(errno).items() if name.isupper())
     lines += ["## Errors", "", f"What functions of the kernel return: {errors}.", ""]
     lines += _module(host, "The host library")

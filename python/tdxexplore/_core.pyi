@@ -18,6 +18,7 @@ __all__ = [
     "Table",
     "Trap",
     "Unfolded",
+    "Walks",
     "__version__",
 ]
 
@@ -71,6 +72,24 @@ class Options(TypedDict, total=False):
     True."""
     prices: bool
     """Whether to compute what runs cost, which needs measures; the default is False."""
+
+@type_check_only
+class WalkOptions(TypedDict):
+    """How to walk."""
+
+    bug_depth: int | None
+    """Without one, each enabled transition is equally likely to be taken. With one, 1 to 64, actors have random priorities that
+    change at `bug_depth` - 1 random steps."""
+    walks: int
+    """The number of walks, at least 1."""
+    seed: int
+    """From 0 to 2^64 - 1; the same seed makes the same walks."""
+    threads: int
+    """Threads, at least 1."""
+    max_depth: int
+    """Steps after which a walk is cut, at least 1."""
+    timeout: float | None
+    """Seconds for all walks; None for no limit."""
 
 @type_check_only
 class Progress(TypedDict):
@@ -130,6 +149,31 @@ class Program:
         Raises:
             BadModel: The initial state does not fit the Program or is too large for the space.
             Trap: The Program contradicts itself in a reachable state.
+            ValueError: An option is not known or its value is not allowed.
+            InternalError: The engine has a defect.
+        """
+
+    def walk(
+        self,
+        initial: str,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Walks:
+        """Makes random walks from the initial state; nothing is stored.
+
+        The result does not depend on the number of threads. Ctrl-C stops and is not raised: the result is then that of the
+        walks that were made, and `interrupted`.
+
+        Args:
+            initial: The initial state in its JSON form; it carries the topology.
+            progress: Called about twice a second; `explored` are walks, `generated` steps, `expected_states` all walks. An
+                exception stops the walks and is raised.
+            options: How to walk.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            Trap: The Program contradicts itself in a state that a walk came to.
             ValueError: An option is not known or its value is not allowed.
             InternalError: The engine has a defect.
         """
@@ -289,6 +333,59 @@ class Exploration:
         Columns: `rule` (u32, index in the Program), `fired` (u64, transitions generated), `transitions` (decimal
         string, labelled transitions).
         """
+
+@final
+class Walks:
+    """What random walks have met."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why fewer walks were made than asked for: `timeout 5 s` or `interrupted`; None if all were."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C came meanwhile."""
+
+    @property
+    def walks(self) -> int:
+        """Walks made."""
+
+    @property
+    def cut(self) -> int:
+        """Walks that were cut after `max_depth` steps; they have no outcome."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of all walks."""
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest walk."""
+
+    @property
+    def actors(self) -> int:
+        """Instances of actors (as such, on a package, on a CPU) that were ever enabled."""
+
+    @property
+    def bounded(self) -> int:
+        """Walks whose priorities changed at steps drawn from as many as the longest walk has; 0 without a bug depth."""
+
+    @property
+    def seconds(self) -> float:
+        """Time taken."""
+
+    def outcomes(self) -> Table:
+        """All outcomes.
+
+        Columns: `outcome` (u32, index in the Program), `walks` (u64) that end so, `shortest_steps` (u32 or null) of the
+        shortest of them, `schedule` (string or null) of that.
+        """
+
+    def invariants(self) -> Table:
+        """All invariants: `invariant` (u32), `walks` in which it fails somewhere; the rest as for `outcomes`, up to there."""
+
+    def expectations(self) -> Table:
+        """All expectations: `expectation` (u32), `walks` in which it is met somewhere; the rest likewise."""
 
 @final
 class Replay:

@@ -49,7 +49,7 @@ COMMANDS = {
     "why": "Explain an outcome: which steps have to come before which, and after which step it cannot be avoided.",
     "replay": "Run one interleaving, step by step.",
     "explore": "Walk through the interleavings in the terminal: choose each step, see locks and state, go back.",
-    "sample": "Draw interleavings uniformly from all maximal runs, by exact counts.",
+    "sample": "Draw runs at random: uniformly by exact counts, or by random steps or priorities where there are too many states.",
     "export": "Write the same model for another checker, which must find the same states and transitions.",
     "sweep": "Explore the points of a sweep file into a data set; run again to continue. Exits with 3 if a limit cut one short.",
     "compact": "Merge the files of a data set: one for each table and partition instead of one for each point.",

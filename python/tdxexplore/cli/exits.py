@@ -30,7 +30,8 @@ CODES = {
     "kernel did",
     USAGE: "bad input: an option, a name, a policy file, a sweep file, a schedule or a data set; a line on stderr says what is "
     "wrong, where, and what is allowed",
-    INCOMPLETE: f"the verdict is `incomplete`: {VERDICTS['incomplete']}; `sweep`: a limit cut a point short; `analyze`: damaged "
+    INCOMPLETE: f"the verdict is `incomplete`: {VERDICTS['incomplete']}; `sample`: no run that was drawn "
+    "met anything bad; `sweep`: a limit cut a point short; `analyze`: damaged "
     "files were left out; memory or time ran out before there was an answer",
     INTERNAL: "a defect of tdxexplore itself, with a traceback; or a disk or a stream takes nothing",
     VACUOUS: f"the verdict is `vacuous`: {VERDICTS['vacuous']}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.explore.exploration import Exploration
@@ -61,6 +62,17 @@ def search(
     if settings.timeout is not None:
         left = replace(settings, timeout=max(settings.timeout - (time.monotonic() - began), _LEAST))
     return compiled, compiled.engine.explore(question.initial(), left, progress, share)
+
+
+def asking(policy: About, asked: Mapping[str, Any]) -> tuple[Question, Settings]:
+    """A question and its settings from one set of names: those of `Question.of`, and those of the fields of `Settings`.
+
+    Raises:
+        BadModel: A name is none of these, or a value is not allowed.
+    """
+    names = signature(Question.of).parameters
+    question = {name: value for name, value in asked.items() if name in names}
+    return Question.of(policy, **question), Settings.of({n: v for n, v in asked.items() if n not in names})
 
 
 def check(

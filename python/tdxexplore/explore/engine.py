@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
     Listed: TypeAlias = _core.Unfolded
+    Walked: TypeAlias = _core.Walks
     Table: TypeAlias = _core.Table
     # The global word, the words of the packages, and those of the CPUs of each.
     Words: TypeAlias = tuple[int, list[int], list[list[int]]]
@@ -108,6 +109,47 @@ class Engine:
                 timeout=settings.timeout,
                 measures=settings.measures,
                 prices=settings.prices,
+                progress=progress,
+            )
+
+    def walk(
+        self,
+        initial: str,
+        *,
+        bug_depth: int | None,
+        walks: int,
+        seed: int,
+        threads: int | None,
+        max_depth: int,
+        timeout: float | None,
+        progress: Callable[[Counters], object] | None = None,
+    ) -> Walked:
+        """Make random walks, of which nothing is stored but sums.
+
+        Args:
+            initial: The labelled initial state, packed.
+            bug_depth: Priorities that change at one step less; None for equal chances of all that is enabled.
+            walks: How many.
+            seed: The same seed makes the same walks.
+            threads: Worker threads; None for all CPUs.
+            max_depth: Steps after which a walk is cut.
+            timeout: Seconds for all walks.
+            progress: Called about twice a second, with walks as `explored`. An exception stops the walks and is raised.
+
+        Raises:
+            BadModel: The initial state does not fit the Program.
+            Trap: The Program is wrong about itself in a state that a walk came to.
+            InternalError: The engine has a defect.
+        """
+        with _errors_of_the_engine():
+            return self._program.walk(
+                initial,
+                bug_depth=bug_depth,
+                walks=walks,
+                seed=seed,
+                threads=worker_threads(threads),
+                max_depth=max_depth,
+                timeout=timeout,
                 progress=progress,
             )
 

@@ -1,114 +1,294 @@
-"""Interleavings drawn uniformly from all, and how they end."""
+"""Runs drawn at random: how they end, what they met, and what that proves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.errors import BadModel, shown
-from tdxexplore.explore.question import Question
-from tdxexplore.explore.sampling import runs_of
+from tdxexplore.explore import confidence, verdict
+from tdxexplore.explore.check import asking
+from tdxexplore.explore.drawing import Draws, draw
 from tdxexplore.explore.trace import replay
+from tdxexplore.explore.verdict import Finding
 from tdxexplore.markup import bar, folded, page, paragraph, severity, table
+from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.model import SEVERITIES
 from tdxexplore.quantities import fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable
 
+    from tdxexplore.explore.drawing import Drawn, Met, Scheduler
+    from tdxexplore.explore.engine import Counters
     from tdxexplore.explore.finding import About
+    from tdxexplore.explore.question import Question
+    from tdxexplore.explore.settings import Settings
+    from tdxexplore.explore.trace import Trace
+    from tdxexplore.explore.verdict import Verdict
+    from tdxexplore.model.model import Property
+
+_MET = {"runs": pl.Int64, "shortest_steps": pl.Int64, "schedule": pl.String}
+_OUTCOMES = {
+    "outcome": pl.String,
+    "severity": pl.String,
+    "runs": pl.Int64,
+    "share": pl.Float64,
+    "share_least": pl.Float64,
+    "share_most": pl.Float64,
+    "shortest_steps": pl.Int64,
+    "schedule": pl.String,
+    "text": pl.String,
+}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Interleavings that were drawn.
+    """Runs that were drawn. What none of them met may occur all the same: no sample says that a design holds.
 
     Attributes:
         question: What was asked.
-        interleavings: Of how many they were drawn.
-        seed: The same seed draws the same.
-        schedules: A row for each: ``schedule``, ``outcome`` and ``severity``; one may come twice.
+        draws: Which runs were drawn.
+        settings: The limits, and what counts as a violation.
+        drawn: What they met, and how many there are.
     """
 
     question: Question
-    interleavings: int
-    seed: int
-    schedules: pl.DataFrame
+    draws: Draws
+    settings: Settings
+    drawn: Drawn
+
+    @property
+    def runs(self) -> int:
+        """How many runs were drawn."""
+        return self.drawn.runs
+
+    @property
+    def interleavings(self) -> int | None:
+        """Of how many they were drawn; None where they were not counted."""
+        return self.drawn.interleavings
+
+    @property
+    def seed(self) -> int:
+        """The same seed draws the same."""
+        return self.draws.seed
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.drawn.interrupted
+
+    @property
+    def reason(self) -> str:
+        """Why it is no exploration."""
+        cut = self.drawn.reason
+        asked = "" if cut is None else f" of {self.draws.runs:,}"
+        return f"a sample of {self.runs:,}{asked} runs{'' if cut is None else f', {cut}'}"
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the verdict is based on: outcomes that runs came to, and invariants that failed on the way."""
+        outcomes = self.outcomes.select("outcome", "severity").iter_rows()
+        failed = self.invariants.filter(pl.col("runs") > 0).select("invariant", "severity", "text").iter_rows()
+        return (
+            *(Finding("outcome", name, level) for name, level in outcomes),
+            *(Finding("invariant", name, level, text) for name, level, text in failed),
+        )
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """``violated``, or ``incomplete``: a sample knows no other."""
+        return verdict.of(self.findings, complete=False, fail_on=self.settings.fail_on)
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict in a line."""
+        return verdict.in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
+
+    @property
+    def worst(self) -> str | None:
+        """The most severe outcome that a run came to."""
+        return self.outcomes["outcome"][0] if len(self.outcomes) else None
+
+    @cached_property
+    def outcomes(self) -> pl.DataFrame:
+        """A row for each outcome that a run came to, most severe first.
+
+        Columns: ``outcome``, ``severity``, ``runs`` that end so, ``share`` of all that were drawn, ``share_least`` and
+        ``share_most`` (between which the chance that such a run ends so lies, with a confidence of 95 %), ``shortest_steps`` and
+        ``schedule`` of the shortest of them, ``text``.
+        """
+        declared = [outcome for outcome, _ in self.question.compile().program.outcomes]
+        order = sorted(range(len(declared)), key=lambda number: SEVERITIES.index(declared[number].severity))
+        rows = [
+            (
+                declared[number].name,
+                declared[number].severity,
+                met.runs,
+                met.runs / self.runs,
+                *confidence.interval(met.runs, self.runs),
+                met.shortest_steps,
+                met.schedule,
+                declared[number].text,
+            )
+            for number in order
+            if (met := self.drawn.outcomes[number]).runs
+        ]
+        return pl.DataFrame(rows, schema=_OUTCOMES, orient="row")
 
     @cached_property
     def counts(self) -> pl.DataFrame:
         """How often each outcome was drawn: ``outcome``, ``severity``, ``count``; most severe first."""
-        order = {severity: n for n, severity in enumerate(SEVERITIES)}
-        counts = self.schedules.group_by("outcome", "severity").agg(count=pl.len().cast(pl.Int64))
-        return counts.sort(pl.col("severity").replace_strict(order, return_dtype=pl.Int64), "outcome")
+        return self.outcomes.select("outcome", "severity", pl.col("runs").alias("count"))
+
+    @cached_property
+    def invariants(self) -> pl.DataFrame:
+        """A row for each invariant: ``runs`` in which it fails somewhere, the shortest way to there or nulls, ``text``."""
+        return _properties("invariant", self.question.compile().model.invariants, self.drawn.invariants)
+
+    @cached_property
+    def expectations(self) -> pl.DataFrame:
+        """A row for each expectation: ``runs`` that meet it somewhere, the shortest way to there or nulls, ``text``."""
+        return _properties("expectation", self.question.compile().model.expectations, self.drawn.expectations)
+
+    @cached_property
+    def schedules(self) -> pl.DataFrame:
+        """Schedules that replay: ``schedule``, ``outcome``, ``severity``.
+
+        Of a sample by exact counts a row for each run in the order of drawing, and one may come twice; otherwise a row for each
+        outcome, the shortest run to it.
+        """
+        if self.draws.scheduler != "exact":
+            return self.outcomes.select("schedule", "outcome", "severity")
+        declared = [outcome for outcome, _ in self.question.compile().program.outcomes]
+        rows = [(s, declared[number].name, declared[number].severity) for s, number in self.drawn.schedules]
+        schema = {"schedule": pl.String, "outcome": pl.String, "severity": pl.String}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    @cached_property
+    def traces(self) -> dict[str, Trace]:
+        """The shortest run that was drawn to each outcome and each invariant that fails, by name."""
+        found = self.outcomes.select(pl.col("outcome").alias("name"), "schedule")
+        failed = self.invariants.select(pl.col("invariant").alias("name"), "schedule").drop_nulls()
+        return {name: replay(self.question, schedule) for name, schedule in pl.concat([found, failed]).iter_rows()}
+
+    @property
+    def unseen(self) -> float | None:
+        """The most, with a confidence of 95 %, that the chance of an outcome may be that no run came to; None without runs."""
+        return confidence.unseen(self.runs) if self.runs else None
+
+    @property
+    def found(self) -> float | None:
+        """Of pct: the least chance that one run meets a bug of the depth that was asked for; None where nothing is known."""
+        if self.draws.depth is None or not self.drawn.bounded:
+            return None
+        return confidence.found(self.drawn.actors, self.drawn.longest, self.draws.depth)
+
+    @property
+    def missed(self) -> float | None:
+        """Of pct: the most that the chance may be that all runs missed such a bug; None where nothing is known."""
+        return None if self.found is None else confidence.missed(self.drawn.bounded, self.found)
+
+    @property
+    def chances(self) -> tuple[str, ...]:
+        """What the sample proves of what it has not met, in sentences."""
+        return tuple(_chances(self))
 
     def _repr_html_(self) -> str:
-        total = len(self.schedules)
-        counts = (
-            (outcome, severity(level, level), count, bar(fraction(count / total), count / total))
-            for outcome, level, count in self.counts.iter_rows()
+        outcomes = (
+            (name, severity(level, level), runs, bar(fraction(share), share), f"{fraction(least)} to {fraction(most)}")
+            for name, level, runs, share, least, most in self.outcomes.select(
+                "outcome", "severity", "runs", "share", "share_least", "share_most"
+            ).iter_rows()
         )
         schedules = table(("schedule", "outcome"), self.schedules.select("schedule", "outcome").rows())
         return page(
-            paragraph(f"{total} of {self.interleavings:,} interleavings, seed {self.seed}"),
-            table(("outcome", "", "drawn", "part"), counts),
+            paragraph(verdict_badge(self.verdict), self.verdict_line.removeprefix(self.verdict)),
+            paragraph(f"{self.runs:,} {self.kind}, seed {self.seed}"),
+            table(("outcome", "", "runs", "share", "95 %"), outcomes),
+            *(paragraph(line) for line in self.chances),
             folded("schedules", schedules),
         )
 
-
-def draw(question: Question, count: int, seed: int) -> Sample:
-    """Draw interleavings of a question, each as likely as any other.
-
-    Raises:
-        BadModel: The count is none, there are too many states, or a run need not end.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise BadModel(f"--count is {shown(count)}; allowed are whole numbers from 1")
-    runs = runs_of(question)
-    severities = {outcome.name: outcome.severity for outcome, _ in question.compile().program.outcomes}
-    drawn = [(schedule, replay(question, schedule).outcome) for schedule in runs.draw(count, seed)]
-    rows = [(schedule, outcome, severities[outcome or ""]) for schedule, outcome in drawn]
-    schema = {"schedule": pl.String, "outcome": pl.String, "severity": pl.String}
-    return Sample(question, runs.total, seed, pl.DataFrame(rows, schema=schema, orient="row"))
+    @property
+    def kind(self) -> str:
+        """What was drawn, in words, after its number."""
+        kinds: dict[Scheduler, str] = {
+            "exact": f"of {self.interleavings or 0:,} interleavings, each as likely as any other",
+            "random": "random runs, each enabled step as likely as any other",
+            "pct": f"runs by random priorities that change {(self.draws.depth or 1) - 1} times",
+        }
+        return kinds[self.draws.scheduler]
 
 
-def sample(  # noqa: PLR0913 -- the arguments of `check`, all by name
+def _properties(column: str, declared: Iterable[Property], met: list[Met]) -> pl.DataFrame:
+    schema = {column: pl.String, "severity": pl.String, **_MET, "text": pl.String}
+    rows = [
+        (p.name, p.severity, m.runs, m.shortest_steps, m.schedule, p.text) for p, m in zip(declared, met, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _chances(drawn: Sample) -> Iterable[str]:
+    if drawn.unseen is None:
+        yield "no run was drawn, and nothing is known"
+        return
+    yield (
+        f"an outcome that is not listed has, in each run drawn so, a chance of at most {fraction(drawn.unseen)} "
+        f"(confidence 95 %, {drawn.runs:,} runs)"
+    )
+    if drawn.draws.depth is not None:
+        yield _bound(drawn, drawn.draws.depth)
+    if drawn.drawn.cut:
+        yield f"{drawn.drawn.cut:,} runs were cut after {drawn.drawn.longest:,} steps: how they end is not known"
+
+
+def _bound(drawn: Sample, depth: int) -> str:
+    if drawn.found is None or drawn.missed is None:
+        return "the last run was longer than all before it, so that no bound is known; draw more runs"
+    actors, steps = drawn.drawn.actors, drawn.drawn.longest
+    return (
+        f"a bug of depth {depth} or less that needs no choice was missed with a chance of at most {drawn.missed:.3g}: each of "
+        f"{drawn.drawn.bounded:,} runs meets it with one of at least 1/(n k^{depth - 1}) = {drawn.found:.3g}, n = {actors:,} "
+        f"actors and k = {steps:,} steps as seen"
+    )
+
+
+def sample(
     policy: About,
     *,
-    count: int = 10,
+    scheduler: Scheduler = "exact",
+    count: int | None = None,
     seed: int = 0,
-    module: str | None = None,
-    cpus: int = 4,
-    packages: int = 1,
-    scenario: str | None = None,
-    knobs: Mapping[str, str | bool | int] | None = None,
-    budgets: Mapping[str, int] | None = None,
+    bug_depth: int | None = None,
+    progress: Callable[[Counters], object] | None = None,
+    **asked: Any,  # noqa: ANN401 -- of the types of the arguments of `check`
 ) -> Sample:
-    """Draw interleavings uniformly from all maximal runs, by exact counts.
+    """Draw runs at random: by exact counts, by equal chances of all that is enabled, or by random priorities (PCT).
 
     Args:
-        policy: See `tdxexplore.check`, as for all that follow but `count` and `seed`.
-        count: How many are drawn.
-        seed: The same seed draws the same.
-        module: TDX-module kind.
-        cpus: CPUs in all.
-        packages: Packages that they are spread over.
-        scenario: What happens around bring-up.
-        knobs: Choices that the policy's source leaves open, by name.
-        budgets: How often environment actions may happen, where not as in the scenario.
+        policy: See `tdxexplore.check`.
+        scheduler: Who chooses: ``exact`` (each interleaving as likely as any other; for some 100,000 states), ``random`` or
+            ``pct``, which store no states.
+        count: How many runs; default: 10 of ``exact``, 10,000 of the others.
+        seed: The same seed draws the same runs, on any number of threads.
+        bug_depth: Of ``pct``, how many constraints on the order of two steps a bug may need; default: 3.
+        progress: Called about twice a second while runs are made.
+        asked: What is asked and within which limits, as for `tdxexplore.check`: ``max_depth`` cuts a run, default 10,000 steps.
 
     Raises:
-        BadModel: Something in the question is not allowed, there are too many states, or a run need not end.
+        BadModel: Something is not allowed; or there are too many states to count interleavings, or a run need not end.
 
     Example:
         >>> import tdxexplore
         >>> tdxexplore.sample("v19", module="subset", cpus=2, scenario="late-online", count=3).counts.rows()
         [('td-error', 'S2', 3)]
+        >>> drawn = tdxexplore.sample("v19", module="subset", cpus=64, scenario="late-online", scheduler="pct", count=100)
+        >>> drawn.verdict, drawn.worst
+        ('violated', 'td-error')
     """
-    question = Question.of(
-        policy, module=module, cpus=cpus, packages=packages, scenario=scenario, knobs=knobs, budgets=budgets
-    )
-    return draw(question, count, seed)
+    question, settings = asking(policy, asked)
+    draws = Draws(scheduler=scheduler, count=count, seed=seed, bug_depth=bug_depth)
+    return Sample(question, draws, settings, draw(question, draws, settings, progress))

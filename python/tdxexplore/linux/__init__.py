@@ -15,6 +15,7 @@ from tdxexplore.linux.shutdown import kexec_orderly, reboot
 from tdxexplore.linux.state import UNBOUNDED, Linux
 from tdxexplore.linux.suspend import suspend
 from tdxexplore.linux.sync import Completion, NotifierChain, Readers, RwSemaphore, Work, kworker
+from tdxexplore.linux.wait import RcuWait, WaitQueue
 
 __all__ = [
     "EACCES",
@@ -29,8 +30,10 @@ __all__ = [
     "Kernel",
     "Linux",
     "NotifierChain",
+    "RcuWait",
     "Readers",
     "RwSemaphore",
+    "WaitQueue",
     "Work",
     "bringup_nonboot_cpus",
     "cpu_hotplug_disable",

@@ -1,16 +1,15 @@
 """Reader-writer semaphores, completions, work items, grace periods, notifier chains and spin locks.
 
 Each is an object that declares its fields, and methods of `Sync` with the names of the kernel that record steps on it. A field
-that no recorded step assigns is no part of a state. Sources are those of 6.12. Left out: wait queues and rcuwait, which are
-`await_`, as who waits there looks at the condition again whenever it is woken; timeouts; signals.
+that no recorded step assigns is no part of a state. Sources are those of 6.12. Left out: timeouts; signals. `await_` is for
+waiting of which it does not matter how; `tdxexplore.linux.wait` has wait queues and rcuwait, where a wake-up can be lost.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from tdxexplore.errors import BadModel, suggest
-from tdxexplore.linux.locks import Locks
+from tdxexplore.linux.wait import ByActor, Waits
 from tdxexplore.model import Lock, Scope, always, block, cpus
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class Work:
         self.lock = Lock(name, f"{name} has run")
 
 
-class Readers:
+class Readers(ByActor):
     """Readers of RCU, or of an SRCU domain, and what each does: nothing, or it has begun after or before the last grace period.
 
     One grace period is waited for at a time: a second one that begins meanwhile lengthens it.
@@ -108,21 +107,7 @@ class Readers:
     """
 
     def __init__(self, model: Model, name: str, *actors: str, on_cpus: tuple[str, ...] = ()) -> None:
-        self.name = name
-        scopes = {**dict.fromkeys(actors, Scope.GLOBAL), **dict.fromkeys(on_cpus, Scope.CPU)} or {"": Scope.GLOBAL}
-        values = ["none", "reads", "read before"]
-        self.fields = {who: model.enum(f"{name}: {who}" if who else name, values, s) for who, s in scopes.items()}
-
-    def of(self, actor: str) -> Field:
-        """The field that says what an actor does.
-
-        Raises:
-            BadModel: It was not declared to read.
-        """
-        who = actor if actor in self.fields else ""
-        if who not in self.fields:
-            raise BadModel(f"`{actor}` reads `{self.name}`, and is none of its readers; {suggest(actor, self.fields)}")
-        return self.fields[who]
+        super().__init__(model, name, ("none", "reads", "read before"), actors, on_cpus)
 
 
 class NotifierChain:
@@ -138,7 +123,7 @@ class NotifierChain:
         self.rwsem = RwSemaphore(model, f"{name}.rwsem")
 
 
-class Sync(Locks):
+class Sync(Waits):
     """An actor that uses them.
 
     `Actor` has its arguments.

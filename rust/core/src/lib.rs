@@ -3,7 +3,8 @@
 //! A [`Program`] is a list of guarded commands, and a [`LabelledState`] says where it starts. [`explore`] visits every state that
 //! can be reached, in the [orbit space](SpaceKind::Orbit) or with the [identity of every CPU](SpaceKind::Concrete). The answer,
 //! an [`Exploration`], holds exact totals, the outcomes of all terminal states with the number of interleavings that lead
-//! there, and for each outcome a shortest schedule, which [`replay()`] runs step by step.
+//! there, and for each outcome a shortest schedule, which [`replay()`] runs step by step. Where there are too many states to visit,
+//! [`walk()`] makes random runs, and the answer, [`Walks`], says what they met.
 //!
 //! ```
 //! use tdxexplore_core::{LabelledState, Monitor, Options, Program, explore, replay};
@@ -54,6 +55,7 @@ mod progress;
 mod search;
 mod space;
 mod store;
+mod walk;
 
 pub use dashu_int::UBig;
 
@@ -71,3 +73,4 @@ pub use program::{Program, RuleId};
 pub use progress::{Monitor, Plan, Progress};
 pub use search::explore;
 pub use space::{SpaceKind, Symmetry};
+pub use walk::{MetRow, Scheduling, WalkOptions, Walks, walk};

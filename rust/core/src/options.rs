@@ -110,7 +110,7 @@ impl Options {
     }
 }
 
-fn duration(seconds: f64) -> Result<Duration, Error> {
+pub(crate) fn duration(seconds: f64) -> Result<Duration, Error> {
     let duration = Duration::try_from_secs_f64(seconds);
     duration.map_err(|_| Error::options(format!("timeout is {seconds} s, 0 or more is allowed")))
 }

@@ -11,7 +11,7 @@ mod tables;
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tdxexplore_core::{self as core, LabelledState, Monitor, Options};
+use tdxexplore_core::{self as core, LabelledState, Monitor, Options, WalkOptions};
 
 use crate::detach::{Finished, detach_with_signals, guard_panics};
 use crate::errors::{InternalError, to_python};
@@ -37,17 +37,31 @@ impl Program {
         progress: Option<Py<PyAny>>,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Exploration> {
-        let options: String = match options {
-            Some(options) => py.import("json")?.call_method1("dumps", (options,))?.extract()?,
-            None => "{}".to_owned(),
-        };
-        let options = Options::from_json(&options).map_err(|error| to_python(&error))?;
+        let options = Options::from_json(&as_json(py, options)?).map_err(|error| to_python(&error))?;
         let monitor = Monitor::default();
         let Finished { value, interrupted } = detach_with_signals(py, &monitor, progress.as_ref(), || {
             let initial = LabelledState::from_json(&self.0, initial)?;
             core::explore(&self.0, &initial, &options, &monitor)
         })?;
         Ok(Exploration { inner: value.map_err(|error| to_python(&error))?, interrupted })
+    }
+
+    #[pyo3(signature = (initial, *, progress = None, **options))]
+    #[expect(clippy::needless_pass_by_value, reason = "the Python signature")]
+    fn walk(
+        &self,
+        py: Python<'_>,
+        initial: &str,
+        progress: Option<Py<PyAny>>,
+        options: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Walks> {
+        let options = WalkOptions::from_json(&as_json(py, options)?).map_err(|error| to_python(&error))?;
+        let monitor = Monitor::default();
+        let Finished { value, interrupted } = detach_with_signals(py, &monitor, progress.as_ref(), || {
+            let initial = LabelledState::from_json(&self.0, initial)?;
+            core::walk(&self.0, &initial, &options, &monitor)
+        })?;
+        Ok(Walks { inner: value.map_err(|error| to_python(&error))?, interrupted })
     }
 
     fn replay(&self, initial: &str, schedule: &str) -> PyResult<Replay> {
@@ -68,6 +82,13 @@ impl Program {
             return Err(PyKeyboardInterrupt::new_err(()));
         }
         Ok(value.map_err(|error| to_python(&error))?.map(Unfolded))
+    }
+}
+
+fn as_json(py: Python<'_>, options: Option<Bound<'_, PyDict>>) -> PyResult<String> {
+    match options {
+        Some(options) => py.import("json")?.call_method1("dumps", (options,))?.extract(),
+        None => Ok("{}".to_owned()),
     }
 }
 
@@ -191,6 +212,80 @@ impl Exploration {
 }
 
 #[pyclass(frozen, module = "tdxexplore._core")]
+struct Walks {
+    inner: core::Walks,
+    interrupted: bool,
+}
+
+#[pymethods]
+impl Walks {
+    #[getter]
+    fn reason(&self) -> Option<String> {
+        self.inner.incomplete.map(|reason| reason.to_string())
+    }
+
+    #[getter]
+    fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    #[getter]
+    fn walks(&self) -> u64 {
+        self.inner.walks
+    }
+
+    #[getter]
+    fn cut(&self) -> u64 {
+        self.inner.cut
+    }
+
+    #[getter]
+    fn steps(&self) -> u64 {
+        self.inner.steps
+    }
+
+    #[getter]
+    fn longest(&self) -> u32 {
+        self.inner.longest
+    }
+
+    #[getter]
+    fn actors(&self) -> u32 {
+        self.inner.actors
+    }
+
+    #[getter]
+    fn bounded(&self) -> u64 {
+        self.inner.bounded
+    }
+
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.inner.elapsed.as_secs_f64()
+    }
+
+    fn outcomes(&self) -> PyResult<Table> {
+        self.table("outcomes")
+    }
+
+    fn invariants(&self) -> PyResult<Table> {
+        self.table("invariants")
+    }
+
+    fn expectations(&self) -> PyResult<Table> {
+        self.table("expectations")
+    }
+}
+
+impl Walks {
+    fn table(&self, name: &str) -> PyResult<Table> {
+        let columns =
+            self.inner.table(name).ok_or_else(|| InternalError::new_err(format!("there is no table `{name}`")))?;
+        tables::export(columns)
+    }
+}
+
+#[pyclass(frozen, module = "tdxexplore._core")]
 struct Unfolded(core::Unfolded);
 
 #[pymethods]
@@ -265,7 +360,7 @@ mod _core {
     #[pymodule_export]
     use super::tables::Table;
     #[pymodule_export]
-    use super::{Exploration, Program, Replay, Unfolded};
+    use super::{Exploration, Program, Replay, Unfolded, Walks};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

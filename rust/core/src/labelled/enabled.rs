@@ -99,6 +99,11 @@ impl Evaluator {
         }
     }
 
+    /// The global word of the state.
+    pub(crate) fn global(&self) -> u128 {
+        self.global
+    }
+
     /// Whether a guard without acting package or CPU holds.
     pub(crate) fn holds(&self, guard: &Guard) -> bool {
         guard.global.matches(self.global) && self.quantified_hold(guard)

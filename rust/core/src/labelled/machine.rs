@@ -6,7 +6,7 @@
 use crate::labelled::enabled::{Actor, Evaluator};
 use crate::labelled::state::LabelledState;
 use crate::program::index::RuleIndex;
-use crate::program::{Bulk, Cube, Program, RuleId};
+use crate::program::{Bulk, Cube, Guard, Program, RuleId};
 
 /// A rule with the package and the CPU that fire it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +35,29 @@ impl<'p> Machine<'p> {
 
     /// All transitions of a state in canonical order; none if an outcome is fatal.
     pub(crate) fn transitions(&mut self, state: &LabelledState) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        self.load(state);
+        self.enabled_here(&mut transitions);
+        transitions.sort_by_key(|transition| {
+            let rule = self.program.rule(transition.rule);
+            (rule.actor, transition.package, transition.cpu, rule.choice, transition.rule)
+        });
+        transitions
+    }
+
+    /// Takes a state, which the functions that end in `here` look at.
+    pub(crate) fn load(&mut self, state: &LabelledState) {
         self.evaluator.load(state);
+    }
+
+    /// All transitions of the loaded state by rule and actor; none if an outcome is fatal.
+    pub(crate) fn enabled_here(&mut self, transitions: &mut Vec<Transition>) {
+        transitions.clear();
         let outcomes = &self.program.outcomes;
         if outcomes.iter().any(|outcome| outcome.fatal && self.evaluator.any_holds(&outcome.when)) {
-            return Vec::new();
+            return;
         }
-        let mut transitions = Vec::new();
-        self.index.candidates(state.global, &mut self.candidates);
+        self.index.candidates(self.evaluator.global(), &mut self.candidates);
         for &rule in &self.candidates {
             self.evaluator.for_each_enabled(self.program.rule(rule), |actor| {
                 let (package, cpu) = match actor {
@@ -52,26 +68,38 @@ impl<'p> Machine<'p> {
                 transitions.push(Transition { rule, package, cpu });
             });
         }
-        transitions.sort_by_key(|transition| {
-            let rule = self.program.rule(transition.rule);
-            (rule.actor, transition.package, transition.cpu, rule.choice, transition.rule)
-        });
-        transitions
+    }
+
+    /// Whether one of the guards holds in the loaded state.
+    pub(crate) fn holds_here(&self, guards: &[Guard]) -> bool {
+        self.evaluator.any_holds(guards)
+    }
+
+    /// The first outcome that holds in the loaded state.
+    pub(crate) fn outcome_here(&self) -> Option<usize> {
+        self.program.outcomes.iter().position(|outcome| self.evaluator.any_holds(&outcome.when))
     }
 
     /// The first outcome that holds in the state.
     pub(crate) fn outcome(&mut self, state: &LabelledState) -> Option<usize> {
-        self.evaluator.load(state);
-        self.program.outcomes.iter().position(|outcome| self.evaluator.any_holds(&outcome.when))
+        self.load(state);
+        self.outcome_here()
     }
 
     /// The state after a transition that is enabled.
     pub(crate) fn fire(&self, state: &LabelledState, transition: Transition) -> LabelledState {
-        let effect = &self.program.rule(transition.rule).effect;
         let mut next = state.clone();
+        self.fire_into(state, transition, &mut next);
+        next
+    }
+
+    /// The same into a state of the same topology, whatever its words are.
+    pub(crate) fn fire_into(&self, state: &LabelledState, transition: Transition, next: &mut LabelledState) {
+        let effect = &self.program.rule(transition.rule).effect;
+        next.copy_words(state);
         next.global = effect.global.apply(state.global);
         for bulk in &effect.bulk {
-            apply_bulk(bulk, state, transition, &mut next);
+            apply_bulk(bulk, state, transition, next);
         }
         let mut first = 0;
         for (at, package) in next.packages.iter_mut().enumerate() {
@@ -84,7 +112,6 @@ impl<'p> Machine<'p> {
             }
             first += package.cpus.len();
         }
-        next
     }
 }
 

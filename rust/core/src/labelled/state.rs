@@ -50,6 +50,15 @@ impl LabelledState {
         self.packages.iter().map(|package| package.cpus.len()).sum()
     }
 
+    /// Takes the words of a state of the same topology, and no memory.
+    pub(crate) fn copy_words(&mut self, from: &Self) {
+        self.global = from.global;
+        for (own, other) in self.packages.iter_mut().zip(&from.packages) {
+            own.word = other.word;
+            own.cpus.copy_from_slice(&other.cpus);
+        }
+    }
+
     fn check(&self, program: &Program) -> Result<(), Error> {
         let count = self.packages.len();
         if count == 0 || count > MOST_PACKAGES {

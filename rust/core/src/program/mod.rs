@@ -13,6 +13,7 @@
 //! Source: guarded commands in the manner of Murphi (Dill, 1996) with the role of the PINS interface of `LTSmin`:
 //! one flat form below which every search works.
 
+mod failure;
 pub(crate) mod index;
 mod property;
 mod rule;
@@ -21,6 +22,7 @@ mod word;
 
 use serde::Deserialize;
 
+pub(crate) use self::failure::Failure;
 pub use self::property::{Expectation, Invariant, Outcome, Price, Response};
 pub use self::rule::{Bulk, CpuCondition, Effect, Guard, Quantified, Quantifier, Rule};
 pub use self::word::{Addition, Cube, Update, Word};

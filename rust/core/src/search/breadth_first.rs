@@ -21,14 +21,14 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::chunk::{Chunk, Failure, Ids, Merge, Setting, observe};
+use super::chunk::{Chunk, Ids, Merge, Setting, observe};
 use super::predicates::Predicates;
 use super::tally::{LevelTally, Tally};
 use crate::graph::Graph;
 use crate::labelled::state::LabelledState;
 use crate::limits::{Limits, Reason, Watch};
 use crate::measure::ShortestTrace;
-use crate::program::Program;
+use crate::program::{Failure, Program};
 use crate::progress::Progress;
 use crate::search::frontier::Frontier;
 use crate::search::trace::Tracer;

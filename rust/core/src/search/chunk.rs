@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::predicates::Predicates;
 use super::tally::Tally;
 use crate::graph::Graph;
-use crate::program::{Program, RuleId};
+use crate::program::{Failure, Program};
 use crate::search::frontier;
 use crate::space::Space;
 use crate::store::states::{NO_OUTCOME, StateId, Store};
@@ -23,15 +23,6 @@ const LOOK_AHEAD: usize = 32;
 struct Successor {
     digest: Digest,
     multiplicity: u16,
-}
-
-/// The Program is wrong about itself: found while expanding a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// A rule with a trap is enabled.
-    Trap(RuleId),
-    /// The state is terminal and has no outcome.
-    NoOutcome,
 }
 
 /// The question and its options, the same for all chunks.

@@ -18,7 +18,6 @@ pub(crate) mod trace;
 
 use self::answer::Answer;
 use self::breadth_first::{BreadthFirst, Found};
-use self::chunk::Failure;
 use self::predicates::Predicates;
 use crate::error::Error;
 use crate::exploration::Exploration;
@@ -116,7 +115,7 @@ impl Search<'_> {
         let mut found = BreadthFirst::new(program, space, &predicates, keeps_graph, options.limits, watch).run(initial);
         if let Some((state, failure)) = found.failure {
             let tracer = Tracer { program, initial, space, store: &found.store };
-            return Err(self.failure(failure, tracer.schedule(state)));
+            return Err(failure.error(program, tracer.schedule(state)));
         }
         if let (Some(outcome), None) = (program.diverges, found.reason) {
             let max_memory = options.limits.max_memory;
@@ -132,18 +131,5 @@ impl Search<'_> {
         let tracer = Tracer { program, initial, space, store: &found.store };
         let exploration = Answer { found, measures, tracer }.exploration();
         Exploration { state_bits: space.state_bits(), threads: options.threads, ..exploration }
-    }
-
-    fn failure(&self, failure: Failure, schedule: String) -> Error {
-        let message = match failure {
-            Failure::Trap(rule) => {
-                let trap = self.program.rule(rule).trap.as_deref().unwrap_or_default();
-                format!("{}: {trap}; reached by schedule \"{schedule}\"", self.program.rule_name(rule))
-            }
-            Failure::NoOutcome => {
-                format!("Program: a terminal state matches no outcome; reached by schedule \"{schedule}\"")
-            }
-        };
-        Error::trap(message, schedule)
     }
 }

@@ -7,6 +7,7 @@ mod limits;
 mod messages;
 mod random;
 mod traces;
+mod walks;
 mod witness;
 
 use serde_json::{Value, json};
