@@ -155,9 +155,8 @@ class Examples:
             seed = int(np.argmax(open_))
             stars = [
                 star
-                for choice in range(len(self.pairs))
-                if (star := self._grown(np.flatnonzero(self.on_bad[seed, choice]), open_, most, all_of_them=False))
-                is not None
+                for usable in _widest(self.on_bad[seed])
+                if (star := self._grown(np.flatnonzero(usable), open_, most, all_of_them=False)) is not None
             ]
             open_[seed] = False
             if stars:
@@ -217,6 +216,13 @@ class Examples:
             beam, alive = sets[going], alive[partial[going]] * good[:, new[going]].T
             rows = grown[going]
         return best
+
+
+def _widest(rows: Flags) -> Flags:
+    """Rows that are part of no other one, each once: CPUs that take no part allow nothing that others do not."""
+    rows = rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
+    part = (rows[:, None, :] <= rows[None, :, :]).all(axis=2)
+    return rows[part.sum(axis=1) == 1]
 
 
 @dataclass(frozen=True, slots=True)
