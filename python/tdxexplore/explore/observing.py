@@ -195,7 +195,7 @@ class Observed:
         return taken[::-1]
 
 
-def observe(  # noqa: PLR0913 -- what is observed, and four ways to look at less
+def observe(
     graph: Unfolding,
     words: Vocabulary,
     causes: Sequence[Cause],

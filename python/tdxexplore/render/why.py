@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.explore.orders import Event
-    from tdxexplore.explore.why import Order, Part, Why
+    from tdxexplore.explore.reasons import Order, Part, Why
 
 _WIDTH = 100
 _CPUS = {"": "", "c": ", for some CPU c", "d": ", for some CPU d", "cd": ", for some CPU c and some other CPU d"}
@@ -59,7 +59,8 @@ def _conditions(why: Why, room: int) -> Iterator[str]:
         yield "Every run ends so: no order of steps matters."
         return
     if not why.causes:
-        yield "No few conditions on the order of steps were found that every run agrees with."
+        yield from folded(f"{unexplained(why)}.", room)
+        yield from _needed(why, room)
         return
     only = "if and only if" if why.if_and_only_if else "if"
     common = _common(why)
@@ -78,9 +79,31 @@ def _conditions(why: Why, room: int) -> Iterator[str]:
             yield from folded(f"cause {number}, {_part(reason.part, why.interleavings)}{_cpus(own)}:", room)
             yield from _orders(own, room)
     if not why.if_and_only_if:
-        yield from folded(
-            f"That covers {fraction(why.covered)} of these runs. No few conditions were found for the others.", room
-        )
+        yield from folded(f"That covers {covered(why)}.", room)
+        yield from _needed(why, room)
+
+
+def unexplained(why: Why) -> str:
+    """Why there are no causes, in words."""
+    return (
+        "The time was up before conditions on the order of steps were found that are sufficient"
+        if why.cut
+        else "No few conditions on the order of steps were found that every run agrees with"
+    )
+
+
+def covered(why: Why) -> str:
+    """How many of the runs with the outcome the causes cover, and what is known of the others."""
+    share = fraction(why.covered)
+    if why.cut:
+        return f"at least {share} of these runs; the time was up before more was found"
+    return f"{share} of these runs; no few conditions were found for the others"
+
+
+def _needed(why: Why, room: int) -> Iterator[str]:
+    if why.necessary:
+        yield "Every run that ends so meets these:"
+        yield from _orders(why.necessary, room)
 
 
 def _common(why: Why) -> tuple[Order, ...]:
@@ -147,12 +170,14 @@ def _switches(count: int) -> str:
 
 def _checked(why: Why) -> str:
     looked = f"{why.states:,} concrete states"
-    if why.always or not why.causes:
+    if why.always or not (why.causes or why.necessary):
         return f"All {looked} were looked at."
+    if not why.causes:
+        return f"Re-checked on all runs, over {looked}: with a necessary condition forbidden, no run ends so."
     met = "the conditions" if len(why.causes) == 1 else "those of a cause"
     said = f"Re-checked on all runs, over {looked}: with {met} met, every run ends so"
     if why.if_and_only_if:
         said += "; else none does"
-    if any(order.necessary for reason in why.causes for order in reason.orders):
+    if any(order.necessary for orders in (why.necessary, *(r.orders for r in why.causes)) for order in orders):
         said += "; with a necessary one forbidden, none does"
     return f"{said}."
