@@ -36,7 +36,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def drawn(trace: Trace, run: Row, why: str = "") -> Drawing:
+def drawn(trace: Trace, run: Row, why: Drawing | None = None) -> Drawing:
     """A trace as it is kept: with the command that asks its question.
 
     Args:
