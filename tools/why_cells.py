@@ -1,9 +1,9 @@
-"""How far `why` goes: ``python tools/why_cells.py FOUND.jsonl [SECONDS]`` explains the bad cells of docs/outcomes.md at 2+2 CPUs.
+"""How far `why` goes: ``python tools/why_cells.py FOUND.jsonl [SECONDS [NTH]]`` explains the bad cells of docs/outcomes.md.
 
-A cell is bad if its worst outcome is S0 to S3. Each has at most so many seconds, 10 unless said otherwise. A line a cell is added
-to the file: the conditions of each cause, and whether a run has the outcome if and only if it meets one, which is re-checked on
-all runs. Cells that the file has are not explained again, so that nothing is lost when this is interrupted. The last lines are
-the figures.
+They are asked at 2+2 CPUs. A cell is bad if its worst outcome is S0 to S3. Each has at most so many seconds, 10 unless said
+otherwise, and with NTH only every so many cells are looked at. A line a cell is added to the file: the conditions of each cause,
+and whether a run has the outcome if and only if it meets one, which is re-checked on all runs. Cells that the file has are not
+explained again, so that nothing is lost when this is interrupted. The last lines are the figures.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def figures(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"cut by the time: {sum(row['cut'] for row in bad)}; CPU time {sum(row['seconds'] for row in bad):.0f} s"
 
 
-def main(path: Path, seconds: float) -> None:
+def main(path: Path, seconds: float = 10, nth: float = 1) -> None:
     """Explain the cells that the file does not have."""
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     known = {(row["policy"], row["scenario"], row["module"]) for row in rows}
-    for cell in asked():
+    for cell in list(asked())[:: int(nth)]:
         if cell not in known:
             rows.append(row(*cell, seconds))
             with path.open("a") as out:
@@ -100,4 +100,4 @@ def main(path: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 10)  # noqa: PLR2004 -- the second word
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))
