@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tdxexplore.markup import Html, page, paragraph, severity, table
+
 if TYPE_CHECKING:
     from tdxexplore.explore.orders import Event
     from tdxexplore.explore.question import Question
@@ -116,3 +118,12 @@ class Why:
     shortest: Trace
     easiest: Trace
     switches: tuple[int, int]
+
+    def _repr_html_(self) -> str:
+        from tdxexplore.render.reasons import blocks  # noqa: PLC0415 -- which knows what is said here
+
+        parts: list[Html] = []
+        for block in blocks(self):
+            parts += [paragraph(block.said), *([table(("", ""), block.items)] if block.items else [])]
+        head = paragraph(severity(f"{self.severity} {self.outcome}", self.severity), f" {self.text}")
+        return page(head, *parts, self.easiest.folded(f"with the fewest switches to {self.outcome}"))
