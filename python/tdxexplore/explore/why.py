@@ -23,7 +23,7 @@ from tdxexplore.explore import switches
 from tdxexplore.explore.decisive import Fate
 from tdxexplore.explore.learning import MOST_CONDITIONS, Learning
 from tdxexplore.explore.observing import observe
-from tdxexplore.explore.orders import ANYWHERE, Condition, Vocabulary
+from tdxexplore.explore.orders import ANYWHERE, OTHER, Condition, Vocabulary
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.reasons import Deciding, Order, Part, Reason, Why
 from tdxexplore.explore.settings import Settings
@@ -284,6 +284,8 @@ class _Explanation:
 
     def _check_necessary(self, conditions: Sequence[Condition], proved: _Proved) -> None:
         for condition in conditions:
+            if condition.places == (OTHER,):  # says the same of "another CPU" as another one of "a CPU"
+                continue
             if len(proved.necessary) == MOST_CONDITIONS:
                 break
             if self._necessary(condition, proved):

@@ -48,7 +48,8 @@ def _conditions(why: Why) -> Iterator[Block]:
     if why.always:
         yield Block("Every run ends so: no order of steps matters.")
         return
-    needed = Block("Every run that ends so meets these:", _items(why.necessary), after=True)
+    each = _cpus(why.necessary).replace(", for", ", each for")
+    needed = Block(f"Every run that ends so meets these{each}:", _items(why.necessary), after=True)
     if not why.causes:
         yield Block(f"{_unexplained(why)}.")
         yield from [needed] * bool(why.necessary)
