@@ -242,7 +242,8 @@ class _Explanation:
 
     def _check(self, learning: Learning, proved: _Proved) -> None:
         """Prove what was learned, claim by claim: that causes are sufficient, what they cover, and what is necessary."""
-        self._check_necessary(learning.candidates, proved)
+        if not learning.exact:
+            self._check_necessary(learning.candidates, proved)
         kept: list[Cause] = []
         for cause in learning.causes:
             reason = self._sufficient(cause, proved)
@@ -253,7 +254,8 @@ class _Explanation:
         kept = self._needed(kept, proved)
         proved.causes.sort(key=lambda reason: -reason.part.interleavings)
         if kept:
-            covered = self._covered(kept)
+            one = len(kept) == 1  # all that meets it has the outcome
+            covered = proved.causes[0].part.interleavings if one else self._covered(kept)
             proved.exact = covered == self._part.interleavings
             proved.covered = covered / self._part.interleavings
 

@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from tdxexplore.explore.question import no_collection
 from tdxexplore.explore.subject import NONE
 from tdxexplore.markup import page as shown_page
 from tdxexplore.markup import paragraph, table
@@ -91,12 +92,14 @@ def write(
         OSError: The file cannot be written.
     """
     subjects = Subjects(policies)
-    tables = source.read(folder)
+    with no_collection():
+        tables = source.read(folder)
     drawn = shown(tables, subjects, new=traces, why=why, progress=progress)
     policies_only = NONE not in tables.runs["module"].unique()
     title = title or tables.origin.get("spec", "") or (TITLE if policies_only else TITLE_OF_MODELS)
-    data = content(tables, drawn, subjects, title)
-    size = _write(out, page(data, title))
+    with no_collection():
+        data = content(tables, drawn, subjects, title)
+        size = _write(out, page(data, title))
     return Written(
         out,
         size,
