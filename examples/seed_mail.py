@@ -79,6 +79,12 @@ def _(cpus, designs, module, questions):
 
 @app.cell
 def _(comparison):
+    comparison.plot()
+    return
+
+
+@app.cell
+def _(comparison):
     meanings = comparison.outcomes.select("severity", "outcome", "text").unique().sort("severity", "outcome")
     shown(meanings)
     return (meanings,)
@@ -107,6 +113,24 @@ def _(cpus, module):
 def _(posted):
     mo.plain_text(posted.traces[posted.worst].to_text(width=100, ascii_only=False))
     return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## Why?
+
+    That late CPU fails in every run, whatever the order. Where KVM is unloaded for good, only some runs fail: `why` looks for the
+    orders of steps that do, and checks on every run what it says of them.
+    """)
+    return
+
+
+@app.cell
+def _(cpus, module):
+    reasons = tdxexplore.why("v19", module=module.value, cpus=cpus.value, scenario="no-kvm", timeout=10)
+    reasons
+    return (reasons,)
 
 
 @app.cell(hide_code=True)

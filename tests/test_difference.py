@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 import tdxexplore
 from tdxexplore import check
 from tdxexplore.cli import run
 from tdxexplore.explore.difference import Difference
 
 if TYPE_CHECKING:
-    import pytest
+    from syrupy.assertion import SnapshotAssertion
 
 LATE = {"module": "subset", "cpus": 3, "scenario": "late-online"}
 
@@ -58,6 +60,20 @@ def test_the_command_line_prints_both_sides_and_the_schedule(capsys: pytest.Capt
     assert "shortest schedule that A survives and B does not: td-error (21 steps)" in text
     assert run(["diff", "v19", "linux-6.16", *asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["moved"] == 1
+
+
+@pytest.mark.parametrize("columns", [60, 88, 132])
+def test_no_head_is_cut_at_any_width(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    asked = ["--module", "subset", "--cpus", "3", "--scenario", "late-online", "--prices"]
+    assert run(["diff", "linux-6.16", "v19", *asked]) == 1
+    tables = capsys.readouterr().out.partition("at least ")[0]
+    assert "…" not in tables
+    for head in ("A interleavings", "B share", "moved", "B shortest", "A mean (least to most)"):
+        assert head in tables
+    assert tables == snapshot
 
 
 def test_prices_stand_side_by_side_where_they_were_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

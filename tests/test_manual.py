@@ -303,6 +303,8 @@ def test_the_notebook_goes_from_the_question_to_the_answer() -> None:
     broken = {(row["policy"], row["scenario"]): row["broken"] for row in names["failing"].iter_rows(named=True)}
     assert broken["kvm-hook-lp-init", "second-tdx-user"] == "I1 I2"
     assert broken["hook-before-users", "second-tdx-user"] == "I2"
+    reasons = names["reasons"]
+    assert (reasons.outcome, reasons.if_and_only_if, len(reasons.causes)) == ("td-error", True, 2)
     assert "TDX_SYS_LP_INIT_NOT_DONE" in next(o.text for o in outputs if "TDX_SYS" in getattr(o, "text", ""))
 
 

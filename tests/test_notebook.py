@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from base64 import b64decode
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,7 +15,8 @@ from sweeps import spec_file
 from tdxexplore import markup
 from tdxexplore.model import SEVERITIES, Model, Procedure
 
-ALLOWED = {"p", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "details", "summary"}
+ALLOWED = {"p", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "details", "summary", "img"}
+SVG = "data:image/svg+xml;base64,"
 ASKED: dict[str, Any] = {"module": "subset", "cpus": 2, "scenario": "late-online"}
 
 
@@ -24,6 +27,7 @@ class Checked(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.seen: list[str] = []
+        self.charts: list[str] = []
         self.text = ""
         self.feed(html)
         self.close()
@@ -31,9 +35,14 @@ class Checked(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in ALLOWED
+        self.seen.append(tag)
+        if tag == "img":
+            source = dict(attrs)["src"] or ""
+            assert source.startswith(SVG)
+            self.charts.append(b64decode(source.removeprefix(SVG)).decode())
+            return
         assert {name for name, _ in attrs} <= {"style"}
         self.open.append(tag)
-        self.seen.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -63,6 +72,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, li
             ["not applicable", "worst outcome of 0 points"],
         ),
         "diff": (tdxexplore.diff("linux-6.16", "v19", **ASKED), ["v19 against linux-6.16", "added", "I1", "td-error"]),
+        "why": (
+            tdxexplore.why("dyn-hook-if-enabled", module="subset", cpus=2, scenario="offline-mid-enable"),
+            ["S1 deadlock", "A run ends so if and only if:", "necessary", "Decided by", "tdxexplore replay"],
+        ),
         "sample": (tdxexplore.sample("v19", count=4, **ASKED), ["4 of ", "td-error", "schedules"]),
         "sweep": (tdxexplore.sweep(spec, tmp_path / "data"), ["points", "violated", "states stored"]),
         "report": (tdxexplore.report(tmp_path / "data", tmp_path / "page.html"), ["page.html", "open it in a browser"]),
@@ -70,15 +83,31 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, li
 
 
 def test_every_result_has_a_small_table(results: dict[str, tuple[Any, list[str]]]) -> None:
-    assert len(results) == 8
+    assert len(results) == 9
     for name, (result, words) in results.items():
         html = result._repr_html_()
         checked = Checked(html)
         assert "table" in checked.seen, name
         for word in words:
             assert word in checked.text, (name, word)
-        assert len(html) < 60_000, name
+        assert len(html) < 120_000, name
         assert "http" not in html
+
+
+def test_results_that_have_a_chart_show_it(
+    results: dict[str, tuple[Any, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_chart = {name: Checked(result._repr_html_()).charts for name, (result, _) in results.items()}
+    assert [name for name, charts in with_chart.items() if charts] == ["check", "compare", "compare nothing"]
+    for (chart,) in (with_chart["check"], with_chart["compare"]):
+        assert chart.startswith("<svg")
+        assert "<script" not in chart
+    assert "linux-6.16" in with_chart["compare"][0]
+    # Without the extra there is the table alone.
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    html = results["check"][0]._repr_html_()
+    assert Checked(html).charts == []
+    assert "deadlock" in html
 
 
 def test_severities_have_their_colours(results: dict[str, tuple[Any, list[str]]]) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -20,11 +21,15 @@ from sweeps import spec_file
 from tdxexplore.cli import run
 from tdxexplore.data.files import DRAWN
 from tdxexplore.data.single import write_table
-from tdxexplore.errors import BadDataset
+from tdxexplore.errors import BadDataset, TimeUp
 from tdxexplore.explore.choices import choices
+from tdxexplore.explore.question import Question
+from tdxexplore.explore.why import explain
+from tdxexplore.render.reasons import blocks
 from tdxexplore.report import kept, source, write
 from tdxexplore.report.content import content
 from tdxexplore.report.drawing import drawing
+from tdxexplore.report.explained import Explaining
 from tdxexplore.report.page import page
 from tdxexplore.report.questions import Subjects
 from tdxexplore.report.traces import Shown
@@ -59,6 +64,85 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
+
+
+# -- why -------------------------------------------------------------------------------------------------------------
+
+
+def test_each_bad_outcome_is_explained_as_by_the_command(folder: Path, tmp_path: Path) -> None:
+    copied = copytree(folder, tmp_path / "tables")
+    counts: list[tuple[int, int]] = []
+    told = write(copied, tmp_path / "why.html", policies=[Odd], why=60, progress=lambda *count: counts.append(count))
+    data = data_of((tmp_path / "why.html").read_text(encoding="utf-8"))
+    assert told.traces == len(data["traces"]) > 20
+    unknown = len(counts) - told.traces  # of the policy with the odd name
+    drawings = kept.read(copied)
+    explained = 0
+    for drawn in drawings.values():
+        severity = re.search(r"\((S\d)\)", drawn["ending"])
+        assert drawn["why"]["limit"] == 0
+        assert bool(drawn["why"]["blocks"]) == (severity is not None and severity[1] <= "S3")
+        explained += bool(drawn["why"]["blocks"])
+    assert explained > 5
+    # What is kept is not looked for again, and is shown without being asked for.
+    counts.clear()
+    write(copied, tmp_path / "again.html", policies=[Odd], why=60, progress=lambda *count: counts.append(count))
+    assert len(counts) == unknown == 2
+    write(copied, tmp_path / "plain.html", policies=[Odd])
+    assert (tmp_path / "why.html").read_text() == (tmp_path / "again.html").read_text()
+    assert (tmp_path / "why.html").read_text() == (tmp_path / "plain.html").read_text()
+    question = Question.of("dyn-hook-if-enabled", cpus=2, scenario="offline-mid-enable")
+    wanted = [
+        [block.said, [list(item) for item in block.items], int(block.after)] for block in blocks(explain(question))
+    ]
+    assert {tag for block in blocks(explain(question)) for _, tag in block.items} == {"necessary"}
+    assert wanted in [drawn["why"]["blocks"] for drawn in drawings.values()]
+    texts = data["texts"]
+    packed = [
+        [texts[said], [[texts[t], texts[g]] for t, g in items], after] for said, items, after in wanted_of(data, texts)
+    ]
+    assert packed == wanted
+
+
+def wanted_of(data: dict[str, Any], texts: list[str]) -> Any:
+    """The why of the trace of the deadlock on 2 CPUs, as it is packed."""
+    command = "tdxexplore replay dyn-hook-if-enabled --module strict --cpus 2 --scenario offline-mid-enable"
+    found = [trace for trace in data["traces"] if trace[0].startswith(command) and trace[1].startswith("deadlock")]
+    assert len(found) == 1
+    assert len(texts) > 0
+    return found[0][3]
+
+
+def test_what_the_time_cuts_says_so_and_is_looked_for_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied, out = copytree(folder, tmp_path / "tables"), tmp_path / "why.html"
+
+    def up(*_: object) -> None:
+        raise TimeUp
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tdxexplore.report.explained.Explainer.why", up)
+        assert run(["report", str(copied), "-o", str(out), "--why", "--timeout", "2", "--quiet"]) == 0
+    cut = [drawn for drawn in kept.read(copied).values() if drawn["why"]["limit"]]
+    assert len(cut) > 5
+    assert {tuple(map(str, drawn["why"]["blocks"][0])) for drawn in cut} == {
+        ("The time for it, 2 s, was up.", "[]", "0")
+    }
+    assert run(["report", str(copied), "-o", str(out), "--why", "--timeout", "30", "--quiet"]) == 0
+    assert [drawn for drawn in kept.read(copied).values() if drawn["why"]["limit"]] == []
+    assert run(["report", str(copied), "-o", str(out), "--timeout", "2"]) == 2
+    assert "--timeout is for --why" in capsys.readouterr().err
+    assert run(["report", str(copied), "-o", str(out), "--why", "--timeout", "-1"]) == 2
+    assert "timeout" in capsys.readouterr().err
+
+
+def test_what_is_too_large_to_explain_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tdxexplore.report.explained.MOST_STATES", 10)
+    answer = tdxexplore.check("dyn-hook-if-enabled", cpus=2, scenario="offline-mid-enable")
+    found = Explaining(5).why(answer.traces["deadlock"], answer.question.digest())
+    assert found["limit"] == 0
+    assert found["blocks"][0][0].startswith("Not explained: ")
 
 
 # -- the page --------------------------------------------------------------------------------------------------------
@@ -173,8 +257,9 @@ def test_each_finding_has_the_trace_of_the_fewest_cpus(html: str) -> None:
 def test_a_drawing_says_what_the_trace_says() -> None:
     answer = tdxexplore.check("dyn-hook-if-enabled", module="subset", cpus=3, scenario="offline-mid-enable")
     trace = answer.traces["deadlock"]
-    drawn = drawing(trace, why="because")
-    assert drawn["why"] == "because"
+    because = {"blocks": [["because", [], 0]], "limit": 0}
+    drawn = drawing(trace, why=because)
+    assert drawn["why"] == because
     assert drawn["ending"] == trace.ending
     assert len(drawn["waits"]) == len(trace.waits) >= 2
     assert [row["n"] for row in drawn["rows"]] == [str(step.number) for step in trace]

@@ -26,7 +26,7 @@ CELL = '[aria-label^="dyn-hook-if-enabled, offline-mid-enable, subset, 3 CPUs"]'
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
-    written = write(small(root / "tables"), root / "page.html", policies=[Odd])
+    written = write(small(root / "tables"), root / "page.html", policies=[Odd], why=20)
     assert written.traces > 20
     return root / "page.html"
 
@@ -115,6 +115,21 @@ def test_a_cell_opens_by_click_and_closes(page: Page) -> None:
     page.locator(CELL).click()
     page.get_by_role("button", name="Close").click()
     assert not opened(page)
+
+
+def test_the_cell_says_why(page: Page) -> None:
+    page.locator(CELL).click()
+    why = page.get_by_role("region", name="Why")
+    said = why.inner_text()
+    assert said.startswith("Why, on 2 CPUs\n")
+    for words in ("A run ends so if and only if", "share 0.", "probability", "Decided by", "Re-checked on all runs"):
+        assert words in said
+    assert why.locator("li .tag").all_inner_texts() == ["necessary", "necessary"]
+    # Nothing of it is wider than the panel.
+    assert why.evaluate("one => one.scrollWidth <= one.clientWidth")
+    # A good outcome has none.
+    page.locator("dialog [data-finding]").last.click()
+    assert why.count() == 0
 
 
 def test_the_keyboard_alone_finds_and_opens_a_cell(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise, permutations
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,12 @@ from tdxexplore import cli
 from tdxexplore.errors import BadModel, TooLarge
 from tdxexplore.explore.check import check
 from tdxexplore.explore.decisive import Fate, decisive_step
-from tdxexplore.explore.learning import learn
+from tdxexplore.explore.learning import Learning
 from tdxexplore.explore.observing import observe
 from tdxexplore.explore.orders import ANYWHERE, NEAR, ONE, OTHER, Condition, Vocabulary
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.unfolding import NONE, Unfolding, unfold
-from tdxexplore.explore.why import Why, explain
+from tdxexplore.explore.why import Explainer, explain
 from tdxexplore.model import State, reference
 from tdxexplore.model.execution import outcome_of
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tdxexplore.explore.orders import Event
-    from tdxexplore.explore.why import Order
+    from tdxexplore.explore.reasons import Order
     from tdxexplore.model.execution import Transition
     from tdxexplore.tdx.fields import ModuleKind
 
@@ -265,14 +266,63 @@ def test_a_wrong_guess_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = cell(DEADLOCK, "offline-mid-enable")
     words = Vocabulary(graph)
     outcome = int(graph.outcome[graph.outcome != NONE].min())
-    guess = learn(graph, words, outcome, Fate.of(graph, outcome))
+    guess = Learning(graph, words, outcome, Fate.of(graph, outcome))
+    guess.learn()
+    assert guess.exact
     assert len(guess.causes) == 1
     assert len(guess.causes[0]) == 2
     for half in guess.causes[0]:
-        wrong = type(guess)(((half,),), exact=True, rounds=1, examples=1)
-        monkeypatch.setattr("tdxexplore.explore.why.learn", lambda *_, wrong=wrong: wrong)
-        found: Why = explain(question)
+
+        def learn(learning: Learning, half: Condition = half) -> None:
+            learning.causes, learning.exact = ((half,),), True
+
+        monkeypatch.setattr("tdxexplore.explore.why.Learning.learn", learn)
+        found = explain(question)
         assert (found.causes, found.if_and_only_if, found.covered) == ((), False, 0)
+
+
+def test_the_time_limit_leaves_what_is_proved(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Learning that never ends is cut; what is said then holds for every run."""
+    question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
+    whole = explain(question)
+    guess = Learning.learn
+
+    def endless(learning: Learning) -> None:
+        guess(learning)
+        learning.causes, learning.exact = learning.causes[:missing], False
+        while True:
+            pass
+
+    monkeypatch.setattr("tdxexplore.explore.why.Learning.learn", endless)
+    for missing, exact in ((0, False), (1, True)):
+        began = time.monotonic()
+        found = explain(question, timeout=1)
+        assert 0.5 < time.monotonic() - began < 2
+        assert (found.if_and_only_if, found.cut, found.causes) == (exact, not exact, whole.causes[:missing])
+    missing = 0
+    assert cli.run(["why", DEADLOCK, "--cpus", "2", "--scenario", "offline-mid-enable", "--timeout", "1"]) == 3
+    shown = capsys.readouterr().out
+    assert "The time was up before conditions" in shown
+    assert shown.count("[necessary]") > 1
+    found = explain(question, timeout=1)
+    actors = question.compile().program.actors
+    bad = [run for run, outcome in every_run(question) if outcome == found.outcome]
+    assert len(bad) == found.part.interleavings > 10
+    assert found.necessary
+    assert all(met(run, (order,), 2, actors) for order in found.necessary for run in bad)
+
+
+def test_all_outcomes_share_one_list_of_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
+    shared = Explainer(question)
+    monkeypatch.setattr("tdxexplore.explore.why.unfold", None)
+    names = check(DEADLOCK, cpus=2, scenario="offline-mid-enable").outcomes["outcome"].to_list()
+    assert len(names) >= 3
+    found = [shared.why(name) for name in names]
+    assert [each.outcome for each in found] == names
+    assert sum(each.part.interleavings for each in found) == found[0].interleavings
 
 
 def test_the_command_prints_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:

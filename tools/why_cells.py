@@ -1,18 +1,23 @@
-"""How far `why` goes: ``python tools/why_cells.py [NTH [FROM]]`` explains the bad cells of docs/outcomes.md, or every NTH.
+"""How far `why` goes: ``python tools/why_cells.py FOUND.jsonl [SECONDS [NTH]]`` explains the bad cells of docs/outcomes.md.
 
-A cell is bad if its worst outcome is S0 to S3. A line a cell: how many conditions and causes, and whether a run has the outcome
-if and only if it meets one, which is re-checked on every run. The last lines are the figures.
+They are asked at 2+2 CPUs. A cell is bad if its worst outcome is S0 to S3. Each has at most so many seconds, 10 unless said
+otherwise, and with NTH only every so many cells are looked at. A line a cell is added to the file: the conditions of each cause,
+and whether a run has the outcome if and only if it meets one, which is re-checked on all runs. Cells that the file has are not
+explained again, so that nothing is lost when this is interrupted. The last lines are the figures.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tdxexplore.errors import TooLarge
+from tdxexplore.errors import TimeUp, TooLarge
 from tdxexplore.explore.check import check
-from tdxexplore.explore.why import Why, explain
+from tdxexplore.explore.why import explain
 from tdxexplore.tdx.fields import MODULE_KINDS
 from tdxexplore.tdx.policies import BUILT_IN
 from tdxexplore.tdx.scenarios import SCENARIOS
@@ -26,53 +31,73 @@ BAD = ("S0", "S1", "S2", "S3")
 MOST = 4
 
 
-def bad_cells() -> Iterator[tuple[Question, str]]:
-    """The question of each bad cell, and its worst outcome."""
+def asked() -> Iterator[tuple[str, str, str]]:
+    """Policy, scenario and module kind of each cell."""
     for name, policy in BUILT_IN.items():
         for scenario in SCENARIOS.values():
-            if scenario.cannot_happen(policy()):
-                continue
-            for module in MODULE_KINDS:
-                answer = check(name, module=module, cpus=4, packages=2, scenario=scenario.name, measures=False)
-                if answer.outcomes["severity"][0] in BAD:
-                    yield answer.question, answer.outcomes["outcome"][0]
+            if not scenario.cannot_happen(policy()):
+                yield from ((name, scenario.name, module) for module in MODULE_KINDS)
 
 
-def explained(question: Question, outcome: str) -> Why | None:
-    """The explanation of a cell; None if it is too large."""
+def row(name: str, scenario: str, module: str, seconds: float) -> dict[str, Any]:
+    """What is found of a cell."""
+    key = {"policy": name, "scenario": scenario, "module": module}
+    answer = check(name, module=module, cpus=4, packages=2, scenario=scenario, measures=False)
+    if answer.outcomes["severity"][0] not in BAD:
+        return {**key, "outcome": None}
+    outcome = answer.outcomes["outcome"][0]
+    began = time.process_time()
+    found = explained(answer.question, outcome, seconds)
+    return {**key, "outcome": outcome, **found, "seconds": round(time.process_time() - began, 2)}
+
+
+def explained(question: Question, outcome: str, seconds: float) -> dict[str, Any]:
+    """The explanation of a cell in figures."""
     try:
-        return explain(question, outcome)
-    except TooLarge:
-        return None
+        why = explain(question, outcome, timeout=seconds)
+    except (TooLarge, TimeUp) as error:
+        return {
+            "states": None,
+            "exact": False,
+            "cut": True,
+            "always": False,
+            "causes": [],
+            "all": 0,
+            "said": str(error),
+        }
+    every = {order for reason in why.causes for order in reason.orders}
+    causes = [len(reason.orders) for reason in why.causes]
+    figures = {"states": why.states, "exact": why.if_and_only_if, "cut": why.cut, "always": why.always}
+    return {**figures, "covered": why.covered, "causes": causes, "all": len(every), "necessary": len(why.necessary)}
 
 
-def conditions(why: Why) -> int:
-    """All conditions of an explanation, each counted once however many causes it is part of."""
-    return len({order for reason in why.causes for order in reason.orders})
+def figures(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What the rows say together."""
+    bad = [row for row in rows if row["outcome"] is not None]
+    exact = [row for row in bad if row["exact"]]
+    few = [row for row in exact if row["all"] <= MOST]
+    open_ = [row for row in bad if not row["always"]]
+    yield f"{len(bad)} bad cells; {len(bad) - len(open_)} of them have the outcome in every run"
+    yield f"if and only if, re-checked: {len(exact)}, {len(exact) / len(bad):.1%}"
+    yield f"of at most {MOST} conditions in all: {len(few)}, {len(few) / len(bad):.1%}"
+    some = sum(row["exact"] and row["all"] <= MOST for row in open_)
+    yield f"of the {len(open_)} with a choice: {some}, {some / len(open_):.1%}"
+    left = Counter(row["outcome"] for row in bad if not (row["exact"] and row["all"] <= MOST))
+    yield f"others: {', '.join(f'{name} {count}' for name, count in sorted(left.items()))}"
+    yield f"cut by the time: {sum(row['cut'] for row in bad)}; CPU time {sum(row['seconds'] for row in bad):.0f} s"
 
 
-def main(nth: int, first: int) -> None:
-    """Explain the cells."""
-    cells = list(bad_cells())[first::nth]
-    few = each = exact = always = 0
-    for question, outcome in cells:
-        began = time.process_time()
-        why = explained(question, outcome)
-        good = why is not None and why.if_and_only_if
-        exact += good
-        always += why is not None and why.always
-        count = 0 if why is None else conditions(why)
-        few += good and count <= MOST
-        each += why is not None and good and all(len(reason.orders) <= MOST for reason in why.causes)
-        causes = 0 if why is None else len(why.causes)
-        said = "if and only if" if good else "not all runs explained"
-        name = f"{question.policy} {question.scenario} {question.module} {outcome}"
-        seconds = time.process_time() - began
-        print(f"{name}: {count} conditions, {causes} causes, {said}, {seconds:.1f} s", flush=True)
-    print(f"{len(cells)} bad cells, {always} of them with the outcome in every run")
-    print(f"if and only if, re-checked: {exact}; of at most {MOST} conditions in all: {few}; in each cause: {each}")
+def main(path: Path, seconds: float = 10, nth: float = 1) -> None:
+    """Explain the cells that the file does not have."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    known = {(row["policy"], row["scenario"], row["module"]) for row in rows}
+    for cell in list(asked())[:: int(nth)]:
+        if cell not in known:
+            rows.append(row(*cell, seconds))
+            with path.open("a") as out:
+                out.write(json.dumps(rows[-1]) + "\n")
+    print("\n".join(figures(rows)))
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]]
-    main(*(numbers + [1, 0][len(numbers) :]))
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))

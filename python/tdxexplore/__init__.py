@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tdxexplore.explore.exploration import Exploration
     from tdxexplore.explore.listing import policies, scenarios
     from tdxexplore.explore.question import Question
+    from tdxexplore.explore.reasons import Why
     from tdxexplore.explore.sample import Sample, sample
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.steps import TraceStep
     from tdxexplore.explore.trace import Trace, replay
-    from tdxexplore.explore.why import Why, why
+    from tdxexplore.explore.why import why
     from tdxexplore.export import export
     from tdxexplore.report import run as report
     from tdxexplore.sweep import Comparison, compare, sweep
@@ -86,7 +87,8 @@ _HOMES = {
     "tdx.policy": ("Knob", "Policy"),
     "explore.steps": ("TraceStep",),
     "explore.trace": ("Trace", "replay"),
-    "explore.why": ("Why", "why"),
+    "explore.reasons": ("Why",),
+    "explore.why": ("why",),
 }
 _WINGS = ("export", "report", "sweep")
 """Modules that can be called: the functions of these names are in them."""

@@ -66,6 +66,17 @@ def folded(summary: str, inside: Html) -> Html:
     return Html(f"<details><summary>{_text(summary)}</summary>{inside.text}</details>")
 
 
+def picture(kind: str, data: str, words: str) -> Html:
+    """A picture that is part of the page.
+
+    Args:
+        kind: Its media type.
+        data: It, as base64.
+        words: What is said where no picture is shown.
+    """
+    return Html(f'<img alt="{_text(words)}" style="max-width:100%" src="data:{kind};base64,{data}">')
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Html:
     """A table; None is shown as ``-``."""
     head = "".join(f'<th style="{_CELL}">{_text(name)}</th>' for name in heads)

@@ -22,23 +22,36 @@ def save(chart: Any, path: Path) -> None:  # noqa: ANN401 -- a chart of altair
         OSError: The file cannot be written.
     """
     check(path)
-    try:
-        import vl_convert  # noqa: PLC0415 -- an extra
-    except ImportError:
-        raise MissingExtra("a chart", "report") from None
-    spec = chart.to_json()
     if path.suffix == ".svg":
-        data = vl_convert.vegalite_to_svg(spec).encode()
+        data = svg(chart)
     elif path.suffix == ".png":
-        data = vl_convert.vegalite_to_png(spec, scale=_SCALE)
+        data = _converter().vegalite_to_png(chart.to_json(), scale=_SCALE)
     else:
-        data = vl_convert.vegalite_to_html(spec, bundle=True).encode()
+        data = _converter().vegalite_to_html(chart.to_json(), bundle=True).encode()
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def svg(chart: Any) -> bytes:  # noqa: ANN401 -- a chart of altair
+    """A chart as SVG.
+
+    Raises:
+        MissingExtra: What renders a chart is not installed.
+    """
+    data: bytes = _converter().vegalite_to_svg(chart.to_json()).encode()
+    return data
+
+
+def _converter() -> Any:  # noqa: ANN401 -- a module
+    try:
+        import vl_convert  # noqa: PLC0415 -- an extra
+    except ImportError:
+        raise MissingExtra("a chart", "report") from None
+    return vl_convert
 
 
 def check(path: Path) -> None:

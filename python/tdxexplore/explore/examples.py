@@ -140,6 +140,10 @@ class Examples:
         apart = 0 if alone or (a.lock and a.lock == b.lock) else 1 + (not a.does) + (not b.does)
         return (len(c.places), alone and not a.way, apart + c.comes, c.first, c.before)
 
+    def shared(self, most: int) -> tuple[Condition, ...]:
+        """Conditions that all bad runs meet, the plainest first."""
+        return tuple(self.conditions[n] for n in np.flatnonzero(self.on_bad.any(1).all(0))[:most])
+
     def single(self, most: int) -> tuple[Cause, ...]:
         """A cause of at most so many conditions that all bad runs meet and no good one, if there is one."""
         every = np.flatnonzero(self.on_bad.any(1).all(0))
@@ -155,9 +159,8 @@ class Examples:
             seed = int(np.argmax(open_))
             stars = [
                 star
-                for choice in range(len(self.pairs))
-                if (star := self._grown(np.flatnonzero(self.on_bad[seed, choice]), open_, most, all_of_them=False))
-                is not None
+                for usable in _widest(self.on_bad[seed])
+                if (star := self._grown(np.flatnonzero(usable), open_, most, all_of_them=False)) is not None
             ]
             open_[seed] = False
             if stars:
@@ -217,6 +220,14 @@ class Examples:
             beam, alive = sets[going], alive[partial[going]] * good[:, new[going]].T
             rows = grown[going]
         return best
+
+
+def _widest(rows: Flags) -> Flags:
+    """Rows that are part of no other one, each once: CPUs that take no part allow nothing that others do not."""
+    rows = rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
+    part = (rows[:, None, :] <= rows[None, :, :]).all(axis=2)
+    widest: Flags = rows[part.sum(axis=1) == 1]
+    return widest
 
 
 @dataclass(frozen=True, slots=True)

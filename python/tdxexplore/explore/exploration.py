@@ -364,11 +364,14 @@ class Exploration:
         return plot(self.levels)
 
     def _repr_html_(self) -> str:
+        from tdxexplore.charts.embedded import embedded  # noqa: PLC0415 -- charts are loaded when they are used
+
         return page(
             paragraph(verdict_badge(self.verdict), self.verdict_line.removeprefix(self.verdict)),
             notebook.outcomes(self.outcomes),
             paragraph(SHARE_AND_PROBABILITY),
             notebook.failing(self.properties.filter("fails")),
+            embedded(self.plot),
             None if self.worst not in self.traces else self.traces[self.worst].folded(f"to {self.worst}"),
             paragraph(self.question.command("check")),
         )

@@ -14,7 +14,6 @@ outcome is given for its cause.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,41 +26,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tdxexplore.explore.decisive import Fate
-    from tdxexplore.explore.orders import Cause, Vocabulary
-    from tdxexplore.explore.unfolding import Numbers, Unfolding
+    from tdxexplore.explore.observing import Observed
+    from tdxexplore.explore.orders import Cause, Condition, Vocabulary
+    from tdxexplore.explore.unfolding import Flags, Numbers, Unfolding
 
 MOST_CONDITIONS = 4
 """The most conditions of a cause."""
 
 _ROUNDS = 25
 _EACH = 3  # examples for each kind of decisive step
+_TRIED = 8  # conditions that may be necessary
 _WRONG = 12  # examples that a wrong guess gives, of each kind
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """What was learned.
+class Learning:
+    """Guess and check until every run is judged rightly, or too many rounds have passed.
+
+    Args:
+        graph: The graph.
+        words: Its events.
+        outcome: The outcome, by its index.
+        fate: Where it is decided.
+        seed: Of the examples that are drawn.
 
     Attributes:
-        causes: Some cause is met exactly by the runs with the outcome, if `exact`.
-        exact: Whether that is so of every run.
+        causes: The last guess, also while `learn` is at work.
+        candidates: Conditions that all examples with the outcome meet, the plainest first: they may be necessary.
+        exact: Whether some cause is met exactly by the runs with the outcome.
         rounds: How often it was guessed.
-        examples: How many runs were looked at one by one.
     """
 
-    causes: tuple[Cause, ...]
-    exact: bool
-    rounds: int
-    examples: int
-
-
-def learn(graph: Unfolding, words: Vocabulary, outcome: int, fate: Fate, seed: int = 0) -> Guess:
-    """Guess and check until every run is judged rightly, or too many rounds have passed."""
-    return _Learning(graph, words, outcome, fate, seed).learn()
-
-
-class _Learning:
-    def __init__(self, graph: Unfolding, words: Vocabulary, outcome: int, fate: Fate, seed: int) -> None:
+    def __init__(self, graph: Unfolding, words: Vocabulary, outcome: int, fate: Fate, seed: int = 0) -> None:
         self._graph, self._words, self._outcome, self._fate = graph, words, outcome, fate
         self._dice = random.Random(seed)  # noqa: S311 -- draws examples, keeps no secrets
         self._into = np.argsort(graph.target, kind="stable")
@@ -69,24 +64,29 @@ class _Learning:
         # What comes in every run says nothing by coming; what only runs with the outcome do is no part of an explanation of it.
         self._always = frozenset(n for n in range(len(words.events)) if self._comes(n))
         self._avoidable = frozenset(np.unique(words.marks[:, ~fate.certain[graph.target]]).tolist()) - {NONE}
+        self._most = 2 if graph.cpus > 1 else 0  # CPUs that conditions speak of
+        self._hopes = [(later, n) for later in (self._always, self._avoidable) for n in range(self._most + 1)]
+        self.causes: tuple[Cause, ...] = ()
+        self.candidates: tuple[Condition, ...] = ()
+        self.exact, self.rounds = False, 0
         self._bad: dict[tuple[int, ...], None] = {}
         self._good: dict[tuple[int, ...], None] = {}
 
-    def learn(self) -> Guess:
+    def learn(self) -> None:
+        """Learn; what was learned until an exception stays."""
         fate = self._fate
         for edges in (fate.decisive, fate.escapes):
             for edge in self._some_of_each_kind(edges):
                 self._add(self._through(edge))
-        causes: tuple[Cause, ...] = ()
-        for number in range(1, _ROUNDS + 1):
-            causes = self._guess()
-            wrong = self._wrong(causes)
+        for self.rounds in range(1, _ROUNDS + 1):
+            self.causes = self._guess()
+            wrong = self._wrong(self.causes)
             known = len(self._bad) + len(self._good)
             for path in wrong:
                 self._add(path)
+            self.exact = not wrong
             if not wrong or len(self._bad) + len(self._good) == known:
-                return Guess(causes, not wrong, number, known)
-        return Guess(causes, False, _ROUNDS, len(self._bad) + len(self._good))
+                return
 
     def _comes(self, event: int) -> bool:
         """Whether an event comes in every run: nobody can get to an end past its transitions."""
@@ -128,36 +128,48 @@ class _Learning:
         return path
 
     def _wrong(self, causes: tuple[Cause, ...]) -> list[list[int]]:
-        """Some runs that the causes judge wrongly."""
-        seen = observe(self._graph, self._words, causes)
-        bad = self._graph.outcome[seen.state[seen.ends]] == self._outcome
-        met = seen.met[seen.ends] != 0
-        found = []
-        for kind in (bad & ~met, ~bad & met):
-            nodes = seen.ends[kind].tolist()
-            found += [seen.path(node) for node in self._dice.sample(nodes, min(_WRONG, len(nodes)))]
+        """Some runs that the causes judge wrongly: those without the outcome that meet one; if there are none, others.
+
+        One cause at a time has few pasts to tell apart, and only where the outcome can still be avoided it matters whether it is
+        met. Runs that meet no cause are followed only as long as they can have the outcome.
+        """
+        graph, fate, found = self._graph, self._fate, []
+        for cause in causes:
+            seen = observe(graph, self._words, [cause], within=~fate.certain)
+            found += self._some(seen, seen.met != 0, max(_WRONG // len(causes), 3))
+        if not found:
+            seen = observe(graph, self._words, causes, any_of=True, within=fate.possible)
+            found = self._some(seen, (seen.met == 0) & (graph.outcome[seen.state] == self._outcome), _WRONG)
         return found
+
+    def _some(self, seen: Observed, wrong: Flags, most: int) -> list[list[int]]:
+        nodes = seen.ends[wrong[seen.ends]].tolist()
+        return [seen.path(node) for node in self._dice.sample(nodes, min(most, len(nodes)))]
 
     # -- guesses ------------------------------------------------------------------------------------------------------
 
     def _guess(self) -> tuple[Cause, ...]:
-        several: list[tuple[int, tuple[Cause, ...]]] = []
-        for later in (self._always, self._avoidable):
-            tables: list[Examples] = []
-            best: tuple[Cause, ...] = ()
-            for places in range(3) if self._graph.cpus > 1 else (0,):
-                tables.append(self._examples(places, later))
-                # A smaller set is worth naming a CPU.
-                best = tables[-1].single(len(best[0]) - 1 if best else MOST_CONDITIONS) or best
-                if best and len(best[0]) == 1:
-                    break
-            if best:
-                return best
-        for table in tables:
-            several.append(table.several(MOST_CONDITIONS))
-            if not several[-1][0]:
+        """A single cause if there is one, by what it speaks of: no CPU, one, two. More examples bring back none that failed."""
+        for later, places in list(self._hopes):
+            table = self._examples(places, later)
+            self.candidates = table.shared(_TRIED)
+            cause = table.single(MOST_CONDITIONS)
+            if not cause:
+                self._hopes.remove((later, places))
+                continue
+            # A smaller set is worth naming a CPU.
+            for more in range(places + 1, self._most + 1):
+                if len(cause[0]) > 1 and (later, more) in self._hopes:
+                    cause = self._examples(more, later).single(len(cause[0]) - 1) or cause
+            return cause
+        found: list[tuple[int, tuple[Cause, ...]]] = []
+        for places in range(self._most + 1):
+            table = self._examples(places, self._avoidable)
+            self.candidates = table.shared(_TRIED)
+            found.append(table.several(MOST_CONDITIONS))
+            if not found[-1][0]:
                 break
-        return min(several, key=lambda found: found[0])[1]
+        return min(found, key=lambda guess: guess[0])[1]
 
     def _examples(self, places: int, later: frozenset[int]) -> Examples:
         scene = Scene(self._graph, self._words, self._fate)

@@ -17,7 +17,7 @@ from tdxexplore.explore.orders import Cause, Vocabulary, pairs
 from tdxexplore.explore.unfolding import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,12 +37,14 @@ class Observer:
         graph: What is observed.
         words: Its events.
         causes: What is looked for.
+        any_of: Whether it is enough that some cause is met, whichever: bit 0 then stands for all.
 
     Attributes:
         symbol: What it reads of each transition.
+        width: How many symbols there are.
     """
 
-    def __init__(self, graph: Unfolding, words: Vocabulary, causes: Sequence[Cause]) -> None:
+    def __init__(self, graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, any_of: bool) -> None:
         instances: dict[tuple[int, int, int, int, bool], int] = {}
         self._wholes: list[tuple[int, tuple[int, ...]]] = []  # a cause, and its conditions on two given CPUs
         for number, cause in enumerate(causes):
@@ -53,48 +55,69 @@ class Observer:
                     (c.first, at[c.at], c.before, at[c.where] if c.before != NONE else NONE, c.comes) for c in cause
                 ]
                 wholes[tuple(instances.setdefault(part, len(instances)) for part in parts)] = None
-            self._wholes += [(number, whole) for whole in wholes]
+            self._wholes += [(0 if any_of else number, whole) for whole in wholes]
         self._count = len(instances)
-        read = np.concatenate([words.marks, graph.cpu[None, :]])
-        letters, self.symbol = np.unique(read, axis=1, return_inverse=True)
-        self.symbol = self.symbol.reshape(-1)
-        self._letters = [
-            tuple(_read(letter, instance, graph.package_of) for instance in instances) for letter in letters.T.tolist()
+        marks = np.concatenate([words.marks, graph.cpu[None, :]])
+        letters, letter = np.unique(marks, axis=1, return_inverse=True)
+        # Transitions of which it reads the same are one symbol: most say nothing.
+        said: dict[tuple[int, ...], int] = {}
+        symbols = [
+            said.setdefault(tuple(_read(each, instance, graph.package_of) for instance in instances), len(said))
+            for each in letters.T.tolist()
         ]
-        self._known: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._states: list[tuple[int, tuple[int, ...]]] = []
+        self.symbol = np.array(symbols, dtype=np.int64)[letter.reshape(-1)]
+        self.width = len(said)
+        self._letters = [[(part, word) for part, word in enumerate(read) if word != _NOTHING] for read in said]
+        self._in: list[list[int]] = [[] for _ in instances]  # the wholes that a condition is part of
+        for number, (_, whole) in enumerate(self._wholes):
+            for part in set(whole):
+                self._in[part].append(number)
+        self._known: dict[tuple[int, bytes], int] = {}
+        self._states: list[tuple[int, bytes]] = []
         self._after: dict[tuple[int, int], int] = {}
-        self.start = self._state(0, (_OPEN,) * self._count)
+        self.start = self._state(0, bytearray([_OPEN]) * self._count, range(len(self._wholes)))
 
     def after(self, state: int, symbol: int) -> int:
         """The state after a transition."""
         pair = (state, symbol)
-        if pair not in self._after:
-            met, open_ = self._states[state]
-            now = tuple(map(_next, open_, self._letters[symbol]))
-            self._after[pair] = self._state(met, now)
-        return self._after[pair]
+        found = self._after.get(pair)
+        if found is None:
+            met, parts = self._states[state]
+            now, changed = bytearray(parts), dict[int, None]()
+            for part, said in self._letters[symbol]:
+                new = _next(parts[part], said)
+                if new != parts[part]:
+                    now[part] = new
+                    changed.update(dict.fromkeys(self._in[part]))
+            found = self._after[pair] = self._state(met, now, changed) if changed else state
+        return found
 
     @property
     def met(self) -> Numbers:
         """The causes that are met in each of its states, as bits."""
         return np.array([met for met, _ in self._states], dtype=np.int64)
 
-    def _state(self, met: int, parts: tuple[int, ...]) -> int:
+    def _state(self, met: int, parts: bytearray, changed: Iterable[int]) -> int:
         """A number for what is known; what cannot matter any more is forgotten."""
-        for cause, whole in self._wholes:
-            if all(parts[part] == _MET for part in whole):
+        before, forget = met, False
+        for number in changed:
+            cause, whole = self._wholes[number]
+            known = [parts[part] for part in whole]
+            if all(each == _MET for each in known):
                 met |= 1 << cause
-        matters = {
-            part
-            for cause, whole in self._wholes
-            if not met >> cause & 1 and all(parts[p] != _BROKEN for p in whole)
-            for part in whole
-        }
-        parts = tuple(value if part in matters else _BROKEN for part, value in enumerate(parts))
-        number = self._known.setdefault((met, parts), len(self._states))
+            forget = forget or _BROKEN in known
+        if forget or met != before:
+            matters: set[int] = set()
+            for cause, whole in self._wholes:
+                if not met >> cause & 1 and not any(parts[part] == _BROKEN for part in whole):
+                    matters.update(whole)
+            for part in range(self._count):
+                if part not in matters:
+                    parts[part] = _BROKEN
+        key = (met, bytes(parts))
+        number = self._known.setdefault(key, len(self._states))
         if number == len(self._states):
-            self._states.append((met, parts))
+            self._states.append(key)
         return number
 
 
@@ -172,7 +195,15 @@ class Observed:
         return taken[::-1]
 
 
-def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, count: bool = False) -> Observed:
+def observe(
+    graph: Unfolding,
+    words: Vocabulary,
+    causes: Sequence[Cause],
+    *,
+    count: bool = False,
+    any_of: bool = False,
+    within: Flags | None = None,
+) -> Observed:
     """Explore the product of a graph with the observer of some causes.
 
     Args:
@@ -180,6 +211,8 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
         words: Its events.
         causes: What is looked for.
         count: Whether runs and probabilities are wanted.
+        any_of: Whether it is enough to know that some cause is met: bit 0 of ``met`` then stands for all of them.
+        within: The states that are looked at; default: all. Runs that leave them are not followed.
 
     Raises:
         TooLarge: There are more than `MOST_NODES` nodes.
@@ -190,7 +223,7 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
     layer_of = np.empty(graph.states, dtype=np.int64)
     for number, layer in enumerate(layers):
         layer_of[layer] = number
-    observer = Observer(graph, words, causes)
+    observer = Observer(graph, words, causes, any_of=any_of)
     degree = np.diff(graph.indptr)
     zero = np.zeros(1, dtype=np.int64)
     first = _Arrivals(zero, zero + observer.start, zero + NONE, zero + NONE)
@@ -219,7 +252,9 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
         runs = None if here.runs is None else np.repeat(here.runs, times)
         probability = None if here.probability is None else np.repeat(here.probability / np.maximum(times, 1), times)
         arrived = _Arrivals(target, seen, np.repeat(nodes, times), edges, runs, probability)
-        goes_to = layer_of[target]
+        if within is not None:
+            arrived = arrived.where(within[target])
+        goes_to = layer_of[arrived.state]
         for other in np.unique(goes_to).tolist():
             waiting[other].append(arrived.where(goes_to == other))
     state, seen = np.concatenate([part.state for part in done]), np.concatenate([part.seen for part in done])
@@ -237,7 +272,7 @@ def observe(graph: Unfolding, words: Vocabulary, causes: Sequence[Cause], *, cou
 
 
 def _after(observer: Observer, seen: Numbers, symbols: Numbers) -> Numbers:
-    width = int(observer.symbol.max(initial=0)) + 1
+    width = observer.width
     keys, back = np.unique(seen * width + symbols, return_inverse=True)
     after = np.array([observer.after(*divmod(key, width)) for key in keys.tolist()], dtype=np.int64)
     found: Numbers = after[back.reshape(-1)]

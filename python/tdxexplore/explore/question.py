@@ -274,15 +274,15 @@ def _digest(_: Subject, question: Question) -> str:
 def _compile(
     subject: Subject, module: str, scenario: str, knobs: Given, budgets: tuple[tuple[str, int], ...]
 ) -> Compiled:
-    with _no_collection():
+    with no_collection():
         model, policy = subject.record(module, scenario, knobs, dict(budgets))
         program = lower(model)
         return Compiled(policy, model, program, Engine(program.text))
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Suspend Python's cyclic collector: a model is many objects that stay, and walking them takes a third of the time."""
+def no_collection() -> Iterator[None]:
+    """Suspend Python's cyclic collector: the objects of a model or a report are many and stay, and walking them takes long."""
     enabled = gc.isenabled()
     gc.disable()
     try:

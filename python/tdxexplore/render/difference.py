@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.render.figures import circumstances, fraction, integer, price_range
-from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
+from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console
 from tdxexplore.render.trace import print_trace
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tdxexplore.explore.difference import Difference
 
 _WORDS = {
@@ -30,11 +28,11 @@ def print_difference(difference: Difference) -> None:
     out.print(f"A: {name_a}, B: {name_b}; {circumstances(key)}")
     out.print(Text(_WORDS[difference.verdict], VERDICTS[difference.verdict]))
     out.print()
-    out.print(_outcomes(difference))
+    _outcomes(difference).print()
     _print_properties(difference)
     if not difference.prices.is_empty():
         out.print()
-        out.print(_prices(difference))
+        _prices(difference).print()
     if difference.moved is not None:
         out.print(f"at least {fraction(difference.moved)} of the interleavings end otherwise")
     if (trace := difference.trace) is not None:
@@ -42,12 +40,9 @@ def print_difference(difference: Difference) -> None:
         print_trace(trace, difference.after.question, title)
 
 
-def _outcomes(difference: Difference) -> Table:
-    shown = table()
-    for name in ("outcome", "sev", "change"):
-        shown.add_column(name)
-    for name in ("A interleavings", "A share", "B interleavings", "B share", "moved", "A shortest", "B shortest"):
-        shown.add_column(name, justify="right")
+def _outcomes(difference: Difference) -> Sheet:
+    figures = ("A interleavings", "A share", "B interleavings", "B share", "moved", "A shortest", "B shortest")
+    shown = Sheet("outcomes", ("outcome", "sev", "change"), figures)
     for row in difference.outcomes.iter_rows(named=True):
         counts = [
             cell
@@ -61,16 +56,12 @@ def _outcomes(difference: Difference) -> Table:
         shortest = ["-" if count is None else f"{count} steps" for count in steps]
         moved = "-" if row["moved"] is None else f"{row['moved']:+.4f}"
         outcome = Text(row["outcome"], SEVERITIES[row["severity"]])
-        shown.add_row(outcome, row["severity"], row["change"], *counts, moved, *shortest)
+        shown.add([outcome, row["severity"], row["change"]], [Text(cell) for cell in (*counts, moved, *shortest)])
     return shown
 
 
-def _prices(difference: Difference) -> Table:
-    shown = table()
-    for name in ("outcome", "price"):
-        shown.add_column(name)
-    for name in ("A mean (least to most)", "B mean (least to most)", "moved"):
-        shown.add_column(name, justify="right")
+def _prices(difference: Difference) -> Sheet:
+    shown = Sheet("prices", ("outcome", "price"), ("A mean (least to most)", "B mean (least to most)", "moved"))
     for row in difference.prices.iter_rows(named=True):
         sides = [
             "-"
@@ -79,7 +70,9 @@ def _prices(difference: Difference) -> Table:
             for side in "ab"
         ]
         moved = "-" if row["moved"] is None else f"{row['moved']:+.2f}"
-        shown.add_row(Text(row["outcome"], SEVERITIES[row["severity"]]), row["price"], *sides, moved)
+        shown.add(
+            [Text(row["outcome"], SEVERITIES[row["severity"]]), row["price"]], [Text(each) for each in (*sides, moved)]
+        )
     return shown
 
 

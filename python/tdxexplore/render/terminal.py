@@ -82,9 +82,9 @@ class Sheet:
 
     def __init__(self, title: str, names: Sequence[str], columns: Sequence[str]) -> None:
         self.title, self.names, self.columns = title, names, columns
-        self.rows: list[tuple[Sequence[str], Sequence[Text]]] = []
+        self.rows: list[tuple[Sequence[str | Text], Sequence[Text]]] = []
 
-    def add(self, names: Sequence[str], cells: Sequence[Text]) -> None:
+    def add(self, names: Sequence[str | Text], cells: Sequence[Text]) -> None:
         """A row: its names, and a cell for each column."""
         self.rows.append((names, cells))
 
@@ -99,14 +99,17 @@ class Sheet:
             for column in block:
                 shown.add_column(self.columns[column], justify="right", overflow="fold")
             for names, cells in self.rows:
-                shown.add_row(*map(Text, names), *(cells[column] for column in block))
+                shown.add_row(
+                    *(Text(name) if isinstance(name, str) else name for name in names),
+                    *(cells[column] for column in block),
+                )
             out.print(shown)
             out.print()
 
     def _blocks(self) -> Iterator[list[int]]:
         """The columns of each block."""
         beside = sum(
-            _GAP + max(map(cell_len, (name, *(names[i] for names, _ in self.rows))))
+            _GAP + max(map(cell_len, (name, *(str(names[i]) for names, _ in self.rows))))
             for i, name in enumerate(self.names)
         )
         block: list[int] = []

@@ -245,8 +245,11 @@ def _packed(drawn: Drawing, texts: Texts) -> list[Any]:
         [actor, slot, number(lock), int(shared), number(where), since, until]
         for actor, slot, lock, shared, where, since, until in drawn["bars"]
     ]
-    said = [drawn["replay"], drawn["ending"], drawn["waits"], drawn["why"]]
-    return [*said, drawn["actors"], rows, bars]
+    why = [
+        [number(said), [each(item) for item in items], after]
+        for said, items, after in (drawn["why"] or {"blocks": []})["blocks"]
+    ]
+    return [drawn["replay"], drawn["ending"], drawn["waits"], why, drawn["actors"], rows, bars]
 
 
 def _size(row: Row) -> int:

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 Drawing: TypeAlias = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 """Of the data: a kept drawing of another format is made again."""
 
 _FOLDED = 16  # so many changes of a row of many steps are shown
 
 
-def drawing(trace: Trace, why: str = "") -> Drawing:
+def drawing(trace: Trace, why: Drawing | None = None) -> Drawing:
     """Rows, bars and what is said at the end.
 
     Args:
         trace: The trace.
-        why: Why it came to its outcome, as paragraphs of plain text; empty where nobody has worked that out.
+        why: Why it came to its outcome (`tdxexplore.report.explained`); None where nobody has worked that out.
 
     Returns:
         ``replay``: the command. ``ending``: the outcome in a sentence. ``waits``: who waits for ever, a sentence each. ``why``.

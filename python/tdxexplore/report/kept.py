@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tdxexplore._version import __version__
 from tdxexplore.data.files import DRAWN
+from tdxexplore.explore.question import no_collection
 from tdxexplore.replacing import replacing
 from tdxexplore.report.drawing import FORMAT, drawing
 from tdxexplore.report.questions import command
@@ -36,7 +37,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def drawn(trace: Trace, run: Row, why: str = "") -> Drawing:
+def drawn(trace: Trace, run: Row, why: Drawing | None = None) -> Drawing:
     """A trace as it is kept: with the command that asks its question.
 
     Args:
@@ -55,7 +56,8 @@ def read(folder: Path) -> dict[Key, Drawing]:
             return {}
         digests, schedules, texts = (column.to_pylist() for column in table.columns)
         keys = zip(digests, schedules, strict=True)
-        return {key: json.loads(drawing) for key, drawing in zip(keys, texts, strict=True)}
+        with no_collection():
+            return {key: json.loads(drawing) for key, drawing in zip(keys, texts, strict=True)}
     except (OSError, ValueError, pa.ArrowException):
         return {}
 

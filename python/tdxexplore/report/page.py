@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from tdxexplore.explore.question import no_collection
 from tdxexplore.explore.subject import NONE
 from tdxexplore.markup import page as shown_page
 from tdxexplore.markup import paragraph, table
@@ -70,6 +71,7 @@ def write(
     *,
     policies: Sequence[About] = (),
     traces: bool = True,
+    why: float | None = None,
     title: str = "",
     progress: Callable[[int, int], object] | None = None,
 ) -> Written:
@@ -80,6 +82,7 @@ def write(
         out: The HTML file.
         policies: The user's own policies and models in it, as ``path/to/file.py:NAME`` or as Python has them.
         traces: Whether traces are drawn that are not kept beside the tables yet; each needs the model of its question.
+        why: Explain each trace of an outcome of S0 to S3, for so many seconds at most; None: show the explanations that are kept.
         title: Of the page; default: the name of the sweep, or `TITLE`.
         progress: Called with how many new traces of how many are drawn.
 
@@ -89,12 +92,14 @@ def write(
         OSError: The file cannot be written.
     """
     subjects = Subjects(policies)
-    tables = source.read(folder)
-    drawn = shown(tables, subjects, new=traces, progress=progress)
+    with no_collection():
+        tables = source.read(folder)
+    drawn = shown(tables, subjects, new=traces, why=why, progress=progress)
     policies_only = NONE not in tables.runs["module"].unique()
     title = title or tables.origin.get("spec", "") or (TITLE if policies_only else TITLE_OF_MODELS)
-    data = content(tables, drawn, subjects, title)
-    size = _write(out, page(data, title))
+    with no_collection():
+        data = content(tables, drawn, subjects, title)
+        size = _write(out, page(data, title))
     return Written(
         out,
         size,

@@ -15,6 +15,7 @@ import polars as pl
 from tdxexplore.errors import TdxExploreError
 from tdxexplore.explore.trace import replay
 from tdxexplore.report import kept
+from tdxexplore.report.explained import Explaining
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ def shown(
     subjects: Subjects,
     *,
     new: bool,
+    why: float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Shown:
     """Choose traces, and draw those that are not kept yet.
@@ -75,6 +77,7 @@ def shown(
         source: The tables.
         subjects: What can be asked again.
         new: Whether new drawings are made, and kept.
+        why: For how many seconds each trace is explained at most; None for no explanations but those that are kept.
         progress: Called with how many of how many are done.
     """
     rows = source.runs.select("point", "digest", *_MODEL, "packages", "cpus").join(found(source), on="point")
@@ -84,19 +87,27 @@ def shown(
     for point, kind, name, first in rows.select("point", *_WHAT, shortest).iter_rows():
         of[point, kind, name] = ((first["digest"], first["schedule"]), first["point"])
     drawings = kept.read(source.folder)
-    missing = {key: point for key, point in of.values() if key not in drawings}
+    # Those of one question follow each other: they share the list of its states.
+    missing = {key: point for key, point in sorted(set(of.values())) if _misses(drawings.get(key), why)}
     if not new or not missing:
         return Shown(drawings, of)
     unknown, changed = dict[str, None](), dict[str, None]()
+    explaining = None if why is None else Explaining(why)
     runs = {run["point"]: run for run in source.runs.iter_rows(named=True)}
     try:
         for done, (key, point) in enumerate(missing.items()):
             if progress is not None:
                 progress(done, len(missing))
-            _draw(key, runs[point], subjects, drawings, unknown, changed)
+            _draw(key, runs[point], subjects, drawings, unknown, changed, explaining)
     finally:  # also what was drawn until Ctrl-C
         kept.write(source.folder, drawings)
     return Shown(drawings, of, tuple(unknown), tuple(changed))
+
+
+def _misses(drawn: Drawing | None, why: float | None) -> bool:
+    if drawn is None or why is None:
+        return drawn is None
+    return drawn["why"] is None or 0 < drawn["why"]["limit"] < why
 
 
 def _draw(
@@ -106,6 +117,7 @@ def _draw(
     drawings: dict[kept.Key, Drawing],
     unknown: dict[str, None],
     changed: dict[str, None],
+    explaining: Explaining | None,
 ) -> None:
     """Add a drawing, or the name of its policy to those that have none."""
     digest, schedule = key
@@ -115,7 +127,8 @@ def _draw(
         return
     try:
         if question.digest() == digest:
-            drawings[key] = kept.drawn(replay(question, schedule), run)
+            trace = replay(question, schedule)
+            drawings[key] = kept.drawn(trace, run, None if explaining is None else explaining.why(trace, digest))
             return
     except TdxExploreError:
         pass  # the policy says something else now

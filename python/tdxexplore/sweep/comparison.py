@@ -137,11 +137,15 @@ class Comparison:
         return plot(self.matrix)
 
     def _repr_html_(self) -> str:
+        from tdxexplore.charts.embedded import embedded  # noqa: PLC0415 -- charts are loaded when they are used
+
         worst = None
         if self.worst is not None:
             point, name, trace = self.worst
             worst = trace.folded(f"to the worst, {name} of {point.question.command('check')}")
-        return page(paragraph(f"worst outcome of {len(self.runs):,} points"), *matrix(self.matrix), worst)
+        return page(
+            paragraph(f"worst outcome of {len(self.runs):,} points"), *matrix(self.matrix), embedded(self.plot), worst
+        )
 
 
 def explore_grid(

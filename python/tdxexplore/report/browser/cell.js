@@ -73,9 +73,9 @@ function show(one, cell, place) {
   if (one.trace >= 0) {
     const view = traceView(data.traces[one.trace]);
     opened.view = view;
-    if (view.trace.why) parts.push(make("section", { class: "why" }, make("h3", {}, "Why"), view.trace.why.split("\n\n").map((text) => make("p", {}, text))));
     const [, packages, cpus] = data.panels[cell.panel];
     const here = one.cpus === cpus && one.packages === packages;
+    if (view.trace.why.length) parts.push(reasons(view.trace.why, here ? "" : ofPanel([null, one.packages, one.cpus])));
     parts.push(make("h3", {}, here ? "Shortest trace" : `Shortest trace, on ${ofPanel([null, one.packages, one.cpus])}: the fewest at which this occurs`));
     parts.push(view, command(view.trace.replay, "Replay this trace"));
     if (!here && one.again) parts.push(command(one.again, `Replay the trace on ${ofPanel(data.panels[cell.panel])}`));
@@ -84,6 +84,14 @@ function show(one, cell, place) {
     if (one.again) parts.push(command(one.again, "Replay its shortest trace"));
   }
   place.replaceChildren(...parts);
+}
+
+/** The why of a trace: sentences with lists, where a tag says what is known of an item. */
+function reasons(why, where) {
+  return make("section", { class: "why", "aria-label": "Why" }, make("h3", {}, where ? `Why, on ${where}` : "Why"),
+    why.map(([said, items, after]) => make("div", { class: after ? "after" : "" }, make("p", {}, T[said]),
+      items.length ? make("ul", {}, items.map(([text, tag]) => make("li", {}, T[text],
+        T[tag] ? make("span", { class: "tag" }, T[tag]) : null))) : null)));
 }
 
 function again(cell, policy, knobs) {
