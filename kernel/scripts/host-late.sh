@@ -4,5 +4,4 @@ offline 3
 load
 online 3
 load
-unload
 load
