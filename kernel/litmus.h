@@ -19,7 +19,6 @@
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/kthread.h>
-#include <linux/kprobes.h>
 #include <linux/delay.h>
 #include <linux/mutex.h>
 #include <linux/percpu-rwsem.h>
@@ -29,6 +28,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
+#include "symbol.h"
 
 enum kind { STEP, HIDDEN, ENTER, FATAL };
 enum { INSIDE = -1, NOWHERE = -2 };
@@ -271,6 +271,19 @@ static int hotplug(struct ctx *x, int cpu, int up)
 	return hot.done ? hot.result : -ECANCELED;
 }
 
+/* The writer of cpu_hotplug_lock is queued or has it: the step in which the operation began is over. gate_lock is held. */
+static void writer_queued(void)
+{
+	if (hot.queued)
+		return;
+	hot.queued = true;
+	if (busy && owner == hot.who && plan[head].kind == STEP) {
+		busy = false;
+		head++;
+		pass_hidden();
+	}
+}
+
 static int writers_label(int actor, bool first);
 
 /* The writer of cpu_hotplug_lock has it, or is about to make the CPU active. On a way back there is no such step, and no gate. */
@@ -295,8 +308,13 @@ static int top_up(unsigned int cpu) { return writer_at(cpu, false); }
 /* A CPU that goes is not active any more, which is in the step that takes the lock: no gate, but who enters is seen to block. */
 static int top_down(unsigned int cpu)
 {
+	unsigned long flags;
+
 	if (!over && cpu == hot.cpu && !hot.up) {
-		hot.queued = true;
+		raw_spin_lock_irqsave(&gate_lock, flags);
+		writer_queued();
+		raw_spin_unlock_irqrestore(&gate_lock, flags);
+		wake_up_all(&gate_queue);
 		while (!over && (busy || (head < n_plan && plan[head].kind == ENTER)))
 			wait_event_interruptible_timeout(gate_queue, over, HZ / 500 + 1);
 	}
@@ -396,11 +414,8 @@ static void watch(void)
 				busy = false;
 				head++;
 			}
-		} else if (busy && owner == hot.who && plan[head].kind == STEP && hot.cpu >= 0 && !hot.queued && writer_waits()) {
-			hot.queued = true;
-			busy = false;
-			head++;
-			pass_hidden();
+		} else if (hot.cpu >= 0 && busy && owner == hot.who && writer_waits()) {
+			writer_queued();
 		}
 		/* The write to `online` returns later. */
 		if (hot.cpu >= 0 && hot.queued && !hot.over && !hot.done && !writer_waits()) {
@@ -480,26 +495,13 @@ static const struct proc_ops result_ops = {
 	.proc_open = result_open, .proc_read = seq_read, .proc_lseek = seq_lseek, .proc_release = single_release
 };
 
-/* A data symbol that no module may name; only its `block` is read, and its rcu_sync is kept entered. */
-static void *symbol(const char *name)
-{
-	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
-	unsigned long (*lookup)(const char *name);
-
-	if (register_kprobe(&probe))
-		return NULL;
-	lookup = (void *)probe.addr;
-	unregister_kprobe(&probe);
-	return (void *)lookup(name);
-}
-
 static int prepare;
 
 static int __init litmus_init(void)
 {
 	struct proc_dir_entry *folder;
 	int error;
-	void (*enter)(struct rcu_sync *rss) = symbol("rcu_sync_enter");
+	void (*enter)(struct rcu_sync *rss) = symbol("rcu_sync_enter"); /* the locks are not exported either */
 
 	notes = kvmalloc(65536, GFP_KERNEL);
 	hotplug_lock = symbol("cpu_hotplug_lock");

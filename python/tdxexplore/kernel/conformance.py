@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tdxexplore.kernel.observations import observe
+from tdxexplore.kernel.host import WatchedHost
 from tdxexplore.kernel.watched import Watched
 from tdxexplore.model.execution import transitions
 
@@ -47,7 +47,7 @@ class Conformance:
 class _Search:
     """What is seen so far: the furthest cursor, and what the model allows there."""
 
-    watched: Watched
+    watched: Watched | WatchedHost
     wanted: tuple[Observation, ...]
     furthest: int = 0
     allowed: set[str] = field(default_factory=set)
@@ -77,12 +77,11 @@ class _Search:
             found.append((state, cursor + 1))
         for step in steps:
             shown = self.watched.shows(state, step)
-            if shown is None:
-                found.append((step.target, cursor))
-            elif shown == seen:
-                found.append((step.target, cursor + 1))
-            elif cursor == self.furthest and shown.kind != "nothing":
-                self.allowed.add(str(shown))
+            after = cursor + len(shown)
+            if self.wanted[cursor:after] == shown:
+                found.append((step.target, after))
+            elif cursor == self.furthest and shown[0].kind != "nothing":
+                self.allowed.add("; ".join(map(str, shown)))
         return found
 
 
@@ -96,12 +95,15 @@ def conform(recording: Recording, policy: str) -> Conformance:
     Raises:
         BadModel: There is no such policy, or none that a recording can show.
     """
-    return follow(recording, Watched(policy, recording.header["cpus"]))
+    header = recording.header
+    if "module" in header:
+        return follow(recording, WatchedHost(policy, header["module"], header["cpus"], header["packages"]))
+    return follow(recording, Watched(policy, header["cpus"]))
 
 
-def follow(recording: Recording, watched: Watched) -> Conformance:
+def follow(recording: Recording, watched: Watched | WatchedHost) -> Conformance:
     """Hold a recording against a model."""
-    places = observe(recording)
+    places = watched.observe(recording)
     search = _Search(watched, tuple(seen for _, seen in places))
     search.run()
     done = search.furthest == len(places)

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 MODULES = ("kvm-amd",)
 
 
-def boot(kernel: Kernel, *, cpus: int, files: Mapping[str, bytes] | None = None, parameters: str = "") -> Machine:
+def boot(
+    kernel: Kernel, *, cpus: int, packages: int = 1, files: Mapping[str, bytes] | None = None, parameters: str = ""
+) -> Machine:
     """A machine that is about to boot a kernel, with kvm_amd's modules in its initramfs; enter it to boot.
 
     Args:
         kernel: The kernel.
         cpus: CPUs of the guest.
+        packages: Packages that share them evenly.
         files: Further files of the initramfs.
         parameters: Further words of the kernel's command line.
     """
     scripts = {"init": guest_file("init"), "guest.sh": guest_file("guest.sh")}
-    return Machine(
-        kernel, initramfs.build(kernel, MODULES, {**scripts, **(files or {})}), cpus=cpus, parameters=parameters
-    )
+    archive = initramfs.build(kernel, MODULES, {**scripts, **(files or {})})
+    return Machine(kernel, archive, cpus=cpus, packages=packages, parameters=parameters)

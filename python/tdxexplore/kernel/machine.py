@@ -63,6 +63,7 @@ class Machine:
         kernel: The kernel to boot.
         initramfs: From `tdxexplore.kernel.initramfs.build`; its init must be ``kernel/init``.
         cpus: How many CPUs it has.
+        packages: How many packages share them evenly.
         memory: In MiB.
         parameters: Further words of the kernel's command line.
         boot_time: Seconds to wait for the shell.
@@ -74,6 +75,7 @@ class Machine:
         initramfs: bytes,
         *,
         cpus: int = 4,
+        packages: int = 1,
         memory: int = 1024,
         parameters: str = "",
         boot_time: float = 240,
@@ -87,7 +89,7 @@ class Machine:
         self._command = [
             *(need("setpriv", "util-linux"), "--pdeathsig", "KILL", "--"),
             *(need("qemu-system-x86_64", "qemu-system-x86"), "-M", "q35", "-cpu", "max,+svm"),
-            *("-accel", "tcg,thread=multi", "-smp", str(cpus), "-m", str(memory)),
+            *("-accel", "tcg,thread=multi", "-smp", f"{cpus},sockets={packages}", "-m", str(memory)),
             *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
             *("-serial", f"file:/proc/self/fd/{self._console}"),
             *("-chardev", "stdio,id=shell,signal=off", "-serial", "chardev:shell"),

@@ -162,12 +162,12 @@ def _marker(text: str) -> Event:
         case "end":
             return {"event": "end", "code": int(words[0]), "action": " ".join(words[1:])}
         case "mask":
-            return {"event": "mask", "online": _list(words[0])}
+            return {"event": "mask", "online": cpu_list(words[0])}
         case _:
             return {"event": kind, "action": " ".join(words)}
 
 
-def _list(text: str) -> list[int]:
+def cpu_list(text: str) -> list[int]:
     """The CPUs of a list such as ``0-2,4``."""
     ends = [part.split("-") for part in text.split(",")]
     return [cpu for part in ends for cpu in range(int(part[0]), int(part[-1]) + 1)]

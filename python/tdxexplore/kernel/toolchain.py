@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tdxexplore.kernel.packages import Kernel
 
 FLAGS = "-g0 -w -Wframe-larger-than=4096"
+HEADERS = ("litmus.h", "symbol.h")
 TOOLS = ("make", "binutils", "dash", "coreutils", "sed", "grep", "mawk", "findutils", "kmod")
 MERGED = ("bin", "sbin", "lib", "lib64")
 
@@ -73,16 +74,21 @@ class Toolchain:
 
     def name(self, text: str) -> str:
         """The name of a module: a digest of all that it is made of."""
-        parts = (str(self.headers), FLAGS, guest_file("litmus.h").decode(), text)
+        parts = (str(self.headers), FLAGS, *(guest_file(header).decode() for header in HEADERS), text)
         return "litmus_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
     def _made(self, sources: Mapping[str, str]) -> dict[str, bytes]:
-        if not sources:
-            return {}
-        objects = " ".join(f"{name}.o" for name in sources)
         files = {f"{name}.c": text.encode() for name, text in sources.items()}
-        files["litmus.h"] = guest_file("litmus.h")
-        files["Makefile"] = f"obj-m := {objects}\nccflags-y := {FLAGS}\n".encode()
+        return self.compile(files | {name: guest_file(name) for name in HEADERS}) if sources else {}
+
+    def compile(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Compile files as they are: each C file beside the Makefile is a module, of its name.
+
+        Raises:
+            NoKernel: Something is missing, or one does not compile.
+        """
+        objects = " ".join(name[:-2] + ".o" for name in files if name.endswith(".c") and "/" not in name)
+        files = {**files, "Makefile": f"obj-m := {objects}\nccflags-y := {FLAGS}\n".encode()}
         made = subprocess.run(self._command(), input=_packed(files), capture_output=True, check=False)  # noqa: S603 -- our own
         if made.returncode:
             raise NoKernel(f"a module does not compile: {made.stderr.decode(errors='replace').strip()[:2000]}")

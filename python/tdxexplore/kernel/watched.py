@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from tdxexplore.errors import BadModel
-from tdxexplore.kernel.observations import Observation
+from tdxexplore.kernel.observations import Observation, observe
 from tdxexplore.linux.boot import starts_with
 from tdxexplore.linux.hotplug import hotplug
 from tdxexplore.model import Model, Scope, State, Topology, always
@@ -84,8 +84,14 @@ class Watched:
 
         return _watched(Hook(state, self.model.flag(f"{state} registered", initial=True), works, works))
 
-    def shows(self, before: State, step: Transition) -> Observation | None:
-        """What a step shows; None if nothing."""
+    observe = staticmethod(observe)
+
+    def shows(self, before: State, step: Transition) -> tuple[Observation, ...]:
+        """What a step shows."""
+        shown = self._shows(before, step)
+        return () if shown is None else (shown,)
+
+    def _shows(self, before: State, step: Transition) -> Observation | None:
         title, cpu = step.label.title, step.cpu
         if title == "/sys/devices/system/cpu/cpuN/online":
             return Observation("up" if "echo 1" in step.notes else "down", cpu)

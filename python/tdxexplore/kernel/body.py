@@ -1,0 +1,184 @@
+"""The instructions of a recorded actor, or of a callback, as C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tdxexplore.kernel.c_text import MASKS, Unsupported, each_member
+from tdxexplore.linux.cpuhp import Hook
+from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
+from tdxexplore.model.expr import Field, Scope, as_expr
+
+if TYPE_CHECKING:
+    from tdxexplore.kernel.generate import Generator
+    from tdxexplore.model.code import Code, Instruction, Native
+
+REFUSED = "online_refused"
+CPUHP = "cpuhp_setup_state", "cpuhp_remove_state"
+
+
+class Body:
+    """The instructions of an actor or a callback."""
+
+    def __init__(self, g: Generator, number: int, code: Code, start: int, end: int, leave: str) -> None:
+        self.g, self.names, self.number, self.code, self.start, self.end = g, g.names, number, code, start, end
+        self.leave = leave
+
+    def lines(self) -> list[str]:
+        """In C. A stretch that stands for a function of the kernel is a call of it."""
+        starts: dict[int, Native] = {}
+        for native in self.code.natives:
+            if self.start <= native.start and native.end <= self.end and native.end > native.start:
+                known = starts.get(native.start)
+                if native.function != "callback" and (known is None or native.end > known.end):
+                    starts[native.start] = native
+        lines, at = [], self.start
+        while at < self.end:
+            lines.append(f"L{at}: __maybe_unused;")
+            if at in starts:
+                lines += self._native(starts[at])
+                at = starts[at].end
+            else:
+                lines += self.one(self.code.instructions[at])
+                at += 1
+        return [*self._temps(lines), *lines]
+
+    def _temps(self, lines: list[str]) -> list[str]:
+        text = "\n".join(lines)
+        used = [t for t in self.names.temps.values() if f"{t} " in text or f"{t})" in text or f"{t};" in text]
+        return [f"\tint {t} __maybe_unused = 0;" for t in used]
+
+    def one(self, i: Instruction) -> list[str]:
+        names = self.names
+        match i:
+            case Label():
+                return [] if i.passive else self._gate(i)
+            case Set(target, value) if not names.is_kernels(target):
+                source = value if isinstance(value, (bool, int, str)) else None
+                new = names.value(source) if source is not None else names.variable(value, "cpu", "package_of[cpu]")  # type: ignore[arg-type]
+                return [f"\t{names.variable(target, 'cpu', 'package_of[cpu]')} = {new};"]
+            case Add(target, delta):
+                return [f"\t{names.variable(target, 'cpu', 'package_of[cpu]')} += {delta};"]
+            case SetEach(group, where, values):
+                each, inner = each_member(group, "i", "cpu", "package_of[cpu]"), group.scope is Scope.CPU
+                member = ("i", "package_of[i]") if inner else ("-1", "i")
+                sets = " ".join(f"{names.variable(f, *member)} = {names.value(v)};" for f, v in values)
+                return [f"\t{{ int i; {each} if ({names.expr(where, *member)}) {{ {sets} }} }}"]
+            case Branch(condition, otherwise):
+                return [f"\tif (!{names.expr(condition)})", f"\t\tgoto L{otherwise};"]
+            case Jump(target):
+                return [f"\tgoto L{target};"]
+            case Await(condition):
+                try:
+                    return [
+                        f'\tif (!{names.expr(condition)})\n\t\tdisagree("a step of who %d is not enabled", x->who);'
+                    ]
+                except Unsupported:  # the kernel's own locks decide that
+                    return []
+            case Either(targets):
+                cases = " ".join(f"case {n}: goto L{t};" for n, t in enumerate(targets))
+                return [f"\tswitch (choice(x)) {{ {cases} }}"]
+            case Note():
+                return []
+            case Stop():
+                return [f"\t{self.leave}"]
+        raise Unsupported(f"{self.code.actor}: {type(i).__name__} is not generated here")
+
+    def _gate(self, label: Label) -> list[str]:
+        number = self.g.labels[self.code.actor, label.name]
+        lines = [f"\tif (gate(x, {number})) // {label.title}", f"\t\t{self.leave}"]
+        return [*lines, "\tcpu = x->now.cpu < 0 ? cpu : x->now.cpu;"]
+
+    def _first_gate(self, native: Native) -> list[str]:
+        first = self.code.instructions[native.start]
+        if not isinstance(first, Label):
+            raise Unsupported(f"{native.function} does not begin with a step")
+        return self._gate(first)
+
+    def _native(self, native: Native) -> list[str]:
+        f, number = native.function, self.g.natives[id(native)]
+        match f:
+            case "lockdep":
+                return []
+            case "cpus_read_lock":
+                return [*self._first_gate(native), "\tcpus_read_lock();", "\ttook(x, NULL);"]
+            case "mutex_lock":
+                lock = f"m{self.g.mutexes.index(native.arguments[0].name)}"  # type: ignore[attr-defined]
+                return [*self._first_gate(native), f"\tmutex_lock(&{lock});", f"\ttook(x, &{lock});"]
+            case "cpus_read_unlock" | "mutex_unlock":
+                return ["\tdrop(x);"]
+            case "_cpu_up" | "_cpu_down":
+                self._callbacks_of(native)
+                up = f == "_cpu_up"
+                return [f"\tlast_errno[{number}] = hotplug(x, cpu, {int(up)});", *self._after_hotplug(native, up=up)]
+            case "on_each_cpu":
+                return self._pass(native, number)
+        if f.startswith(CPUHP) and native.arguments:
+            return self._cpuhp(native, number)
+        if f == "cpuhp_remove_state_nocalls(0)":
+            return [*self._first_gate(native), "\tcpuhp_remove_state_nocalls(0);"]
+        raise Unsupported(f"{f} is not generated")
+
+    def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:
+        inner = [
+            n for n in self.code.natives if native.start <= n.start and n.end <= native.end and n.function == "callback"
+        ]
+        return [self.g.callback(self.number, self.code, n) for n in inner]
+
+    def _after_hotplug(self, native: Native, *, up: bool) -> list[str]:
+        """What the model sets when a CPU is offline or was refused, which the kernel shows by its mask."""
+        inner = [n for n in self.code.natives if native.start < n.start and n.end <= native.end]
+        own = [
+            i.target
+            for at, i in enumerate(self.code.instructions[native.start : native.end], start=native.start)
+            if isinstance(i, Set) and not any(n.start <= at < n.end for n in inner)
+        ]
+        lost = {f for f in own if isinstance(f, Field) and f.scope is Scope.CPU and f.name not in MASKS}
+        sets = [(self.names.variable(f, "cpu", ""), f.initial) for f in lost if not self.names.is_kernels(f)]
+        refused = [self.names.variable(f, "cpu", "") for f in own if f.name == REFUSED and up]
+        lines = [f"\t\t{where} = {self.names.value(value)};" for where, value in sorted(sets)]
+        lines += [f"\t\t{where} = 1;" for where in refused[:1]]
+        return ["\tif (!over && !cpu_online(cpu)) {", *lines, "\t}"]
+
+    def _pass(self, native: Native, number: int) -> list[str]:
+        ((name, _),) = self._callbacks_of(native)
+        self.g.add_function(
+            f"static void pass{number}(void *sender)\n{{\n\tint cpu = smp_processor_id();\n"
+            f"\tstruct ctx y = {{ .who = WHO({self.number}, cpu), .cpu = cpu, .atomic = true }};\n"
+            f"\tif (cpu < N_CPUS)\n\t\t{name}(&y);\n\thandled(sender, &y);\n}}"
+        )
+        where = self.names.expr(as_expr(native.arguments[0]), "i", "package_of[i]")  # type: ignore[arg-type]
+        return [
+            "\t{ int i; struct cpumask mask; cpumask_clear(&mask);",
+            f"\tfor (i = 0; i < N_CPUS; i++) if ({where}) cpumask_set_cpu(i, &mask);",
+            f"\tif (sends(x, &mask, {self.g.senders.index(self.number)})) on_each_cpu_mask(&mask, pass{number}, x, true);",
+            f"\tif (over) {self.leave} }}",
+        ]
+
+    def _cpuhp(self, native: Native, number: int) -> list[str]:
+        f, hook = native.function, native.arguments[0]
+        if not isinstance(hook, Hook):
+            raise Unsupported(f"{f} without a hook")
+        h, names = self.g.hook(hook), self.names
+        self._callbacks_of(native)
+        first = self.code.instructions[native.start]
+        lines = self._gate(first) if isinstance(first, Label) else []
+        lines.append("\tregistering = x->who;")
+        if f.startswith("cpuhp_setup_state"):
+            state = self.g.state(hook)
+            lines += [
+                f'\tr = {f}({state}, "litmus:{h}", up{h}, down{h});',
+                f"\tlast_errno[{number}] = r < 0 ? r : 0;",
+                f"\tif (r >= 0)\n\t\tslot[{h}] = r ? r : {state};",
+                f"\t{names.variable(hook.registered, 'cpu', 'package_of[cpu]')} = r >= 0;",
+            ]
+            if native.result is not None:
+                where, (good, bad, *_) = names.variable(native.result, "cpu", "package_of[cpu]"), native.result.values
+                lines.append(f"\t{where} = r < 0 ? {names.value(bad)} : {names.value(good)};")
+            return lines
+        return [
+            *lines,
+            f"\t{f}(slot[{h}]);",
+            f"\tslot[{h}] = 0;",
+            f"\t{names.variable(hook.registered, 'cpu', 'package_of[cpu]')} = 0;",
+        ]
