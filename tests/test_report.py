@@ -24,8 +24,8 @@ from tdxexplore.data.single import write_table
 from tdxexplore.errors import BadDataset, TimeUp
 from tdxexplore.explore.choices import choices
 from tdxexplore.explore.question import Question
+from tdxexplore.explore.reasons import blocks
 from tdxexplore.explore.why import explain
-from tdxexplore.render.reasons import blocks
 from tdxexplore.report import kept, source, write
 from tdxexplore.report.content import content
 from tdxexplore.report.drawing import drawing

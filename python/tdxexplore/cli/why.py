@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tdxexplore.cli import exits
 from tdxexplore.cli.options import Asked
 from tdxexplore.cli.output import Json, print_json
+from tdxexplore.explore.reasons import sentence, step
 from tdxexplore.explore.why import MOST_STATES, explain
-from tdxexplore.render.reasons import sentence, step
 from tdxexplore.render.why import print_why
 
 if TYPE_CHECKING:

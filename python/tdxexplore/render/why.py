@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.explore.lanes import folded
+from tdxexplore.explore.reasons import blocks
 from tdxexplore.render.figures import packages
-from tdxexplore.render.reasons import blocks
 from tdxexplore.render.terminal import SEVERITIES, console, width
 
 if TYPE_CHECKING:

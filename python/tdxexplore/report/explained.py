@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tdxexplore.errors import TimeUp, TooLarge
+from tdxexplore.explore.reasons import blocks
 from tdxexplore.explore.why import Clock, Explainer
 from tdxexplore.model import SEVERITIES
-from tdxexplore.render.reasons import blocks
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
