@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tdxexplore.kernel.c_text import MASKS, Unsupported, each_member
 from tdxexplore.linux.cpuhp import Hook
@@ -10,17 +10,39 @@ from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note,
 from tdxexplore.model.expr import Field, Scope, as_expr
 
 if TYPE_CHECKING:
-    from tdxexplore.kernel.generate import Generator
+    from tdxexplore.kernel.c_text import Names
     from tdxexplore.model.code import Code, Instruction, Native
 
 REFUSED = "online_refused"
 CPUHP = "cpuhp_setup_state", "cpuhp_remove_state"
 
 
+class Module(Protocol):
+    """Of the module around them, what instructions refer to (`tdxexplore.kernel.generate.Generator`)."""
+
+    names: Names
+    labels: dict[tuple[str, str], int]
+    senders: list[int]
+    mutexes: list[str]
+    natives: dict[int, int]
+
+    def callback(self, number: int, code: Code, native: Native) -> tuple[str, int]:
+        """Write a function that a native calls: its name, and the number of its callback."""
+
+    def hook(self, hook: object) -> int:
+        """Return the number of a cpuhp state."""
+
+    def state(self, hook: Hook[Any]) -> str:
+        """Return the C of a cpuhp state."""
+
+    def add_function(self, text: str) -> None:
+        """Add a function to the module."""
+
+
 class Body:
     """The instructions of an actor or a callback."""
 
-    def __init__(self, g: Generator, number: int, code: Code, start: int, end: int, leave: str) -> None:
+    def __init__(self, g: Module, number: int, code: Code, start: int, end: int, leave: str) -> None:
         self.g, self.names, self.number, self.code, self.start, self.end = g, g.names, number, code, start, end
         self.leave = leave
 
