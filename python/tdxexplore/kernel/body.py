@@ -27,7 +27,7 @@ class Module(Protocol):
     natives: dict[int, int]
 
     def callback(self, number: int, code: Code, native: Native) -> tuple[str, int]:
-        """Write a function that a native calls: its name, and the number of its callback."""
+        """Generate what the kernel calls; return its name and the label of its first step."""
 
     def hook(self, hook: object) -> int:
         """Return the number of a cpuhp state."""
