@@ -52,7 +52,9 @@ def _of_the_data(lab: Lab, phase: str, number: signal.Signals) -> Done:
 def _check(phase: str, words: str, sees: str, kept: str) -> None:
     def interrupted(lab: Lab) -> Done:
         done = _at(lab, phase, signal.SIGINT, *words.split())
-        assert ("verdict: incomplete (interrupted)" in done.out or "interrupted" in done.out) == (not sees), done
+        # On a fast machine the measures end before they look for a signal again: then the answer is whole.
+        whole = phase == "measures" and "verdict: holds" in done.out
+        assert ("interrupted" in done.out or whole) == (not sees), done
         return done
 
     interrupted.__name__ = f"ctrl_c_in_{phase}"
