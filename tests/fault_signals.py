@@ -63,7 +63,11 @@ def _check(phase: str, words: str, sees: str, kept: str) -> None:
 
 for _phase, _words in (("recording", SMALL), ("lowering", SMALL), ("traces", SMALL)):
     _check(_phase, _words, "error: interrupted", "-")
-for _phase, _words in (("search", LARGE), ("measures", LARGE), ("counting", COUNTING)):
+for _phase, _words in (
+    ("search", LARGE),
+    ("measures", LARGE.replace("--cpus 20", "--cpus 48")),
+    ("counting", COUNTING),
+):
     _check(_phase, _words, "", "what was explored, as an answer that is incomplete")
 
 PLANNING = (
