@@ -336,7 +336,7 @@ class Exploration:
 
 @final
 class Walks:
-    """What random walks have met."""
+    """Outcomes and verdict marks that random walks met, with their counts."""
 
     @property
     def reason(self) -> str | None:

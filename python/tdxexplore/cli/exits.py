@@ -22,7 +22,7 @@ VERDICTS = {
     "happen to the design",
     "holds": "none of these; outcomes below `--fail-on` are named with their share",
 }
-"""What each verdict means; the first that applies is given."""
+"""The meaning of each verdict; the first that applies is given."""
 
 CODES = {
     HOLDS: "the verdict is `holds`, or the command did what was asked",
@@ -37,7 +37,7 @@ CODES = {
     VACUOUS: f"the verdict is `vacuous`: {VERDICTS['vacuous']}",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
-"""What each exit code means."""
+"""The meaning of each exit code."""
 
 OF_VERDICT = {"violated": VIOLATED, "incomplete": INCOMPLETE, "vacuous": VACUOUS, "holds": HOLDS}
 

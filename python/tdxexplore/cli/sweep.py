@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Dry:
-    """What is said instead of exploring.
+    """Options that say what a sweep would do, and explore nothing.
 
     Attributes:
         dry_run: Say how many points there are, and how many are done; explore nothing.
