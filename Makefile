@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -52,9 +52,7 @@ wheel: $(VENV)/installed
 	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
-# The binding has no Rust tests, and left out its dependencies need no second build.
-test: lint
-	cargo test --package tdxexplore-core --quiet
+test: lint test-rust
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 APT = $(SUDO) apt-get install --yes --no-install-recommends
@@ -84,9 +82,17 @@ licences:
 mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 
-lint: $(VENV)/installed
+# The binding has no Rust tests, and left out its dependencies need no second build.
+test-rust:
+	cargo test --package tdxexplore-core --quiet
+
+lint: lint-rust lint-python
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-python: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
