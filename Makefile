@@ -48,6 +48,7 @@ docs: $(VENV)/installed
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
 # sources on this machine are in no wheel.
 REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
+INSTALL = RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable
 wheel: $(VENV)/installed
 	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
@@ -162,13 +163,13 @@ $(TLC):
 
 # What the benches need besides.
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(INSTALL) '.[bench]'
 	touch $@
 
 # The extension is built again when a Rust file has changed; with the flags of the wheel, which then is built in seconds.
 $(VENV)/installed: pyproject.toml $(RUST)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	touch $@
 
 clean:

@@ -49,7 +49,6 @@ class Exploration(Judged):
         settings: How it was explored. With the symmetry ``all``, all numbers of concrete states and transitions are those
             that can be reached from any naming of the initial state; nothing else differs.
         complete: Whether everything was explored.
-        reason: Why not, or None.
         interrupted: Whether Ctrl-C ended it.
     """
 
@@ -57,15 +56,19 @@ class Exploration(Judged):
         self.question = question
         self.settings = settings
         self.complete = found.complete
-        self.reason = found.reason
-        if self.reason is not None and settings.max_memory is None:
-            self.reason = self.reason.replace("max-memory", MACHINE)
         self.interrupted = found.interrupted
         self._found = found
         self._compiled = compiled
         self._program = compiled.program
 
     # -- the answer ---------------------------------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str | None:
+        reason = self._found.reason
+        if reason is None or self.settings.max_memory is not None:
+            return reason
+        return reason.replace("max-memory", MACHINE)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

@@ -111,12 +111,15 @@ class Judged(ABC):
     Attributes:
         settings: The limits, and what counts as a violation.
         complete: Whether everything was explored.
-        reason: Why not, or None.
     """
 
     settings: Settings
     complete: bool
-    reason: str | None
+
+    @property
+    @abstractmethod
+    def reason(self) -> str | None:
+        """Why not everything was explored, or None."""
 
     @property
     @abstractmethod
