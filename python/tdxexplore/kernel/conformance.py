@@ -97,8 +97,8 @@ def conform(recording: Recording, policy: str) -> Conformance:
     """
     header = recording.header
     if "module" in header:
-        parts = (header[part] for part in ("module", "cpus", "packages"))
-        return follow(recording, WatchedHost(policy, *parts, header.get("knobs")))
+        module, cpus, packages = (header[part] for part in ("module", "cpus", "packages"))
+        return follow(recording, WatchedHost(policy, module, cpus, packages, header.get("knobs")))
     return follow(recording, Watched(policy, header["cpus"]))
 
 
