@@ -21,7 +21,8 @@ demo: $(VENV)/installed
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
 	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
 
-# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules. Some minutes; see docs/kernel.md.
+# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules, and the host's own text.
+# Some minutes; see docs/kernel.md.
 KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
 
 kernel: $(VENV)/installed
@@ -33,6 +34,9 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 	for policy in hook-before-users dyn-hook-if-enabled; do \
 	  $(BIN)/tdxexplore kernel run $$policy --series 7.3 --scenario kvm-reload --cpus 2 --all || exit 1; done
+	for script in update update-offline; do trace=demo/7.3-host-$$script.jsonl; \
+	  $(BIN)/tdxexplore kernel host $$trace --script $$script --series 7.3 && \
+	  $(BIN)/tdxexplore kernel conform $$trace linux-7.2-update || exit 1; done
 
 # All schedules of docs/kernel-results.md again, on one kernel; half an hour or more. 6.12 wants its headers installed.
 SERIES ?= 7.3
