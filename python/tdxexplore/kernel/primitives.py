@@ -251,6 +251,9 @@ class Primitives:
         resets = [f"\treset_item(&{self.name(w)}, WHO({a}, ALONE), {labels[a]});" for a, w in self.works.items()]
         resets += [f"\treinit_completion(&{o});" for o in done]
         resets += [f"\treset_n{i}();" for i in range(len(self._notifiers))]
+        if any(n.function == "synchronize_rcu" for c in self._codes for n in c.natives):
+            # A grace period of somebody else that runs when ours is asked for has to end before ours begins.
+            resets += ["\tsynchronize_rcu();", "\trcu_barrier();"]
         leaves = [
             f"\tif (x->entries[{i}].func)\n\t\tfinish_wait(&{o}, &x->entries[{i}]);" for i, o in enumerate(queues)
         ]

@@ -82,8 +82,7 @@ class Completion:
 class Work:
     """``struct work_struct``, or a ``delayed_work`` whose timer is pending: queued at most once, and run by one worker.
 
-    Left out: which CPU runs it; workers that a pool lacks; a second flush at the same time, which here lengthens the first, and a
-    second cancel_work_sync().
+    Left out: which CPU runs it; workers that a pool lacks; a second flush, or cancel_work_sync(), at the same time.
 
     Args:
         model: Where its fields are declared.
@@ -102,7 +101,8 @@ class Work:
 class Readers(ByActor):
     """Readers of RCU, or of an SRCU domain, and what each does: nothing, or it has begun after or before the last grace period.
 
-    One grace period is waited for at a time: a second one that begins meanwhile lengthens it.
+    One grace period is waited for at a time: a second one that begins meanwhile lengthens it. Left out: that it may also wait for
+    readers that begin meanwhile, as it does if somebody else's grace period runs when it is asked for (seen in 6.12).
 
     Args:
         model: Where the fields are declared.
