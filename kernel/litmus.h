@@ -11,7 +11,10 @@
  * The writer of cpu_hotplug_lock passes gates too as a CPU comes, in two callbacks of this module that are always registered:
  * one where it has the lock, and one where the CPU is about to become active.
  *
- * Actors wait on CPU WAITING. Each that sends IPIs does so from a CPU of its own, as it cannot be preempted there while others
+ * TAKES is the step of an actor that was let in early: it waits behind the kernel's function until the step is due.
+ *
+ * Actors wait on CPU WAITING. One that holds a spin lock, reads under RCU or is on its way to schedule() cannot sleep at a gate: it
+ * spins there, on a CPU of its own (SPOT). Each that sends IPIs does so from a CPU of its own, as it cannot be preempted there while others
  * spin at gates. That CPU is among those that run the handler: its own turn comes when all others have been sent the IPI, which
  * ends the step. So IPIs are sent in the order of the schedule.
  */
@@ -30,26 +33,45 @@
 #include <linux/wait.h>
 #include "symbol.h"
 
-enum kind { STEP, HIDDEN, ENTER, FATAL };
+enum kind { STEP, HIDDEN, ENTER, FATAL, TAKES };
 enum { INSIDE = -1, NOWHERE = -2 };
 #define MAX_STEPS 512
 #define MAX_WHO 256
 #define SENDER(i) (N_CPUS + (i))
-#define WAITING SENDER(SENDERS)
+#ifndef SPOTS
+#define SPOTS 0
+#endif
+#ifndef QUEUES
+#define QUEUES 0
+#endif
+#define SPOT(i, x) (N_CPUS + SENDERS + (i) + ((x)->who % 16 == ALONE ? 0 : (x)->who % 16))
+#define WAITING (N_CPUS + SENDERS + SPOTS)
 #define ALONE 15 /* the instance of an actor that is no CPU's */
 #define WHO(actor, instance) ((actor) * 16 + (instance))
 
 struct entry {
-	int kind, who, cpu, label, n_choices;
+	int kind, who, cpu, label, after, n_choices; /* after: the entry that lets it through, of a TAKES */
 	u8 choices[8];
 	bool seen;
+};
+
+struct ctx;
+
+struct held {
+	void (*release)(struct ctx *x, void *lock, int index);
+	void *lock;
+	int index;
 };
 
 struct ctx {
 	int who, cpu, choice, held, left; /* left: CPUs that have not run the handler */
 	struct entry now;
-	struct mutex *locks[8]; /* NULL stands for cpus_read_lock() */
+	struct held locks[8];
+	struct wait_queue_entry entries[QUEUES + 1];
 	bool atomic, moves;
+	int pinned; /* spin locks held, and RCU's read side */
+	bool queued; /* its state is that of a sleeper */
+	bool alone; /* in stop_machine() */
 };
 
 static struct entry plan[MAX_STEPS];
@@ -80,6 +102,20 @@ static void disagree(const char *format, ...)
 	over = true;
 }
 
+static spinlock_t *spins_for[MAX_WHO];
+static int patience[MAX_WHO]; /* so often it must be seen to be blocked, beside a few times */
+static bool entered[MAX_WHO]; /* it was let in early, and blocks */
+
+/* The kernel does not say so itself: a task sleeps in a lock, or spins for one on its CPU. */
+static bool blocked(int who)
+{
+	if (!task[who])
+		return false;
+	if (spins_for[who])
+		return spin_is_locked(spins_for[who]) && READ_ONCE(task[who]->on_cpu);
+	return READ_ONCE(task[who]->__state) == TASK_UNINTERRUPTIBLE && !READ_ONCE(task[who]->on_cpu);
+}
+
 static void pass_hidden(void)
 {
 	while (head < n_plan && !busy && plan[head].kind == HIDDEN && plan[head].seen)
@@ -92,7 +128,7 @@ static void arrive(int who, int label)
 {
 	int i, open = 0;
 
-	if (busy && owner == who && plan[head].kind == STEP) {
+	if (busy && owner == who && (plan[head].kind == STEP || plan[head].kind == TAKES)) {
 		busy = false;
 		head++;
 	}
@@ -100,7 +136,7 @@ static void arrive(int who, int label)
 		if (plan[i].kind != HIDDEN) {
 			if (plan[i].who == who && !(i == head && busy))
 				break;
-			open += !(i == head && busy);
+			open += plan[i].kind != ENTER && !(i == head && busy);
 			continue;
 		}
 		if (plan[i].who != who || plan[i].seen)
@@ -112,12 +148,33 @@ static void arrive(int who, int label)
 	if (busy && owner == who && plan[head].kind == ENTER)
 		disagree("early: who %d did not block at entry %d", who, head);
 	where[who] = label;
+	entered[who] = false;
 	pass_hidden();
+}
+
+/* Before a step: who blocks must block until the kernel may let it through, which is in an entry before. */
+static void still_blocked(bool sleeps)
+{
+	int who, tries;
+
+	for (who = 0; who < MAX_WHO; who++) {
+		if (!entered[who])
+			continue;
+		if (sleeps)
+			usleep_range(200, 400);
+		for (tries = 0; tries < 100 && entered[who] && !over && !blocked(who); tries++)
+			if (sleeps)
+				usleep_range(200, 400);
+			else
+				udelay(200);
+		if (tries == 100)
+			disagree("early: who %d does not block any more at entry %d", who, head);
+	}
 }
 
 static bool mine(int who)
 {
-	return over || (!busy && head < n_plan && plan[head].kind != HIDDEN && plan[head].who == who);
+	return over || (!busy && head < n_plan && plan[head].kind != HIDDEN && plan[head].kind != TAKES && plan[head].who == who);
 }
 
 static void move_to(struct ctx *x, int cpu)
@@ -128,22 +185,49 @@ static void move_to(struct ctx *x, int cpu)
 		disagree("no task runs on CPU %d at entry %d", cpu, head);
 }
 
+/* It cannot sleep where it is, nor go to another CPU. */
+static bool stays(struct ctx *x)
+{
+	return x->atomic || x->pinned || x->queued || x->alone;
+}
+
+/* While stop_machine() holds the CPUs: who let it begin comes to the end of its step later. gate_lock is held. */
+static void alone(void)
+{
+	if (busy && (plan[head].kind == STEP || plan[head].kind == TAKES)) {
+		busy = false;
+		head++;
+		pass_hidden();
+	}
+}
+
 /* Wait for the head of the schedule; nonzero when the run is over. */
 static int gate(struct ctx *x, int label)
 {
 	unsigned long flags;
+	bool looked = x->alone;
 
 	raw_spin_lock_irqsave(&gate_lock, flags);
+	if (x->alone && owner != x->who)
+		alone();
 	arrive(x->who, label);
+	if (x->alone && !mine(x->who))
+		disagree("who %d is in stop_machine(), and entry %d is another's", x->who, head);
 	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	wake_up_all(&gate_queue);
-	if (!x->atomic)
+	if (!stays(x))
 		move_to(x, WAITING);
 	for (;;) {
 		raw_spin_lock_irqsave(&gate_lock, flags);
 		if (over) {
 			raw_spin_unlock_irqrestore(&gate_lock, flags);
 			return -1;
+		}
+		if (mine(x->who) && !looked) {
+			looked = true;
+			raw_spin_unlock_irqrestore(&gate_lock, flags);
+			still_blocked(!stays(x));
+			continue;
 		}
 		if (mine(x->who)) {
 			x->now = plan[head];
@@ -159,13 +243,63 @@ static int gate(struct ctx *x, int label)
 			break;
 		}
 		raw_spin_unlock_irqrestore(&gate_lock, flags);
-		if (x->atomic)
+		if (stays(x))
 			cpu_relax();
 		else
 			wait_event_interruptible_timeout(gate_queue, mine(x->who), HZ / 50);
 	}
-	if (x->moves && x->now.cpu >= 0)
+	if (x->moves && x->now.cpu >= 0 && !stays(x))
 		move_to(x, x->now.cpu);
+	return over ? -1 : 0;
+}
+
+static bool due(int who)
+{
+	return over || (!busy && head < n_plan && plan[head].kind == TAKES && plan[head].who == who);
+}
+
+/* Behind a function of the kernel that may block. Who was let in early waits here for its step; nonzero when the run is over. */
+static int __maybe_unused through(struct ctx *x)
+{
+	unsigned long flags;
+	int i;
+
+	if (x->now.kind != ENTER)
+		return 0;
+	raw_spin_lock_irqsave(&gate_lock, flags);
+	entered[x->who] = false;
+	for (i = head; i < n_plan && !(plan[i].kind == TAKES && plan[i].who == x->who); i++)
+		;
+	if (over)
+		;
+	else if (busy && owner == x->who)
+		disagree("early: who %d did not block at entry %d", x->who, head);
+	else if (i == n_plan)
+		disagree("early: who %d is let through at entry %d, and should stay", x->who, head);
+	else if (head < plan[i].after || (head == plan[i].after && !busy && plan[head].kind != HIDDEN))
+		disagree("early: who %d is let through at entry %d, and not by entry %d", x->who, head, plan[i].after);
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
+	for (;;) {
+		raw_spin_lock_irqsave(&gate_lock, flags);
+		if (x->alone && owner != x->who)
+			alone();
+		if (due(x->who))
+			break;
+		raw_spin_unlock_irqrestore(&gate_lock, flags);
+		if (stays(x))
+			cpu_relax();
+		else
+			wait_event_interruptible_timeout(gate_queue, due(x->who), HZ / 50);
+	}
+	if (!over) {
+		x->now = plan[head];
+		busy = true;
+		owner = x->who;
+		moved = jiffies;
+		where[x->who] = INSIDE;
+		NOTE("+%d@%d ", x->who, x->now.label);
+	}
+	raw_spin_unlock_irqrestore(&gate_lock, flags);
 	return over ? -1 : 0;
 }
 
@@ -221,24 +355,47 @@ static int choice(struct ctx *x)
 	return x->choice < x->now.n_choices ? x->now.choices[x->choice++] : 0;
 }
 
+static void holds(struct ctx *x, void (*release)(struct ctx *x, void *lock, int index), void *lock, int index)
+{
+	x->locks[x->held++] = (struct held){ .release = release, .lock = lock, .index = index };
+}
+
+static void let_mutex(struct ctx *x, void *lock, int index) { mutex_unlock(lock); }
+static void let_cpus(struct ctx *x, void *lock, int index) { cpus_read_unlock(); }
+
+/* A mutex, or without one cpus_read_lock(). */
 static void took(struct ctx *x, struct mutex *lock)
 {
-	x->locks[x->held++] = lock;
+	holds(x, lock ? let_mutex : let_cpus, lock, 0);
 	acquired(x);
 }
 
 static void drop(struct ctx *x)
 {
-	struct mutex *lock = x->locks[--x->held];
+	struct held *last = &x->locks[--x->held];
 
-	if (lock)
-		mutex_unlock(lock);
-	else
-		cpus_read_unlock();
+	last->release(x, last->lock, last->index);
 }
+
+#ifdef PRIMITIVES
+static void prepare_all(void); /* as the module is loaded */
+static void reset_all(void); /* before a run */
+static void abandon(struct ctx *x); /* an actor leaves: what it waits on */
+static void release_all(void); /* the run is over: whoever waits goes on */
+static void settle_all(void); /* and all actors have left */
+static void destroy_all(void); /* as the module is unloaded */
+#else
+static void prepare_all(void) {}
+static void reset_all(void) {}
+static void abandon(struct ctx *x) {}
+static void release_all(void) {}
+static void settle_all(void) {}
+static void destroy_all(void) {}
+#endif
 
 static void drop_all(struct ctx *x)
 {
+	abandon(x);
 	while (x->held)
 		drop(x);
 }
@@ -359,9 +516,9 @@ static void parse(char *text)
 		struct entry e = { 0 };
 		char kind, *choices;
 
-		if (sscanf(word, "%c:%d:%d:%d", &kind, &e.who, &e.cpu, &e.label) != 4 || n_plan == MAX_STEPS)
+		if (sscanf(word, "%c:%d:%d:%d:%d", &kind, &e.who, &e.cpu, &e.label, &e.after) < 4 || n_plan == MAX_STEPS)
 			continue;
-		e.kind = kind == 'S' ? STEP : kind == 'E' ? ENTER : kind == 'F' ? FATAL : HIDDEN;
+		e.kind = kind == 'S' ? STEP : kind == 'E' ? ENTER : kind == 'F' ? FATAL : kind == 'T' ? TAKES : HIDDEN;
 		choices = strrchr(word, ':');
 		for (choices = strchr(choices, ','); choices && e.n_choices < 8; choices = strchr(choices + 1, ','))
 			e.choices[e.n_choices++] = choices[1] - '0';
@@ -369,21 +526,16 @@ static void parse(char *text)
 	}
 }
 
-/* The kernel does not say so itself: a writer waits for readers, and a task is blocked in a lock. */
+/* The kernel does not say so itself: a writer waits for readers. */
 static bool writer_waits(void)
 {
 	return hotplug_lock && atomic_read(&hotplug_lock->block);
 }
 
-static bool blocked(int who)
-{
-	return task[who] && READ_ONCE(task[who]->__state) == TASK_UNINTERRUPTIBLE;
-}
-
 static void note_stack(int who, char mark)
 {
 	unsigned long frames[6];
-	int i, n = stack_of(task[who], frames, ARRAY_SIZE(frames), 0);
+	int i, n = spins_for[who] ? 0 : stack_of(task[who], frames, ARRAY_SIZE(frames), 0);
 
 	NOTE("\n%c%d", mark, who);
 	for (i = 0; i < n; i++)
@@ -402,8 +554,9 @@ static void watch(void)
 		raw_spin_lock_irqsave(&gate_lock, flags);
 		if (busy && plan[head].kind == ENTER) {
 			still = blocked(owner) ? still + 1 : 0;
-			if (still > 8) {
+			if (still > 8 + patience[owner]) {
 				note_stack(owner, '#');
+				entered[owner] = true;
 				busy = false;
 				head++;
 				still = 0;
@@ -452,10 +605,14 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t size
 	for (who = 0; who < MAX_WHO; who++) {
 		where[who] = NOWHERE;
 		task[who] = NULL;
+		spins_for[who] = NULL;
+		patience[who] = 0;
+		entered[who] = false;
 	}
 	memset(last_errno, 0, sizeof(last_errno));
 	moved = jiffies;
 	init_state();
+	reset_all();
 	start();
 	watch();
 	/* Who waits for ever must still wait; who comes to a gate after all is seen there. */
@@ -471,10 +628,15 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t size
 	show(NULL);
 	over = true;
 	wake_up_all(&gate_queue);
-	for (waited = 0; waited < 100 && atomic_read(&alive); waited++)
+	for (waited = 0; waited < 100 && atomic_read(&alive); waited++) {
+		release_all();
 		msleep(10);
-	if (!atomic_read(&alive))
+	}
+	if (!atomic_read(&alive)) {
+		release_all();
+		settle_all();
 		clean();
+	}
 	return size;
 }
 
@@ -519,6 +681,7 @@ static int __init litmus_init(void)
 	error = cpuhp_setup_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE, "litmus:top", top_up, top_down);
 	if (prepare < 0 || error)
 		return -EBUSY;
+	prepare_all();
 	folder = proc_mkdir("litmus", NULL);
 	proc_create("hotplug", 0600, folder, &hot_ops);
 	proc_create("run", 0200, folder, &run_ops);
@@ -531,6 +694,7 @@ static void __exit litmus_exit(void)
 	void (*leave)(struct rcu_sync *rss) = symbol("rcu_sync_exit");
 
 	remove_proc_subtree("litmus", NULL);
+	destroy_all();
 	cpuhp_remove_state_nocalls(CPUHP_AP_X86_KVM_CLK_ONLINE);
 	cpuhp_remove_state_nocalls(prepare);
 	if (leave) {

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tdxexplore.errors import BadModel
-from tdxexplore.linux import Completion, Kernel, Linux, NotifierChain, Readers, RwSemaphore, Work, kernel_model, kworker
+from tdxexplore.linux import (
+    Completion,
+    Kernel,
+    Linux,
+    NotifierChain,
+    Readers,
+    RwSemaphore,
+    Work,
+    hotplug,
+    kernel_model,
+    kworker,
+)
 from tdxexplore.model import Model, Scope, Topology, cpus
 from witnesses import compare_all
 
@@ -183,6 +194,73 @@ def test_who_frees_what_a_work_item_uses_has_to_wait_for_it(way: str, outcomes: 
     assert set(asked(record).terminal_states) == outcomes
 
 
+def test_a_flush_waits_for_what_is_queued_when_it_is_called_and_for_nothing_later() -> None:
+    """In 6.12 a flush returned while an item was pending that had been queued meanwhile."""
+
+    def record(w: Linux) -> None:
+        work, runs = Work(w.model, "work"), w.model.counter("runs", 2)
+        early, again = w.model.flag("early"), w.model.flag("pending again")
+
+        def run(k: Kernel) -> None:
+            k.step("works")
+            k.add(runs, 1)
+
+        def flushes(k: Kernel) -> None:
+            k.queue_work(work)
+            k.flush_work(work)
+            with k.if_(runs == 0):
+                k.set(early, value=True)
+            with k.if_(work.pending):
+                k.set(again, value=True)
+
+        w.model.add(kworker(Kernel(w, "kworker"), work, run))
+        task(w, "flushes", flushes)
+        task(w, "queues", lambda k: k.queue_work(work))
+        w.model.invariant("it has run", ~early)
+        w.model.expect("an item that was queued meanwhile", again)
+
+    answer = asked(record)
+    assert set(answer.terminal_states) == {"through"}
+    assert not answer.violating_states
+    assert answer.expected_states["an item that was queued meanwhile"] > 0
+
+
+def test_an_item_that_queues_itself_is_over_after_cancel_work_sync_and_not_after_cancel_work() -> None:
+    """In 6.12 it is: nobody can queue an item while cancel_work_sync() waits."""
+
+    def record(sync: bool) -> Callable[[Linux], None]:
+        def recorded(w: Linux) -> None:
+            work, freed = Work(w.model, "work"), w.model.flag("freed")
+            used, runs = w.model.flag("used after free"), w.model.counter("runs", 3)
+
+            def run(k: Kernel) -> None:
+                with k.if_(freed):
+                    k.set(used, value=True)
+                k.step("queue itself")
+                with k.if_(runs < 3):
+                    k.add(runs, 1)
+                    k.queue_work(work)
+
+            def owner(k: Kernel) -> None:
+                k.queue_work(work)
+                if sync:
+                    k.cancel_work_sync(work)
+                else:
+                    k.step("cancel_work()")
+                    k.cancel_work(work)
+                k.step("kfree()")
+                k.set(freed, value=True)
+
+            w.model.add(kworker(Kernel(w, "kworker"), work, run))
+            task(w, "owner", owner)
+            w.model.outcome("used after free", "S0", used)
+
+        return recorded
+
+    assert set(asked(record(sync=True)).terminal_states) == {"through"}
+    assert set(asked(record(sync=False)).terminal_states) == {"through", "used after free"}
+
+
 def test_lockdep_reports_a_flush_under_a_lock_that_the_item_takes() -> None:
     def record(w: Linux) -> None:
         work, lock = Work(w.model, "work"), w.model.flag("lock")
@@ -303,6 +381,31 @@ def test_a_reader_that_sleeps_in_rcu_is_reported_and_one_that_is_not_declared_is
     assert set(asked(sleeps).terminal_states) == {"reported"}
     with pytest.raises(BadModel, match="`stranger` is none of the actors of `rcu`; did you mean `reader`"):
         sleeps(Linux(Model("another use"), {}, {}))
+
+
+# -- stop_machine() ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cpuslocked", [True, False])
+def test_stop_machine_waits_for_a_cpu_that_comes_unless_its_caller_has_the_lock(cpuslocked: bool) -> None:
+    """In 6.12 stop_machine() slept in percpu_rwsem_wait() while a CPU came."""
+
+    def record(w: Linux) -> None:
+        k = Kernel(w, "stopper")
+        k.step("begin")
+        with k.stop_machine(cpuslocked=cpuslocked):
+            k.note("alone")
+            k.step("the other half")
+        w.model.add(k)
+        w.model.add(hotplug(Kernel(w, "hotplug", Scope.CPU), (), w.booted, w.booted))
+        w.model.invariant("no CPU is on its way", ~(w.stop_machine & (w.cpus_writer == "held")))
+        w.model.outcome("deadlock", "S1", w.model.stuck())
+        w.model.outcome("through", "ok", True)
+
+    model = kernel_model("stops", record, budgets={"cpu_up": 1}, offline=1, stoppable=True)
+    answer = compare_all(model, model.initial(Topology.of(2)), replay=False).answer
+    assert set(answer.terminal_states) == {"through"}
+    assert bool(answer.violating_states) == cpuslocked
 
 
 # -- notifiers ----------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tdxexplore.explore.question import Question
 from tdxexplore.kernel.campaign import DESIGNS, read
 from tdxexplore.kernel.packages import SERIES
+from tdxexplore.kernel.primitives import outermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,12 +35,33 @@ def results() -> dict[str, list[dict[str, Any]]]:
     return {series: lines for series, lines in found.items() if lines}
 
 
+def primitives() -> dict[str, list[dict[str, Any]]]:
+    """The lines of the models of single primitives, of each series that has a file."""
+    found = {series: read(FOLDER / f"primitives-{series}.jsonl") for series in SERIES}
+    return {series: lines for series, lines in found.items() if lines}
+
+
+def question_of(line: dict[str, Any]) -> Question:
+    """The question of a line, whose file is looked for in this tree."""
+    asked = dict(line["question"])
+    if ":" in asked["policy"]:
+        asked["policy"] = f"{FOLDER.parent / asked['policy']}"
+    return Question.of(**asked)
+
+
+def functions_of(question: Question) -> list[str]:
+    """The functions of the kernel that the module of a question calls, in the order in which they are recorded."""
+    codes = question.compile().model.codes
+    names = [n.function for code in codes for n in outermost(code) if n.function != "lockdep"]
+    return list(dict.fromkeys(name for name in names if not name.startswith("_") and " " not in name))
+
+
 def page() -> str:
     """The text of the page."""
     text = [_HEAD, *_kernels(results())]
     for series, lines in results().items():
         text += _matrix(series, [line for line in lines if "shows" not in line])
-    text += [*_outcomes(results()), *_shown(results()), *_disagreements(results())]
+    text += [*_outcomes(results()), *_shown(results()), *_disagreements(results()), *_primitives(primitives())]
     return "\n".join(text).rstrip("\n") + "\n"
 
 
@@ -104,6 +126,30 @@ def _disagreements(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         yield "None in these files. [docs/kernel.md](kernel.md) has those that were met on the way.\n"
         return
     yield from _table(("kernel", "command", "what differs", "cause"), rows)
+
+
+def _primitives(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    yield "## Primitives, one model each\n"
+    yield "`tdxexplore kernel campaign kernel/primitives-6.12.jsonl --models examples/primitives.py` has run these models."
+    yield "*all*: every interleaving that can be run. *Seen to block*: so often an actor entered a function while the model says"
+    yield "that it must wait, and was then seen to sleep in it, or to spin for a spin lock.\n"
+    heads = ("model", "functions of the kernel", *(f"{series}: schedules" for series in found), "seen to block")
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for series, lines in found.items():
+        for line in lines:
+            rows.setdefault(line["question"]["policy"].partition(":")[2], {})[series] = line
+    cells = []
+    for name, by in rows.items():
+        one = next(iter(by.values()))
+        called = ", ".join(f"`{f}`" for f in functions_of(question_of(one)))
+        blocks = " and ".join(dict.fromkeys(str(line["blocks"]) for line in by.values()))
+        cells.append((name, called, *(_cell(by[s]) if s in by else "" for s in found), blocks))
+    yield from _table(heads, cells)
+    for series, lines in found.items():
+        for line in lines:
+            for row in line["disagree"]:
+                name = line["question"]["policy"]
+                yield f"`{name}`, schedule `{row['schedule']}` on {series}: {row['differences'][0]}. Cause: {row['cause']}.\n"
 
 
 def _agree(line: dict[str, Any]) -> int:

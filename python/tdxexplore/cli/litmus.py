@@ -1,4 +1,4 @@
-"""``tdxexplore kernel run``: a policy's schedules in a real kernel."""
+"""``tdxexplore kernel run``: the schedules of a policy, or of any model, in a real kernel."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tdxexplore.cli.output import Flag, say
 from tdxexplore.errors import BadModel
 from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.campaign import campaign as ran
+from tdxexplore.kernel.campaign import models as of_models
 from tdxexplore.kernel.campaign import read
 from tdxexplore.kernel.litmus import Litmus, Row, Session
 from tdxexplore.kernel.packages import DEFAULT, find
@@ -38,10 +39,10 @@ def run(  # noqa: PLR0913 -- each is an option
     out: Path | None = None,
     source: Flag = False,
 ) -> int:
-    """Run schedules of a policy in a real kernel, and compare what it does with what the model predicts.
+    """Run schedules of a policy or a model in a real kernel, and compare what it does with what the model predicts.
 
     Args:
-        policy: A built-in name, or path/to/file.py:NAME.
+        policy: A built-in name, or path/to/file.py:NAME, of a policy or a function that returns a model.
         schedule: A schedule; may be repeated.
         every: Run every interleaving that can be run.
         sample: How many are drawn, if neither is given.
@@ -55,7 +56,7 @@ def run(  # noqa: PLR0913 -- each is an option
         raise BadModel(f"--sample is {sample}; allowed are whole numbers from 1")
     litmus = Litmus(asked.question(policy))
     if source:
-        say(litmus.source)
+        say(litmus.source.expandtabs(8))
         return exits.HOLDS
     runs = litmus.planner.runs
     chosen = schedule or (islice(runs, most) if every else dict.fromkeys(runs.draw(sample, seed)))
@@ -82,15 +83,28 @@ def run(  # noqa: PLR0913 -- each is an option
     return exits.HOLDS if agreed == len(rows) else exits.VIOLATED
 
 
-def campaign(out: Path, *, series: Series = DEFAULT, cache: Cache = None, headers: Path | None = None) -> int:
+def campaign(
+    out: Path,
+    *,
+    models: Annotated[Path | None, Parameter(negative="")] = None,
+    most: int = 200,
+    series: Series = DEFAULT,
+    cache: Cache = None,
+    headers: Path | None = None,
+) -> int:
     """Run the schedules of docs/kernel.md: many designs and scenarios. A question that the file has already is not run.
 
     Args:
         out: The file of results; python/tdxexplore/kernel/campaign.py has its format.
+        models: Run the models of this Python file instead: each function that returns one.
+        most: Of a model with no more interleavings run all; of any other draw so many.
         headers: The folder of the kernel's headers; default: /usr/src/linux-headers-VERSION.
     """
+    if most < 1:
+        raise BadModel(f"--most is {most}; allowed are whole numbers from 1")
+    asked = None if models is None else list(of_models(models, most))
     found = find(series, cache, tell)
-    ran(found, toolchain(found, cache, headers, tell), out, tell)
+    ran(found, toolchain(found, cache, headers, tell), out, tell, asked)
     lines = read(out)
     agreed = sum(len(schedules) for line in lines for schedules in line["agree"].values())
     disagreed = sum(len(line["disagree"]) for line in lines)

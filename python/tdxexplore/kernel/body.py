@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tdxexplore.kernel.c_text import MASKS, Unsupported, each_member
+from tdxexplore.kernel.primitives import CALLS, INNER
 from tdxexplore.linux.cpuhp import Hook
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
 from tdxexplore.model.expr import Field, Scope, as_expr
 
 if TYPE_CHECKING:
     from tdxexplore.kernel.c_text import Names
+    from tdxexplore.kernel.primitives import Call, Primitives
     from tdxexplore.model.code import Code, Instruction, Native
 
 REFUSED = "online_refused"
@@ -21,6 +23,7 @@ class Module(Protocol):
     """Of the module around them, what instructions refer to (`tdxexplore.kernel.generate.Generator`)."""
 
     names: Names
+    primitives: Primitives
     labels: dict[tuple[str, str], int]
     senders: list[int]
     mutexes: list[str]
@@ -38,6 +41,12 @@ class Module(Protocol):
     def add_function(self, text: str) -> None:
         """Add a function to the module."""
 
+    def notified(self, name: str, site: int, function: str) -> None:
+        """Add what a notifier is called in a call of its chain."""
+
+    def spot(self, number: int) -> str:
+        """Return the C of the CPU where an actor may spin."""
+
 
 class Body:
     """The instructions of an actor or a callback."""
@@ -52,7 +61,7 @@ class Body:
         for native in self.code.natives:
             if self.start <= native.start and native.end <= self.end and native.end > native.start:
                 known = starts.get(native.start)
-                if native.function != "callback" and (known is None or native.end > known.end):
+                if native.function not in INNER and (known is None or native.end > known.end):
                     starts[native.start] = native
         lines, at = [], self.start
         while at < self.end:
@@ -75,7 +84,9 @@ class Body:
         match i:
             case Label():
                 return [] if i.passive else self._gate(i)
-            case Set(target, value) if not names.is_kernels(target):
+            case Set(target) | Add(target) if names.is_kernels(target):
+                raise Unsupported(f"{self.code.actor}: `{target.name}` is the kernel's own, which a module cannot set")
+            case Set(target, value):
                 source = value if isinstance(value, (bool, int, str)) else None
                 new = names.value(source) if source is not None else names.variable(value, "cpu", "package_of[cpu]")  # type: ignore[arg-type]
                 return [f"\t{names.variable(target, 'cpu', 'package_of[cpu]')} = {new};"]
@@ -135,11 +146,71 @@ class Body:
                 return [f"\tlast_errno[{number}] = hotplug(x, cpu, {int(up)});", *self._after_hotplug(native, up=up)]
             case "on_each_cpu":
                 return self._pass(native, number)
+            case "blocking_notifier_call_chain":
+                return self._call_chain(native, number)
+            case "stop_machine" | "stop_machine_cpuslocked":
+                return self._stop(native, number)
+        if f in CALLS:
+            return self._call(CALLS[f], native)
         if f.startswith(CPUHP) and native.arguments:
             return self._cpuhp(native, number)
         if f == "cpuhp_remove_state_nocalls(0)":
             return [*self._first_gate(native), "\tcpuhp_remove_state_nocalls(0);"]
         raise Unsupported(f"{f} is not generated")
+
+    def _call(self, call: Call, native: Native) -> list[str]:
+        """A primitive. Who was let in early waits behind it for its step."""
+        lines = self._first_gate(native) if call.gate else []
+        if call.spins:
+            lines.append(f"\tpin(x, {self.g.spot(self.number)});")
+        if call.text:
+            lines.append(f"\t{self.g.primitives.text(call, native)}")
+        if call.waits:
+            lines += ["\tif (through(x))", f"\t\t{self.leave}"]
+        if native.function.startswith("blocking_notifier_chain"):  # the flag that says so is the model's own
+            registered, there = native.arguments[1], int(native.function.endswith("_register"))
+            assert isinstance(registered, Field)
+            lines.append(f"\t{self.names.variable(registered, 'cpu', 'package_of[cpu]')} = {there};")
+        return lines
+
+    def _inner(self, name: str, start: int, end: int) -> str:
+        """A function of what the kernel calls, which is left at its end only."""
+        body = Body(self.g, self.number, self.code, start, end, "return 0;").lines()
+        inside = {f"L{at};" for at in range(start, end + 1)}
+        if any("goto L" in line and line.split("goto ")[1] not in inside for line in body):
+            raise Unsupported(f"{self.code.actor}: {name} is left from inside")
+        head = f"static int {name}(struct ctx *x)\n{{\n\tint cpu __maybe_unused = x->cpu < 0 ? 0 : x->cpu, r __maybe_unused;"
+        return "\n".join([head, *body, f"L{end}: __maybe_unused;\n\treturn 0;\n}}"])
+
+    def _call_chain(self, native: Native, number: int) -> list[str]:
+        for inner in self.code.natives:
+            if inner.function == "notifier_call" and native.start <= inner.start and inner.end <= native.end:
+                name, registered = f"notifier{self.g.natives[id(inner)]}", inner.arguments[1]
+                assert isinstance(registered, Field)
+                self.g.add_function(self._inner(name, inner.start, inner.end))
+                self.g.notified(registered.name, number, name)
+        chain = self.g.primitives.name(native.arguments[0])
+        return [
+            *self._first_gate(native),
+            f"\tblocking_notifier_call_chain(&{chain}, {number}, x);",
+            "\tif (over)",
+            f"\t\t{self.leave}",
+        ]
+
+    def _stop(self, native: Native, number: int) -> list[str]:
+        """stop_machine(): its function runs on one CPU, whose gates wait for nobody."""
+        (inner,) = (
+            n for n in self.code.natives if n.function == "stopped" and native.start <= n.start <= native.end >= n.end
+        )
+        if any(label.scope is not self.code.scope for at, label in self.code.labels if inner.start <= at < inner.end):
+            raise Unsupported(f"{self.code.actor}: stop_machine() with steps on other CPUs is not generated")
+        self.g.add_function(self._inner(f"alone{number}", inner.start, inner.end))
+        self.g.add_function(
+            f"static int stop{number}(void *argument)\n{{\n\tstruct ctx *x = argument;\n\n\tx->alone = true;\n"
+            f"\talone{number}(x);\n\tx->alone = false;\n\treturn 0;\n}}"
+        )
+        stop = "stop_machine" if native.function == "stop_machine" else "stop_locked"
+        return [*self._first_gate(native), f"\t{stop}(stop{number}, x, NULL);", "\tif (over)", f"\t\t{self.leave}"]
 
     def _callbacks_of(self, native: Native) -> list[tuple[str, int]]:
         inner = [

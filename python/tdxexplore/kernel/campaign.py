@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.kernel.litmus import Litmus, Session
+from tdxexplore.model import Model
+from tdxexplore.tdx.policy_file import import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -151,6 +155,31 @@ def questions() -> Iterator[Asked]:
             for scenario in part.scenarios:
                 fields = {"policy": policy, "scenario": scenario, "module": part.module, "cpus": part.cpus}
                 yield Asked(fields, most=part.most)
+
+
+def models(path: Path, most: int) -> Iterator[Asked]:
+    """A question for each model of a file: a function that wants no argument and says that it returns a `Model`.
+
+    Args:
+        path: The file.
+        most: As of a `Part`.
+    """
+    module = import_file(path)
+    names = [
+        name
+        for name, made in vars(module).items()
+        if isinstance(made, FunctionType)
+        and not name.startswith("_")
+        and made.__module__ == module.__name__
+        and made.__annotations__.get("return") in ("Model", Model)
+        and made.__code__.co_argcount == len(made.__defaults__ or ())
+    ]
+    if not names:
+        raise BadModel(f"{path} has no function that returns a `Model` and wants no argument")
+    for name in names:
+        policy = f"{path}:{name}"
+        least = Question.of(policy).compile().model.least_cpus
+        yield Asked({"policy": policy, "cpus": max(least, 1)}, most=most)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -9,13 +9,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.kernel.body import Body
-from tdxexplore.kernel.c_text import MASKS, Names, Unsupported
+from tdxexplore.kernel.c_text import Names
+from tdxexplore.kernel.primitives import Primitives
+from tdxexplore.linux.cpuhp import Hook
 from tdxexplore.model.expr import Field, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tdxexplore.linux.cpuhp import Hook
     from tdxexplore.model.code import Code, Label, Native
     from tdxexplore.model.expr import Value
     from tdxexplore.model.model import Model
@@ -31,6 +32,7 @@ KERNELS = frozenset(
         "cpuhp_failed",
         "cpuhp_done",
         "cpu_hotplug_disabled",
+        "stop_machine",
     ]
 )
 # States of other architectures, which are free on x86, below and above CPUHP_AP_KVM_ONLINE.
@@ -44,19 +46,22 @@ class Generator:
         labels: The number of each label, by actor and name.
         senders: The actors that send IPIs.
         names: The fields in C.
+        primitives: The kernel's objects.
     """
 
     def __init__(self, model: Model, initial: State, hooks: tuple[Hook[Any], ...]) -> None:
         self.model, self.initial, self.hooks = model, initial, hooks
         locks = {n.arguments[0] for c in model.codes for n in c.natives if n.function == "mutex_lock"}
         self.mutexes = sorted({f.name for f in locks if isinstance(f, Field)})
-        self.names = Names(KERNELS | frozenset(self.mutexes))
+        self.primitives = Primitives(model.codes)
+        self.names = Names(KERNELS | frozenset(self.mutexes) | self.primitives.fields)
         number = count()
         self.labels = {(c.actor, label.name): next(number) for c in model.codes for _, label in c.labels}
         self.senders = [i for i, c in enumerate(model.codes) if any(n.function == "on_each_cpu" for n in c.natives)]
         self.natives = {id(n): i for i, n in enumerate(n for c in model.codes for n in c.natives)}
         self._functions: list[str] = []
         self._callbacks: list[tuple[int, bool, int, int]] = []
+        self._notified: list[tuple[str, int, str]] = []
 
     def text(self) -> str:
         """The module."""
@@ -68,6 +73,7 @@ class Generator:
             f"#define N_CPUS {len(sizes)}",
             f"#define N_PACKAGES {len(self.initial.packages)}",
             f"#define SENDERS {len(self.senders)}",
+            *self.primitives.head(len(sizes)),
             "#ifndef LATE",
             "#define LATE 20",
             "#endif",
@@ -76,11 +82,13 @@ class Generator:
             '#include "litmus.h"',
             f"static const int package_of[N_CPUS + 1] = {{ {', '.join(map(str, sizes))} }};",
             *(f"static DEFINE_MUTEX(m{i}); // {name}" for i, name in enumerate(self.mutexes)),
+            *self.primitives.declarations(),
             *self.fields(),
             "static int slot[HOOKS], registering;",
             *(f"static int up{h}(unsigned int cpu), down{h}(unsigned int cpu);" for h in range(len(self.hooks))),
         ]
-        return "\n".join([*head, *self._functions, *self._dispatch(), *self._writers(), *actors, *self._frame(), ""])
+        frame = [*self._frame(), *self._primitives()]
+        return "\n".join([*head, *self._functions, *self._dispatch(), *self._writers(), *actors, *frame, ""])
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -105,8 +113,11 @@ class Generator:
     def _frame(self) -> list[str]:
         """The functions that begin a run, and that say how it ended."""
         show = [f'\tNOTE("\\n={place} %d", {place});' for place, _ in self._places()]
+        show += [f'\tNOTE("\\n={place} %d", {text});' for place, _, text in self.primitives.shown(self.names)]
         starts = []
         for i, code in enumerate(self.model.codes):
+            if i in self.primitives.works:
+                continue
             each = "for (i = 0; i < N_CPUS; i++) " if code.scope is Scope.CPU else ""
             starts.append(f"\t{each}begin(actor{i}, {i}, {'i' if each else 'ALONE'});")
         return [
@@ -140,6 +151,8 @@ class Generator:
     # -- actors and callbacks -----------------------------------------------------------------------------------------
 
     def _actor(self, number: int, code: Code) -> str:
+        if number in self.primitives.works:
+            return self._worker(number, code)
         end = len(code.instructions)
         body = Body(self, number, code, 0, end, "goto gone;").lines()
         moves = "false" if any(n.function in ("_cpu_up", "_cpu_down") for n in code.natives) else "true"
@@ -159,6 +172,31 @@ class Generator:
             "}",
         ]
         return "\n".join(lines)
+
+    def _worker(self, number: int, code: Code) -> str:
+        """A work item's function. Its first gate is in the item before it."""
+        (native,) = (n for n in code.natives if n.function == "process_one_work")
+        body = Body(self, number, code, native.start + 1, native.end, "goto gone;").lines()
+        item = self.primitives.name(native.arguments[0])
+        lines = [
+            f"static void run_{item}(struct work_struct *work) // {code.actor}",
+            "{",
+            f"\tstruct ctx *x = &{item}.x;",
+            "\tint cpu __maybe_unused = 0, r __maybe_unused;",
+            "\ttask[x->who] = current;",
+            "\tif (over)\n\t\treturn;",
+            *body,
+            f"L{native.end}: __maybe_unused;",
+            f"\tfinish(x, {item}.label);",
+            "gone: __maybe_unused;",
+            "\tdrop_all(x);",
+            "}",
+        ]
+        return "\n".join(lines)
+
+    def _primitives(self) -> list[str]:
+        labels = {i: self.labels[code.actor, code.labels[0][1].name] for i, code in enumerate(self.model.codes)}
+        return self.primitives.frame(labels, self._notified, self.initial.globals)
 
     def callback(self, number: int, code: Code, native: Native) -> tuple[str, int]:
         """Generate what the kernel calls; return its name and the label of its first step."""
@@ -194,12 +232,20 @@ class Generator:
 
     def state(self, hook: Hook[Any]) -> str:
         """Its cpuhp state in the kernel."""
-        if hook.dynamic:
+        if hook.dynamic or hook.state == "CPUHP_AP_ONLINE_DYN":
             return "CPUHP_AP_ONLINE_DYN"
         if hook.state == KVM_STATE:
             return KVM_STATE
         after = any(h.state == KVM_STATE for h in self.hooks[: self.hook(hook)])
         return ABOVE if after else BELOW
+
+    def notified(self, name: str, site: int, function: str) -> None:
+        """Add what a notifier is called in a call of its chain."""
+        self._notified.append((name, site, function))
+
+    def spot(self, number: int) -> str:
+        """The C of the CPU where an actor may spin."""
+        return f"SPOT({self.primitives.spot(number, len(self.initial.package_of))}, x)"
 
     def _dispatch(self) -> list[str]:
         cases = [
@@ -246,10 +292,13 @@ def writers_labels(code: Code) -> Iterator[tuple[bool, Label]]:
                     yield label.title == "cpus_write_lock()", label
 
 
-def generate(model: Model, initial: State, hooks: tuple[Hook[Any], ...]) -> Generator:
+def hooks_of(model: Model) -> tuple[Hook[Any], ...]:
+    """The cpuhp states of a model, in the order in which a CPU that comes up passes them."""
+    natives = [n for code in model.codes for n in code.natives]
+    given = [a for n in sorted(natives, key=lambda n: not n.function.startswith("_cpu")) for a in n.arguments]
+    return tuple(dict.fromkeys(a for a in given if isinstance(a, Hook)))
+
+
+def generate(model: Model, initial: State) -> Generator:
     """The generator of a model, whose `Generator.text` is the module."""
-    unsupported = [n.function for c in model.codes for n in c.natives if n.function == "stop_machine"]
-    if unsupported:
-        raise Unsupported("stop_machine() is not generated yet")
-    assert MASKS.keys() <= model.fields.keys()
-    return Generator(model, initial, hooks)
+    return Generator(model, initial, hooks_of(model))

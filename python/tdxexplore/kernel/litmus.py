@@ -1,4 +1,4 @@
-"""A policy in a real kernel: its schedules are run, and what is observed is held against what the model predicts."""
+"""A model in a real kernel: its schedules are run, and what is observed is held against what the model predicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tdxexplore.errors import BadModel, TdxExploreError
+from tdxexplore.errors import TdxExploreError
+from tdxexplore.kernel.c_text import MASKS
 from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
@@ -80,29 +81,28 @@ class Row:
         """For each step of the schedule: ``passed``, ``inside the kernel`` for one without a gate, or empty if not reached."""
         head = re.search(r"^head (\d+) ", self.trace, re.MULTILINE)
         done, words = int(head[1]) if head else 0, self.plan.text.split()
-        marks = ["inside the kernel" if w[0] == "H" else "passed" for w in words]
-        marks = [mark if at < done else "" for at, mark in enumerate(marks)]
-        return [mark for word, mark in zip(words, marks, strict=True) if word[0] in "SHF"]
+        marks = ["inside the kernel" if words[at][0] in "HT" else "passed" for at in self.plan.entries]
+        return [mark if at < done else "" for at, mark in zip(self.plan.entries, marks, strict=True)]
 
 
 class Litmus:
     """A question as a module of a kernel.
 
     Attributes:
-        cpus: CPUs of the guest: those of the question; one for each sender of IPIs, which cannot be preempted; and one for
-            the threads of the module and the processes of the guest, as all others may spin.
+        cpus: CPUs of the guest: those of the question; one for each sender of IPIs, which cannot be preempted; one for each
+            actor that cannot sleep at a gate; and one for the threads of the module and the processes of the guest, as all others
+            may spin.
     """
 
     def __init__(self, question: Question) -> None:
         compiled = question.compile()
         self.question = question
         self.initial = compiled.model.initial(question.topology)
-        if compiled.policy is None:
-            raise BadModel("a model has no callbacks that a module of the kernel could register; name a TDX policy")
-        self.generator = generate(compiled.model, self.initial, compiled.policy.hooks)
+        self.generator = generate(compiled.model, self.initial)
         self.source = self.generator.text()
         self.planner = Planner(question, self.generator)
-        self.cpus = question.topology.cpus + len(self.generator.senders) + 1
+        spots = self.generator.primitives.all_spots(question.topology.cpus)
+        self.cpus = question.topology.cpus + len(self.generator.senders) + spots + 1
 
     def compare(self, plan: Plan, result: str, reports: Iterable[str]) -> Row:
         """Hold a result against the prediction."""
@@ -122,7 +122,7 @@ class Litmus:
             if wait not in stack:
                 differences.append(f"who {stack.strip()}, predicted {wait}")
         oops = any("BUG at" in line for line in found)
-        if oops:
+        if oops and "oops" in state.globals:
             state.globals["oops"] = CPUHP_BUG
         if oops != (plan.outcome == "cpuhp-bug"):
             differences.append(f"the kernel reports {'; '.join(found) or 'nothing'}")
@@ -145,9 +145,13 @@ class Litmus:
         """The state that the module and the kernel were seen in; the kernel's own fields as predicted."""
         state, g = plan.last.copy(), self.generator
         words = {number: word for word, number in g.names.words.items()}
-        places = {c: name for name, (c, _) in g.names.fields.items()} | {"online": "online", "active": "active"}
+        places = {c: name for name, (c, _) in g.names.fields.items()}
+        places |= {mask: mask for mask in MASKS if mask in self.planner.model.fields}
+        places |= {place: field.name for place, field, _ in g.primitives.shown(g.names)}
         for place, number in values.items():
             c, _, index = place.rstrip("]").partition("[")
+            if c not in places:  # the CPUs of a model that knows none
+                continue
             name = places[c]
             field = self.planner.model.fields[name]
             kind = type(field.initial)
@@ -193,7 +197,7 @@ class Session:
         one = self.litmuses[number]
         try:
             machine = self._with(number)
-            wanted = enumerate((int(bool(cpu["online"])) for cpu in one.initial.cpus[1:]), start=1)
+            wanted = enumerate((int(bool(cpu.get("online", True))) for cpu in one.initial.cpus[1:]), start=1)
             set_up = "".join(f"set_cpu {cpu} {online}; " for cpu, online in wanted)
             run = f"{set_up}printf '%s' '{plan.text}' > /proc/litmus/run; cat /proc/litmus/result"
             result = machine.run(run, timeout=60).text

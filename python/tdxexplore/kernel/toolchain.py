@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tdxexplore.kernel.packages import Kernel
 
 FLAGS = "-g0 -w -Wframe-larger-than=4096"
-HEADERS = ("litmus.h", "symbol.h")
+HEADERS = ("litmus.h", "primitives.h", "symbol.h")
 TOOLS = ("make", "binutils", "dash", "coreutils", "sed", "grep", "mawk", "findutils", "kmod")
 MERGED = ("bin", "sbin", "lib", "lib64")
 

@@ -142,7 +142,7 @@ class Kernel(Sync):
         The STARTING section is part of the first step. It sets the online bit, which is read only under the read lock.
         """
         w = self.w
-        with self.stands_for("_cpu_up"), self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
+        with self.stands_for("_cpu_up", *hooks), self.function("_cpu_up()", CPUHP) as up, self.cpus_write_lock():
             self.note("CPU starts")
             self.set(w.online, value=True)
             for reached, hook in enumerate(hooks):
@@ -176,7 +176,7 @@ class Kernel(Sync):
             vetoed: A flag that a veto sets.
         """
         w = self.w
-        with self.stands_for("_cpu_down"), self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
+        with self.stands_for("_cpu_down", *hooks), self.function("_cpu_down()", CPUHP) as down, self.cpus_write_lock():
             self.set(w.active, value=False)
             for reached, hook in reversed(list(enumerate(hooks))):
                 with self.if_(hook.registered):

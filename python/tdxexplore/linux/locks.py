@@ -2,15 +2,17 @@
 
 Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables other actors,
 so that a later release reaches no new state (Lipton's left mover). ``tests/test_fusion.py`` compares the outcomes with
-releases as steps of their own.
+releases as steps of their own. Mutexes, cpus_read_lock(), IPIs and stop_machine() were run in a kernel
+(``docs/kernel-results.md``); `once_in_each_package` was not.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.context import Context
-from tdxexplore.model import Event, Lock, Scope, block, package_cpus, packages
+from tdxexplore.model import Event, Lock, Scope, always, block, package_cpus, packages
 from tdxexplore.model.expr import Temp
 
 if TYPE_CHECKING:
@@ -122,28 +124,33 @@ class Locks(Context):
             self.step(lock.released)
 
     @block
-    def stop_machine(self) -> Iterator[None]:
+    def stop_machine(self, *, cpuslocked: bool = False) -> Iterator[None]:
         """stop_machine(): no other actor takes a step, on any CPU. It starts when every CPU takes interrupts.
 
-        They are off inside.
+        They are off inside. Unless it is the _cpuslocked form it takes cpus_read_lock(): it waits for a CPU that comes or goes.
+
+        Left out: that it also waits for CPUs with preemption off; inside, an actor may be seen in the middle of a spin lock or of
+        RCU's read side.
         """
         w = self.w
+        name = "stop_machine_cpuslocked" if cpuslocked else "stop_machine"
 
         def release() -> None:
-            self.set(w.stop_machine, value=False)
+            with self.stands_for("stop ends"):
+                self.set(w.stop_machine, value=False)
 
-        with self.stands_for("stop_machine"):
+        with self.stands_for(name), nullcontext() if cpuslocked else self.cpus_read_lock():
             self.step("stop_machine()", "kernel/stop_machine.c")
             self.await_(self.every_cpu_answers)
             self.might_sleep()
             self.set(w.stop_machine, value=True)
-            with self.holding(release), self.undisturbed(), self.irqs_off():
+            with self.holding(release), self.undisturbed(), self.irqs_off(), self.stands_for("stopped"):
                 yield
 
     @property
-    def every_cpu_answers(self) -> Operand | bool:
+    def every_cpu_answers(self) -> Operand:
         """Whether every CPU takes interrupts. A protocol in which one may not overrides it."""
-        return True
+        return always
 
     # -- other CPUs ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 Who waits makes it known that he sleeps and looks at the condition afterwards. Whoever looks before sleeps for ever if the wake-up
 comes in between: a lost wake-up. Sources are those of 6.12. Each is an object that declares its fields, and methods of `Waits`.
+
+Both were run in a kernel (``docs/kernel-results.md``), with wake-ups between all of their steps: the loops of the macros are
+generated, and what they call is the kernel's.
 """
 
 from __future__ import annotations
@@ -93,18 +96,21 @@ class Waits(Locks):
 
     def prepare_to_wait(self, queue: WaitQueue) -> None:
         """prepare_to_wait(&queue), under its lock: from then on a wake-up reaches this actor, who still runs."""
-        self.step(f"prepare_to_wait(&{queue.name})", WAIT)
-        self.set(queue.of(self.actor), "sleeps")
+        with self.stands_for("prepare_to_wait", queue):
+            self.step(f"prepare_to_wait(&{queue.name})", WAIT)
+            self.set(queue.of(self.actor), "sleeps")
 
     def schedule_on(self, queue: WaitQueue) -> None:
         """schedule() after `prepare_to_wait`: sleeps until a wake-up, or not at all if it has come already."""
-        self.step(f"schedule() on {queue.name}", WAIT)
-        self.might_sleep()
-        self.await_(queue.of(self.actor) != "sleeps")
+        with self.stands_for("schedule", queue):
+            self.step(f"schedule() on {queue.name}", WAIT)
+            self.might_sleep()
+            self.await_(queue.of(self.actor) != "sleeps")
 
     def finish_wait(self, queue: WaitQueue) -> None:
         """finish_wait(&queue), as a part of the step that is recorded: leaves the queue, and no wake-up is waited for."""
-        self.set(queue.of(self.actor), "runs")
+        with self.stands_for("finish_wait", queue):
+            self.set(queue.of(self.actor), "runs")
 
     def wait_event(self, queue: WaitQueue, condition: Operand) -> None:
         """wait_event(queue, condition): looks, and looks again after each `prepare_to_wait`, before it sleeps."""
@@ -127,34 +133,39 @@ class Waits(Locks):
         Who has not called prepare_to_wait() is not reached.
         """
         self.note(f"wake_up_all(&{queue.name})")
-        for field in queue.fields.values():
-            if field.scope is Scope.CPU:
-                self.set_each(cpus, where=field == "sleeps", values={field: "woken"})
-            else:
-                with self.if_(field == "sleeps"):
-                    self.set(field, "woken")
+        with self.stands_for("wake_up_all", queue):
+            for field in queue.fields.values():
+                if field.scope is Scope.CPU:
+                    self.set_each(cpus, where=field == "sleeps", values={field: "woken"})
+                else:
+                    with self.if_(field == "sleeps"):
+                        self.set(field, "woken")
 
     # -- rcuwait ----------------------------------------------------------------------------------------------------------
 
     def rcuwait_wait_event(self, wait: RcuWait, condition: Operand) -> None:
         """rcuwait_wait_event(&wait, condition): sets the pointer, then its own state, and only then looks at the condition."""
         with self.function(f"rcuwait_wait_event(&{wait.name})", RCUWAIT) as f:
-            self.step(f"prepare_to_rcuwait(&{wait.name})", RCUWAIT)
-            self.might_sleep()
-            self.set(wait.task, "runs")
+            with self.stands_for("prepare_to_rcuwait", wait):
+                self.step(f"prepare_to_rcuwait(&{wait.name})", RCUWAIT)
+                self.might_sleep()
+                self.set(wait.task, "runs")
             with self.loop():
-                self.step("set_current_state()", RCUWAIT)
-                self.set(wait.task, "sleeps")
+                with self.stands_for("set_current_state", wait):
+                    self.step("set_current_state()", RCUWAIT)
+                    self.set(wait.task, "sleeps")
                 self.step("condition?", RCUWAIT)
                 with self.if_(condition):
                     self.note(f"finish_rcuwait(&{wait.name})")
-                    self.set(wait.task, "nobody")
+                    with self.stands_for("finish_rcuwait", wait):
+                        self.set(wait.task, "nobody")
                     f.returns()
-                self.step("schedule()", RCUWAIT)
-                self.await_(wait.task != "sleeps")
+                with self.stands_for("schedule", wait):
+                    self.step("schedule()", RCUWAIT)
+                    self.await_(wait.task != "sleeps")
 
     def rcuwait_wake_up(self, wait: RcuWait) -> None:
         """rcuwait_wake_up(&wait), as a part of the step that is recorded: wakes the task that the pointer holds, if it sleeps."""
         self.note(f"rcuwait_wake_up(&{wait.name})")
-        with self.if_(wait.task == "sleeps"):
+        with self.stands_for("rcuwait_wake_up", wait), self.if_(wait.task == "sleeps"):
             self.set(wait.task, "runs")

@@ -31,7 +31,7 @@ class Kernel(Vmx):
             yield ~self.w.in_seam
 
     @property
-    def every_cpu_answers(self) -> Operand | bool:
+    def every_cpu_answers(self) -> Operand:
         return cpus.none(self.w.in_seam)
 
     @block

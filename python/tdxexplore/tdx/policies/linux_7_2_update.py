@@ -107,7 +107,7 @@ class Linux72Update(Linux71):
             with k.cpus_read_lock():
                 if self.setting["offline_check"] == "kernel":
                     self.refuse_if_offline(k, f)
-                with k.stop_machine(), k.function("do_seamldr_install_module()", SEAMLDR) as phases:
+                with k.stop_machine(cpuslocked=True), k.function("do_seamldr_install_module()", SEAMLDR) as phases:
                     self.run_phases(k, phases)
                 if self.setting["retry"] == "config":
                     with k.if_(self.phase_failed):
