@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -54,7 +54,7 @@ wheel: $(VENV)/installed
 
 # The binding has no Rust tests, and left out its dependencies need no second build.
 test: lint
-	cargo test --package tdxexplore-core --quiet
+	cargo test --package tdxexplore-core --package tdxexplore-loom --quiet
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 APT = $(SUDO) apt-get install --yes --no-install-recommends
@@ -66,12 +66,18 @@ test-long: $(VENV)/installed
 
 # All cases that neither takes.
 campaign: $(VENV)/installed
+	cargo test --release --package tdxexplore-loom --quiet -- --ignored
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
 
 # Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
 deny:
 	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
+
+# Known holes of the crates; their data base is on GitHub.
+advisories:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check advisories
 
 # The oldest and the newest Python packages that pyproject.toml allows, each in an environment of its own.
 oldest newest: $(VENV)/installed

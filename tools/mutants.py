@@ -200,7 +200,8 @@ class Tree:
         return self._pytest(names) if names else None
 
     def _cargo(self, target: str, names: list[str]) -> str | None:
-        which = [*QUICK, "--package", "tdxexplore-core", *(["--lib"] if target == "lib" else ["--test", target])]
+        package = "tdxexplore-loom" if target == "orders" else "tdxexplore-core"
+        which = [*QUICK, "--package", package, *(["--lib"] if target == "lib" else ["--test", target])]
         self._must_run("cargo", "test", "--quiet", "--no-run", *which)
         code, output = self._output("cargo", "test", *which, "--", *names)
         if code is None:
