@@ -38,8 +38,8 @@ TABLE = ROOT / "tools" / "faults.toml"
 PAGE = ROOT / "docs" / "mutants.md"
 KEYS = {"name", "area", "file", "find", "replace", "tests"}
 AREAS = ("engine", "lowering", "mechanics", "data", "analysis", "report")
-# The test binaries of the core.
-BINARIES = ("lib", "suite", "resident")
+# The test binaries of the core; the last is that of `rust/loom`, which compiles some of its files again.
+BINARIES = ("lib", "suite", "resident", "orders")
 # A fault changes one file of the core. At this level that is compiled again in seconds, and the tests take no longer.
 QUICK = [f"--config=profile.dev.package.tdxexplore-core.{setting}" for setting in ("opt-level=1", "debug=0")]
 # A fault may keep a test busy for ever. Then it is seen, too.

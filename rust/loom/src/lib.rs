@@ -12,7 +12,7 @@
 //! Rejected: shuttle, for which every load sees the newest value, so that no ordering could ever be too weak; and `--cfg loom` for
 //! the engine as a whole, which compiles all its dependencies a second time and puts a `cfg` into it.
 //!
-//! Source: B. Norris and B. Demsky, "CDSChecker: checking concurrent data structures written with C/C++ atomics" (2013).
+//! Source: B. Norris and B. Demsky, "`CDSChecker`: checking concurrent data structures written with C/C++ atomics" (2013).
 
 mod graph;
 mod limits;

@@ -32,6 +32,7 @@ pub fn one_thread_closes_the_last_transition(preemptions: Option<usize>) -> usiz
             false
         };
         assert!(both(&counters, add).is_empty());
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
         let mut closed = both(&counters, |open, target| open.close(target));
         closed.sort_unstable();
         assert_eq!(closed, [0, 1, 2, 3]);

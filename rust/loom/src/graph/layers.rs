@@ -16,6 +16,7 @@ impl Layers {
 }
 
 /// Visits each state: those of the first half in one thread, the others in another.
+#[expect(clippy::unnecessary_wraps, reason = "the engine's own may be interrupted")]
 pub(crate) fn in_blocks<W>(
     states: usize,
     _: &Watch<'_>,
