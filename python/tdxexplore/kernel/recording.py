@@ -73,12 +73,13 @@ class Recording:
         known = header.get("format"), header.get("version")
         if known != (FORMAT, VERSION):
             raise BadTrace(f"{path} says format {known[0]!r}, version {known[1]!r}; allowed are {FORMAT!r}, {VERSION}")
-        if wrong := _wrong(header, _HEADER | (_HOST if "module" in header else {}), header):
+        needed = _HEADER | (_HOST if "module" in header else {}) | ({"knobs": _texts} if "knobs" in header else {})
+        if wrong := _wrong(header, needed, header):
             raise BadTrace(f"{path}: its first line: {wrong}")
         for number, event in enumerate(events, 2):
-            kind = event.get("event") if isinstance(event, dict) else None
-            needed = _EVERY | (_OF.get(kind, {}) if isinstance(kind, str) else {})
-            if wrong := _wrong(event, needed if "module" in header else needed | _TRACED, header):
+            kind = str(event.get("event")) if isinstance(event, dict) else ""
+            needed = _OF.get(kind, {}) if "module" not in header or kind in _ACTIONS else _SAID
+            if wrong := _wrong(event, _EVERY | needed | ({} if "module" in header else _TRACED), header):
                 raise BadTrace(f"{path}: line {number}: {wrong}")
         return cls(header, events)
 
@@ -98,6 +99,10 @@ def _whole(value: object, _: object) -> bool:
 
 def _text(value: object, _: object) -> bool:
     return isinstance(value, str)
+
+
+def _texts(value: object, _: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _cpu(value: object, header: dict[str, Any]) -> bool:
@@ -124,13 +129,14 @@ def _state(value: object, _: object) -> bool:
 
 _HEADER: dict[str, Check] = {"kernel": _text, "cpus": _size}
 _HOST: dict[str, Check] = {"module": _text, "packages": _size}
-_EVERY: dict[str, Check] = {"t": _whole, "cpu": _whole, "event": _text}
-_TRACED: dict[str, Check] = {"task": _text}
+_EVERY: dict[str, Check] = {"t": _whole, "event": _text}
+_TRACED: dict[str, Check] = {"cpu": _whole, "task": _text}
+_SAID: dict[str, Check] = {"cpu": _whole, "says": _text}
+_ACTIONS = ("begin", "end", "mask")
 _OF: dict[str, dict[str, Check]] = {
     "begin": {"action": _action},
     "end": {"action": _action, "code": _whole},
     "mask": {"online": _cpus},
-    "seamcall": {"says": _text},
     "setup_end": {"ret": _whole},
     "up": {"cpu_arg": _cpu},
     "down": {"cpu_arg": _cpu},
