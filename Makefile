@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -72,12 +72,18 @@ test-long: $(VENV)/installed
 
 # All cases that neither takes.
 campaign: $(VENV)/installed
+	cargo test --release --package tdxexplore-loom --quiet -- --ignored
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
 
 # Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
 deny:
 	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
+
+# Known holes of the crates; their data base is on GitHub.
+advisories:
+	command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check advisories
 
 # The oldest and the newest Python packages that pyproject.toml allows, each in an environment of its own.
 oldest newest: $(VENV)/installed
@@ -96,7 +102,7 @@ CARGO = RUSTFLAGS="$(REMAP)" cargo
 CHECKED = $(foreach check,debug-assertions overflow-checks,--config profile.release.package.tdxexplore-core.$(check)=true)
 
 test-rust:
-	$(CARGO) test --release $(CHECKED) --package tdxexplore-core --quiet
+	$(CARGO) test --release $(CHECKED) --package tdxexplore-core --package tdxexplore-loom --quiet
 
 lint: lint-rust lint-python
 

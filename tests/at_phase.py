@@ -1,10 +1,17 @@
-"""Sends this process a signal when it comes to a phase, and runs a command: ``python at_phase.py PHASE SIGNAL WORD...``."""
+"""Runs commands that send themselves a signal when they come to a phase.
+
+A server: each line of its standard input, `[phase, signal, folder, words]` as JSON, is a command. It runs that in a process
+of its own and answers with a line, `[exit code, stdout, stderr]`. The process is a fork, so that what all commands import is
+imported once; it gets the signal from itself, in the phase, and ends as a command does.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import tempfile
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +33,15 @@ PLACES = {
 }
 """Where a phase begins in Python: the function that is called, and which of its calls it is."""
 
-INSIDE: dict[str, Callable[[dict[str, Any], dict[str, Any]], bool]] = {
-    "search": lambda now, before: now["explored"] > 1,
-    "measures": lambda now, before: now == before and now["frontier"] == 0,
-    "counting": lambda now, before: now["expected_states"] is not None,
+INSIDE: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "search": lambda now: now["explored"] > 1 and now["figure"] is None,
+    "measures": lambda now: now["figure"] not in (None, "prices"),
+    "prices": lambda now: now["figure"] == "prices",
+    "counting": lambda now: now["expected_states"] is not None,
 }
-"""How the counters of the engine, and those half a second before, tell a phase; the counters stand still in the measures."""
+"""How the counters of the engine tell a phase."""
+
+PHASES = (*PLACES, *INSIDE)
 
 
 def arm(phase: str, number: signal.Signals) -> None:
@@ -49,12 +59,9 @@ def arm(phase: str, number: signal.Signals) -> None:
         explore = Engine.explore
 
         def watched(self: Engine, initial: str, settings: Any, progress: Any = None, share: float = 1.0) -> Any:
-            before: dict[str, Any] = {}
-
             def look(counters: Any) -> None:
-                if INSIDE[phase](counters, before):
+                if INSIDE[phase](counters):
                     send()
-                before.update(counters)
                 if progress is not None:
                     progress(counters)
 
@@ -79,9 +86,31 @@ def arm(phase: str, number: signal.Signals) -> None:
     setattr(owner, name, counting)
 
 
+def serve() -> None:
+    """Answer each line of the standard input; return in each process that runs a command."""
+    for place, _ in PLACES.values():
+        import_module(place.partition(":")[0])
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        phase, number, folder, words = json.loads(line)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            # The only other threads are those of allocators and OpenBLAS, which know of forks, and an idle one of Polars.
+            if (process := os.fork()) == 0:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                os.chdir(folder)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                arm(phase, signal.Signals[number])
+                sys.argv[1:] = words
+                return
+            code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            texts = [(stream.seek(0), stream.read().decode())[1] for stream in (out, err)]
+        answers.write(json.dumps([code, *texts]) + "\n")
+        answers.flush()
+    sys.exit()
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    phase, number, *words = sys.argv[1:]
-    arm(phase, signal.Signals[number])
-    sys.argv[1:] = words
+    serve()
     cli.main()

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+"""No dashboard, and no port that another cluster may have: without a dashboard Dask opens one all the same."""
+
+
 class Cluster:
     """A scheduler and worker processes, as a user starts them."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.stack, self.file = stack, folder / "scheduler.json"
-        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *QUIET)
         deadline = time.monotonic() + 60
         while not self.file.exists():
             assert time.monotonic() < deadline
@@ -33,5 +37,5 @@ class Cluster:
         return process
 
     def workers(self, *names: str) -> list[subprocess.Popen[bytes]]:
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name")
+        options = ("--nthreads", "1", "--no-nanny", *QUIET, "--name")
         return [self.start("dask_worker", *options, name) for name in names]

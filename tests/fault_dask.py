@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from clusters import Cluster
-from fault_lab import Done, ended, fault
+from fault_lab import Done, ended, fault, undisturbed
 from fault_processes import FINISHED, MANY, REST, WIDE
 from sweeps import bytes_of, spec_file
 from tdxexplore.errors import InternalError
@@ -25,8 +25,7 @@ def _the_rest(lab: Lab, *, least: int) -> None:
     again = sweep(load(lab.spec), lab.out)
     assert least <= again.before < MANY
     assert again.before + again.finished == MANY
-    sweep(load(lab.spec), lab.folder / "alone")
-    assert bytes_of(lab.out) == bytes_of(lab.folder / "alone")
+    assert bytes_of(lab.out) == undisturbed(WIDE)
 
 
 @fault("kill -9 of all Dask workers, and new ones join", "", 0, "everything", "explores nothing", long=True)
@@ -48,8 +47,7 @@ def workers_are_replaced(lab: Lab) -> Done:
         assert len(second) == 2
         assert all(worker.wait(10) == -9 for worker in first)
     assert (summary.finished, summary.failed) == (MANY, [])
-    sweep(spec, lab.folder / "alone")
-    assert bytes_of(lab.out) == bytes_of(lab.folder / "alone")
+    assert bytes_of(lab.out) == undisturbed(WIDE)
     return Done(0)
 
 

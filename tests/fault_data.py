@@ -177,6 +177,33 @@ def file_is_a_broken_link(lab: Lab) -> Done:
 
 
 @fault(
+    "a folder of a data set is a symbolic link to somebody else's",
+    "error: DIR/out/runs/policy=v19/module=strict: it is a symbolic link; the folders of a data set are its own",
+    2,
+    "everything, there and here",
+    "the same",
+)
+def folder_is_a_link(lab: Lab) -> Done:
+    lab.copy()
+    others = lab.folder / "others"
+    (others / "old" / "runs").mkdir(parents=True)
+    (others / "old" / "runs" / "mine").write_text("mine")
+    (lab.out / ".tmp").rmdir()
+    for inside in (".tmp", ".compacting", ".compacting/old", "runs/policy=mine", "runs/policy=v19/module=strict"):
+        link = lab.out / inside
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(others / "old" if link.name == "old" else others)
+        for words in (lab.sweep, ("compact", str(lab.out))):
+            done = lab.inside(*words)
+            assert (done.code, f"{inside}: it is a symbolic link" in done.err) == (2, True), done
+        link.unlink()
+    (lab.out / ".compacting").rmdir()
+    assert [path.name for path in sorted(others.rglob("*"))] == ["old", "runs", "mine"]
+    lab.whole_again(0)
+    return done
+
+
+@fault(
     "10,000 files of others lie among the points",
     "10,000 files skipped: DIR/out/runs/policy=v19/module=subset/note-0: not part of a data set; "
     "DIR/out/runs/policy=v19/module=subset/note-1: not part of a data set; "

@@ -13,15 +13,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps import bytes_of, spec_file
 from tdxexplore import cli
+from tdxexplore.sweep import load, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SPEC = """
 name = "small"
@@ -108,6 +111,15 @@ class Lab:
         line = (done.err.splitlines() or [""])[-1].removeprefix("tdxexplore: ").replace(str(self.folder), "DIR")
         line = re.sub(r"\d+ (MiB|threads|of \d+ points)", r"N \1", line)
         return re.sub(r"merged-[0-9a-f]{32}|[0-9a-f]{32}", "FILE", line)
+
+
+@cache
+def undisturbed(text: str) -> dict[str, bytes]:
+    """What a sweep file gives when nothing happens."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sweep(load(spec_file(folder, text)), folder / "out")
+        return bytes_of(folder / "out")
 
 
 def ended(process: subprocess.Popen[str], timeout: float = 120) -> Done:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
+
+import pytest
 
 from fault_lab import HOLDS, fault
 
@@ -50,10 +54,12 @@ def encoding_is_narrow(lab: Lab) -> Done:
     return done
 
 
-@fault("the terminal has one column", "", 0, "the answer, in 40 columns", long=True)
+@fault("the terminal has one column, or a trillion", "", 0, "the answer, in 40 columns, or 65,536", long=True)
 def terminal_is_narrow(lab: Lab) -> Done:
-    done = lab.shell("tdxexplore check --help", COLUMNS="1")
-    assert "--timeout" in done.out
+    for columns in (1, 10**12):
+        done = lab.shell("tdxexplore check --help", COLUMNS=str(columns))
+        assert "--timeout" in done.out
+        assert max(map(len, done.out.splitlines())) <= 1 << 16
     return done
 
 
@@ -69,6 +75,44 @@ def disk_is_full_of_tables(lab: Lab) -> Done:
     done = lab.shell(f"trap '' XFSZ; ulimit -f 0; tdxexplore compare {grid} --out out")
     assert "holds" in done.out or "ok" in done.out
     assert list(lab.out.iterdir()) == []
+    return done
+
+
+WRITERS = (
+    "export v19 --to promela --cpus 2 -o",
+    "analyze worst data --table",
+    "report data -o",
+)
+"""Commands that write a file."""
+
+
+@fault("the disk is full when a file is written", "error: out/a.parquet: File too large", 4, "no part of it")
+def disk_is_full_of_a_file(lab: Lab) -> Done:
+    lab.out.mkdir()
+    (lab.folder / "data").symlink_to(lab.whole)
+    found = [lab.shell(f"trap '' XFSZ; ulimit -f 0; tdxexplore {words} out/a.parquet") for words in WRITERS]
+    assert len({(done.code, done.err) for done in found}) == 1, found
+    assert list(lab.out.iterdir()) == []
+    return found[0]
+
+
+@fault(
+    "a file that is written is a device, or a link", "error: full: No space left on device", 4, "the device, the link"
+)
+def file_is_a_device(lab: Lab) -> Done:
+    # A device of its own: `/dev/full` would be gone for the whole machine.
+    (lab.folder / "link").symlink_to("there")
+    assert lab.shell(f"tdxexplore {WRITERS[0]} link").code == 0
+    assert (lab.folder / "link").is_symlink()
+    assert "init" in (lab.folder / "there").read_text()
+    done = lab.shell(f"tdxexplore {WRITERS[0]} /dev/stdout | cat")
+    assert (done.code, "init" in done.out) == (0, True), done
+    try:
+        os.mknod(lab.folder / "full", 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+    except PermissionError:
+        pytest.skip("no device can be made here")
+    done = lab.shell(f"tdxexplore {WRITERS[0]} full")
+    assert (lab.folder / "full").is_char_device()
     return done
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import fault_dask
 import fault_data
+import fault_machine
 import fault_processes
 import fault_signals
 import fault_streams
@@ -16,6 +17,7 @@ from fault_lab import POINTS, SPEC, TABLE, Fault, Lab
 from sweeps import spec_file
 from tdxexplore.sweep import load, sweep
 
+MODULES = (fault_dask, fault_data, fault_machine, fault_processes, fault_signals, fault_streams)
 ROWS = [pytest.param(row, id=row.inject.__name__, marks=[pytest.mark.long] if row.long else []) for row in TABLE]
 
 
@@ -39,4 +41,7 @@ def test_the_page_of_faults_is_up_to_date() -> None:
 
 def test_the_table_is_not_empty_and_names_no_fault_twice() -> None:
     assert len({row.what for row in TABLE}) == len(TABLE) >= 62
-    assert all(module.__doc__ for module in (fault_dask, fault_data, fault_processes, fault_signals, fault_streams))
+    assert all(
+        module.__doc__
+        for module in (fault_dask, fault_data, fault_machine, fault_processes, fault_signals, fault_streams)
+    )

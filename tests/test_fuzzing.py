@@ -1,4 +1,4 @@
-"""Fuzzers in short: Programs, schedules and the files of data sets, from anywhere, are answered or refused in a line."""
+"""Fuzzers in short: Programs, schedules, sweep files and data sets, from anywhere, are answered or refused in a line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fuzzing import FOUND, Asked, attempt, fuzz, kinds, seeds
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEAST = {"program": (500, 50), "schedule": (500, 100), "data": (10, 5)}
+LEAST = {"program": (200, 20), "schedule": (200, 40), "sweep": (100, 10), "data": (5, 2)}
 """How many runs there have to be in `SECONDS`, on a slow machine, and how many of them are answered, so that a fuzzer reaches
 what lies behind the checks."""
-SECONDS = 8
+SECONDS = 3
 
 
 @pytest.mark.long

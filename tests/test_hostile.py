@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import random
+import json
+import re
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 import tdxexplore
+from hostile import EVIL, GRID, SPECS
 from sweeps import spec_file
 from tdxexplore import BadModel, Knob, TdxExploreError, cli
-from tdxexplore.data.files import folder_of
+from tdxexplore.data.files import DRAWN, folder_of
 from tdxexplore.errors import BadSpec
+from tdxexplore.explore.question import Question
+from tdxexplore.export import export
+from tdxexplore.model import Model, Procedure, Scope
 from tdxexplore.render.terminal import console
+from tdxexplore.report import kept
+from tdxexplore.report.shape import is_drawing
 from tdxexplore.sweep import load
 from tdxexplore.sweep.plan import plan
 from tdxexplore.tdx.policies.v19 import V19
@@ -27,30 +35,6 @@ from tdxexplore.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-EVIL = {
-    "markup": "[/x][bold]a[/bold]",
-    "newline": "a\nb",
-    "escape": "a\x1b[31mb",
-    "control": "a\x07\x08b",
-    "bidi": "a\u202eb",
-    "up": "../../a",
-    "slash": "a/b",
-    "surrogate": "a\ud800",
-    "long": "a" * 10_000,
-    "space": "a b",
-    "equals": "a=b",
-    "hive": "__HIVE_DEFAULT_PARTITION__",
-    "html": "<script>alert(1)</script>",
-    "shell": "$(touch evil); `touch evil`",
-    "empty": "",
-    "dot": "..",
-    "nul": "a\0b",
-    "number": 7,
-    "none": None,
-}
-
 
 # -- policies ---------------------------------------------------------------------------------------------------------
 
@@ -116,6 +100,46 @@ def test_the_folder_of_a_partition_is_one_segment_of_at_most_255_bytes(tmp_path:
     assert [len(part.encode()) < 256 for part in folder.parts] == [True, True]
 
 
+# -- models -----------------------------------------------------------------------------------------------------------
+
+
+def model(**names: Any) -> Model:
+    """A model of one step, with some of its names."""
+    own = Model(names.get("model", "m"))
+    field = own.counter(names.get("field", "n"), 3)
+    procedure = Procedure(names.get("actor", "p"), Scope.CPU)
+    procedure.step(names.get("label", "go"), source=names.get("source", "s"))
+    procedure.add(field, 1)
+    own.add(procedure)
+    own.outcome(names.get("outcome", "done"), "ok", field > 0, names.get("text", "t"))
+    return own
+
+
+@pytest.mark.parametrize("place", ["model", "field", "actor", "label", "outcome", "text"])
+def test_no_name_in_a_model_is_more_than_a_line(place: str) -> None:
+    allowed = 0
+    for text in EVIL.values():
+        good = isinstance(text, str) and text.isprintable() and len(text) <= 200 and (place == "text" or text != "")
+        with pytest.raises(BadModel) if not good else contextlib.nullcontext():
+            tdxexplore.check(model(**{place: text}), cpus=2)
+        allowed += good
+    assert 5 < allowed < len(EVIL)
+
+
+def test_no_text_in_a_model_reaches_into_the_next_line_of_another_language() -> None:
+    places = ("model", "field", "actor", "label", "outcome", "text", "source")
+
+    def build() -> Model:
+        return model(**dict.fromkeys(places, '*/ (* a"\\'))
+
+    question = Question.of(build, cpus=2)
+    for language in ("promela", "murphi", "tla"):
+        lines = export(question, language).splitlines()
+        comments = [line for line in lines if re.search(r"//|--|\\\*", line)]
+        assert len([line for line in comments if "*/ (*" in line]) >= 5
+        assert not any(line.endswith("\\") for line in comments)
+
+
 # -- the terminal -----------------------------------------------------------------------------------------------------
 
 
@@ -132,25 +156,6 @@ def test_nothing_that_is_printed_acts_on_the_terminal(capsys: pytest.CaptureFixt
 
 # -- sweep files ------------------------------------------------------------------------------------------------------
 
-GRID = '[grid]\npolicy = "v19"\nmodule = "subset"\nscenario = "late-online"\n'
-SPECS = {
-    "nesting": (f"a = {'[' * 100_000}{']' * 100_000}\n", "not TOML that can be read"),
-    "nul": ('name = "a\0b"\n[grid]\ncpus = 2\n', "not TOML"),
-    "digits": (f"[grid]\ncpus = {'9' * 5000}\n", "not TOML that can be read"),
-    "range": (f'{GRID}cpus = "2-99999999999"\n', "`2-99999999999`; allowed are 1 to 2048"),
-    "budget": (f'{GRID}cpus = 2\nbudget = {{ cpu_up = "1-99999999999" }}\n', "`1-99999999999`; allowed are 0 to 8"),
-    "depth": (f"{GRID}cpus = 2\n[check]\nmax_depth = 1{'0' * 40}\n", "at most 4294967295 is allowed"),
-    "nan": (f"{GRID}cpus = nan\n", "`grid.cpus` is nan"),
-    "infinity": (f"{GRID}cpus = 2\n[check]\ntimeout = inf\n", "`check.timeout` is inf"),
-    "date": (f"{GRID}cpus = 2020-01-01\n", "`grid.cpus` is datetime.date(2020, 1, 1)"),
-    "size": (f"#{'a' * 10_000_000}\n{GRID}cpus = 2\n", "has 10,0"),
-    "name": (f'name = "a\\u001b[31m"\n{GRID}cpus = 2\n', "printable"),
-    "note": (f'note = "{"a" * 3000}"\n{GRID}cpus = 2\n', "at most 2,000 printable"),
-    "policy": (GRID.replace("v19", "\\u001b[31m.py:A") + "cpus = 2\n", "printable characters is needed"),
-    "policy with nul": (GRID.replace("v19", "a\\u0000.py:A") + "cpus = 2\n", "printable characters is needed"),
-    "key": (f'{GRID}cpus = 2\n"a\\u001b" = 2\n', "`grid.a\\x1b` is not a key"),
-}
-
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_a_hostile_sweep_file_is_one_line_at_once(
@@ -166,6 +171,11 @@ def test_a_hostile_sweep_file_is_one_line_at_once(
     assert expected in captured.err
     assert captured.err[:-1].isprintable()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_file_without_an_end_is_refused() -> None:
+    with pytest.raises(BadSpec, match="/dev/zero: has more than 1,048,576 bytes"):
+        load(Path("/dev/zero"))
 
 
 def test_a_grid_of_too_many_cells_is_refused_before_it_is_made(tmp_path: Path) -> None:
@@ -193,6 +203,41 @@ def test_texts_in_a_strangers_data_set_do_nothing(tmp_path: Path, capsys: pytest
         for said in (captured.out, captured.err):
             assert visible(said) == said
     shutil.rmtree(tmp_path / "out")
+
+
+OTHERS: tuple[Any, ...] = (5, None, True, [5], [[]], [{}], {})
+
+
+def test_what_a_strangers_data_set_keeps_of_a_trace_is_a_drawing_or_nothing(tmp_path: Path) -> None:
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    assert cli.run(["sweep", str(spec_file(tmp_path, GRID + "cpus = 2\n")), "--out", str(out)]) == 0
+    assert cli.run(["report", str(out), "-o", str(page), "--quiet"]) == 0
+    key, good = next(iter(kept.read(out).items()))
+    row, why = good["rows"][0], {"blocks": [["a", [["b", "c"]], 0]], "limit": 0.5}
+    evil: list[Any] = [5, "", [], {}, good | {"more": 1}, good | {"check": "tdxexplore check v19; touch evil"}]
+    evil += [
+        good | {"check": f"tdxexplore check {words}"}
+        for words in ("v19\ntouch evil", "'v19", "$(touch evil)", "v19 'a'b")
+    ]
+    evil += [good | {name: value} for name in good for value in OTHERS if value != good[name]]
+    evil += [{other: good[other] for other in good if other != name} for name in good]
+    evil += [good | {"rows": [row | {name: None}]} for name in row] + [good | {"rows": [row | {"actor": 99}]}]
+    evil += [good | {"why": why | {"blocks": blocks}} for blocks in (5, [5], [["a"]], [["a", ["b"], 0]])]
+    assert all(map(is_drawing, (good, good | {"why": why}, good | {"check": "tdxexplore check 'a b.py:A'"})))
+    assert [one for one in evil if is_drawing(one)] == []
+    assert len(evil) > 60
+    for drawing in (json.dumps(evil[0]), "[" * 100_000, json.dumps(evil[5]), None):
+        columns = [pa.array([text], pa.string()) for text in (*key, drawing)]
+        pq.write_table(pa.table(columns, schema=pq.read_schema(out / DRAWN)), out / DRAWN)
+        assert kept.read(out) == {}
+        assert cli.run(["report", str(out), "-o", str(page), "--quiet"]) == 0
+        assert "touch evil" not in page.read_text()
+    (tmp_path / "mine").write_text("mine")
+    (out / DRAWN).unlink()
+    (out / DRAWN).symlink_to(tmp_path / "mine")
+    assert cli.run(["report", str(out), "-o", str(page), "--quiet"]) == 0
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (out / DRAWN).is_symlink()
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------
@@ -230,61 +275,3 @@ def test_a_call_with_any_value_answers_or_says_what_is_allowed(argument: str) ->
         refused += 1
         assert "\n" not in said
     assert refused >= len(VALUES) // 3
-
-
-# -- fuzzing ----------------------------------------------------------------------------------------------------------
-
-SEEDS = [
-    GRID + 'cpus = "2-3"\nset = { offline_veto = "all" }\nbudget = { cpu_up = "1-2" }\n',
-    *(s for s, _ in SPECS.values()),
-]
-WORDS = [
-    '"',
-    "'",
-    "[",
-    "]",
-    "{",
-    "}",
-    "=",
-    "\n",
-    "#",
-    "\\u0000",
-    "1e9",
-    "-",
-    ",",
-    ".",
-    "cpus",
-    "[[exclude]]",
-    "[check]\n",
-    "é",
-]
-
-
-def mutated(text: str, chance: random.Random) -> str:
-    """A text with some of it cut out, doubled, or replaced."""
-    for _ in range(chance.randrange(1, 6)):
-        at = chance.randrange(len(text) + 1)
-        upto = min(len(text), at + chance.randrange(8))
-        text = text[:at] + chance.choice(["", chance.choice(WORDS), text[at:upto] * 2]) + text[upto:]
-    return text
-
-
-def fuzz(seconds: float, seed: int, path: Path) -> int:
-    """Load mutated sweep files; whatever is wrong is said in a line."""
-    chance, until = random.Random(seed), time.monotonic() + seconds
-    for runs in itertools.count(1):
-        path.write_text(mutated(chance.choice(SEEDS)[:5000], chance))
-        said = ""
-        try:
-            load(path)
-        except BadSpec as error:
-            said = str(error)
-        assert "\n" not in said, path.read_text()
-        if time.monotonic() > until:
-            return runs
-    raise AssertionError
-
-
-@pytest.mark.parametrize("seconds", [0.5, pytest.param(10, marks=pytest.mark.long)])
-def test_mutated_sweep_files_load_or_are_refused_in_a_line(seconds: float, tmp_path: Path) -> None:
-    assert fuzz(seconds, 7, tmp_path / "sweep.toml") > 20

@@ -5,12 +5,14 @@ No QEMU runs here but in one test, marked `long`. No TDX hardware and no SEAMCAL
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -111,6 +113,35 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
 def test_a_policy_without_a_callback_of_kvm_is_refused() -> None:
     with pytest.raises(BadModel, match="KVM_ONLINE"):
         conform(TRACES["6.12-hotplug"], "v19")
+
+
+HEAD = (FOLDER / "7.3-races.jsonl").read_text().partition("\n")[0]
+FINE: tuple[dict[str, object], ...] = ({}, {"task": "x"}, {"event": "x"}, {"online": []})
+EVENT: dict[str, object] = {"t": 1, "cpu": 0, "task": "a-1", "event": "mask", "online": [0]}
+
+
+@pytest.mark.parametrize("change", [{}, *({name: value} for name in EVENT for value in (None, [], "x", [9], 10**40))])
+def test_a_strangers_recording_is_held_against_a_model_or_refused_in_a_line(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text(f"{HEAD}\n{json.dumps(EVENT | change)}\n")
+    with pytest.raises(BadTrace, match=r"trace\.jsonl: line 2: `\w+` is") if change not in FINE else nullcontext():
+        conform(Recording.read(path), "linux-7.1")
+    document = json.loads(HEAD)
+    heads: list[object] = [
+        5,
+        [],
+        None,
+        *({**document, **wrong} for wrong in ({"cpus": "x"}, {"cpus": 10**9}, {"module": 5})),
+    ]
+    for header in heads:
+        path.write_text(f"{json.dumps(header)}\n{json.dumps(EVENT)}\n")
+        with pytest.raises(BadTrace, match=r"trace\.jsonl"):
+            Recording.read(path)
+    path.write_text("[" * 5000)
+    with pytest.raises(BadTrace, match=r"trace\.jsonl"):
+        Recording.read(path)
 
 
 @pytest.mark.long

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 import tdxexplore
+from patience import time_limit
 from tdxexplore import cli
 from tdxexplore.cli.new import NAMES
 from tdxexplore.data.reading import Dataset
@@ -466,8 +468,10 @@ def test_a_comparison_shows_models_beside_policies(
 def test_a_model_that_takes_for_ever_to_be_recorded_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text(f"{FILE}\ndef hangs(long: bool = True):\n    while long:\n        pass\n    return counts()\n")
+    short = partial(tdxexplore.check, f"{path}:hangs", knobs={"long": "false"})
     # A point that is recorded beside one that hangs gets half of the interpreter: the limit leaves it room.
-    matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=3).matrix
+    limit = time_limit(partial(short, cpus=4), partial(short, cpus=5))
+    matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=limit).matrix
     assert matrix["verdict"].to_list() == ["incomplete", "incomplete", "holds", "holds"]
     assert "takes longer" in matrix["reason"].to_list()[0]
     with pytest.raises(TimeUp, match=r"recording and lowering `.*m.py:hangs` takes longer"):

@@ -11,7 +11,7 @@ import mutants
 
 ROOT = Path(__file__).parent.parent
 FAULTS = mutants.read_faults()
-CORE = "\n".join(path.read_text() for path in (ROOT / "rust" / "core").rglob("*.rs"))
+CORE = "\n".join(path.read_text() for part in ("core", "loom") for path in (ROOT / "rust" / part).rglob("*.rs"))
 
 
 def test_every_fault_is_a_text_that_occurs_once() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from patience import time_limit
 from sweeps import spec_file
 from tdxexplore import check, cli, compare
 from tdxexplore.data.reading import Dataset
@@ -106,13 +108,14 @@ def test_recording_and_search_share_the_timeout(monkeypatch: pytest.MonkeyPatch)
 def test_a_comparison_and_a_sweep_name_the_policy_and_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = policy_file(tmp_path, on_record="for_ever() if k.w.limit['kvm_unload'] else None")
     asked = {"modules": ["strict"], "scenarios": ["all-online", "no-kvm"], "cpus": 2}
-    found = compare([policy], **asked, timeout=3)  # type: ignore[arg-type]
+    limit = time_limit(partial(check, policy, cpus=3), partial(check, policy, cpus=4))
+    found = compare([policy], **asked, timeout=limit)  # type: ignore[arg-type]
     assert found.matrix["verdict"].to_list() == ["holds", "incomplete"]
     assert found.matrix["reason"].to_list()[0] is None
     assert f"recording and lowering `{policy}` takes longer" in found.matrix["reason"].to_list()[1]
     assert not found.complete
     grid = f"[grid]\npolicy = '{policy}'\nmodule = 'strict'\nscenario = ['all-online', 'no-kvm']\ncpus = 2\n"
-    spec = spec_file(tmp_path, grid + "[check]\ntimeout = 3\n")
+    spec = spec_file(tmp_path, grid + f"[check]\ntimeout = {limit}\n")
     assert cli.run(["sweep", str(spec), "--out", str(tmp_path / "out")]) == 3
     assert "takes longer" in capsys.readouterr().err
     assert Dataset(tmp_path / "out").runs.collect()["scenario"].to_list() == ["all-online"]

@@ -50,6 +50,7 @@ RUST = (
     ("store",),
     ("number", "limits", "columns"),
     ("progress", "error"),
+    ("sync",),
 )
 
 # The native module has one door.
@@ -152,6 +153,23 @@ def test_rust_imports_go_down() -> None:
     assert uphill(arrows, RUST) == []
     assert len(arrows) > 180
     assert len({source.partition(".")[0] for source, _ in arrows}) >= 10
+
+
+AGAIN = ("graph/backward.rs", "graph/open.rs", "search/bits/row.rs", "store/interner.rs")
+"""The files of the core that `rust/loom` compiles again, with loom's types: all in which threads share more than a barrier."""
+
+
+def test_what_threads_share_has_one_door_and_is_on_the_page() -> None:
+    texts = {path.relative_to(CORE).as_posix(): path.read_text() for path in sorted(CORE.rglob("*.rs"))}
+    shares = re.compile(r"\bstd::sync::|\bstatic mut\b|\bthread_local!")
+    assert [path for path, text in texts.items() if shares.search(text)] == ["sync.rs"]
+    users = {path for path, text in texts.items() if "use crate::sync::" in text.partition("#[cfg(test)]")[0]}
+    assert len(users) > 12
+    page = (CORE.parents[2] / "docs" / "trust.md").read_text()
+    table = page.partition("## What threads share")[2].partition("\n## ")[0]
+    assert [path for path in sorted(users) if f"`{path}`" not in table] == []
+    loom = "".join(path.read_text() for path in (CORE.parents[1] / "loom" / "src").rglob("*.rs"))
+    assert [path for path in AGAIN if f"core/src/{path}" not in loom] == []
 
 
 # -- these tests can fail --------------------------------------------------------------------------------------------

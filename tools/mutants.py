@@ -38,8 +38,8 @@ TABLE = ROOT / "tools" / "faults.toml"
 PAGE = ROOT / "docs" / "mutants.md"
 KEYS = {"name", "area", "file", "find", "replace", "tests"}
 AREAS = ("engine", "lowering", "mechanics", "data", "analysis", "report")
-# The test binaries of the core.
-BINARIES = ("lib", "suite", "resident")
+# The test binaries of the core; the last is that of `rust/loom`, which compiles some of its files again.
+BINARIES = ("lib", "suite", "resident", "orders")
 # A fault changes one file of the core. At this level that is compiled again in seconds, and the tests take no longer.
 QUICK = [f"--config=profile.dev.package.tdxexplore-core.{setting}" for setting in ("opt-level=1", "debug=0")]
 # A fault may keep a test busy for ever. Then it is seen, too.
@@ -200,7 +200,8 @@ class Tree:
         return self._pytest(names) if names else None
 
     def _cargo(self, target: str, names: list[str]) -> str | None:
-        which = [*QUICK, "--package", "tdxexplore-core", *(["--lib"] if target == "lib" else ["--test", target])]
+        package = "tdxexplore-loom" if target == "orders" else "tdxexplore-core"
+        which = [*QUICK, "--package", package, *(["--lib"] if target == "lib" else ["--test", target])]
         self._must_run("cargo", "test", "--quiet", "--no-run", *which)
         code, output = self._output("cargo", "test", *which, "--", *names)
         if code is None:

@@ -113,6 +113,8 @@ class Progress(TypedDict):
     """Bytes for each stored state, known before the search; measures need 6 bytes more for each transition."""
     expected_states: int | None
     """The number of states, if it is known before the search."""
+    figure: str | None
+    """The figure that is being computed from what the search found, such as `prices`; None while it searches."""
 
 @final
 class Program:

@@ -62,7 +62,8 @@ for name, summary in COMMANDS.items():
     app.command(f"tdxexplore.cli.{name}:{name}", name=name, help=summary, sort_key=list(COMMANDS).index(name))
 
 
-_NARROWEST = 40  # columns: the help of commands does not end in one
+_NARROWEST, _WIDEST = 40, 1 << 16
+"""Columns: the help of commands does not end in one, and its frames take all that there are, however many."""
 
 _REFUSED = frozenset(
     (
@@ -92,8 +93,9 @@ def run(arguments: Sequence[str]) -> int:
     Whatever is raised ends here, SystemExit too: Python's exit code of a crash, 1, says `violated`, and that of an exit, 0, says
     `holds`.
     """
-    if shutil.get_terminal_size().columns < _NARROWEST:
-        os.environ["COLUMNS"] = str(_NARROWEST)
+    columns = shutil.get_terminal_size().columns
+    if not _NARROWEST <= columns <= _WIDEST:
+        os.environ["COLUMNS"] = str(min(max(columns, _NARROWEST), _WIDEST))
     if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
         return exits.complain("an argument is empty; is a variable not set?", exits.USAGE)
     try:

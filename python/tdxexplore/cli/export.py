@@ -14,6 +14,7 @@ from tdxexplore.errors import BadModel
 from tdxexplore.export import configuration
 from tdxexplore.export import export as emit
 from tdxexplore.render.dot import dot
+from tdxexplore.replacing import replacing
 
 if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
@@ -42,9 +43,12 @@ def export(
     if out is None:
         say(text, end="")
         return exits.HOLDS
-    out.write_text(text)
+    files = {out: text}
     if to == "tla":
-        out.with_suffix(".cfg").write_text(configuration(asked.cpus, asked.packages, symmetry=False))
+        files[out.with_suffix(".cfg")] = configuration(asked.cpus, asked.packages, symmetry=False)
+    for path, content in files.items():
+        with replacing(path) as temporary:
+            temporary.write_text(content)
     return exits.HOLDS
 
 

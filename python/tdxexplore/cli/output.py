@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -171,8 +172,10 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     """A table in the form that the file's name says. No reader sees a part of it."""
     if path.suffix not in (".csv", ".parquet"):
         raise BadModel(f"--table is `{path}`; its name must end in .parquet or .csv")
+    content = BytesIO()  # Polars would say in words of its own that a disk is full
+    if path.suffix == ".csv":
+        frame.write_csv(content)
+    else:
+        frame.write_parquet(content)
     with replacing(path) as temporary:
-        if path.suffix == ".csv":
-            frame.write_csv(temporary)
-        else:
-            frame.write_parquet(temporary)
+        temporary.write_bytes(content.getvalue())

@@ -13,15 +13,15 @@ import stat
 import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdxexplore.data.files import COMPACTING, LOCK, TMP
-from tdxexplore.data.schema import TABLES
+from tdxexplore.data.schema import PARTITION, TABLES
 from tdxexplore.errors import BadDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _MARK = b"tdxexplore data set\n"
 _ALONE = _MARK + b"compacting\n"
@@ -49,6 +49,7 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     lock = _marked(root)
     try:
+        _refuse_links(root)
         if _taken(lock, root, alone=alone):
             _recover(root)
             _write(lock, _ALONE if alone else _MARK, root)
@@ -83,6 +84,23 @@ def _marked(root: Path) -> int:
     raise BadDataset(
         f"{root}: its `{LOCK}` is not that of a data set; name a new or an empty folder, which becomes one"
     )
+
+
+def _refuse_links(root: Path) -> None:
+    """Refuse a folder of the data set that is a link: whoever made it would say where files are written, moved and removed.
+
+    Raises:
+        BadDataset: There is one.
+    """
+    folders = [root / name for name in (*TABLES, TMP, COMPACTING)]
+    for deeper in range(len(PARTITION) + 1):
+        for folder in folders:
+            if folder.is_symlink():
+                raise BadDataset(f"{folder}: it is a symbolic link; the folders of a data set are its own")
+        if deeper < len(PARTITION):  # the folders of the last level hold files only
+            parents = [folder for folder in folders if folder.name != TMP and folder.is_dir()]
+            within = [entry for parent in parents for entry in os.scandir(parent)]
+            folders = [Path(entry) for entry in within if entry.is_symlink() or entry.is_dir()]
 
 
 def _taken(lock: int, root: Path, *, alone: bool) -> bool:

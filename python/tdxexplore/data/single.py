@@ -34,5 +34,5 @@ def write_table(path: Path, table: str, rows: pl.DataFrame) -> None:
     columns = TABLES.get(table) or [_COLUMNS[name] for name in rows.columns]
     metadata = {f"tdxexplore.{key}": value for key, value in about.items()}
     wanted = pa.schema([field(column) for column in columns], metadata=metadata)
-    with replacing(path) as temporary:
+    with replacing(path, named=False) as temporary:
         pq.write_table(pa.table(rows).select(wanted.names).cast(wanted), temporary)

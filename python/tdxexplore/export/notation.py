@@ -225,7 +225,12 @@ class Notation(ABC):
         width = _WIDTH - len(indent)
         layout = TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         wrapped = [part for line in lines for part in layout.wrap(line) or [""]]
-        return [f"{indent}{self.comment} {line}".rstrip() for line in wrapped]
+        return [f"{indent}{self.remark(line)}" for line in wrapped]
+
+    def remark(self, text: str) -> str:
+        """Write a comment up to the end of the line; for a preprocessor, a backslash there would go on in the next one."""
+        line = f"{self.comment} {text}".rstrip()
+        return f"{line} ." if line.endswith("\\") else line
 
     def header(self) -> list[str]:
         """Write the comment at the top: the model, the command that runs it and the expected counts."""
@@ -247,4 +252,4 @@ class Notation(ABC):
 
     def legend(self, slot: Slot) -> str:
         """Write a trailing comment with the name of the field, if the variable has another."""
-        return "" if self.fields[slot.name] == slot.name else f"  {self.comment} {slot.name}"
+        return "" if self.fields[slot.name] == slot.name else f"  {self.remark(slot.name)}"

@@ -215,7 +215,9 @@ class _Promela(Notation):
         if not is_flag(slot):
             for code, value in enumerate(slot.values):
                 sets = [f"{'' if code >> k & 1 else '~'}{bit}" for k, bit in enumerate(bits)]
-                lines.append(f"#define {self._having[slot.name, value]} ({' & '.join(sets)})  {self.comment} {value}")
+                lines.append(
+                    f"#define {self._having[slot.name, value]} ({' & '.join(sets)})  {self.remark(str(value))}"
+                )
         return lines
 
     def disjunction(self, name: str, parts: Sequence[str]) -> list[str]:

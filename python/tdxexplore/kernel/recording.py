@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from tdxexplore.errors import TdxExploreError
 from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.guest import boot
+from tdxexplore.model.topology import MAX_CPUS
+from tdxexplore.replacing import replacing
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tdxexplore.kernel.machine import Machine
@@ -62,17 +66,99 @@ class Recording:
         """
         try:
             header, *events = (json.loads(line) for line in path.read_text().splitlines())
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadTrace(f"{path} is no recording: it holds no lines of JSON") from None
+        if not isinstance(header, dict):
+            raise BadTrace(f"{path} is no recording: its first line is no object")
         known = header.get("format"), header.get("version")
         if known != (FORMAT, VERSION):
             raise BadTrace(f"{path} says format {known[0]!r}, version {known[1]!r}; allowed are {FORMAT!r}, {VERSION}")
+        needed = _HEADER | (_HOST if "module" in header else {}) | ({"knobs": _texts} if "knobs" in header else {})
+        if wrong := _wrong(header, needed, header):
+            raise BadTrace(f"{path}: its first line: {wrong}")
+        for number, event in enumerate(events, 2):
+            kind = str(event.get("event")) if isinstance(event, dict) else ""
+            needed = _OF.get(kind, {}) if "module" not in header or kind in _ACTIONS else _SAID
+            if wrong := _wrong(event, _EVERY | needed | ({} if "module" in header else _TRACED), header):
+                raise BadTrace(f"{path}: line {number}: {wrong}")
         return cls(header, events)
 
     def write(self, path: Path) -> None:
         """Write the file: a line for the header, and one for each event."""
         lines = (json.dumps(document, separators=(",", ":")) for document in (self.header, *self.events))
-        path.write_text("".join(f"{line}\n" for line in lines))
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines))
+
+
+Check = Callable[[Any, dict[str, Any]], bool]
+
+
+def _whole(value: object, _: object) -> bool:
+    return type(value) is int and abs(value) < 1 << 63
+
+
+def _text(value: object, _: object) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: object, _: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _cpu(value: object, header: dict[str, Any]) -> bool:
+    return type(value) is int and 0 <= value < header["cpus"]
+
+
+def _cpus(value: object, header: dict[str, Any]) -> bool:
+    return isinstance(value, list) and all(_cpu(cpu, header) for cpu in value)
+
+
+def _size(value: object, _: object) -> bool:
+    return type(value) is int and 1 <= value <= MAX_CPUS
+
+
+def _action(value: object, header: dict[str, Any]) -> bool:
+    """A word, and of a host's recording a CPU."""
+    found = isinstance(value, str) and re.fullmatch(r"\w+(?: (\d{1,6}))?", value)
+    return isinstance(value, str) and ("module" not in header or bool(found and int(found[1] or 0) < header["cpus"]))
+
+
+def _state(value: object, _: object) -> bool:
+    return value in STATES
+
+
+_HEADER: dict[str, Check] = {"kernel": _text, "cpus": _size}
+_HOST: dict[str, Check] = {"module": _text, "packages": _size}
+_EVERY: dict[str, Check] = {"t": _whole, "event": _text}
+_TRACED: dict[str, Check] = {"cpu": _whole, "task": _text}
+_SAID: dict[str, Check] = {"cpu": _whole, "says": _text}
+_ACTIONS = ("begin", "end", "mask")
+_OF: dict[str, dict[str, Check]] = {
+    "begin": {"action": _action},
+    "end": {"action": _action, "code": _whole},
+    "mask": {"online": _cpus},
+    "setup_end": {"ret": _whole},
+    "up": {"cpu_arg": _cpu},
+    "down": {"cpu_arg": _cpu},
+    "up_end": {"ret": _whole},
+    "down_end": {"ret": _whole},
+    "cpuhp_enter": {"function": _text},
+    "cpuhp_exit": {"ret": _whole, "cpu_arg": _cpu, "state": _state},
+    "failed": {"up": _whole, "cpu_arg": _cpu, "state": _state},
+}
+"""What the header and each event need: a recording may come from a stranger."""
+
+
+def _wrong(said: object, needed: dict[str, Check], header: dict[str, Any]) -> str:
+    """What is missing or wrong in a line, if anything."""
+    if not isinstance(said, dict):
+        return "it is no object"
+    for name, check in needed.items():
+        if name not in said:
+            return f"`{name}` is missing"
+        if not check(said[name], header):
+            return f"`{name}` is {one_line(json.dumps(said[name]), 60)}"
+    return ""
 
 
 def record(

@@ -122,6 +122,17 @@ class Forgotten:
     when: Expr
 
 
+def _named(what: str, name: object) -> None:
+    """Refuse a name that is empty, or more than a line.
+
+    Raises:
+        BadModel: It is.
+    """
+    said(what, name, _NAME)
+    if not str(name).strip():
+        raise BadModel(f"{what} is empty")
+
+
 class Model:
     """A model consists of fields, procedures and properties, and it says in which state it starts.
 
@@ -133,6 +144,7 @@ class Model:
     """
 
     def __init__(self, name: str) -> None:
+        _named("the name of a model", name)
         self.name = name
         self.fields: dict[str, Field] = {}
         self.codes: list[Code] = []
@@ -234,13 +246,13 @@ class Model:
         return self.fields[name]
 
     def _field(self, name: str, scope: Scope, values: tuple[Value, ...], initial: Value) -> Field:
+        _named("the name of a field", name)
         if name in self.fields:
             raise BadModel(f"field `{name}` is defined twice")
         if name.startswith(PROGRAM_COUNTER):
             raise BadModel(
                 f"field `{name}` has the name of a program counter; none but those begins with `{PROGRAM_COUNTER}`"
             )
-        said("the name of a field", name, _NAME)
         for value in values:
             said(f"a value of field `{name}`", str(value), _NAME)
         field = self.fields[name] = Field(name, scope, values, initial)
@@ -325,7 +337,7 @@ class Model:
 
     def price(self, name: str, text: str = "", *, events: Iterable[str] = (), during: Operand | bool = False) -> None:
         """Declare a price, which counts events of these kinds and steps that are taken while ``during`` holds."""
-        said("the name of a price", name, _NAME)
+        _named("the name of a price", name)
         said(f"the text of `{name}`", text)
         if any(p.name == name for p in self.prices):
             raise BadModel(f"`{name}` is declared twice")
@@ -336,7 +348,7 @@ class Model:
         self.outcomes.sort(key=lambda p: SEVERITIES.index(p.severity))  # stable
 
     def _property(self, known: list[Declared], new: Declared) -> None:
-        said("the name of an outcome or property", new.name, _NAME)
+        _named("the name of an outcome or property", new.name)
         said(f"the text of `{new.name}`", new.text)
         if new.severity not in SEVERITIES:
             raise BadModel(f"severity of `{new.name}` is {new.severity!r}; it is one of {', '.join(SEVERITIES)}")
@@ -356,7 +368,7 @@ class Model:
             raise BadModel(f"actor `{procedure.actor}` has two procedures")
         if self._settled:
             raise BadModel(f"procedure of `{procedure.actor}` is added after the model has been settled")
-        said("an actor", procedure.actor, _NAME)
+        _named("an actor", procedure.actor)
         code = procedure.finish()
         for instruction in code.instructions:
             match instruction:

@@ -410,7 +410,7 @@ class Procedure:
     def _label(
         self, title: str, source: str, scope: Scope, pc: Field, *, rest: bool = False, passive: bool = False
     ) -> Label:
-        if not title or title.startswith(RESERVED):
+        if not isinstance(title, str) or not title or title.startswith(RESERVED):
             raise BadModel(f"a step of `{self.actor}` is titled {title!r}; a title begins with something else than `(`")
         name, number = title, 1
         while name in self._names:

@@ -44,10 +44,11 @@ def _line(what: str, c: dict[str, Any]) -> str:
         return f"{what}: {c['done']} of {c['total']} {c.get('unit', 'explorations')} done{last}"
     rate = c["explored"] / max(c["seconds"], 1e-9)
     expected = "" if c["expected_states"] is None else f" of {c['expected_states']:,}"
+    now = f"frontier {c['frontier']:,}" if c["figure"] is None else f"computes {c['figure']}"
     return (
         f"{what}: {c['state_bits']} bits and {c['bytes_per_state']} bytes a state; depth {c['depth']}, "
         f"{c['explored']:,}{expected} states stored, {c['generated']:,} generated, {rate:,.0f} states/s, "
-        f"frontier {c['frontier']:,}, {c['memory_bytes'] / 2**20:,.0f} MiB, {c['seconds']:.0f} s"
+        f"{now}, {c['memory_bytes'] / 2**20:,.0f} MiB, {c['seconds']:.0f} s"
     )
 
 

@@ -1,7 +1,7 @@
 """Drawings that are kept beside the tables that they belong to, in ``traces.parquet``: to make one, its model has to be recorded.
 
-A file that is damaged or of another format is as good as none. It holds nothing that cannot be made again, so that whoever writes
-last wins, and a folder that cannot be written is no error.
+A file that is damaged or of another format is as good as none, and so is what is no drawing (`shape`). It holds nothing that
+cannot be made again, so that whoever writes last wins, and a folder that cannot be written is no error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tdxexplore.explore.question import no_collection
 from tdxexplore.replacing import replacing
 from tdxexplore.report.drawing import FORMAT, drawing
 from tdxexplore.report.questions import command
+from tdxexplore.report.shape import is_drawing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,9 @@ def read(folder: Path) -> dict[Key, Drawing]:
         digests, schedules, texts = (column.to_pylist() for column in table.columns)
         keys = zip(digests, schedules, strict=True)
         with no_collection():
-            return {key: json.loads(drawing) for key, drawing in zip(keys, texts, strict=True)}
-    except (OSError, ValueError, pa.ArrowException):
+            found = {key: json.loads(drawing or "") for key, drawing in zip(keys, texts, strict=True)}
+            return {key: drawing for key, drawing in found.items() if is_drawing(drawing)}
+    except (OSError, ValueError, RecursionError, pa.ArrowException):
         return {}
 
 
@@ -66,5 +68,5 @@ def write(folder: Path, drawings: Mapping[Key, Drawing]) -> None:
     """Keep drawings, in place of those that the folder keeps. No reader sees a part of the file."""
     rows = [(*key, json.dumps(drawn, separators=(",", ":"))) for key, drawn in sorted(drawings.items())]
     columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(len(_SCHEMA))]
-    with suppress(OSError), replacing(folder / DRAWN) as temporary:
+    with suppress(OSError), replacing(folder / DRAWN, named=False) as temporary:
         pq.write_table(pa.table(columns, schema=_SCHEMA), temporary, compression="zstd")

@@ -62,7 +62,12 @@ def dask(address: str) -> Iterator[Executor]:
     if address == LOCAL:
         with ExitStack() as stack:
             with _children_ignore_ctrl_c():
-                quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+                # Without a dashboard Dask still opens its port, for all of the network, and warns where another cluster has it.
+                quiet = {
+                    "dashboard_address": "127.0.0.1:0",
+                    "scheduler_kwargs": {"dashboard": False},
+                    "silence_logs": logging.CRITICAL,
+                }
                 cluster = stack.enter_context(LocalCluster(n_workers=usable_cpus(), threads_per_worker=1, **quiet))
             client = stack.enter_context(Client(cluster))
             yield _with_workers(client, address)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from tdxexplore.data.files import ORIGIN
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tdxexplore.sweep.spec import Spec
 
 
@@ -22,12 +20,12 @@ PATIENCE = 5.0
 
 def origin(spec: Spec) -> dict[str, str]:
     """Name, note, hash and git revision of the sweep file; the revision is empty outside git."""
-    content = hashlib.blake2b(spec.path.read_bytes(), digest_size=16).hexdigest()
-    values = (spec.name, spec.note, content, _revision(spec.path))
+    content = hashlib.blake2b(spec.content, digest_size=16).hexdigest()
+    values = (spec.name, spec.note, content, _revision(spec))
     return dict(zip(ORIGIN, values, strict=True))
 
 
-def _revision(path: Path) -> str:
+def _revision(spec: Spec) -> str:
     """The commit of the folder of a sweep file, and whether the file differs from it.
 
     The folder may be a stranger's, and its configuration may name commands that git runs: to look for changes, to filter
@@ -37,7 +35,8 @@ def _revision(path: Path) -> str:
     git = shutil.which("git")
     if git is None:
         return ""
-    folder, env = str(path.resolve().parent), {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    path = spec.path.resolve()
+    folder, env = str(path.parent), {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
     def ask(*words: str) -> bytes:
         try:
@@ -56,5 +55,5 @@ def _revision(path: Path) -> str:
     revision = ask("rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
     if not revision:
         return ""
-    same = ask("cat-file", "blob", f"HEAD:./{path.resolve().name}") == path.read_bytes()
+    same = ask("cat-file", "blob", f"HEAD:./{path.name}") == spec.content
     return revision if same else f"{revision}+modified"

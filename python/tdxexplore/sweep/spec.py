@@ -7,7 +7,7 @@ value, a list, or ``"all"``, and an axis of numbers also a range. ``sweeps/late_
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
@@ -62,6 +62,7 @@ class Spec:
         grid: The axes, all of them named.
         exclude: Boxes that are cut out of the grid.
         settings: How each point is explored.
+        content: What the file says.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Spec:
     grid: Box
     exclude: tuple[Box, ...]
     settings: Settings
+    content: bytes = field(default=b"", repr=False)
 
     def cells(self) -> Cells:
         """The cells of the grid. Nothing is recorded yet."""
@@ -90,9 +92,10 @@ def load(path: Path) -> Spec:
         TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)  # a device has no end
         if len(raw) > _LARGEST:
-            raise BadSpec(f"{path}: has {len(raw):,} bytes; a sweep file has at most {_LARGEST:,}")
+            raise BadSpec(f"{path}: has more than {_LARGEST:,} bytes, the most that a sweep file has")
         document = tomllib.loads(raw.decode())
     except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
         if isinstance(error, BadSpec):
@@ -112,6 +115,7 @@ def load(path: Path) -> Spec:
         grid=grid,
         exclude=exclude,
         settings=settings,
+        content=raw,
     )
 
 

@@ -55,6 +55,7 @@ mod progress;
 mod search;
 mod space;
 mod store;
+mod sync;
 mod walk;
 
 pub use dashu_int::UBig;

@@ -5,8 +5,9 @@
 //!
 //! Rejected: a callback into the observer. It would run on a thread of the search, and a slow observer would slow the search.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use crate::sync::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// State shared by a search and its observer.
 #[derive(Debug, Default)]
@@ -21,7 +22,12 @@ pub struct Monitor {
     state_bits: AtomicU64,
     bytes_per_state: AtomicU64,
     expected_states: AtomicU64,
+    /// One more than the index of the figure in [`FIGURES`], or 0.
+    figure: AtomicU64,
 }
+
+/// What is computed from a complete search, in this order.
+const FIGURES: [&str; 4] = ["responses", "probabilities", "interleavings", "prices"];
 
 /// The needs of a search, as known before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +58,8 @@ pub struct Progress {
     pub elapsed: Duration,
     /// The needs of the search that is under way.
     pub plan: Plan,
+    /// The figure that is being computed from what the search found; none while it searches.
+    pub figure: Option<&'static str>,
 }
 
 impl Monitor {
@@ -81,6 +89,7 @@ impl Monitor {
                 bytes_per_state: self.bytes_per_state.load(Relaxed),
                 expected_states: Some(self.expected_states.load(Relaxed)).filter(|states| *states > 0),
             },
+            figure: self.figure.load(Relaxed).checked_sub(1).map(|at| FIGURES[at as usize]),
         }
     }
 
@@ -90,7 +99,14 @@ impl Monitor {
         self.expected_states.store(plan.expected_states.unwrap_or(0), Relaxed);
     }
 
-    /// Publishes the counters of a batch; the plan stays as it was.
+    /// Says which figure is computed from here on.
+    pub(crate) fn begin(&self, figure: &str) {
+        let at = FIGURES.iter().position(|other| *other == figure);
+        debug_assert!(at.is_some(), "{figure} is not in the list");
+        self.figure.store(at.map_or(0, |at| at as u64 + 1), Relaxed);
+    }
+
+    /// Publishes the counters of a batch; the plan and the figure stay as they were.
     pub(crate) fn report(&self, progress: Progress) {
         self.depth.store(progress.depth, Relaxed);
         self.explored.store(progress.explored, Relaxed);

@@ -2,7 +2,7 @@
 //!
 //! The work runs on a thread of its own, while the calling thread waits for it without holding the interpreter. Every [`POLL`]
 //! the calling thread attaches for a moment, so that Python can handle signals, which it does on its main thread only. Twice a
-//! second it also calls the progress callback. An interrupt asks the work to stop, and the call returns what the work returns
+//! second, and when another figure is computed, it also calls the progress callback. An interrupt asks the work to stop, and the call returns what the work returns
 //! then.
 //!
 //! Invariant: the worker is joined before anything is returned or raised, and no panic crosses into Python.
@@ -42,7 +42,7 @@ pub(crate) fn detach_with_signals<T: Send>(
     progress: Option<&Py<PyAny>>,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<Finished<T>> {
-    let mut observer = Observer { monitor, progress, interrupted: false, error: None };
+    let mut observer = Observer { monitor, progress, figure: None, interrupted: false, error: None };
     let result = py.detach(|| {
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
@@ -58,9 +58,10 @@ pub(crate) fn detach_with_signals<T: Send>(
                     Err(RecvTimeoutError::Disconnected) => break None,
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                let due = Instant::now() >= next_progress;
+                let begins = observer.figure != monitor.progress().figure;
+                let due = begins || Instant::now() >= next_progress;
                 if due {
-                    next_progress += PROGRESS_EVERY;
+                    next_progress = Instant::now() + PROGRESS_EVERY;
                 }
                 Python::attach(|py| observer.look(py, due));
             };
@@ -83,6 +84,8 @@ pub(crate) fn detach_with_signals<T: Send>(
 struct Observer<'a> {
     monitor: &'a Monitor,
     progress: Option<&'a Py<PyAny>>,
+    /// The figure that the last progress call named.
+    figure: Option<&'static str>,
     interrupted: bool,
     /// The first exception that is not an interrupt.
     error: Option<PyErr>,
@@ -100,7 +103,9 @@ impl Observer<'_> {
         if let Some(callback) = self.progress
             && self.error.is_none()
         {
-            let called = counters(py, self.monitor.progress()).and_then(|counters| callback.call1(py, (counters,)));
+            let progress = self.monitor.progress();
+            self.figure = progress.figure;
+            let called = counters(py, progress).and_then(|counters| callback.call1(py, (counters,)));
             self.note(py, called.map(drop));
         }
     }
@@ -128,6 +133,7 @@ fn counters(py: Python<'_>, progress: Progress) -> PyResult<Bound<'_, PyDict>> {
     counters.set_item("state_bits", progress.plan.state_bits)?;
     counters.set_item("bytes_per_state", progress.plan.bytes_per_state)?;
     counters.set_item("expected_states", progress.plan.expected_states)?;
+    counters.set_item("figure", progress.figure)?;
     Ok(counters)
 }
 

@@ -12,13 +12,12 @@
 //! Rejected: a list of predecessors and a queue of marked states. It visits each transition once, but takes as much memory as
 //! the graph.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-
 use crate::graph::Graph;
 use crate::graph::layers::{Layers, in_blocks};
 use crate::limits::{Reason, Watch};
 use crate::store::states::StateId;
+use crate::sync::AtomicBool;
+use crate::sync::Ordering::Relaxed;
 
 /// Marks every state from which a marked state can be reached. `layers` are those of the graph, if it has no cycle.
 pub(crate) fn mark_backward(

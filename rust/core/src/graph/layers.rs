@@ -13,15 +13,14 @@
 //!
 //! Source: Kahn, "Topological sorting of large networks" (1962), in rounds.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
-
 use rayon::prelude::*;
 
 use crate::graph::Graph;
+use crate::graph::open::Open;
 use crate::limits::{Reason, Watch};
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
+use crate::sync::AtomicU32;
 
 /// The number of states that a thread takes at a time.
 const BLOCK: usize = 1 << 10;
@@ -50,29 +49,27 @@ impl Layers {
         let bytes = graph.len() * size_of::<StateId>();
         account.request(bytes)?;
         account.retain(bytes);
-        // For each state, the number of transitions to it whose source is on no layer yet. It only rises until it is complete, and
-        // only falls after that; each step is one atomic operation, and a barrier is between the two.
         let open = account.cells::<AtomicU32>(graph.len())?;
-        let open = open.as_slice();
+        let open = Open(open.as_slice());
         in_blocks(
             graph.len(),
             watch,
             || (),
             |(), source| {
                 for (target, _) in row(source) {
-                    open[target.index()].fetch_add(1, Relaxed);
+                    open.add(target);
                 }
             },
         )?;
         let mut layers = Self { order: Vec::with_capacity(graph.len()), bounds: vec![0] };
-        let first = (0..graph.len()).into_par_iter().filter(|state| open[*state].load(Relaxed) == 0);
-        layers.order.par_extend(first.map(|state| StateId(state as u32)));
+        let states = (0..graph.len() as u32).into_par_iter().map(StateId);
+        layers.order.par_extend(states.filter(|state| open.has_none(*state)));
         let mut start = 0;
         while start < layers.order.len() {
             watch.check()?;
             let closed = |source: &StateId| {
                 let targets = row(*source).map(|(target, _)| target);
-                targets.filter(|target| open[target.index()].fetch_sub(1, Relaxed) == 1)
+                targets.filter(|target| open.close(*target))
             };
             let blocks = layers.order[start..].par_chunks(BLOCK);
             let mut next: Vec<StateId> = blocks.flat_map_iter(|block| block.iter().flat_map(closed)).collect();

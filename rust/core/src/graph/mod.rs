@@ -9,6 +9,7 @@
 pub(crate) mod backward;
 pub(crate) mod components;
 pub(crate) mod layers;
+mod open;
 
 use std::ops::Range;
 

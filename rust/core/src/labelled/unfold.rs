@@ -6,13 +6,13 @@
 //! [`Machine`], so that each is a witness of the other.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::columns::Column;
 use crate::labelled::machine::{Machine, Transition};
 use crate::labelled::state::LabelledState;
 use crate::program::Program;
 use crate::progress::Monitor;
+use crate::sync::Arc;
 
 /// All states that can be reached, and the transitions between them.
 #[derive(Debug, Default)]

@@ -15,8 +15,6 @@
 //! the last way to the goal is closed already.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 
@@ -25,6 +23,8 @@ use crate::limits::Reason;
 use crate::program::{Cube, Guard, Program, Scope, low_bits};
 use crate::space::Space;
 use crate::store::states::StateId;
+use crate::sync::AtomicBool;
+use crate::sync::Ordering::Relaxed;
 
 /// The most fields of a cause.
 const MOST_FIELDS: usize = 4;

@@ -15,8 +15,6 @@
 //! Rejected: a big integer for each state. Its size is unknown until it is computed, and it takes an allocation for each
 //! addition.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use dashu_int::UBig;
 
 use super::Measure;
@@ -29,6 +27,7 @@ use crate::number::scaled::Scaled;
 use crate::space::Space;
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
+use crate::sync::Ordering::Relaxed;
 
 /// The most words of 64 bits of an exact number: about 19,700 digits.
 const MOST_WORDS: usize = 1024;

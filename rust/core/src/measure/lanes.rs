@@ -3,13 +3,12 @@
 //! A pass reads a row of the graph once for all of its numbers, so more numbers a pass mean fewer passes. How many there are
 //! depends on the memory that is left; the numbers themselves do not.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-
 use crate::limits::Reason;
 use crate::store::account::MemoryAccount;
 use crate::store::memory::Cells;
 use crate::store::states::StateId;
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
 
 /// The most numbers for each state: what a cache line holds.
 pub(super) const MOST_LANES: usize = 8;

@@ -135,6 +135,7 @@ impl<S: Space> Run<'_, S> {
     /// The figures of a measure; none if there is no memory for it, or if it has no meaning for this graph.
     fn take<M: Measure<S>>(&mut self, measure: &M) -> Result<Option<M::Answer>, Reason> {
         self.account.begin(M::NAME);
+        self.subject.watch.monitor.begin(M::NAME);
         match measure.take(self.subject, self.account) {
             Err(reason @ Reason::LeftOut { .. }) => {
                 self.left_out = self.left_out.or(Some(reason));

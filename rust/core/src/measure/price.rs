@@ -10,9 +10,6 @@
 //! The graph does not keep which rule a transition fires, so each state is expanded once more: its successors come in the order
 //! of its row.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
-
 use dashu_int::UBig;
 use rayon::prelude::*;
 
@@ -29,6 +26,8 @@ use crate::space::Space;
 use crate::store::account::MemoryAccount;
 use crate::store::memory::Cells;
 use crate::store::states::StateId;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
 
 /// The least cost of a state from which no path leads to the outcome.
 const NO_PATH: u64 = u64::MAX;

@@ -4,8 +4,6 @@
 //! probability of an outcome from a state is the mean of that from its successors. A graph with cycles is an absorbing Markov
 //! chain, see [`super::chain`].
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::Measure;
 use super::chain;
 use super::lanes::Lanes;
@@ -14,6 +12,7 @@ use crate::limits::Reason;
 use crate::space::Space;
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
+use crate::sync::Ordering::Relaxed;
 
 /// Computes the probability of each outcome.
 pub(super) struct ComputeProbabilities<'a> {

@@ -5,9 +5,6 @@
 //! in the other states in which it is due, except where every fair run comes to a fatal outcome: such a run ends, and its
 //! outcome is an answer of its own. [`super::cause`] explains the first lost state.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-
 use dashu_int::UBig;
 use rayon::prelude::*;
 
@@ -23,6 +20,8 @@ use crate::program::{Guard, Response};
 use crate::space::{Space, labelled_states};
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
+use crate::sync::AtomicBool;
+use crate::sync::Ordering::Relaxed;
 
 /// Bytes for each state while lost states are looked for: three marks and an id.
 const BYTES_PER_STATE: usize = 3 * size_of::<AtomicBool>() + size_of::<StateId>();

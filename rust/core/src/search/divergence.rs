@@ -17,9 +17,6 @@
 //! Rejected: bottom components ([`crate::graph::components`]) that hold no terminal state. They need the graph, and a state that
 //! only leads to such components diverges too.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-
 use rayon::prelude::*;
 
 use super::breadth_first::Found;
@@ -29,6 +26,8 @@ use crate::space::{Space, labelled_states};
 use crate::store::account::MemoryAccount;
 use crate::store::states::StateId;
 use crate::store::visited::Digest;
+use crate::sync::AtomicBool;
+use crate::sync::Ordering::Relaxed;
 
 /// Bytes for each state: a mark, and an id if it diverges.
 const BYTES_PER_STATE: usize = size_of::<AtomicBool>() + size_of::<StateId>();

@@ -76,7 +76,7 @@ impl MemoryAccount {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use crate::sync::AtomicU64;
 
     use super::*;
 

@@ -13,13 +13,12 @@
 //! from a library, which does not say how many bytes it holds.
 
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use foldhash::fast::FixedState;
 
 use crate::store::table::Table;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Four segments of one size double the number of places: each adds a quarter to all before it, or a little less. So at most
 /// a fifth of the places are vacant.
@@ -72,7 +71,7 @@ fn place(id: u32) -> (usize, usize, usize) {
 impl<T: Keyed> Interner<T> {
     pub(crate) fn new() -> Self {
         Self {
-            segments: [const { OnceLock::new() }; SEGMENTS],
+            segments: std::array::from_fn(|_| OnceLock::new()),
             len: AtomicU32::new(0),
             indices: std::array::from_fn(|_| Mutex::default()),
         }
@@ -97,6 +96,7 @@ impl<T: Keyed> Interner<T> {
         }
         let value = make();
         index.heap_bytes += value.heap_bytes();
+        // Each thread gets another number, whatever the order; the number tells nothing of the value until that is in place.
         let id = self.len.fetch_add(1, Relaxed);
         assert!(id < MOST, "more than {MOST} different values");
         let (segment, at, size) = place(id);

@@ -10,9 +10,10 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use memmap2::{MmapMut, MmapRaw};
+
+use crate::sync::{AtomicU32, AtomicU64};
 
 /// A number that threads share.
 ///
@@ -87,7 +88,7 @@ pub(crate) fn give_large_pieces_back() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::Ordering::Relaxed;
+    use crate::sync::Ordering::Relaxed;
 
     #[test]
     fn cells_start_at_zero_and_keep_what_threads_write() {

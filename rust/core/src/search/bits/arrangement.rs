@@ -18,9 +18,9 @@
 //! Source: D. E. Knuth, The Art of Computer Programming 4A (2011), 7.2.1.2, on permutations of a multiset; perfect hashing of
 //! state spaces: S. Edelkamp, D. Sulewski and C. Yücel, "Perfect hashing for state space exploration on the GPU" (2010).
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use rayon::prelude::*;
+
+use super::row::Bits;
 
 /// CPUs of one class at most.
 const MOST: usize = 64;
@@ -30,15 +30,6 @@ const SHARED: u64 = 1 << 15;
 /// The number of CPUs of each kind.
 type Counts = [u8; MOST];
 
-/// The states of one pattern, a bit each. A state's number combines the ranks of all classes; that of the last class varies
-/// fastest. Threads set bits at the same time, each by one atomic operation, and never clear one; they are read after a barrier. The
-/// load before an update may miss what another thread has just set: then a bit is set twice, which changes nothing.
-#[derive(Debug)]
-pub(super) struct Bits<'l> {
-    pub(super) words: &'l [AtomicU64],
-    pub(super) len: u64,
-}
-
 /// The bits of one pattern, addressed by the rank of one class, for all arrangements of the other classes.
 #[derive(Debug)]
 pub(super) struct Slice<'l> {
@@ -47,40 +38,6 @@ pub(super) struct Slice<'l> {
     pub(super) ranks: u64,
     /// Arrangements of all classes after it.
     pub(super) inner: u64,
-}
-
-impl Bits<'_> {
-    /// Sets `count` bits from `first` on.
-    #[inline]
-    fn set(&self, first: u64, count: u64) {
-        const LAST: u64 = u64::BITS as u64 - 1;
-        let end = first + count - 1;
-        let (from, to) = ((first / 64) as usize, (end / 64) as usize);
-        let (head, tail) = (u64::MAX << (first & LAST), u64::MAX >> (LAST - (end & LAST)));
-        // Most bits are set already. A load leaves the cache line shared; only a change takes it from other threads.
-        let put = |at: usize, bits: u64| {
-            if self.words[at].load(Relaxed) & bits != bits {
-                self.words[at].fetch_or(bits, Relaxed);
-            }
-        };
-        if from == to {
-            put(from, head & tail);
-        } else {
-            put(from, head);
-            (from + 1..to).for_each(|at| put(at, u64::MAX));
-            put(to, tail);
-        }
-    }
-
-    /// Sets all bits.
-    pub(super) fn set_all(&self) {
-        self.set(0, self.len);
-    }
-
-    /// The number of bits that are set.
-    pub(super) fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum()
-    }
 }
 
 impl Slice<'_> {
@@ -274,6 +231,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::sync::{AtomicU64, Ordering::Relaxed};
 
     /// All arrangements of a multiset in lexicographic order.
     fn arrangements(counts: &[u32]) -> Vec<Vec<usize>> {
@@ -357,19 +315,6 @@ mod tests {
         assert!((1..=9).product::<u64>() > SHARED);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         pool.install(|| compare(&before, &becomes, 4, 9, 1, 1));
-    }
-
-    #[test]
-    fn runs_of_bits_begin_and_end_anywhere() {
-        for (first, count) in [(0, 1), (0, 64), (63, 2), (5, 190), (64, 64), (127, 1), (199, 1), (0, 200)] {
-            let words = bits(200);
-            let row = Bits { words: &words, len: 200 };
-            row.set(first, count);
-            row.set(first, count);
-            let set = (0..200).filter(|at| words[at / 64].load(Relaxed) >> (at % 64) & 1 == 1);
-            assert!(set.eq(first as usize..(first + count) as usize));
-            assert_eq!(row.count(), count);
-        }
     }
 
     #[test]

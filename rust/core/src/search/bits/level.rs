@@ -4,11 +4,11 @@
 //! ([`Level::check_all_reached`]), and nothing reads the bits any more.
 
 use std::collections::TryReserveError;
-use std::sync::atomic::AtomicU64;
 
 use rayon::prelude::*;
 
-use super::arrangement::Bits;
+use super::row::Bits;
+use crate::sync::AtomicU64;
 
 /// A pattern of a level.
 #[derive(Debug, Clone, Copy)]

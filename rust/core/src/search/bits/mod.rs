@@ -50,6 +50,7 @@
 mod arrangement;
 mod level;
 mod pattern;
+mod row;
 mod search;
 mod totals;
 

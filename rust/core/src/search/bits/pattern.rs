@@ -8,7 +8,8 @@
 //! The effect of a step on words is not computed here but observed, by comparing the representative with its successor in
 //! [`Concrete`]: the words of CPUs that do not act tell what each word becomes.
 
-use super::arrangement::{Bits, Slice, Walk};
+use super::arrangement::{Slice, Walk};
+use super::row::Bits;
 use crate::labelled::state::LabelledState;
 use crate::number::binomial::Binomials;
 use crate::number::count::Weight;

@@ -1,0 +1,4 @@
+//! The engine's bits.
+
+#[path = "../../core/src/search/bits/row.rs"]
+pub(crate) mod row;
