@@ -83,8 +83,8 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
         try:
             return call()
         finally:
-            # One that was sent may still be on its way, to any line from here on. The last one takes its place, and is waited for.
-            # To take it back by sending nothing leaves CPython 3.11 looking for it: all that follows is slower, and under
+            # One that was sent may still be on its way, to any line from here on. The last one takes its place, and is waited
+            # for. To take it back by sending nothing leaves CPython 3.11 looking for it: all that follows is slower, and under
             # cProfile it looks for ever.
             while not last:
                 try:
