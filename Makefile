@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign why mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-report bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign why mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-report bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -21,7 +21,8 @@ demo: $(VENV)/installed
 	@echo "  $(BIN)/tdxexplore policies linux-7.1                                  what a design does, and its knobs"
 	@echo "  $(BIN)/tdxexplore compare --cpus 4 --overview                         all designs, all scenarios (two minutes)"
 
-# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules. Some minutes; see docs/kernel.md.
+# A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules, and the host's own text.
+# Some minutes; see docs/kernel.md.
 KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
 
 kernel: $(VENV)/installed
@@ -33,6 +34,9 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel conform $$trace $${pair#*:} || exit 1; done; done
 	for policy in hook-before-users dyn-hook-if-enabled; do \
 	  $(BIN)/tdxexplore kernel run $$policy --series 7.3 --scenario kvm-reload --cpus 2 --all || exit 1; done
+	for script in update update-offline; do trace=demo/7.3-host-$$script.jsonl; \
+	  $(BIN)/tdxexplore kernel host $$trace --script $$script --series 7.3 && \
+	  $(BIN)/tdxexplore kernel conform $$trace linux-7.2-update || exit 1; done
 
 # All schedules of docs/kernel-results.md again, on one kernel; half an hour or more. 6.12 wants its headers installed.
 SERIES ?= 7.3
@@ -48,13 +52,15 @@ docs: $(VENV)/installed
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
 # sources on this machine are in no wheel.
 REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
+# uv is quicker by far; pip knows places of packages that only its own settings name.
+install = RUSTFLAGS="$(REMAP)" $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(1)' \
+  || RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '$(1)'
+
 wheel: $(VENV)/installed
 	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
-# The binding has no Rust tests, and left out its dependencies need no second build.
-test: lint
-	cargo test --package tdxexplore-core --quiet
+test: lint test-rust
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 APT = $(SUDO) apt-get install --yes --no-install-recommends
@@ -88,9 +94,17 @@ licences:
 mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 
-lint: $(VENV)/installed
+# The binding has no Rust tests, and left out its dependencies need no second build.
+test-rust:
+	cargo test --package tdxexplore-core --quiet
+
+lint: lint-rust lint-python
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-python: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -164,13 +178,14 @@ $(TLC):
 
 # What the benches need besides.
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(call install,.[bench])
 	touch $@
 
 # The extension is built again when a Rust file has changed; with the flags of the wheel, which then is built in seconds.
 $(VENV)/installed: pyproject.toml $(RUST)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet 'uv>=0.13,<0.14'
+	$(call install,.[dev])
 	touch $@
 
 clean:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The boundary of the host's own text, arch/x86/virt/vmx/tdx of the kernel's source package, which host-SERIES.c includes when it
+ * The boundary of the host's own text, arch/x86/virt of the kernel's source package, which host-SERIES.c includes when it
  * is compiled. There is no SEAMCALL here: mock.h is generated from tdxexplore.tdx.module, and has the TDX module and VMX as
  * variables. All that is replaced is in this file and in the file of the series.
  *
@@ -12,12 +12,12 @@
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/gfp.h>
+#include <linux/ktime.h>
 #include <linux/memblock.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/proc_fs.h>
-#include <linux/sched/clock.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -40,6 +40,7 @@ static char said[65536];
 static int n_said;
 static DEFINE_RAW_SPINLOCK(mock_lock);
 
+#define NOW (ktime_get_ns() / 1000)
 #define SAY(...) do { n_said += scnprintf(said + n_said, sizeof(said) - n_said, __VA_ARGS__); } while (0)
 
 #include "mock.h"
@@ -59,7 +60,7 @@ static int mock(u64 leaf)
 	if (i < ARRAY_SIZE(mock_calls))
 		word = mock_calls[i].call(smp_processor_id());
 	else
-		SAY("%llu %d SEAMCALL %llx is not in the mock\n", local_clock() / 1000, smp_processor_id(), leaf);
+		SAY("%llu %d SEAMCALL %llx = not in the mock\n", NOW, smp_processor_id(), leaf);
 	raw_spin_unlock_irqrestore(&mock_lock, flags);
 	return word;
 }
@@ -100,6 +101,23 @@ u64 __seamcall_saved_ret(u64 fn, struct tdx_module_args *args) { return mock_sea
 /* VMXON and VMXOFF of the mock, which QEMU does not emulate. */
 static int mock_vmxon(void) { return mock(LEAF_VMXON) == WORD_OK ? 0 : -EBUSY; }
 static int mock_vmxoff(void) { mock(LEAF_VMXOFF); return 0; }
+
+/* Assertions of lockdep, which Debian's kernel is built without: here they are seen. */
+static void asserts(bool holds, const char *rule, const char *function)
+{
+	unsigned long flags;
+
+	if (holds)
+		return;
+	raw_spin_lock_irqsave(&mock_lock, flags);
+	SAY("%llu %d WARN: %s in %s()\n", NOW, smp_processor_id(), rule, function);
+	raw_spin_unlock_irqrestore(&mock_lock, flags);
+}
+
+#undef lockdep_assert_irqs_disabled
+#define lockdep_assert_irqs_disabled() asserts(irqs_disabled(), "lockdep_assert_irqs_disabled()", __func__)
+#undef lockdep_assert_preemption_disabled
+#define lockdep_assert_preemption_disabled() asserts(!preemptible(), "lockdep_assert_preemption_disabled()", __func__)
 
 /* -- functions that the kernel does not export: the kernel's own, by their addresses ----------------------------------- */
 
@@ -171,10 +189,18 @@ static bool has_tdx;
 /* Functions of boot are called by an action, and nothing of this module is exported. */
 #undef __init
 #define __init
+#undef __initconst
+#define __initconst
 #undef __ro_after_init
 #define __ro_after_init
+#undef subsys_initcall
+#define subsys_initcall(function)
 #undef EXPORT_SYMBOL_GPL
 #define EXPORT_SYMBOL_GPL(name)
+#undef EXPORT_SYMBOL_FOR_KVM
+#define EXPORT_SYMBOL_FOR_KVM(name)
+#undef EXPORT_SYMBOL_FOR_MODULES
+#define EXPORT_SYMBOL_FOR_MODULES(name, modules)
 
 /* -- actions ------------------------------------------------------------------------------------------------------- */
 

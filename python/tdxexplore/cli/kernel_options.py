@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from tdxexplore.kernel.machine import guest_file
+
 Series: TypeAlias = Annotated[str, Parameter(name="--series")]
 """The series of the kernel: 6.12 or 7.3."""
 
@@ -18,3 +20,9 @@ Cache: TypeAlias = Annotated[Path | None, Parameter(name="--cache")]
 def tell(line: str) -> None:
     """A line of progress."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 -- progress
+
+
+def lines_of(script: str) -> list[str]:
+    """The lines of a script: of a file where it has a ``/``, else of one in ``kernel/scripts``; without comments."""
+    text = Path(script).read_text() if "/" in script else guest_file(f"scripts/{script}.sh").decode()
+    return [line for line in text.splitlines() if line and not line.startswith("#")]

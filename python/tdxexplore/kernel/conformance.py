@@ -97,7 +97,8 @@ def conform(recording: Recording, policy: str) -> Conformance:
     """
     header = recording.header
     if "module" in header:
-        return follow(recording, WatchedHost(policy, header["module"], header["cpus"], header["packages"]))
+        module, cpus, packages = (header[part] for part in ("module", "cpus", "packages"))
+        return follow(recording, WatchedHost(policy, module, cpus, packages, header.get("knobs")))
     return follow(recording, Watched(policy, header["cpus"]))
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SEAMLDR = 1 << 63
 # Leaf numbers: the TDX module's ABI, and P-SEAMLDR's. VMXON and VMXOFF are none; they have numbers that no SEAMCALL has.
 CALLS: dict[str, tuple[int, Callable[[Kernel], Variable | None]]] = {
+    "VP_ENTER": (0, module.vp_enter),
+    "MNG_CREATE": (9, module.mng_create),
     "SYS_KEY_CONFIG": (31, module.sys_key_config),
     "SYS_INIT": (33, module.sys_init),
     "SYS_RD": (34, module.sys_rd),
@@ -34,7 +36,6 @@ CALLS: dict[str, tuple[int, Callable[[Kernel], Variable | None]]] = {
     "SYS_CONFIG": (45, module.sys_config),
     "SYS_SHUTDOWN": (52, module.sys_shutdown),
     "SYS_UPDATE": (53, module.sys_update),
-    "MNG_CREATE": (9, module.mng_create),
     "SEAMLDR_INSTALL": (SEAMLDR + 1, lambda k: module.seamldr_install(k, all_lps=True)),
     "VMXON": (1 << 32, Kernel.vmxon),
     "VMXOFF": (2 << 32, Kernel.vmxoff),
@@ -49,7 +50,7 @@ class _Call(Body):
     def one(self, i: Instruction) -> list[str]:
         match i:
             case Note(text):
-                return [f'\tSAY("%llu %d {text}\\n", local_clock() / 1000, cpu);']
+                return [f'\tSAY("%llu %d {text}\\n", NOW, cpu);']
             case Await():
                 return []
         return super().one(i)

@@ -46,32 +46,52 @@ def host_text(kernel: Kernel, cache: Path | None, tell: Callable[[str], None]) -
 
 
 def _unpack(kernel: Kernel, folder: Path, tell: Callable[[str], None]) -> None:
+    """Fill a folder of the cache; ``done`` is written last, so that a half-filled one is filled again."""
     name = f"linux-source-{kernel.series}"
     for program, package in (("tar", "tar"), ("xz", "xz-utils"), ("dpkg-deb", "dpkg"), ("apt-get", "apt")):
         need(program, package)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        archive = INSTALLED / f"{name}.tar.xz"
-        if not archive.exists():
-            archive = _download(kernel, name, Path(temporary), tell)
+        archive = _installed(kernel, name) or _downloaded(kernel, name, Path(temporary), tell)
         tell(f"Linux {kernel.version}: unpacking arch/x86/virt of {archive.name}")
         run(["tar", "-xJf", str(archive), "-C", str(folder), f"{name}/arch/x86/virt"], os.environ)
     (folder / "done").touch()
 
 
-def _download(kernel: Kernel, name: str, folder: Path, tell: Callable[[str], None]) -> Path:
+def _installed(kernel: Kernel, name: str) -> Path | None:
+    """The archive of the installed package, if that is of the kernel's version."""
+    archive = INSTALLED / f"{name}.tar.xz"
+    if not archive.exists():
+        return None
+    version = run(["dpkg-query", "--show", "--showformat", "${Version}", name], os.environ)
+    return archive if _of(kernel, version) else None
+
+
+def _downloaded(kernel: Kernel, name: str, folder: Path, tell: Callable[[str], None]) -> Path:
     environment: Mapping[str, str] = os.environ
-    if not run(["apt-cache", "pkgnames", name], environment).split():
-        environment = private_apt((SERIES[kernel.series].suite,), folder / "apt")
+    version = _version(kernel, name, environment)
+    if version is None:
+        suite = SERIES[kernel.series].suite
+        tell(f"Linux {kernel.version}: reading the package lists of {suite}")
+        environment = private_apt((suite,), folder / "apt")
         run(["apt-get", "update", "-q"], environment)
-    tell(f"Linux {kernel.version}: downloading {name}")
-    run(["apt-get", "download", "-q", name], environment, folder)
+        version = _version(kernel, name, environment)
+    if version is None:
+        raise NoKernel(f"no package `{name}` of {kernel.version}, which the cache has; `apt-get update` may bring it")
+    tell(f"Linux {kernel.version}: downloading {name} {version}")
+    run(["apt-get", "download", "-q", f"{name}={version}"], environment, folder)
     (package,) = folder.glob("*.deb")
-    _same_version(kernel, run(["dpkg-deb", "-f", str(package), "Version"], environment).strip())
     run(["dpkg-deb", "-x", str(package), str(folder / "root")], environment)
     return folder / "root" / "usr/src" / f"{name}.tar.xz"
 
 
-def _same_version(kernel: Kernel, version: str) -> None:
-    if version.partition("-")[0] != kernel.version.partition("+")[0]:
-        raise NoKernel(f"the source package is of {version}, and the kernel in the cache is {kernel.version}")
+def _version(kernel: Kernel, name: str, environment: Mapping[str, str]) -> str | None:
+    """The newest version of the package that is the kernel's, among those that apt knows."""
+    lines = run(["apt-cache", "madison", name], environment).splitlines()
+    versions = (line.split("|")[1].strip() for line in lines)
+    return next((version for version in versions if _of(kernel, version)), None)
+
+
+def _of(kernel: Kernel, version: str) -> bool:
+    """Whether a version of the source package, as 6.12.117-1~deb12u1, is that of a kernel, as 6.12.117+deb12-amd64."""
+    return version.partition("-")[0] == kernel.version.partition("+")[0]
