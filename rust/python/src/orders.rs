@@ -35,7 +35,7 @@ impl Orders {
 
     fn examples(this: Py<Self>, named: u32, candidates: &[u8], costs: &[u8]) -> PyResult<Examples> {
         let candidates: Vec<Condition> = rows(candidates)?.iter().map(condition).collect::<PyResult<_>>()?;
-        let costs = rows(costs)?.into_iter().map(|cost: [i32; 3]| cost.map(|part| part as u32));
+        let costs = rows(costs)?.into_iter().map(|cost: [i32; 3]| cost.map(i32::cast_unsigned));
         let table = this.get().0.table(named, candidates.into_iter().zip(costs));
         Ok(Examples { orders: this, table: Mutex::new(table) })
     }

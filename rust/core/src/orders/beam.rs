@@ -77,7 +77,7 @@ pub(super) fn grown(
                 going.push((f64::from(left) / rows - share, set));
             }
         }
-        let found = done.into_iter().map(|(count, set)| star(columns, words, count, set));
+        let found = done.into_iter().map(|(count, set)| star(columns, words, count, &set));
         best = best.into_iter().chain(found).min_by(|one, other| one.score.cmp(&other.score));
         if best.as_ref().is_some_and(|best| best.score.0.0 == wanted && best.score.1 <= size) {
             return best;
@@ -90,7 +90,7 @@ pub(super) fn grown(
     best
 }
 
-fn star(columns: &[Columns<'_>], words: usize, count: usize, set: Partial) -> Star {
+fn star(columns: &[Columns<'_>], words: usize, count: usize, set: &Partial) -> Star {
     let which: Vec<usize> = set.which.iter().map(|at| columns[*at].candidate).collect();
     let covered = covers(&set.bad, words).collect();
     Star { score: (Reverse(count), which.len(), set.cost, which.clone()), which, covered }

@@ -51,7 +51,7 @@ impl Condition {
     #[must_use]
     pub fn from_packed(fields: &[i32; PACKED]) -> Option<Self> {
         let [first, at, nth, before, place, before_nth, since, comes] = *fields;
-        let event = |number: i32| if number < 0 { NONE } else { number as u32 };
+        let event = |number: i32| u32::try_from(number).unwrap_or(NONE);
         let place_of = |number: i32| match number {
             0 => Some(Place::Anywhere),
             1 => Some(Place::One),

@@ -40,15 +40,14 @@ impl Orders {
     #[must_use]
     pub fn new(graph: Arc<Unfolded>, marks: &[i32]) -> Option<Self> {
         let transitions = graph.transitions.len();
-        if marks.len() % transitions.max(1) != 0 {
+        if !marks.len().is_multiple_of(transitions.max(1)) {
             return None;
         }
         let forward = forward(&graph)?;
         let mut known: BTreeMap<Letter, u32> = BTreeMap::new();
         let mut letters = vec![];
         let mut letter_of = |at: usize, cpu: Option<usize>| {
-            let events =
-                marks.iter().skip(at).step_by(transitions).filter(|event| **event >= 0).map(|event| *event as u32);
+            let events = marks.iter().skip(at).step_by(transitions).filter_map(|event| u32::try_from(*event).ok());
             let letter = Letter { events: events.collect(), cpu: cpu.map_or(NONE, |cpu| cpu as u32) };
             *known.entry(letter).or_insert_with_key(|letter| {
                 letters.push(letter.clone());
@@ -64,7 +63,7 @@ impl Orders {
             forward,
             cpus: package_of.len() as u32,
             package_of,
-            events: marks.iter().max().map_or(0, |most| (*most + 1) as u32),
+            events: marks.iter().max().and_then(|most| u32::try_from(*most).ok()).map_or(0, |most| most + 1),
             graph,
         })
     }

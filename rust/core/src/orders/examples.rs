@@ -50,8 +50,8 @@ impl Table {
     /// An empty table.
     ///
     /// Candidates come in the order in which they are preferred; of those that say the same of all examples, the first is used.
-    pub(super) fn new(cpus: u32, named: u32, candidates: impl Iterator<Item = (Condition, [u32; 3])>) -> Self {
-        let names = choices(cpus, named);
+    pub(super) fn new(cpus: u32, speaks_of: u32, candidates: impl Iterator<Item = (Condition, [u32; 3])>) -> Self {
+        let names = choices(cpus, speaks_of);
         let candidate = |(condition, cost)| Candidate { condition, cost, bad: vec![], good: vec![], fails: false };
         Self {
             cpus,

@@ -1,6 +1,6 @@
 //! Every run at once: the product of a graph with an observer.
 //!
-//! A node is a state and what the observer knows on the way to it. States come in an order in which transitions lead forward, so
+//! A node is a state and what the observer passed on the way to it. States come in an order in which transitions lead forward, so
 //! that all ways to a node are known when it is left. Runs are counted exactly, and their probabilities summed in a fixed order.
 //!
 //! Rejected: a column for every node in Python. It took seconds where this takes milliseconds, for of most nodes nobody asks
@@ -51,10 +51,10 @@ impl Orders {
         let mut observer = Observer::new(self, causes, how.any_of);
         let mut found = Observed::default();
         let mut number: HashMap<(u32, u32), u32, FixedState> = HashMap::default();
-        let mut knows: Vec<u32> = vec![];
+        let mut passed: Vec<u32> = vec![];
         let mut of_state: Vec<Vec<u32>> = vec![vec![]; self.graph.states.len()];
         found.push(0, NONE, NONE, UBig::ONE, 1.0, how.count);
-        knows.push(Observer::START);
+        passed.push(Observer::START);
         of_state[0].push(0);
         for state in self.forward.iter().copied() {
             if monitor.is_cancelled() || found.state.len() > how.most {
@@ -63,7 +63,7 @@ impl Orders {
             let row = self.graph.row(state);
             for node in std::mem::take(&mut of_state[state as usize]) {
                 let at = node as usize;
-                found.met[at] = observer.met(knows[at]);
+                found.met[at] = observer.met(passed[at]);
                 found.outcome[at] = self.graph.outcomes[state as usize];
                 found.end[at] = row.is_empty();
                 let runs = if how.count { found.runs[at].clone() } else { UBig::ZERO };
@@ -74,12 +74,12 @@ impl Orders {
                         continue;
                     }
                     let symbol = observer.symbols[self.letter[transition] as usize];
-                    let known = observer.after(knows[at], symbol);
+                    let known = observer.after(passed[at], symbol);
                     let new = found.state.len() as u32;
                     let next = *number.entry((target, known)).or_insert(new);
                     if next == new {
                         found.push(target, node, transition as u32, runs.clone(), probability, how.count);
-                        knows.push(known);
+                        passed.push(known);
                         of_state[target as usize].push(new);
                     } else if how.count {
                         found.runs[next as usize] += &runs;

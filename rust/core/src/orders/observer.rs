@@ -122,7 +122,9 @@ impl Observer {
             let mut matters = vec![false; known.len()];
             for (cause, whole) in &self.wholes {
                 if met >> cause & 1 == 0 && whole.iter().all(|part| known[*part] != BROKEN) {
-                    whole.iter().for_each(|part| matters[*part] = true);
+                    for part in whole {
+                        matters[*part] = true;
+                    }
                 }
             }
             for (known, matters) in known.iter_mut().zip(matters) {
