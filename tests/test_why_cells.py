@@ -23,7 +23,7 @@ def test_the_page_of_causes_says_what_was_found() -> None:
     assert len(why_page.bad()) == 688
 
 
-@pytest.mark.parametrize("row", every(67, ROWS))
+@pytest.mark.parametrize("row", every(67, [row for row in ROWS if not row["cut"]]))
 def test_cells_are_explained_as_the_page_says(row: dict[str, Any]) -> None:
     found = why_cells.row((row["policy"], row["scenario"], row["module"]))
     assert found is not None

@@ -3,9 +3,9 @@
 They are asked at 2+2 CPUs. A cell is bad if its worst outcome is S0 to S3. Each has at most so many seconds, 600 unless said
 otherwise. Every NTH cell comes first, then those after these, and so on, so that what was done until an interruption is a sample.
 A line a bad cell is added to the file, or to ``tools/why_cells.jsonl``: the conditions of each cause, and whether a run has the
-outcome if and only if it meets one, which is re-checked on all runs. Cells that the file has are not explained again, so that
-nothing is lost. The last lines are the figures. `why_page` writes docs/causes.md from the file, and the tests explain some of its
-cells again.
+outcome if and only if it meets one, which is re-checked on all runs. Cells that the file has are not explained again, unless the
+time cut them, so that nothing is lost. The last lines are the figures. `why_page` writes docs/causes.md from the file, and the
+tests explain some of its cells again.
 """
 
 from __future__ import annotations
@@ -111,15 +111,15 @@ def figures(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def load(path: Path) -> list[Row]:
-    """The rows of a file, in the order of the cells."""
-    place = {cell: at for at, cell in enumerate(cells())}
+    """The rows of a file, in the order of the cells; the last one of each."""
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return sorted(rows, key=lambda row: place[row["policy"], row["scenario"], row["module"]])
+    last = {(row["policy"], row["scenario"], row["module"]): row for row in rows}
+    return [last[cell] for cell in cells() if cell in last]
 
 
 def main(path: Path = KEPT, seconds: float = SECONDS, nth: float = 7) -> None:
-    """Explain the cells that the file does not have."""
-    known = {(row["policy"], row["scenario"], row["module"]) for row in load(path)}
+    """Explain the cells that the file does not have, or not whole."""
+    known = {(row["policy"], row["scenario"], row["module"]) for row in load(path) if not row["cut"]}
     every = list(cells())
     for cell in (cell for first in range(int(nth)) for cell in every[first :: int(nth)]):
         found = None if cell in known else row(cell, seconds)
