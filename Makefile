@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign why mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-report bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -70,9 +70,13 @@ test-long: $(VENV)/installed
 	command -v chromium > /dev/null || $(APT) chromium || { $(SUDO) apt-get update && $(APT) chromium; } || echo "no Chromium can be installed: the tests of the report in a browser are left out" >&2
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
 
+# Why each bad cell of docs/outcomes.md is bad, anew; then `make docs`. It goes on where it was stopped.
+why: $(VENV)/installed
+	$(BIN)/python tools/why_cells.py
+
 # All cases that neither takes.
 campaign: $(VENV)/installed
-	cargo test --release --package tdxexplore-loom --quiet -- --ignored
+	$(CARGO) test --release --package tdxexplore-loom --quiet -- --ignored
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
 
 # Licences, sources and duplicates of the crates; and their licence texts, which go into the wheel.
@@ -143,6 +147,10 @@ bench-servers: $(VENV)/bench
 
 bench-startup: $(VENV)/installed
 	PATH="$(BIN):$$PATH" $(BIN)/python benches/startup.py
+
+# The report of 2,000 points, whose traces are drawn before: some minutes.
+bench-report: $(VENV)/installed
+	PATH="$(BIN):$$PATH" $(BIN)/python benches/report.py
 
 # Questions to a data set of 100,000 points.
 bench-analysis: $(VENV)/installed

@@ -1,6 +1,7 @@
 """Measures how long one small question takes, interpreter start included.
 
-Prints minimum and median over several runs, beside the bare interpreter on the same machine in the same minute.
+Prints minimum and median over several runs, beside the bare interpreter on the same machine in the same minute, and fails if a
+median is above the limit that we set ourselves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 
 RUNS = 15
 ANSWER = "84,934,656"
+LIMITS = {"import tdxexplore": 0.1, "tdxexplore check v19 --cpus 4": 0.5}
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "import tdxexplore": [sys.executable, "-c", "import tdxexplore"],
@@ -30,9 +32,13 @@ def main() -> None:
             times[name].append(time.perf_counter() - started)
             if name.startswith("tdxexplore check"):
                 assert ANSWER in done.stdout, done.stdout
-    print(f"{'command':<32}{'minimum':>10}{'median':>10}   seconds, {RUNS} runs")
+    print(f"{'command':<32}{'minimum':>10}{'median':>10}{'limit':>10}   seconds, {RUNS} runs")
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     for name, seconds in times.items():
-        print(f"{name:<32}{min(seconds):>10.3f}{statistics.median(seconds):>10.3f}")
+        limit = f"{LIMITS[name]:.1f}" if name in LIMITS else ""
+        print(f"{name:<32}{min(seconds):>10.3f}{medians[name]:>10.3f}{limit:>10}")
+    slow = [name for name, limit in LIMITS.items() if medians[name] > limit]
+    assert not slow, slow
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from tdxexplore.explore.engine import Engine
 from tdxexplore.explore.time_limit import limited
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tdxexplore.explore.engine import Found
@@ -169,6 +171,22 @@ def test_the_exception_never_arrives_outside() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert 0 < cut < 500
+
+
+@pytest.mark.parametrize(("call", "cut"), [(for_ever, True), (lambda: None, False)])
+def test_the_limit_works_under_a_profiler(call: Callable[[], None], *, cut: bool) -> None:
+    """An exception taken back leaves CPython 3.11 looking for it, and a profiled function then never begins."""
+    began, profiler = time.monotonic(), cProfile.Profile()
+    profiler.enable()
+    try:
+        limited(call, 0.2, "it")
+        ended = False
+    except TimeUp:
+        ended = True
+    profiler.disable()
+    assert ended is cut
+    assert time.monotonic() - began < 2
+    assert "limited" in {entry.code.co_name for entry in profiler.getstats() if not isinstance(entry.code, str)}
 
 
 def test_an_error_inside_passes_as_it_is() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tdxexplore
+from aloud import every_run, happens, met
 from tdxexplore import cli
 from tdxexplore.errors import BadModel, TooLarge
 from tdxexplore.explore.check import check
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tdxexplore.model.execution import Transition
     from tdxexplore.tdx.fields import ModuleKind
 
-Run = tuple["Transition", ...]
 
 # Small enough to take every run one by one: policy, module kind, CPUs, scenario.
 CELLS: list[tuple[str, ModuleKind, int, str]] = [
@@ -45,56 +45,6 @@ CELLS: list[tuple[str, ModuleKind, int, str]] = [
     ("v7-2022", "strict", 1, "kexec"),
 ]
 DEADLOCK = "dyn-hook-if-enabled"
-MOST = 6_000
-
-
-def every_run(question: Question) -> Iterator[tuple[Run, str]]:
-    """Each run and its outcome, by the reference interpreter, which is asked once for each state."""
-    compiled = question.compile()
-    model = compiled.model
-    known: dict[object, list[Transition]] = {}
-    waiting: list[tuple[State, Run]] = [(model.initial(question.topology), ())]
-    found = 0
-    while waiting:
-        state, taken = waiting.pop()
-        if state.key() not in known:
-            known[state.key()] = reference.transitions(model, state)
-        if not known[state.key()]:
-            found += 1
-            assert found <= MOST
-            yield taken, outcome_of(model, state)
-        waiting += [(step.target, (*taken, step)) for step in known[state.key()]]
-
-
-def happens(step: Transition, event: Event, cpu: int | None, actors: tuple[str, ...]) -> bool:
-    """Whether a step is an event, in its own words."""
-    said = step.label.title
-    if event.title != said and not event.title.startswith(f"{said} -> "):
-        return False
-    if event.title != said and event.title != " -> ".join([said, *step.notes]):
-        return False
-    there = (actors[step.actor], step.label.frames) == (event.actor, event.functions)
-    goes = all(part in step.notes for part in event.way.split("; ") if part)
-    return there and goes and cpu in (None, step.cpu)
-
-
-def first(run: Run, event: Event, cpu: int | None, actors: tuple[str, ...]) -> float:
-    return next((at for at, step in enumerate(run) if happens(step, event, cpu, actors)), float("inf"))
-
-
-def holds(run: Run, order: Order, on: dict[str, int | None], actors: tuple[str, ...]) -> bool:
-    """The definition of a condition, read aloud."""
-    comes = first(run, order.first, on[order.on], actors)
-    if comes == float("inf"):
-        return False
-    later = float("inf") if order.before is None else first(run, order.before, on[order.where], actors)
-    return comes < later and (later < float("inf") or order.before is None or not order.both_come)
-
-
-def met(run: Run, orders: tuple[Order, ...], cpus: int, actors: tuple[str, ...]) -> bool:
-    choices = list(permutations(range(cpus), 2)) or [(0, -2)]
-    places: list[dict[str, int | None]] = [{"": None, "c": c, "d": d, "p": None} for c, d in choices]
-    return any(all(holds(run, order, on, actors) for order in orders) for on in places)
 
 
 @pytest.mark.parametrize(("policy", "module", "cpus", "scenario"), CELLS)
@@ -123,6 +73,52 @@ def test_a_run_has_the_outcome_if_and_only_if_it_meets_a_cause(
     assert counts == [reason.part.interleavings for reason in found.causes]
 
 
+def test_the_circle_of_a_deadlock_is_one_condition_on_all_parties() -> None:
+    """There are too many runs to take one by one: each state is taken with what is known of each order when it is reached."""
+    question = Question.of("v17", cpus=2, scenario="kvm-locks")
+    found = explain(question)
+    assert (found.outcome, found.if_and_only_if) == ("deadlock", True)
+    circles = [order for reason in found.causes for order in reason.orders if order.first.either]
+    assert sorted(len(order.first.either) for order in circles) == [4, 5]
+    causes = [[pair for order in reason.orders for pair in pairs_of(order)] for reason in found.causes]
+    pairs = list(dict.fromkeys(pair for cause in causes for pair in cause))
+    compiled = question.compile()
+    actors, model = compiled.program.actors, compiled.model
+    waiting: list[tuple[State, tuple[bool | None, ...]]] = [(model.initial(question.topology), (None,) * len(pairs))]
+    known: set[object] = set()
+    transitions: dict[object, list[Transition]] = {}
+    ends = {True: 0, False: 0}
+    while waiting:
+        state, orders = waiting.pop()
+        key = state.key()
+        if (key, orders) in known:
+            continue
+        known.add((key, orders))
+        if key not in transitions:
+            transitions[key] = reference.transitions(model, state)
+        for step in transitions[key]:
+            now = list(orders)
+            for at, (first, other) in enumerate(pairs):
+                if now[at] is None and happens(step, other, None, actors):
+                    now[at] = False
+                elif now[at] is None and happens(step, first, None, actors):
+                    now[at] = True
+            waiting.append((step.target, tuple(now)))
+        if not transitions[key]:
+            of = dict(zip(pairs, orders, strict=True))
+            is_met = any(all(of[pair] for pair in cause) for cause in causes)
+            assert is_met == (outcome_of(model, state) == "deadlock")
+            ends[is_met] += 1
+    assert min(ends.values()) > 0
+
+
+def pairs_of(order: Order) -> list[tuple[Event, Event]]:
+    """Which step has to come before which, anywhere and for the first time."""
+    assert order.before is not None
+    assert (order.on, order.where, order.since, order.nth, order.before_nth) == ("", "", None, 1, 1)
+    return [(first, order.before) for first in order.first.either or (order.first,)]
+
+
 def cell(policy: str, scenario: str, module: ModuleKind = "strict", cpus: int = 2, packages: int = 1) -> Unfolding:
     graph = unfold(Question.of(policy, module=module, cpus=cpus, packages=packages, scenario=scenario), 20_000)
     assert isinstance(graph, Unfolding)
@@ -132,25 +128,29 @@ def cell(policy: str, scenario: str, module: ModuleKind = "strict", cpus: int = 
 def test_the_observer_agrees_with_the_definition_of_any_condition() -> None:
     """Random conditions, whether they explain anything or not."""
     graph = cell("linux-7.1", "fault-vmxon", cpus=3, packages=2)
-    words = Vocabulary(graph)
+    words = Vocabulary.of(graph)
     dice = np.random.default_rng(0)
     paths = list(every_path(graph))
     looked = 0
+    happening = np.unique(words.marks[words.marks != NONE])
     for _ in range(40):
-        number = len(words.events)
         cause = tuple(
             Condition(
-                int(dice.integers(number)),
+                int(dice.choice(happening)),
                 int(dice.integers(4)),
-                int(dice.integers(-1, number)),
+                int(dice.choice([NONE, *happening])),
                 int(dice.integers(4)),
                 bool(dice.integers(2)),
+                int(dice.choice(happening)) if dice.random() < 0.3 else NONE,
+                1 + int(dice.random() < 0.2),
+                1 + int(dice.random() < 0.2),
             )
             for _ in range(dice.integers(1, 4))
         )
-        seen = observe(graph, words, [cause], count=True)
+        seen = observe(words, [cause], count=True)
         expected = sum(by_definition(graph, words, path, cause) for path in paths)
-        assert seen.counts(seen.ends[seen.met[seen.ends] == 1]).sum() == expected
+        assert seen.runs[seen.met == 1].sum() == expected
+        assert seen.runs.sum() == len(paths)
         looked += 0 < expected < len(paths)
     assert looked >= 3
     assert len(paths) == int(check("linux-7.1", cpus=3, packages=2, scenario="fault-vmxon").runs["interleavings"][0])
@@ -167,13 +167,18 @@ def every_path(graph: Unfolding) -> Iterator[list[int]]:
 
 
 def by_definition(graph: Unfolding, words: Vocabulary, path: list[int], cause: tuple[Condition, ...]) -> bool:
-    def time(event: int, cpus: set[int]) -> float:
+    def times(event: int, cpus: set[int]) -> list[float]:
         marks = ((at, words.marks[:, e].tolist(), int(graph.cpu[e])) for at, e in enumerate(path))
-        return next((at for at, m, where in marks if event in m and where in cpus), float("inf"))
+        return [at for at, m, where in marks if event != NONE and event in m and where in cpus]
 
     def is_met(c: Condition, on: dict[int, set[int]]) -> bool:
-        one = time(c.first, on[c.at])
-        other = float("inf") if c.before == NONE else time(c.before, on[c.where])
+        comes, others, never = times(c.first, on[c.at]), times(c.before, on[c.where]), [float("inf")] * 3
+        if c.since != NONE:
+            began = times(c.since, on[c.where])
+            return any(
+                before < at and not any(before < other <= at for other in others) for at in comes for before in began
+            )
+        one, other = (comes + never)[c.nth - 1], (others + never)[c.before_nth - 1]
         return one < other and not (c.comes and c.before != NONE and other == float("inf"))
 
     choices = permutations(range(graph.cpus), 2)
@@ -264,9 +269,8 @@ def test_a_wrong_guess_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The re-check does not trust what was learned."""
     question = Question.of(DEADLOCK, cpus=2, scenario="offline-mid-enable")
     graph = cell(DEADLOCK, "offline-mid-enable")
-    words = Vocabulary(graph)
     outcome = int(graph.outcome[graph.outcome != NONE].min())
-    guess = Learning(graph, words, outcome, Fate.of(graph, outcome))
+    guess = Learning(Vocabulary.of(graph), outcome, Fate.of(graph, outcome))
     guess.learn()
     assert guess.exact
     assert len(guess.causes) == 1

@@ -44,7 +44,7 @@ RUST = (
     ("search", "walk"),
     ("exploration", "options"),
     ("measure",),
-    ("graph", "space"),
+    ("graph", "orders", "space"),
     ("labelled",),
     ("program",),
     ("store",),

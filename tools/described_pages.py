@@ -92,6 +92,10 @@ def designs() -> str:
                 "[Worst outcomes](outcomes.md)",
                 "what each outcome means; every design, module kind and scenario on 4 CPUs",
             ),
+            (
+                "[Causes](causes.md)",
+                "which orders of steps have the outcome of each cell of S0 to S3, and no other run has it",
+            ),
             ("[What each design changes](changes.md)", "outcomes that come and go from design to design"),
             ("[What stays possible](liveness.md)", "what can be lost for good when everything goes on without end"),
             ("[Known bugs](known.md)", "what was reported in this field, with the command that shows it"),

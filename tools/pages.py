@@ -5,6 +5,7 @@
 - ``known.md``: bugs that were reported or found, and the commands that show them (`known_page`);
 - ``zoo.md``: bugs of other protocols, each a model before and after its fix (`zoo_page`);
 - ``kernel-results.md``: the schedules that were run in a kernel (`kernel_page`);
+- ``causes.md``: why each bad cell of ``outcomes.md`` is bad (`why_page`);
 - ``faults.md``: what the user sees when something fails (`faults_page`);
 - ``liveness.md``: what every policy can lose for good when everything goes on without end;
 - ``answers.svg``: the picture of the README (`picture`);
@@ -31,6 +32,7 @@ import known_page
 import meanings_page
 import picture
 import reference_pages
+import why_page
 import zoo_page
 from tdxexplore.explore.check import check
 from tdxexplore.explore.difference import Difference
@@ -120,6 +122,7 @@ def pages() -> dict[str, str]:
     found["dataset.md"] = dataset_page.page()
     found["known.md"] = known_page.page()
     found["zoo.md"] = zoo_page.page()
+    found["causes.md"] = why_page.page()
     found["kernel-results.md"] = kernel_page.page()
     found["faults.md"] = faults_page.page()
     found["answers.svg"] = picture.picture()

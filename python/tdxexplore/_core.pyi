@@ -11,8 +11,11 @@ __all__ = [
     "BUILD",
     "BadModel",
     "BadSchedule",
+    "Examples",
     "Exploration",
     "InternalError",
+    "Observed",
+    "Orders",
     "Program",
     "Replay",
     "Table",
@@ -430,12 +433,119 @@ class Unfolded:
         Columns: `target` (u32), `rule` (u32, index in the Program), `package`, `cpu` (u32, or null where none acts).
         """
 
+    def orders(self, marks: bytes) -> Orders:
+        """Says which events happen at each transition.
+
+        Args:
+            marks: Integers of 32 bits: rows that are as long as there are transitions, each with an event or -1. The CPU of a
+                transition is where its events happen.
+
+        Raises:
+            ValueError: Rows are not as long as there are transitions, or the graph has a cycle.
+        """
+
     def words(self, state: int) -> tuple[int, list[int], list[list[int]]]:
         """Global word, package words and the CPU words of each package.
 
         Raises:
             IndexError: There is no such state.
         """
+
+@final
+class Orders:
+    """A graph without cycles whose transitions are events.
+
+    A condition is 8 integers: the event that comes; where (0 anywhere, 1 on "a CPU", 2 on "another CPU", 3 on any other CPU in
+    the package of "a CPU"); for which time, from 1 to 3; the event that has not come by then, or -1; where that and the next one
+    are looked for; which time of it is meant; the event that has come, with none of the other in between, or -1; and whether
+    the other one has to come later. A cause is a list of conditions, which are met with one choice of CPUs.
+    """
+
+    def observe(
+        self,
+        causes: list[list[list[int]]],
+        most: int,
+        *,
+        any_of: bool = False,
+        count: bool = False,
+        within: bytes | None = None,
+    ) -> Observed | None:
+        """Looks at every run, and whether it meets causes.
+
+        Args:
+            causes: At most 64.
+            most: The most pairs of a state and what was observed on the way to it.
+            any_of: Whether it is enough to know that some cause is met: bit 0 then stands for all of them.
+            count: Whether runs and their probabilities are wanted.
+            within: A byte for each state, 0 if it is not looked at; None for all. Runs that leave these are not followed.
+
+        Returns:
+            What was seen; None if there are more pairs.
+
+        Raises:
+            ValueError: A condition is none.
+            KeyboardInterrupt: Ctrl-C came meanwhile.
+            InternalError: The engine has a defect.
+        """
+
+    def examples(self, named: int, candidates: bytes, costs: bytes) -> Examples:
+        """An empty table of examples.
+
+        Args:
+            named: How many CPUs a condition may speak of: 0, 1 or 2.
+            candidates: Conditions, 8 integers of 32 bits each, in the order in which they are preferred.
+            costs: 3 integers of 32 bits for each; of sets of the same size the one with the lowest sums is preferred.
+
+        Raises:
+            ValueError: A condition is none, or numbers are missing.
+        """
+
+@final
+class Observed:
+    """Every way through a graph, as far as conditions tell ways apart. A node is a state and what was observed before it."""
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+
+    def ends(self) -> Table:
+        """A row for each node whose state is terminal.
+
+        Columns: `node`, `state` (u32), `met` (u64, the causes that are met, as bits), `outcome` (u32, index in the Program, or
+        null), `runs` (decimal string, the runs that end there; null unless they were counted), `probability` (f64, likewise).
+        """
+
+    def ways(self) -> Table:
+        """A row for each node: `state` (u32), and `runs` (decimal string, those that lead there; null unless counted)."""
+
+    def path(self, node: int) -> list[int]:
+        """The transitions of a run to a node."""
+
+@final
+class Examples:
+    """Runs with an outcome and without it, and candidates for conditions that tell them apart."""
+
+    def add(self, run: list[int], bad: bool, by: int | None) -> None:
+        """Takes a run.
+
+        Args:
+            run: Its transitions.
+            bad: Whether it has the outcome.
+            by: The step, from 0, by which a first event must have come; None for the end.
+        """
+
+    def single(self, most: int) -> list[int] | None:
+        """A smallest set of at most so many candidates, by index, that all runs with the outcome meet and no other one.
+
+        Returns:
+            None if none was found.
+        """
+
+    def several(self, most: int) -> tuple[int, list[list[int]]]:
+        """Sets of candidates that no run without the outcome meets; before them, how many of the other runs meet none."""
+
+    def shared(self, most: int) -> list[int]:
+        """Candidates that all runs with the outcome meet, and not all others: at most so many, the first ones."""
 
 @final
 class Table:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Counters: TypeAlias = _core.Progress
     Replay: TypeAlias = _core.Replay
     Listed: TypeAlias = _core.Unfolded
+    Ordered: TypeAlias = _core.Orders
+    Ways: TypeAlias = _core.Observed
     Walked: TypeAlias = _core.Walks
     Table: TypeAlias = _core.Table
     # The global word, the words of the packages, and those of the CPUs of each.

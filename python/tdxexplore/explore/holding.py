@@ -77,6 +77,10 @@ def _blockers(
         found = [*_of_lock(model, holders, code, label.takes, number, states, steps)]
     if not found:
         cells = missing(code, label, states[-1], number)
+        # Who waits for a grace period waits for readers.
+        held = [one for one in holders.of(states[-1]) if one.lock.name in cells and one.actor != code.actor]
+        found = [Blocker(one.actor, one.cpu, _taken(one, steps), "holds", one.lock.name) for one in held]
+    if not found:
         step = _last_change(cells, steps)
         # Fields that nobody has changed: what is waited for has never come.
         what = ", ".join(sorted(cells)) if step is None else ", ".join(n for n, _, _ in step.changes if n in cells)
@@ -101,10 +105,7 @@ def _of_lock(
     """Who keeps somebody from a lock: those who hold it, and a writer who has queued for it."""
     for held in holders.of(states[-1]):
         if held.lock.name == lock.name and not (held.lock.shared and lock.shared):
-            taken = next(
-                (s.number for s in reversed(steps) if held in s.held and not _held_before(s, held, steps)), None
-            )
-            yield Blocker(held.actor, held.cpu, taken, "holds", lock.name)
+            yield Blocker(held.actor, held.cpu, _taken(held, steps), "holds", lock.name)
     if lock.shared:
         for other in model.codes:
             for pc, n, label in holders.standing(other, states[-1]):
@@ -113,6 +114,11 @@ def _of_lock(
                     continue
                 since = _last_change({pc if n is None else f"{pc}[{n}]"}, steps)
                 yield Blocker(other.actor, n, _number(since), "has queued for", lock.name)
+
+
+def _taken(held: Held, steps: Sequence[TraceStep]) -> int | None:
+    """The step by which somebody came to hold a lock for the last time; None if it held it at first."""
+    return next((s.number for s in reversed(steps) if held in s.held and not _held_before(s, held, steps)), None)
 
 
 def _held_before(step: TraceStep, held: Held, steps: Sequence[TraceStep]) -> bool:

@@ -38,12 +38,16 @@ class Order:
     """A condition on the order of steps, in words.
 
     Attributes:
-        first: The step that comes.
+        first: The step that comes; if it stands for several, each of them does.
         on: ``c`` or ``d`` if it is on a certain CPU, ``p`` if it is on any other CPU in the package of c, else empty.
-        before: The step that it comes before, or None if it is enough that the first one comes.
-        where: As `on`, of that step.
+        before: The step that it comes before, or None if it is enough that the first one comes. With `since`, the step that
+            has not come in between.
+        where: As `on`, of that step and of `since`.
         both_come: Whether the second step comes in every run that meets the cause; else it may also be left out.
         necessary: Whether no run without it has the outcome.
+        since: The step that it comes after, or None.
+        nth: For which time the first step comes.
+        before_nth: Which time of the other one is meant.
     """
 
     first: Event
@@ -52,6 +56,9 @@ class Order:
     where: str
     both_come: bool
     necessary: bool
+    since: Event | None = None
+    nth: int = 1
+    before_nth: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +225,29 @@ def _items(orders: Sequence[Order]) -> tuple[tuple[str, str], ...]:
 
 def sentence(order: Order) -> str:
     """A condition in words."""
-    first = step(order.first, order.on)
+    first = step(order.first, order.on).replace("any of", "each of", 1 if order.first.either else 0)
+    comes = f"{first} comes{_TIMES[order.nth]}"
+    if order.since is not None:
+        between = "" if order.before is None else f", with no {step(order.before, order.where)} in between"
+        return f"{comes} after {step(order.since, order.where)}{between}"
     if order.before is None:
-        return f"{first} comes"
-    maybe = "" if order.both_come else ", if that comes at all"
-    return f"{first} comes before {step(order.before, order.where)}{maybe}"
+        return comes
+    again = "" if order.before_nth == 1 else f" comes{_TIMES[order.before_nth]}"
+    maybe = "" if order.both_come or order.before.either else ", if that comes at all"
+    return f"{comes} before {step(order.before, order.where)}{again}{maybe}"
+
+
+_TIMES = ("", "", " for the second time", " for the third time")
 
 
 def step(event: Event, on: str = "") -> str:
     """A step in words: whose it is, where, and which way it goes."""
+    if event.either:
+        return f"any of ({'; '.join(map(step, event.either))})"
     inside = f" in {event.functions[-1]}" if event.functions and event.functions[-1] != event.title else ""
     where = {"": "", "p": " on another CPU in the package of CPU c"}.get(on, f" on CPU {on}")
     way = f" ({event.way})" if event.way else ""
-    return f"{event.actor}'s {event.title}{inside}{where}{way}"
+    return f"{event.actor or 'anybody'}'s {event.title}{inside}{where}{way}"
 
 
 def _cpus(orders: tuple[Order, ...]) -> str:

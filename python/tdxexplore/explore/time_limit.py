@@ -48,8 +48,10 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
     if seconds is None and memory is None:
         return call()
     worker = threading.get_ident()
+    target, cut = ctypes.c_ulong(worker), ctypes.py_object(TimeIsUp)  # no call is left between `last` and the last one
+    send = ctypes.pythonapi.PyThreadState_SetAsyncExc
     asleep = threading.current_thread() is threading.main_thread()
-    over, settled = False, False
+    over, sent, last = False, False, False
     ended = threading.Event()
     lock = threading.Lock()  # held while the exception is sent, so that none is sent when the work is over
     allowed = None if memory is None else resident() + max(memory, _LEAST)
@@ -57,7 +59,7 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
     message = ""
 
     def watch() -> None:
-        nonlocal message
+        nonlocal message, sent
         while True:
             left = math.inf if seconds is None else began + seconds - time.monotonic()
             if ended.wait(min(left, threading.TIMEOUT_MAX) if allowed is None else max(0, min(left, _POLL))):
@@ -69,7 +71,8 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
                 break
         with lock:
             if not over:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), ctypes.py_object(TimeIsUp))
+                sent = True
+                send(target, cut)
                 if asleep:
                     signal.pthread_kill(worker, signal.SIGALRM)
 
@@ -80,13 +83,16 @@ def limited(call: Callable[[], T], seconds: float | None, what: str, memory: int
         try:
             return call()
         finally:
-            # The exception may still be on its way, to any line from here on until it is taken back; none is sent any more.
-            while not settled:
+            # One that was sent may still be on its way, to any line from here on. The last one takes its place, and is waited
+            # for. To take it back by sending nothing leaves CPython 3.11 looking for it: all that follows is slower, and under
+            # cProfile it looks for ever.
+            while not last:
                 try:
                     with lock:
                         over = True
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker), None)
-                    settled = True
+                    last = True
+                    while sent:
+                        send(target, cut)
                 except TimeIsUp:
                     continue
             ended.set()

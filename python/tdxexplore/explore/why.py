@@ -13,30 +13,29 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tdxexplore.errors import BadModel, TimeUp, TooLarge, suggest
-from tdxexplore.explore import switches
+from tdxexplore.explore import circles, switches
 from tdxexplore.explore.decisive import Fate
-from tdxexplore.explore.learning import MOST_CONDITIONS, Learning
+from tdxexplore.explore.learning import Learning
 from tdxexplore.explore.observing import observe
-from tdxexplore.explore.orders import ANYWHERE, OTHER, Condition, Vocabulary
+from tdxexplore.explore.orders import Vocabulary
+from tdxexplore.explore.proving import Proof, Proved, schedule
 from tdxexplore.explore.question import Question
-from tdxexplore.explore.reasons import Deciding, Order, Part, Reason, Why
+from tdxexplore.explore.reasons import Deciding, Why
 from tdxexplore.explore.settings import Settings
 from tdxexplore.explore.time_limit import limited
 from tdxexplore.explore.trace import Trace, replay
 from tdxexplore.explore.unfolding import NONE, unfold
-from tdxexplore.model.schedule import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tdxexplore.explore.observing import Observed
-    from tdxexplore.explore.orders import Cause
     from tdxexplore.explore.unfolding import Flags, Unfolding
     from tdxexplore.tdx.fields import ModuleKind
     from tdxexplore.tdx.policy import Policy
@@ -140,10 +139,15 @@ class Explainer:
         left = None if clock is None else clock.left
         self._scene = limited(lambda: self._listed(max_states), left, "listing the states")
 
+    @property
+    def words(self) -> Vocabulary:
+        """The events of its graph."""
+        return self._scene.words
+
     def _listed(self, max_states: int) -> _Scene:
         graph = _unfolded(self._question, max_states)
-        words = Vocabulary(graph)
-        return _Scene(graph, words, observe(graph, words, (), count=True))
+        words = Vocabulary.of(graph)
+        return _Scene(words, observe(words, (), count=True))
 
     def why(self, outcome: str | None = None, clock: Clock | None = None) -> Why:
         """Explain an outcome; default: the worst one that is reached."""
@@ -156,9 +160,8 @@ class Explainer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scene:
-    """What all outcomes share: the graph, its events, and all runs."""
+    """What all outcomes share: the events of the graph, and all runs."""
 
-    graph: Unfolding
     words: Vocabulary
     all: Observed
 
@@ -179,7 +182,7 @@ def _unfolded(question: Question, max_states: int) -> Unfolding:
 
 class _Explanation:
     def __init__(self, question: Question, scene: _Scene, outcome: str | None) -> None:
-        graph = scene.graph
+        graph = scene.words.graph
         self._question, self._graph, self._words, self._all = question, graph, scene.words, scene.all
         declared = [p for p, _ in graph.compiled.program.outcomes]
         reached = {declared[n].name: n for n in np.unique(graph.outcome[graph.outcome != NONE]).tolist()}
@@ -190,22 +193,24 @@ class _Explanation:
         self._declared = declared[self._outcome]
         self._bad: Flags = graph.outcome == self._outcome
         self._fate = Fate.of(graph, self._outcome)
-        self._part = self._bad_part(self._all)
+        self._proof = Proof(scene.words, self._outcome, self._fate, scene.all)
+        self._part = self._proof.bad_part(scene.all)
         self._shortest, self._easiest = self._shortest_run(), switches.fewest(graph, self._bad)
         self._deciding = tuple(self._decided())
 
     def why(self, clock: Clock) -> Why:
         """All of it, or what is proved when the time is up."""
         graph, always = self._graph, bool(self._fate.certain[0])
-        proved = _Proved(exact=always, covered=1.0 if always else 0.0)
+        proved = Proved(exact=always, covered=1.0 if always else 0.0)
         if not always:
-            learning = Learning(graph, self._words, self._outcome, self._fate)
-            with suppress(TimeUp):
+            learning = Learning(self._words, self._outcome, self._fate, self._circles)
+            with suppress(TimeUp, TooLarge):
                 limited(learning.learn, clock.part(_LEARNING), "learning")
                 proved.cut = False
             try:
-                limited(lambda: self._check(learning, proved), clock.left, "the re-check")
-            except TimeUp:
+                proof = Proof(learning.words, self._outcome, self._fate, self._all)
+                limited(lambda: proof.check(learning, proved), clock.left, "the re-check")
+            except (TimeUp, TooLarge):
                 proved.cut = True
         return Why(
             question=self._question,
@@ -213,7 +218,7 @@ class _Explanation:
             severity=self._declared.severity,
             text=self._declared.text,
             part=self._part,
-            interleavings=self._total,
+            interleavings=self._proof.total,
             states=graph.states,
             always=always,
             causes=tuple(proved.causes),
@@ -227,104 +232,16 @@ class _Explanation:
             switches=(switches.count(graph, self._shortest), switches.count(graph, self._easiest)),
         )
 
-    @property
-    def _total(self) -> int:
-        return int(self._all.counts(self._all.ends).sum())
-
-    def _bad_part(self, seen: Observed, chosen: Flags | None = None) -> Part:
-        """The runs that end in the outcome, at some of the ends."""
-        bad = self._bad[seen.state[seen.ends]]
-        ends = seen.ends[bad if chosen is None else bad & chosen]
-        runs = int(seen.counts(ends).sum())
-        return Part(runs, runs / self._total, float(seen.chances(ends).sum()))
-
-    # -- the re-check -------------------------------------------------------------------------------------------------
-
-    def _check(self, learning: Learning, proved: _Proved) -> None:
-        """Prove what was learned, claim by claim: that causes are sufficient, what they cover, and what is necessary."""
-        if not learning.exact:
-            self._check_necessary(learning.candidates, proved)
-        kept: list[Cause] = []
-        for cause in learning.causes:
-            reason = self._sufficient(cause, proved)
-            if reason is not None:
-                kept.append(cause)
-                proved.causes.append(reason)
-                proved.covered = max(proved.covered, reason.part.interleavings / self._part.interleavings)
-        kept = self._needed(kept, proved)
-        proved.causes.sort(key=lambda reason: -reason.part.interleavings)
-        if kept:
-            one = len(kept) == 1  # all that meets it has the outcome
-            covered = proved.causes[0].part.interleavings if one else self._covered(kept)
-            proved.exact = covered == self._part.interleavings
-            proved.covered = covered / self._part.interleavings
-
-    def _needed(self, kept: list[Cause], proved: _Proved) -> list[Cause]:
-        """Leave out causes that the others make up for: they say nothing."""
-        whole = self._covered(kept) if len(kept) > 1 else 0
-        for cause in list(kept):
-            others = [other for other in kept if other != cause]
-            if others and self._covered(others) == whole:
-                del proved.causes[kept.index(cause)]
-                kept = others
-        return kept
-
-    def _sufficient(self, cause: Cause, proved: _Proved) -> Reason | None:
-        """The cause in words, if with its orders forced every run has the outcome, and there is one."""
-        seen = self._observed([cause])
-        met = seen.met[seen.ends] != 0
-        if not met.any() or (met & ~self._bad[seen.state[seen.ends]]).any():
-            return None
-        schedule = self._schedule(seen.path(int(seen.ends[np.argmax(met)])))
-        orders = tuple(self._in_words(condition, proved, cause) for condition in cause)
-        return Reason(orders, self._bad_part(seen, met), schedule)
-
-    def _covered(self, causes: Sequence[Cause]) -> int:
-        """How many runs with the outcome meet some cause."""
-        seen = self._observed(causes, any_of=True)
-        return self._bad_part(seen, seen.met[seen.ends] != 0).interleavings
-
-    def _check_necessary(self, conditions: Sequence[Condition], proved: _Proved) -> None:
-        for condition in conditions:
-            if condition.places == (OTHER,):  # says the same of "another CPU" as another one of "a CPU"
-                continue
-            if len(proved.necessary) == MOST_CONDITIONS:
-                break
-            if self._necessary(condition, proved):
-                proved.necessary.append(self._in_words(condition, proved))
-
-    def _necessary(self, condition: Condition, proved: _Proved) -> bool:
-        """Whether, with a condition forbidden on all CPUs, no run has the outcome."""
-        if condition not in proved.tried:
-            seen = observe(self._graph, self._words, [(condition,)], within=self._fate.possible)
-            proved.tried[condition] = bool((seen.met[seen.ends][self._bad[seen.state[seen.ends]]] != 0).all())
-        return proved.tried[condition]
-
-    def _in_words(self, condition: Condition, proved: _Proved, cause: Cause = ()) -> Order:
-        """A condition in words.
-
-        Args:
-            condition: The condition.
-            proved: What was found of it before.
-            cause: The cause that it is part of: where the second step comes in all of its runs, that is said.
-        """
-        events = self._words.events
-        both = condition.comes
-        if not both and condition.before != NONE and condition.where == ANYWHERE and cause:
-            seen = observe(self._graph, self._words, [cause, (Condition(condition.before, ANYWHERE),)])
-            met = seen.met[seen.ends]
-            both = bool((met[met & 1 != 0] >> 1 & 1 == 1).all())
-        return Order(
-            events[condition.first],
-            _PLACES[condition.at],
-            None if condition.before == NONE else events[condition.before],
-            _PLACES[condition.where],
-            both,
-            self._necessary(condition, proved),
-        )
-
-    def _observed(self, causes: Sequence[Cause], *, any_of: bool = False) -> Observed:
-        return observe(self._graph, self._words, causes, count=True, any_of=any_of)
+    def _circles(self) -> list[circles.Circle]:
+        """The circles of those who wait for each other, where runs end so."""
+        found: dict[circles.Circle, None] = {}
+        for end in np.flatnonzero(self._all.outcome == self._outcome)[:_MOST_ENDS].tolist():
+            path = self._all.path(end)
+            circle = circles.circle(self._words, self._trace(path), path)
+            if circle is None:
+                return []
+            found[circle] = None
+        return list(found) if len(found) <= _MOST_CIRCLES else []
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
@@ -332,8 +249,7 @@ class _Explanation:
         """The decisive steps by kind, with the share of the runs that each decides."""
         graph, fate = self._graph, self._fate
         onward = graph.runs_onward()
-        arriving = np.zeros(graph.states, dtype=object)
-        arriving[self._all.state] = self._all.counts(np.arange(len(self._all.state)))
+        arriving = self._all.arriving(graph.states)
         kinds: dict[int, int] = {}
         for edge in fate.decisive.tolist():
             marks = self._words.marks[:, edge]
@@ -361,24 +277,9 @@ class _Explanation:
             state = int(graph.source[path[-1]])
         return path[::-1]
 
-    def _schedule(self, path: Sequence[int]) -> str:
-        graph = self._graph
-        return encode(edge - int(graph.indptr[graph.source[edge]]) for edge in path)
-
     def _trace(self, path: Sequence[int]) -> Trace:
-        return replay(self._question, self._schedule(path))
+        return replay(self._question, schedule(self._graph, path))
 
 
-_PLACES = ("", "c", "d", "p")
-
-
-@dataclass(slots=True)
-class _Proved:
-    """What is proved so far."""
-
-    causes: list[Reason] = field(default_factory=list)
-    exact: bool = False
-    covered: float = 0.0
-    necessary: list[Order] = field(default_factory=list)
-    tried: dict[Condition, bool] = field(default_factory=dict)
-    cut: bool = True
+_MOST_ENDS = 200  # terminal states that are asked for circles
+_MOST_CIRCLES = 6

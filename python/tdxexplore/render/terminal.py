@@ -17,6 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tdxexplore.explore.lanes import speaks_ascii
 from tdxexplore.visible import visible
 
 if TYPE_CHECKING:
@@ -56,14 +57,19 @@ class _Hook(RenderHook):
 
 
 class _Visible:
-    """Something to print, without its control characters."""
+    """Something to print, without its control characters, and with the characters that the locale has."""
 
     def __init__(self, inner: ConsoleRenderable) -> None:
         self.inner = inner
 
     def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
+        ascii_only = speaks_ascii()
         for segment in out.render(self.inner, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            if segment.control:
+                yield segment
+            else:
+                text = visible(segment.text)
+                yield Segment(text.replace("\u2026", "~") if ascii_only else text, segment.style)
 
 
 def table() -> Table:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from tdxexplore.explore.lanes import folded
 from tdxexplore.explore.reasons import blocks
+from tdxexplore.explore.subject import NONE
 from tdxexplore.render.figures import packages
 from tdxexplore.render.terminal import SEVERITIES, console, width
 
@@ -22,10 +23,10 @@ _WIDTH = 100
 def print_why(why: Why) -> None:
     """All of it."""
     out, key = console(), why.question.asked()
-    about = (
-        f"why {key['policy']} on module kind {key['module']}, {key['cpus']} CPUs in {packages(int(key['packages']))}, "
-    )
-    out.print(Text(about + f"scenario {key['scenario']}"))
+    kind = "" if key["module"] == NONE else f"module kind {key['module']}, "
+    happens = "" if key["scenario"] == NONE else f", scenario {key['scenario']}"
+    about = f"{kind}{key['cpus']} CPUs in {packages(int(key['packages']))}{happens}"
+    out.print(Text(f"why {key['policy']} on {about}"))
     if key["knobs"]:
         out.print(Text(f"knobs: {key['knobs']}"))
     title = Text.assemble((why.outcome, SEVERITIES[why.severity]), f" ({why.severity}): {why.text}")

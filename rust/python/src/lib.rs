@@ -6,15 +6,19 @@
 
 mod detach;
 mod errors;
+mod orders;
 mod tables;
 
-use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt};
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tdxexplore_core::{self as core, LabelledState, Monitor, Options, WalkOptions};
 
 use crate::detach::{Finished, detach_with_signals, guard_panics};
 use crate::errors::{InternalError, to_python};
+use crate::orders::{Orders, integers};
 use crate::tables::Table;
 
 #[pyclass(frozen, module = "tdxexplore._core")]
@@ -81,7 +85,7 @@ impl Program {
         if interrupted {
             return Err(PyKeyboardInterrupt::new_err(()));
         }
-        Ok(value.map_err(|error| to_python(&error))?.map(Unfolded))
+        Ok(value.map_err(|error| to_python(&error))?.map(|unfolded| Unfolded(Arc::new(unfolded))))
     }
 }
 
@@ -286,7 +290,7 @@ impl Walks {
 }
 
 #[pyclass(frozen, module = "tdxexplore._core")]
-struct Unfolded(core::Unfolded);
+struct Unfolded(Arc<core::Unfolded>);
 
 #[pymethods]
 impl Unfolded {
@@ -296,6 +300,11 @@ impl Unfolded {
 
     fn transitions(&self) -> PyResult<Table> {
         tables::export(self.0.transition_columns())
+    }
+
+    fn orders(&self, marks: &[u8]) -> PyResult<Orders> {
+        let found = core::Orders::new(Arc::clone(&self.0), &integers(marks)?);
+        found.map(Orders).ok_or_else(|| PyValueError::new_err("a cycle, or rows that are not as long as transitions"))
     }
 
     fn words(&self, state: usize) -> PyResult<Words> {
@@ -357,6 +366,8 @@ mod _core {
 
     #[pymodule_export]
     use super::errors::{BadModel, BadSchedule, InternalError, Trap};
+    #[pymodule_export]
+    use super::orders::{Examples, Observed, Orders};
     #[pymodule_export]
     use super::tables::Table;
     #[pymodule_export]

@@ -6,6 +6,7 @@
 //! [`Machine`], so that each is a witness of the other.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::columns::Column;
 use crate::labelled::machine::{Machine, Transition};
@@ -20,11 +21,11 @@ pub struct Unfolded {
     /// The states; the first one is the initial one, and numbers follow a breadth-first search.
     pub states: Vec<Arc<LabelledState>>,
     /// The outcome of each state that is terminal and has one.
-    outcomes: Vec<Option<u32>>,
+    pub(crate) outcomes: Vec<Option<u32>>,
     /// The index one past the last transition of each state.
     ends: Vec<u64>,
     /// Each transition and the state that it leads to, by source, in canonical order.
-    transitions: Vec<(Transition, u32)>,
+    pub(crate) transitions: Vec<(Transition, u32)>,
 }
 
 /// Lists all states and transitions; none if there are more states than `max_states`, or if the monitor asked to stop.
@@ -60,6 +61,13 @@ pub fn unfold(program: &Program, initial: &LabelledState, max_states: usize, mon
 }
 
 impl Unfolded {
+    /// The transitions of a state.
+    pub(crate) fn row(&self, state: u32) -> Range<usize> {
+        let state = state as usize;
+        let start = state.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[state] as usize
+    }
+
     /// A row for each state: the index one past its last transition, and its outcome.
     #[must_use]
     pub fn state_columns(&self) -> Vec<Column> {
