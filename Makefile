@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-long campaign mutants lint format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -52,13 +52,15 @@ docs: $(VENV)/installed
 # One wheel for every Python from 3.11 on, and the source; both install without this folder, the wheel without Rust. The places of
 # sources on this machine are in no wheel.
 REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=tdxexplore
+# uv is quicker by far; pip knows places of packages that only its own settings name.
+install = RUSTFLAGS="$(REMAP)" $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(1)' \
+  || RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '$(1)'
+
 wheel: $(VENV)/installed
 	RUSTFLAGS="$(REMAP)" $(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
 
-# The binding has no Rust tests, and left out its dependencies need no second build.
-test: lint
-	cargo test --package tdxexplore-core --quiet
+test: lint test-rust
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 APT = $(SUDO) apt-get install --yes --no-install-recommends
@@ -88,9 +90,17 @@ licences:
 mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 
-lint: $(VENV)/installed
+# The binding has no Rust tests, and left out its dependencies need no second build.
+test-rust:
+	cargo test --package tdxexplore-core --quiet
+
+lint: lint-rust lint-python
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-python: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -160,13 +170,14 @@ $(TLC):
 
 # What the benches need besides.
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(call install,.[bench])
 	touch $@
 
 # The extension is built again when a Rust file has changed; with the flags of the wheel, which then is built in seconds.
 $(VENV)/installed: pyproject.toml $(RUST)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	RUSTFLAGS="$(REMAP)" $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet 'uv>=0.13,<0.14'
+	$(call install,.[dev])
 	touch $@
 
 clean:

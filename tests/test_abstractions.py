@@ -99,7 +99,7 @@ FORGETFUL: list[tuple[ModuleKind, str, dict[str, int]]] = [
 ]
 
 
-@pytest.mark.parametrize("policy", every(7, BUILT_IN))
+@pytest.mark.parametrize("policy", every(13, BUILT_IN))
 def test_lps_that_are_forgotten_are_not_read(policy: str) -> None:
     """A model that forgets nothing has the same outcomes, as often, as likely, as soon and at the same price."""
 

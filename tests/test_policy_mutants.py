@@ -53,19 +53,20 @@ TITLES = ("idle", "done", "(idle)", "IPI vmx_off()", "")
 # -- slips --------------------------------------------------------------------------------------------------------------
 
 
-def slips(source: str) -> Iterator[tuple[str, str]]:
-    """Every slip in a file: its kind and line, and the file with it."""
+def slips(source: str) -> Iterator[tuple[str, int, int]]:
+    """Every slip in a file: its kind, its number among those of its kind, and its line."""
+    tree = ast.parse(source)
     for kind, edit in EDITS.items():
-        number = 0
-        while True:
-            tree = ast.parse(source)
-            places = list(edit(tree))
-            if number >= len(places):
-                break
-            line, change = places[number]
-            change()
-            yield f"{kind}, line {line}", ast.unparse(ast.fix_missing_locations(tree))
-            number += 1
+        for number, (line, _) in enumerate(edit(tree)):
+            yield kind, number, line
+
+
+def with_slip(source: str, kind: str, number: int) -> str:
+    """The file with a slip."""
+    tree = ast.parse(source)
+    _, change = next(islice(EDITS[kind](tree), number, None))
+    change()
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
@@ -194,18 +195,18 @@ def follow(model: Model, start: State, schedule: str) -> None:
 
 
 @cache
-def every_slip() -> tuple[tuple[type[Policy], str, str], ...]:
-    """Every slip in every built-in policy."""
+def every_slip() -> tuple[tuple[type[Policy], Path, str, int, int], ...]:
+    """Every slip in every built-in policy, with the file of the policy."""
     found = []
     for policy in BUILT_IN.values():
         path = next(p for p in POLICIES if p.stem == policy.__module__.rpartition(".")[2])
-        found += [(policy, f"{path.name}: {slip}", text) for slip, text in slips(path.read_text())]
+        found += [(policy, path, *slip) for slip in slips(path.read_text())]
     return tuple(found)
 
 
 def test_there_are_slips_of_every_kind_in_every_policy() -> None:
-    kinds = Counter(slip.partition(": ")[2].partition(",")[0] for _, slip, _ in every_slip())
-    policies = Counter(policy for policy, _, _ in every_slip())
+    kinds = Counter(kind for _, _, kind, _, _ in every_slip())
+    policies = Counter(policy for policy, *_ in every_slip())
     assert len(every_slip()) >= 800
     assert (set(kinds), set(policies)) == (set(EDITS), set(BUILT_IN.values()))
     assert min(kinds.values()) >= 20
@@ -214,11 +215,11 @@ def test_there_are_slips_of_every_kind_in_every_policy() -> None:
 @pytest.mark.parametrize("part", every(30, range(PARTS)))
 def test_a_slip_in_a_policy_is_refused_or_answered_as_the_reference_answers(part: int, tmp_path: Path) -> None:
     became: Counter[str] = Counter()
-    for number, (policy, slip, text) in islice(enumerate(every_slip()), part, None, PARTS):
+    for number, (policy, path, kind, nth, line) in islice(enumerate(every_slip()), part, None, PARTS):
         file = tmp_path / f"slip_{number}.py"
-        file.write_text(text)
+        file.write_text(with_slip(path.read_text(), kind, nth))
         asked = QUESTIONS[number // PARTS % len(QUESTIONS)]
-        print(f"{slip}, asked {asked}")  # noqa: T201 -- shown with a failure
+        print(f"{path.name}: {kind}, line {line}, asked {asked}")  # noqa: T201 -- shown with a failure
         became[verdict(file, policy.__name__, asked)] += 1
     assert became.total() >= 12
     assert became["refused"] + became["agrees"] + became["trap"] == became.total(), became

@@ -127,7 +127,7 @@ COMPARED: list[tuple[str, ModuleKind, str, tuple[int, ...], dict[str, str], dict
 ]
 
 
-@pytest.mark.parametrize(("policy", "module", "scenario", "sizes", "knobs", "budgets"), every(3, COMPARED))
+@pytest.mark.parametrize(("policy", "module", "scenario", "sizes", "knobs", "budgets"), every(5, COMPARED))
 def test_engine_and_reference_agree_on_shutdowns_and_caches(
     policy: str,
     module: ModuleKind,

@@ -130,7 +130,7 @@ class Step:
         return state
 
 
-@pytest.mark.parametrize("batch", every(6, range(BATCHES)))
+@pytest.mark.parametrize("batch", every(12, range(BATCHES)))
 def test_a_lowered_step_does_what_the_recorded_one_does(batch: int) -> None:
     seen: Counter[str] = Counter()
     for seed in range(batch * MODELS, (batch + 1) * MODELS):

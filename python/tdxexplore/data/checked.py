@@ -35,7 +35,7 @@ Print: TypeAlias = tuple[int, int, int, int]
 
 
 def print_of(path: Path) -> Print | None:
-    """What tells whether a file was touched: inode, size, and the times of the last change of contents and of inode."""
+    """A file's print, which differs once it was touched: inode, size, times of the last change of contents and of inode."""
     try:
         found = path.stat()
     except OSError:
@@ -94,7 +94,7 @@ class Checked:
                 self._held[point] = str(inside), search, {table: tuple(found) for table, found in prints.items()}
 
     def inspect(self, table: str, path: Path) -> Part | Skipped | OtherSchema:
-        """What `checking.inspect` finds when it reads the whole file."""
+        """The same as `checking.inspect`, which reads the whole file; a file that was read before is not read again."""
         now, point = print_of(path), path.stem  # before it is read: another sweep may replace it meanwhile
         partition = partition_of(path.relative_to(self._root / table))
         inside, search, prints = self._held.get(point, ("", "", {}))
@@ -129,7 +129,7 @@ class Checked:
 
 
 def _boot() -> str:
-    """What is different after each start of the machine; empty where the system does not say."""
+    """A text that is different after each start of the machine; empty where the system does not say."""
     try:
         return _BOOT.read_text().strip()
     except OSError:

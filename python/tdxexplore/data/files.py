@@ -58,10 +58,10 @@ ORIGIN = ("spec", "note", "spec_digest", "spec_revision")
 TMP, LOCK, COMPACTING, CHECKED = ".tmp", ".lock", ".compacting", ".checked"
 
 DRAWN = "traces.parquet"
-"""What a report keeps beside the tables; see `tdxexplore.report.kept`."""
+"""The traces that a report keeps beside the tables; see `tdxexplore.report.kept`."""
 
 OWN = frozenset({*TABLES, TMP, LOCK, COMPACTING, CHECKED, DRAWN})
-"""What a data set's folder may hold."""
+"""The names that a data set's folder may hold."""
 
 _FILE = re.compile(rf"(?:[0-9a-f]{{32}}|{MERGED}[0-9a-f]{{32}})\.parquet")
 

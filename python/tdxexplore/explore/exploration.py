@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tdxexplore._version import __version__
-from tdxexplore.explore import notebook, verdict
+from tdxexplore.explore import notebook
 from tdxexplore.explore.causes import cause_in_words
 from tdxexplore.explore.machine import MACHINE
 from tdxexplore.explore.settings import DESCRIBED, Settings
 from tdxexplore.explore.trace import Trace, replay
-from tdxexplore.explore.verdict import Finding
+from tdxexplore.explore.verdict import Finding, Judged
 from tdxexplore.markup import page, paragraph
 from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tdxexplore.explore.engine import Found, Table
     from tdxexplore.explore.graph import StateGraph
     from tdxexplore.explore.question import Compiled, Question
-    from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
 
 KEY = {
@@ -42,7 +41,7 @@ KEY = {
 _COLUMNS = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
 
 
-class Exploration:
+class Exploration(Judged):
     """Every state and every interleaving of one question, as far as the limits went.
 
     Attributes:
@@ -50,7 +49,6 @@ class Exploration:
         settings: How it was explored. With the symmetry ``all``, all numbers of concrete states and transitions are those
             that can be reached from any naming of the initial state; nothing else differs.
         complete: Whether everything was explored.
-        reason: Why not, or None.
         interrupted: Whether Ctrl-C ended it.
     """
 
@@ -58,15 +56,19 @@ class Exploration:
         self.question = question
         self.settings = settings
         self.complete = found.complete
-        self.reason = found.reason
-        if self.reason is not None and settings.max_memory is None:
-            self.reason = self.reason.replace("max-memory", MACHINE)
         self.interrupted = found.interrupted
         self._found = found
         self._compiled = compiled
         self._program = compiled.program
 
     # -- the answer ---------------------------------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str | None:
+        reason = self._found.reason
+        if reason is None or self.settings.max_memory is not None:
+            return reason
+        return reason.replace("max-memory", MACHINE)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -84,21 +86,6 @@ class Exploration:
                 Finding("expectation", "happens", "ok", f"scenario `{self.question.axes()[1]}` cannot happen: {why}")
             )
         return tuple(found)
-
-    @cached_property
-    def verdict(self) -> Verdict:
-        """``holds``, ``violated``, ``incomplete`` or ``vacuous``; `tdxexplore.explore.verdict` says when."""
-        return verdict.of(self.findings, complete=self.complete, fail_on=self.settings.fail_on)
-
-    @property
-    def verdict_line(self) -> str:
-        """The verdict in a line, with the reason why it is not simply so, and with what occurs below `fail_on`."""
-        return verdict.in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
-
-    @property
-    def worst(self) -> str | None:
-        """The most severe outcome that was reached."""
-        return self.outcomes["outcome"][0] if len(self.outcomes) else None
 
     @cached_property
     def outcomes(self) -> pl.DataFrame:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tdxexplore.explore import confidence, verdict
+from tdxexplore.explore import confidence
 from tdxexplore.explore.check import asking
 from tdxexplore.explore.drawing import Draws, draw
 from tdxexplore.explore.trace import replay
-from tdxexplore.explore.verdict import Finding
+from tdxexplore.explore.verdict import Finding, Judged
 from tdxexplore.markup import bar, folded, page, paragraph, severity, table
 from tdxexplore.markup import verdict as verdict_badge
 from tdxexplore.model import SEVERITIES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace
-    from tdxexplore.explore.verdict import Verdict
     from tdxexplore.model.model import Property
 
 _MET = {"runs": pl.Int64, "shortest_steps": pl.Int64, "schedule": pl.String}
@@ -45,7 +44,7 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Judged):
     """Runs that were drawn. What none of them met may occur all the same: no sample says that a design holds.
 
     Attributes:
@@ -53,8 +52,10 @@ class Sample:
         draws: Which runs were drawn.
         settings: The limits, and what counts as a violation.
         drawn: What they met, and how many there are.
+        complete: False, so that the verdict is ``violated`` or ``incomplete``.
     """
 
+    complete = False
     question: Question
     draws: Draws
     settings: Settings
@@ -96,21 +97,6 @@ class Sample:
             *(Finding("outcome", name, level) for name, level in outcomes),
             *(Finding("invariant", name, level, text) for name, level, text in failed),
         )
-
-    @cached_property
-    def verdict(self) -> Verdict:
-        """``violated``, or ``incomplete``: a sample knows no other."""
-        return verdict.of(self.findings, complete=False, fail_on=self.settings.fail_on)
-
-    @property
-    def verdict_line(self) -> str:
-        """The verdict in a line."""
-        return verdict.in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
-
-    @property
-    def worst(self) -> str | None:
-        """The most severe outcome that a run came to."""
-        return self.outcomes["outcome"][0] if len(self.outcomes) else None
 
     @cached_property
     def outcomes(self) -> pl.DataFrame:

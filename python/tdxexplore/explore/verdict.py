@@ -12,15 +12,25 @@ It is a function of `Finding`s, plain rows that an exploration and a data set ha
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from tdxexplore.model import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-Verdict: TypeAlias = Literal["holds", "violated", "incomplete", "vacuous"]
+    import polars as pl
+
+    from tdxexplore.explore.settings import Settings
+
+Verdict: TypeAlias = Literal["violated", "incomplete", "vacuous", "holds"]
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""All verdicts; of several, the first is that of all together."""
+
 Kind: TypeAlias = Literal["outcome", "invariant", "response", "expectation"]
 
 _ALMOST_ALL = 0.9999
@@ -93,6 +103,48 @@ def in_words(verdict: Verdict, findings: Collection[Finding], *, reason: str | N
         below = (f for f in findings if f.kind in ("outcome", "response") and f.severity != "ok")
         line += "".join(f"; {_occurs(finding)}" for finding in below if not violates(finding, fail_on))
     return line
+
+
+class Judged(ABC):
+    """An answer with a verdict.
+
+    Attributes:
+        settings: The limits, and what counts as a violation.
+        complete: Whether everything was explored.
+    """
+
+    settings: Settings
+    complete: bool
+
+    @property
+    @abstractmethod
+    def reason(self) -> str | None:
+        """Why not everything was explored, or None."""
+
+    @property
+    @abstractmethod
+    def findings(self) -> tuple[Finding, ...]:
+        """The rows that the verdict is based on."""
+
+    @property
+    @abstractmethod
+    def outcomes(self) -> pl.DataFrame:
+        """A row for each outcome that was reached, most severe first."""
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """``holds``, ``violated``, ``incomplete`` or ``vacuous``; `tdxexplore.explore.verdict` says when."""
+        return of(self.findings, complete=self.complete, fail_on=self.settings.fail_on)
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict in a line, with the reason why it is not simply so, and with what occurs below `fail_on`."""
+        return in_words(self.verdict, self.findings, reason=self.reason, fail_on=self.settings.fail_on)
+
+    @property
+    def worst(self) -> str | None:
+        """The most severe outcome that was reached."""
+        return self.outcomes["outcome"][0] if len(self.outcomes) else None
 
 
 def _occurs(finding: Finding) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tdxexplore.quantities import SHARE_AND_PROBABILITY
-from tdxexplore.render.figures import circumstances, fraction, integer, price_range
-from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console, table
+from tdxexplore.render.figures import fraction, integer, price_range
+from tdxexplore.render.heading import print_heading
+from tdxexplore.render.terminal import SEVERITIES, Sheet, console, table
 from tdxexplore.render.trace import print_trace
 
 if TYPE_CHECKING:
@@ -30,13 +31,8 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
         traces: The outcomes whose traces are shown; default: the worst one, if it is bad.
         changes: Show what each step of a trace changed.
     """
-    out, run = console(), answer.runs.row(0, named=True)
-    out.print(f"{run['policy']} on {circumstances(run)}")
-    if run["knobs"]:
-        out.print(Text(f"knobs: {run['knobs']}", "dim"))
-    line = answer.verdict_line.removeprefix(answer.verdict)
-    out.print(Text.assemble("verdict: ", (answer.verdict, VERDICTS[answer.verdict]), line))
-    out.print()
+    out = console()
+    print_heading(answer)
     if answer.outcomes.is_empty():
         out.print("no run ends: every state has a successor" if answer.complete else "no run has come to an end so far")
     else:
@@ -57,7 +53,7 @@ def print_exploration(answer: Exploration, traces: Sequence[str] | None = None, 
     for name in [str(answer.worst)] * bad if traces is None else traces:
         print_trace(answer.traces[name], answer.question, f"shortest trace to {name}", changes=changes)
     out.print()
-    for line in _figures(answer, run):
+    for line in _figures(answer, answer.runs.row(0, named=True)):
         out.print(Text(line, "dim"))
 
 

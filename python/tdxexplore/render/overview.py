@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich.text import Text
 
 from tdxexplore.explore.subject import NONE
+from tdxexplore.explore.verdict import VERDICTS as WORST_FIRST
 from tdxexplore.model import SEVERITIES as ORDER
 from tdxexplore.render.figures import ranges
 from tdxexplore.render.terminal import SEVERITIES, VERDICTS, Sheet, console
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 Row: TypeAlias = dict[str, Any]
-
-_VERDICTS = ("violated", "incomplete", "vacuous", "holds")  # the first that a point of a cell has is the cell's
 
 
 def print_overview(worst: pl.DataFrame, meanings: Mapping[str, str]) -> None:
@@ -59,7 +58,7 @@ def print_overview(worst: pl.DataFrame, meanings: Mapping[str, str]) -> None:
 
 def _worst(rows: Sequence[Row]) -> Row:
     def badness(row: Row) -> tuple[int, int]:
-        verdict = _VERDICTS.index(row["verdict"]) if row["verdict"] in _VERDICTS else len(_VERDICTS)
+        verdict = WORST_FIRST.index(row["verdict"]) if row["verdict"] in WORST_FIRST else len(WORST_FIRST)
         return verdict, len(ORDER) if row["severity"] is None else ORDER.index(row["severity"])
 
     return min(rows, key=badness, default={"outcome": None, "verdict": "not applicable"})

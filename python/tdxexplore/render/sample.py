@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tdxexplore.render.figures import circumstances, fraction
-from tdxexplore.render.terminal import SEVERITIES, VERDICTS, console, table
+from tdxexplore.render.figures import fraction
+from tdxexplore.render.heading import print_heading
+from tdxexplore.render.terminal import SEVERITIES, console, table
 from tdxexplore.render.trace import print_trace
 
 if TYPE_CHECKING:
@@ -26,13 +27,8 @@ def print_sample(drawn: Sample, traces: Sequence[str] | None = None, *, changes:
         traces: The outcomes and invariants whose traces are shown; default: the worst outcome, if it is bad.
         changes: Show what each step of a trace changed.
     """
-    out, asked = console(), drawn.question.asked()
-    out.print(f"{asked['policy']} on {circumstances(asked)}")
-    if asked["knobs"]:
-        out.print(Text(f"knobs: {asked['knobs']}", "dim"))
-    line = drawn.verdict_line.removeprefix(drawn.verdict)
-    out.print(Text.assemble("verdict: ", (drawn.verdict, VERDICTS[drawn.verdict]), line))
-    out.print()
+    out = console()
+    print_heading(drawn)
     if drawn.outcomes.is_empty():
         out.print("no run has come to an end")
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tdxexplore.explore.subject import NONE
+from tdxexplore.explore.verdict import VERDICTS
 from tdxexplore.render.figures import ranges
 from tdxexplore.render.knobs import values
 from tdxexplore.report.questions import settings
@@ -20,15 +21,13 @@ if TYPE_CHECKING:
 
     from tdxexplore.report.source import Source
 
-_VERDICTS = ("violated", "incomplete", "vacuous", "holds")
-
 
 def setup(source: Source) -> list[list[str]]:
     """Rows of a head and a text."""
     runs, asked = source.runs, pl.concat([source.runs.select(source.unanswered.columns), source.unanswered])
     if asked.is_empty():
         return [["points", "none: nothing has been explored yet"]]
-    counts = {verdict: runs.filter(verdict=verdict).height for verdict in _VERDICTS}
+    counts = {verdict: runs.filter(verdict=verdict).height for verdict in VERDICTS}
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
     lacking = f"; {len(source.unanswered):,} cells not applicable or not explored" if len(source.unanswered) else ""
     said = [
