@@ -96,15 +96,19 @@ licences:
 mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 
-# The binding has no Rust tests, and left out its dependencies need no second build.
+# Tests, lints and the extension share the compiled dependencies, by the same profile and flags. The engine's tests check what a
+# release does not. The binding has no Rust tests.
+CARGO = RUSTFLAGS="$(REMAP)" cargo
+CHECKED = $(foreach check,debug-assertions overflow-checks,--config profile.release.package.tdxexplore-core.$(check)=true)
+
 test-rust:
-	cargo test --package tdxexplore-core --package tdxexplore-loom --quiet
+	$(CARGO) test --release $(CHECKED) --package tdxexplore-core --package tdxexplore-loom --quiet
 
 lint: lint-rust lint-python
 
 lint-rust:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets --quiet -- -D warnings
 
 lint-python: $(VENV)/installed
 	$(BIN)/ruff check

@@ -22,7 +22,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "scenario"), every(11, product(BUILT_IN, (s.name for s in HOTPLUG))))
+@pytest.mark.parametrize(("policy", "scenario"), every(19, product(BUILT_IN, (s.name for s in HOTPLUG))))
 def test_reference_concrete_and_orbit_space_agree_on_every_module_kind_and_up_to_four_cpus(
     policy: str, scenario: str
 ) -> None:

@@ -88,9 +88,13 @@ def entry(place: str, value: object, text: str) -> list[str]:
 
 
 def public(owner: type) -> dict[str, object]:
-    """The methods and properties that a class itself declares, in order."""
+    """The methods and properties that a class itself declares, in order, and those of its abstract bases, which have no page."""
+    declared = dict(vars(owner))
+    for base in owner.__mro__[1:]:
+        if inspect.isabstract(base):
+            declared |= {name: value for name, value in vars(base).items() if name not in declared}
     callables = {
-        n: v for n, v in vars(owner).items() if isinstance(v, (*_COMPUTED, staticmethod, classmethod)) or callable(v)
+        n: v for n, v in declared.items() if isinstance(v, (*_COMPUTED, staticmethod, classmethod)) or callable(v)
     }
     return {name: value for name, value in callables.items() if not name.startswith("_")}
 
