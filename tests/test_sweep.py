@@ -335,7 +335,7 @@ def _visible(out: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "moments", [pytest.param(4, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.campaign)]
+    "moments", [pytest.param(3, marks=pytest.mark.long), pytest.param(6, marks=pytest.mark.campaign)]
 )
 def test_killed_at_random_moments_and_resumed_it_has_the_same_rows(moments: int, longer: Path, tmp_path: Path) -> None:
     expected = bytes_of(longer.parent / "out")
