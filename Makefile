@@ -112,7 +112,8 @@ lint: lint-rust lint-python
 
 lint-rust:
 	cargo fmt --all --check
-	$(CARGO) clippy --release --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --release --workspace --exclude tdxexplore-loom --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --release --package tdxexplore-loom --tests --quiet -- -D warnings
 
 lint-python: $(VENV)/installed
 	$(BIN)/ruff check
