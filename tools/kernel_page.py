@@ -132,7 +132,7 @@ def _primitives(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     yield "## Primitives, one model each\n"
     yield "`tdxexplore kernel campaign kernel/primitives-6.12.jsonl --models examples/primitives.py` has run these models."
     yield "*all*: every interleaving that can be run. *Seen to block*: so often an actor entered a function while the model says"
-    yield "that it must wait, and was then seen to sleep in it, or to spin for a spin lock.\n"
+    yield "that it must wait, and was then seen to sleep in it, or to spin for a spin lock. An empty cell was not run.\n"
     heads = ("model", "functions of the kernel", *(f"{series}: schedules" for series in found), "seen to block")
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for series, lines in found.items():
