@@ -94,7 +94,7 @@ def designs() -> str:
             ),
             (
                 "[Causes](causes.md)",
-                "which orders of steps have the outcome of each cell of S0 to S3, and no other run has it",
+                "which orders of steps have the outcome of a cell of S0 to S3, and no other run has it",
             ),
             ("[What each design changes](changes.md)", "outcomes that come and go from design to design"),
             ("[What stays possible](liveness.md)", "what can be lost for good when everything goes on without end"),

@@ -21,8 +21,8 @@ OUTCOMES = Path(__file__).resolve().parents[1] / "docs" / "outcomes.md"
 
 _HEAD = """# Causes
 
-Why each cell of [outcomes](outcomes.md) whose worst outcome is S0 to S3 has it, as `tdxexplore why POLICY --cpus 4 --packages 2
---scenario SCENARIO --module KIND` explains it. A run has the outcome if and only if it meets all conditions of a cause; where
+Why cells of [outcomes](outcomes.md) whose worst outcome is S0 to S3 have it, as `tdxexplore why POLICY --cpus 4 --packages 2
+--scenario SCENARIO --module KIND` explains them. A run has the outcome if and only if it meets all conditions of a cause; where
 there are several causes, one of them. Each was re-checked on every run: with the conditions met every run ends so, else none
 does. CPU c is some CPU, the same one in all conditions of a cause, and CPU d is another. [Why](asking.md#why) says what the words
 mean. That each party of a deadlock has come to hold what it holds before any of them goes on counts as one condition.
