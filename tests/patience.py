@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST, TIMES = 5.0, 60
+LEAST, TIMES = 1.0, 20
 """Seconds of a limit; and how often what is to stay within it could be done one after another."""
 
 

@@ -469,7 +469,7 @@ def test_a_model_that_takes_for_ever_to_be_recorded_is_cut(tmp_path: Path) -> No
     path = tmp_path / "m.py"
     path.write_text(f"{FILE}\ndef hangs(long: bool = True):\n    while long:\n        pass\n    return counts()\n")
     short = partial(tdxexplore.check, f"{path}:hangs", knobs={"long": "false"})
-    # A point that is recorded beside one that hangs gets half of the interpreter: the limit leaves it room.
+    # One question is recorded at a time; to wait for one that hangs takes no time of the next.
     limit = time_limit(partial(short, cpus=4), partial(short, cpus=5))
     matrix = tdxexplore.compare([f"{path}:hangs"], cpus=[2, 3], knobs={"long": ["true", "false"]}, timeout=limit).matrix
     assert matrix["verdict"].to_list() == ["incomplete", "incomplete", "holds", "holds"]

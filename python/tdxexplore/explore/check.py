@@ -8,7 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from tdxexplore.explore.exploration import Exploration
-from tdxexplore.explore.question import Question
+from tdxexplore.explore.question import RECORDING, Question
 from tdxexplore.explore.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,13 +55,17 @@ def search(
         BadModel: Something in the question is not allowed.
         TimeUp: Recording and lowering the model take longer than the timeout.
     """
-    began = time.monotonic()
-    # Of several searches at once nobody can say which takes the memory.
-    compiled = question.compile(settings.timeout, settings.memory_limit if share == 1 else None)
+    # To wait until other questions have been recorded takes no time of this one.
+    with RECORDING:
+        began = time.monotonic()
+        # Of several searches at once nobody can say which takes the memory.
+        compiled = question.compile(settings.timeout, settings.memory_limit if share == 1 else None)
+        initial = question.initial()
+        taken = time.monotonic() - began
     left = settings
     if settings.timeout is not None:
-        left = replace(settings, timeout=max(settings.timeout - (time.monotonic() - began), _LEAST))
-    return compiled, compiled.engine.explore(question.initial(), left, progress, share)
+        left = replace(settings, timeout=max(settings.timeout - taken, _LEAST))
+    return compiled, compiled.engine.explore(initial, left, progress, share)
 
 
 def asking(policy: About, asked: Mapping[str, Any]) -> tuple[Question, Settings]:

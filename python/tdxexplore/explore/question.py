@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# Importing and recording a policy is for one thread at a time; exploring is not.
-_ALONE = threading.RLock()
+RECORDING = threading.RLock()
+"""Held while a policy is imported and recorded, which is for one thread at a time; exploring is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Question:
             asked = self.resolved()
             return _compile(self.subject(), *asked.axes(), self.knobs, self.budgets)
 
-        with _ALONE:
+        with RECORDING:
             return limited(record, timeout, f"recording and lowering `{_name(self.policy)}`", memory)
 
     def axes(self) -> tuple[str, str]:
