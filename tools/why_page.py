@@ -21,7 +21,7 @@ OUTCOMES = Path(__file__).resolve().parents[1] / "docs" / "outcomes.md"
 
 _HEAD = """# Causes
 
-Why cells of [outcomes](outcomes.md) whose worst outcome is S0 to S3 have it, as `tdxexplore why POLICY --cpus 4 --packages 2
+Why the cells of [outcomes](outcomes.md) whose worst outcome is S0 to S3 have it, as `tdxexplore why POLICY --cpus 4 --packages 2
 --scenario SCENARIO --module KIND` explains them. A run has the outcome if and only if it meets all conditions of a cause; where
 there are several causes, one of them. Each was re-checked on every run: with the conditions met every run ends so, else none
 does. CPU c is some CPU, the same one in all conditions of a cause, and CPU d is another. [Why](asking.md#why) says what the words
@@ -58,7 +58,8 @@ def figures(rows: Sequence[Row]) -> str:
     ]
     short, every = sum(why_cells.few(row) for row in rows), len(bad())
     share = f"{short / len(rows):.1%}" if rows else "none"
-    said = f"{len(rows)} of the {every} bad cells were explained. Of these {short}, {share}, have a full answer of at most "
+    number = f"All {every}" if len(rows) == every else f"{len(rows)} of the {every}"
+    said = f"{number} bad cells were explained. Of these {short}, {share}, have a full answer of at most "
     said += f"{why_cells.MOST} conditions."
     return "\n".join([f"{said} The last column is CPU time.", "", *table(head, lines)])
 
