@@ -101,8 +101,8 @@ mutants: $(VENV)/installed
 	$(BIN)/python tools/mutants.py $(ONLY)
 
 # Tests, lints and the extension share the compiled dependencies, by the same profile and flags. The engine's tests check what a
-# release does not. The binding has no Rust tests.
-CARGO = RUSTFLAGS="$(REMAP)" cargo
+# release does not. The binding has no Rust tests. Without MAKEFLAGS, as a doc test looks there for a job server that is closed.
+CARGO = MAKEFLAGS= RUSTFLAGS="$(REMAP)" cargo
 CHECKED = $(foreach check,debug-assertions overflow-checks,--config profile.release.package.tdxexplore-core.$(check)=true)
 
 test-rust:
