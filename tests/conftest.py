@@ -7,5 +7,10 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text is as wide as it needs to be, whatever the terminal of whoever runs the tests; the workers of xdist set `COLUMNS`."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+    """Text is as wide as it needs to be, and drawn with all characters, whatever the terminal and the locale.
+
+    The workers of xdist set `COLUMNS`.
+    """
+    for name in ("COLUMNS", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
