@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SMALL = "check linux-6.16 --module subset --scenario late-online"
 LARGE = (
-    "check linux-7.1 --module subset --scenario td-life --cpus 20 --packages 2 --budget cpu_down=2 --budget cpu_up=2 "
+    "check linux-7.1 --module subset --scenario td-life --cpus 32 --packages 2 --budget cpu_down=2 --budget cpu_up=2 "
     "--prices"
 )
 COUNTING = "check linux-7.1 --module subset --scenario td-life --cpus 20 --space bits"

@@ -106,7 +106,7 @@ def designs() -> str:
         "",
         *table(("kind", "what it assumes"), [(f"`{kind}`", f"{text}.") for kind, text in MODULE_TEXTS.items()]),
     ]
-    inside = _toctree("outcomes", "changes", "liveness", "known", *(f"policies/{name}" for name in BUILT_IN))
+    inside = _toctree("outcomes", "causes", "changes", "liveness", "known", *(f"policies/{name}" for name in BUILT_IN))
     return "\n".join([*lines, _MADE, "", *inside])
 
 

@@ -84,7 +84,9 @@ _REFUSED = frozenset(
 def main() -> None:
     """Entry point."""
     streams.prepare()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    streams.end()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -105,7 +107,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
             error = error.__context__  # rich exits when it finds a closed pipe
         if isinstance(error, OSError) and error.errno in _REFUSED:
-            streams.give_up()
+            streams.give_up(sys.stdout)
         said, code = _explained(error)
         return exits.complain(said, code) if said else code
     return code if isinstance(code, int) else exits.HOLDS

@@ -12,6 +12,10 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _OPEN = {0: "r", 1: "w", 2: "w"}
 
@@ -39,12 +43,20 @@ def flush() -> None:
     sys.stdout.flush()
 
 
-def give_up() -> None:
-    """Nothing more is written on stdout: at its end the process would try again, and exit with a code of its own."""
+def give_up(stream: TextIO | None) -> None:
+    """Nothing more is written on a stream: at its end the process would try again, and exit with a code of its own."""
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
         os.close(null)
+
+
+def end() -> None:
+    """Write the rest of stderr, as far as it takes it. Called once, when the exit code is known."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        give_up(sys.stderr)
 
 
 def tell(line: str) -> None:
