@@ -23,7 +23,7 @@ name = "two thousand points"
 policy = ["v19", "linux-6.16", "linux-7.1", "dyn-hook-if-enabled", "kvm-hook-lp-init"]
 module = "all"
 scenario = "all"
-cpus = "2-7"
+cpus = "2-6"
 
 [check]
 prices = false
