@@ -70,7 +70,8 @@ def measure(folder: Path) -> None:
     least, median = min(seconds), statistics.median(seconds)
     size = page.stat().st_size / 1e6
     print(f"{points:,} points, {traces:,} traces, {size:.1f} MB: {least:.2f} s, median {median:.2f} s of {RUNS} runs")
-    assert median <= MOST_SECONDS, f"more than {MOST_SECONDS} s"
+    most = MOST_SECONDS * points / LEAST_POINTS
+    assert median <= most, f"more than {most:.2f} s"
 
 
 def main() -> None:
