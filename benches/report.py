@@ -33,7 +33,7 @@ MOST_SECONDS, MOST_BYTES = 2.0, 15_000_000
 
 
 def tool(*words: str | Path) -> str:
-    """What the command prints; a cell that fails or is cut is no failure of the bench."""
+    """The output of the command; a cell that fails or is cut is no failure of the bench."""
     command = [str(shutil.which("tdxexplore")), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1, 3), done.stderr

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered.
+    """The conditions that are offered.
 
     Attributes:
         places: How many CPUs conditions may speak of: none, "a CPU", or "another CPU" as well.

@@ -49,7 +49,7 @@ def search(
     progress: Callable[[Counters], object] | None = None,
     share: float = 1.0,
 ) -> tuple[Compiled, Found]:
-    """What `explore` does, without the tables; as one of several searches at once it gets a share of the free memory.
+    """The same as `explore`, without the tables; as one of several searches at once it gets a share of the free memory.
 
     Raises:
         BadModel: Something in the question is not allowed.

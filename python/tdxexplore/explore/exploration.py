@@ -1,4 +1,4 @@
-"""What one check answers: verdict, outcomes, exact counts, traces; as Polars frames and as text."""
+"""The answer of one check: verdict, outcomes, exact counts, traces; as Polars frames and as text."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Exploration(Judged):
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What the verdict is based on: outcomes that are reached, and properties that fail."""
+        """The rows that the verdict is based on: outcomes that are reached, and properties that fail."""
         outcomes = self.outcomes.select("outcome", "severity", "interleaving_share").iter_rows()
         failed = self.properties.filter("fails").select("kind", "property", "severity", "text").iter_rows()
         found = [Finding("outcome", name, severity, share=share) for name, severity, share in outcomes]
@@ -185,7 +185,7 @@ class Exploration(Judged):
 
     @cached_property
     def prices(self) -> pl.DataFrame:
-        """What runs cost, if asked for: a row for each outcome that was reached and each price.
+        """The costs of runs, if asked for: a row for each outcome that was reached and each price.
 
         Columns after the key: ``rank`` of the outcome, ``outcome``, ``severity``, ``price``, ``mean`` over all
         interleavings that end so, ``least`` and ``most`` of any of them, ``total`` over all (decimal string; null where too

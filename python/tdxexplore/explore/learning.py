@@ -136,7 +136,7 @@ class Learning:
             self._settle_some()
 
     def _ways_to_guess(self) -> Iterator[tuple[Callable[[], tuple[Cause, ...]], int]]:
-        """What is tried, unless an answer has at most so many conditions already."""
+        """The conditions that are tried, unless an answer has at most so many conditions already."""
         yield lambda: self._single(_PLAINEST), _SHORT
         yield lambda: self._single(_PLAIN), MOST_CONDITIONS
         yield self._circle, MOST_CONDITIONS

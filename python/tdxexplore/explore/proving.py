@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Proved:
-    """What is proved so far."""
+    """The claims that are proved so far."""
 
     causes: list[Reason] = field(default_factory=list)
     exact: bool = False
