@@ -170,6 +170,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("manual")
     grid = "policy = 'v19'\nmodule = 'subset'\nscenario = 'late-online'\ncpus = 2\n"
     (folder / "one.toml").write_text(f"[grid]\n{grid}[check]\nprices = false\n")
+    assert cli.run(["sweep", str(folder / "one.toml"), "--out", str(folder / "out")]) == 0
     return folder
 
 
@@ -186,7 +187,7 @@ ASKED = "v19 --module subset --cpus 2 --scenario late-online"
         ("replay", f"replay {ASKED} 0"),
         ("sample", f"sample {ASKED} --count 1"),
         ("sweep --dry-run", "sweep DATA/one.toml --out DATA/out --dry-run"),
-        ("sweep", "sweep DATA/one.toml --out DATA/out"),
+        ("sweep", "sweep DATA/one.toml --out DATA/other"),
         ("analyze", "analyze worst DATA/out"),
         (
             "kernel conform",
