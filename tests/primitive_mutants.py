@@ -1,7 +1,7 @@
 """Faults in the primitives of ``linux/``, each of which the runs in a kernel contradict; and how a run is held against a model.
 
 What was seen of a run is its plan, where the kernel agreed with it: who took which step, who was seen to be blocked, the state at
-its end (`tdxexplore.kernel.gates.Planner.plan`).
+its end (`tdxexplore.kernel.plan.Planner.plan`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tdxexplore.linux import locks, sync, wait
 from tdxexplore.model import reference
 
 if TYPE_CHECKING:
-    from tdxexplore.kernel.gates import Plan
     from tdxexplore.kernel.litmus import Litmus
+    from tdxexplore.kernel.plan import Plan
     from tdxexplore.model import Model, State
     from tdxexplore.model.execution import Transition
 

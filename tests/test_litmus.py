@@ -19,10 +19,10 @@ from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
 from tdxexplore.kernel.campaign import DESIGNS, questions
-from tdxexplore.kernel.gates import INSIDE
 from tdxexplore.kernel.litmus import BOOTS, Litmus, NoGuest, Session
 from tdxexplore.kernel.machine import GuestFailed
 from tdxexplore.kernel.packages import Kernel, NoKernel, cache_folder, find
+from tdxexplore.kernel.plan import INSIDE
 from tdxexplore.kernel.toolchain import Toolchain, toolchain
 from tdxexplore.model import reference
 from tdxexplore.model.expr import Scope

@@ -24,7 +24,7 @@ from tdxexplore.tdx.policies import ALIASES, BUILT_IN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tdxexplore.model.model import Property, Response
+    from tdxexplore.model.properties import Property, Response
 
 _ROOT = Path(__file__).parent.parent
 _MADE = "`make docs` writes this page."

@@ -31,8 +31,8 @@ from tdxexplore.model import (
 )
 from tdxexplore.model.blocks import Choice, Frame, Loop, Region
 from tdxexplore.model.code import Event, Lock
-from tdxexplore.model.model import Price, Property, Response
 from tdxexplore.model.pointer import Pointer
+from tdxexplore.model.properties import Price, Property, Response
 from tdxexplore.render.markdown import table
 from tdxexplore.tdx import host, kvm, module
 from tdxexplore.tdx.fields import BUDGETS, Traits, World
@@ -145,7 +145,10 @@ def primitives() -> str:
     errors = ", ".join(f"`{name}` (`{value}`)" for name, value in vars(errno).items() if name.isupper())
     lines += ["## Errors", "", f"What functions of the kernel return: {errors}.", ""]
     lines += _module(host, "The host library")
-    lines += [*_module(module, "SEAMCALLs"), *_class(module.Seamcall, "call")]
+    lines += _module(module, "SEAMCALLs")
+    for part in ("dispatcher", "tdh_sys", "td_calls", "seamldr"):
+        lines += _functions(import_module(f"tdxexplore.tdx.module.{part}"), "module")
+    lines += _class(module.Seamcall, "call")
     lines += [
         "## Actors of Linux",
         "",
@@ -303,9 +306,9 @@ def _module(place: ModuleType, title: str) -> list[str]:
     return lines + _functions(place)
 
 
-def _functions(place: ModuleType) -> list[str]:
-    """The public functions that a module itself defines, in order."""
-    name = place.__name__.rpartition(".")[2]
+def _functions(place: ModuleType, known_as: str = "") -> list[str]:
+    """The public functions that a module itself defines, in order, by the name under which a policy has it."""
+    name = known_as or place.__name__.rpartition(".")[2]
     found = {n: v for n, v in vars(place).items() if inspect.isfunction(v) and v.__module__ == place.__name__}
     lines: list[str] = []
     for function, value in found.items():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tdxexplore.explore.engine import Found, Table
     from tdxexplore.explore.graph import StateGraph
     from tdxexplore.explore.question import Compiled, Question
-    from tdxexplore.model.model import Property
+    from tdxexplore.model.properties import Property
 
 KEY = {
     "digest": pl.String,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tdxexplore.explore.question import Question
     from tdxexplore.explore.settings import Settings
     from tdxexplore.explore.trace import Trace
-    from tdxexplore.model.model import Property
+    from tdxexplore.model.properties import Property
 
 _MET = {"runs": pl.Int64, "shortest_steps": pl.Int64, "schedule": pl.String}
 _OUTCOMES = {

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tdxexplore.model import Program, State
     from tdxexplore.model.code import Label
     from tdxexplore.model.expr import Value
-    from tdxexplore.model.model import Property
     from tdxexplore.model.program import Atom, Bulk, Cube, Guard, Rule, Slot, Update
+    from tdxexplore.model.properties import Property
 
 
 @dataclass(frozen=True, slots=True)

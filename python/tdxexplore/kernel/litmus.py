@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 from tdxexplore.errors import TdxExploreError
 from tdxexplore.kernel.c_text import MASKS
-from tdxexplore.kernel.gates import Planner
 from tdxexplore.kernel.generate import generate
 from tdxexplore.kernel.guest import boot
 from tdxexplore.kernel.machine import GUEST, GuestFailed
+from tdxexplore.kernel.plan import Planner
 from tdxexplore.linux.state import CPUHP_BUG
 from tdxexplore.model.execution import normalise, outcome_of
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tdxexplore.explore.question import Question
-    from tdxexplore.kernel.gates import Plan
     from tdxexplore.kernel.machine import Machine
     from tdxexplore.kernel.packages import Kernel
+    from tdxexplore.kernel.plan import Plan
     from tdxexplore.kernel.toolchain import Toolchain
     from tdxexplore.model.topology import State
 

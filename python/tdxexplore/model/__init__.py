@@ -18,10 +18,11 @@ from tdxexplore.model.expr import (
     packages,
 )
 from tdxexplore.model.lowering import lower
-from tdxexplore.model.model import SEVERITIES, Model
+from tdxexplore.model.model import Model
 from tdxexplore.model.pointer import Pointer
 from tdxexplore.model.procedure import Procedure
 from tdxexplore.model.program import Program
+from tdxexplore.model.properties import SEVERITIES
 from tdxexplore.model.topology import State, Topology
 
 __all__ = [

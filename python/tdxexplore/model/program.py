@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from typing import Any as Json
 
 from tdxexplore.model.expr import Scope
-from tdxexplore.model.model import SEVERITIES, Price, Property, Response
+from tdxexplore.model.properties import SEVERITIES, Price, Property, Response
 
 if TYPE_CHECKING:
     from tdxexplore.model.code import Event, Label

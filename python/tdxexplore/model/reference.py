@@ -18,7 +18,8 @@ from tdxexplore.model.schedule import decode, encode
 if TYPE_CHECKING:
     from tdxexplore.model.code import Event
     from tdxexplore.model.execution import Transition
-    from tdxexplore.model.model import Model, Response
+    from tdxexplore.model.model import Model
+    from tdxexplore.model.properties import Response
     from tdxexplore.model.topology import State
 
 __all__ = [

@@ -12,7 +12,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from tdxexplore.model import Model
-    from tdxexplore.model.model import Property
+    from tdxexplore.model.properties import Property
 
 # Arguments of a `tdxexplore check` that shows it. No built-in design diverges, and I3 and I9 fail in none.
 EXAMPLES = {

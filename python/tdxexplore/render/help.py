@@ -26,7 +26,7 @@ from tdxexplore.tdx.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tdxexplore.model.model import Property
+    from tdxexplore.model.properties import Property
     from tdxexplore.tdx.policy import Policy
     from tdxexplore.tdx.scenarios import Scenario
 

@@ -29,8 +29,9 @@ from tdxexplore.model.program import Program
 
 if TYPE_CHECKING:
     from tdxexplore.model.expr import Expr
-    from tdxexplore.model.model import Model, Price, Property, Response
+    from tdxexplore.model.model import Model
     from tdxexplore.model.program import Guard
+    from tdxexplore.model.properties import Price, Property, Response
 
 
 def lower(model: Model) -> Program:

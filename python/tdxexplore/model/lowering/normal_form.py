@@ -10,7 +10,7 @@ from tdxexplore.model.scopes import variables
 if TYPE_CHECKING:
     from tdxexplore.model.lowering.path import Path
     from tdxexplore.model.lowering.symbolic import Symbolic
-    from tdxexplore.model.model import Forgotten
+    from tdxexplore.model.properties import Forgotten
 
 
 def in_normal_form(step: Symbolic, path: Path) -> list[Path]:
