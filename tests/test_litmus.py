@@ -208,7 +208,7 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
-@pytest.mark.long
+@pytest.mark.campaign
 @pytest.mark.skipif(
     not HEADERS or not shutil.which("qemu-system-x86_64") or not any(cache_folder().glob("*6.12*")),
     reason="no QEMU, headers, or kernel in the cache: tdxexplore kernel boot --download-only",

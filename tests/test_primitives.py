@@ -216,7 +216,7 @@ def test_the_modules_compile() -> None:
     assert len(Toolchain(HEADERS[-1]).build([litmus(name).source for name in NAMES])) == len(NAMES)
 
 
-@pytest.mark.long
+@pytest.mark.campaign
 @pytest.mark.skipif(
     not HEADERS or not shutil.which("qemu-system-x86_64") or not any(cache_folder().glob("*6.12*")),
     reason="no QEMU, headers, or kernel in the cache: tdxexplore kernel boot --download-only",
