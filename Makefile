@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long campaign why mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-report bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
+.PHONY: advisories deny oldest newest licences kernel kernel-campaign demo docs wheel test test-rust test-long long-tools campaign why mutants lint lint-rust lint-python format bench bench-settings bench-counts bench-scaling bench-servers bench-startup bench-report bench-analysis bench-sweep bench-limits bench-engine callgrind peers clean
 
 # The designs and questions of the mail of April 2024, as in docs/answers.svg.
 DESIGNS := v19 inner-enable inner-enable-kvm-hook hook-after-kvm dyn-hook-if-enabled kvm-hook-lp-init hook-before-users linux-6.16 linux-7.1
@@ -23,10 +23,13 @@ demo: $(VENV)/installed
 
 # A stock Linux in QEMU: download, boot, record, hold the recordings against the models, run schedules, and the host's own text.
 # Some minutes; see docs/kernel.md.
-KERNEL_TOOLS = $(foreach tool,qemu-system-x86_64:qemu-system-x86 busybox:busybox-static,$(if $(shell command -v $(word 1,$(subst :, ,$(tool)))),,$(word 2,$(subst :, ,$(tool)))))
+KERNEL_TOOLS = qemu-system-x86_64:qemu-system-x86 busybox:busybox-static
+# Of pairs PROGRAM:PACKAGE the packages whose program is not installed.
+missing = $(strip $(foreach pair,$(1),$(if $(shell command -v $(firstword $(subst :, ,$(pair)))),,$(lastword $(subst :, ,$(pair))))))
+APT = $(SUDO) apt-get install --yes --no-install-recommends
 
 kernel: $(VENV)/installed
-	test -z "$(strip $(KERNEL_TOOLS))" || $(SUDO) apt-get install --yes --no-install-recommends $(KERNEL_TOOLS)
+	test -z "$(call missing,$(KERNEL_TOOLS))" || $(APT) $(call missing,$(KERNEL_TOOLS))
 	mkdir -p demo
 	for pair in 6.12:linux-6.16 7.3:linux-7.1; do for script in hotplug failures races; do \
 	  trace=demo/$${pair%:*}-$$script.jsonl; \
@@ -63,19 +66,26 @@ wheel: $(VENV)/installed
 test: lint test-rust
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-APT = $(SUDO) apt-get install --yes --no-install-recommends
-
-# Of large sets of cases another slice than `make test`, the slow tests, and the report in Debian's Chromium.
-test-long: $(VENV)/installed
-	command -v chromium > /dev/null || $(APT) chromium || { $(SUDO) apt-get update && $(APT) chromium; } || echo "no Chromium can be installed: the tests of the report in a browser are left out" >&2
+# Of large sets of cases another slice than `make test`, the slow tests, the report in Debian's Chromium, and one boot of a kernel.
+test-long: long-tools
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m long
+
+# What those tests need of Debian, in one call of apt, and the kernel that they boot, in the user's cache. Where something cannot be
+# had, the tests that need it are left out, as is said here and by them.
+LONG_TOOLS = chromium:chromium $(KERNEL_TOOLS)
+
+long-tools: $(VENV)/installed
+	@set -- $(call missing,$(LONG_TOOLS)); test $$# -eq 0 || $(APT) "$$@" || { $(SUDO) apt-get update && $(APT) "$$@"; } || \
+	for package; do $(APT) "$$package" || echo "*** $$package CANNOT BE INSTALLED: the tests that need it are left out" >&2; done
+	@{ command -v qemu-system-x86_64 && command -v busybox; } > /dev/null && $(BIN)/tdxexplore kernel boot --download-only || \
+	echo "*** NO KERNEL IS BOOTED: there is no QEMU, no busybox, or no package of a kernel" >&2
 
 # Why each bad cell of docs/outcomes.md is bad, anew; then `make docs`. It goes on where it was stopped.
 why: $(VENV)/installed
 	$(BIN)/python tools/why_cells.py
 
-# All cases that neither takes.
-campaign: $(VENV)/installed
+# All cases that neither takes, and longer runs of kernels.
+campaign: long-tools
 	$(CARGO) test --release --package tdxexplore-loom --quiet -- --ignored
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m campaign
 

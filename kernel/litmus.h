@@ -64,7 +64,7 @@ struct held {
 };
 
 struct ctx {
-	int who, cpu, choice, held, left; /* left: CPUs that have not run the handler */
+	int who, cpu, choice, held, left; /* left: CPUs that have not run the handler, or a loop of the actor */
 	struct entry now;
 	struct held locks[8];
 	struct wait_queue_entry entries[QUEUES + 1];

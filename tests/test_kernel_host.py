@@ -1,6 +1,6 @@
 """Recordings of the host's own text on a mock of the TDX module: its model allows each; no other design and module kind does.
 
-No QEMU runs here but in one test, marked `long`. No TDX hardware and no SEAMCALL stands behind any of it.
+No QEMU runs here but in one test, marked `campaign`. No TDX hardware and no SEAMCALL stands behind any of it.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def test_a_source_package_of_another_version_is_not_taken(stand_ins: Path) -> No
     assert not (stand_ins / "cache/6.12/source/done").exists()
 
 
-@pytest.mark.long
+@pytest.mark.campaign
 def test_a_recording_that_is_made_now_conforms(tmp_path: Path) -> None:
     """Compiles tdx.c of 6.12 and boots it in QEMU, once, for about a minute; what is not in the cache is downloaded."""
     programs = ("qemu-system-x86_64", "busybox", "apt-get", "gcc", "make", "modinfo")

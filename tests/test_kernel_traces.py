@@ -149,7 +149,7 @@ def test_a_kernel_that_is_booted_now_conforms(tmp_path: Path) -> None:
     """Boots Linux 6.12 in QEMU, once, for about a minute; it downloads the kernel unless it is in the cache."""
     missing = [f"`{name}`" for name in ("qemu-system-x86_64", "busybox", "apt-get") if shutil.which(name) is None]
     if missing:
-        pytest.skip(f"NO KERNEL WAS BOOTED: {', '.join(missing)} is not installed; `make kernel` installs it")
+        pytest.skip(f"NO KERNEL WAS BOOTED: {', '.join(missing)} is not installed; `make long-tools` installs it")
     try:
         kernel = find("6.12")
     except NoKernel as error:

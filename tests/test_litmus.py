@@ -148,6 +148,41 @@ def test_loops_of_the_kernel_go_by_number() -> None:
         assert [step.split(":")[0] for step in steps] == ["kvm CPU 0", "kvm CPU 1", "kvm CPU 2"]
 
 
+def test_a_loop_of_the_model_over_cpus_goes_in_the_order_of_the_schedule() -> None:
+    """In `linux-7.1-rfc-v1` TDX is enabled before the APs are started, by the actor that boots: its gate says which is next."""
+    litmus = Litmus(Question.of("linux-7.1-rfc-v1", cpus=3, scenario="all-online"))
+    orders = set()
+    for schedule in litmus.planner.runs.draw(20, seed=1):
+        plan = litmus.planner.plan(schedule)
+        started = [at for at, step in enumerate(plan.steps) if step.endswith(": start an AP")]
+        orders.add(tuple(plan.steps[at].partition(":")[0] for at in started))
+        words = [plan.text.split()[plan.entries[at]] for at in started]
+        assert [word.rpartition(":")[0] for word in words] == [f"S:15:{plan.steps[at][9]}" for at in started]
+    assert orders == {("boot CPU 1", "boot CPU 2"), ("boot CPU 2", "boot CPU 1")}
+    (boot,) = (text for text in litmus.source.split("static int ") if text.startswith("actor0(void"))
+    assert boot.index("x->left++;") < boot.index("hotplug(x, cpu, 1)") < boot.index("x->left--;")
+
+
+@pytest.mark.parametrize("scenario", ["update", "fault-update"])
+def test_in_stop_machine_one_cpu_takes_the_steps_of_all_in_the_order_of_the_schedule(scenario: str) -> None:
+    litmus = Litmus(Question.of("linux-7.2-update", cpus=2, scenario=scenario))
+    orders = set()
+    for schedule in litmus.planner.runs.draw(20, seed=1):
+        plan = litmus.planner.plan(schedule)
+        at_title = {
+            step.partition(": ")[2].partition(" -> ")[0].partition(":")[0]: at for at, step in enumerate(plan.steps)
+        }
+        if "TDP_RUN_UPDATE" not in at_title:
+            continue
+        first, last = at_title["TDP_SHUTDOWN"], at_title["TDP_RUN_UPDATE"]
+        # Nobody else acts while the machine is stopped.
+        within = [plan.steps[at].partition(":")[0] for at in range(first, last + 1)]
+        assert {word[0] for word in plan.text.split()[plan.entries[first] : plan.entries[last] + 1]} == {"S"}
+        orders.add(tuple(within))
+    assert len(orders) > 4
+    assert "stop_locked(stop" in litmus.source
+
+
 def test_no_task_runs_on_a_cpu_that_spins_in_a_handler_and_handlers_come_in_the_order_of_sending() -> None:
     """16 of 72 runs with a second user were late where these did not hold. The one left had both actors send from one CPU."""
     litmus = Litmus(Question.of("v19", cpus=2, scenario="second-user"))
@@ -208,7 +243,7 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
-@pytest.mark.long
+@pytest.mark.campaign
 @pytest.mark.skipif(
     not HEADERS or not shutil.which("qemu-system-x86_64") or not any(cache_folder().glob("*6.12*")),
     reason="no QEMU, headers, or kernel in the cache: tdxexplore kernel boot --download-only",

@@ -20,7 +20,7 @@ from tdxexplore.kernel.packages import cache_folder, find
 from tdxexplore.kernel.primitives import CALLS
 from tdxexplore.kernel.toolchain import Toolchain
 from tdxexplore.linux import Kernel, Linux, NotifierChain, RwSemaphore, Work, kernel_model, kworker
-from tdxexplore.model import Model, Procedure, Scope
+from tdxexplore.model import Model, Procedure, Scope, always
 from tdxexplore.tdx.policy_file import import_file
 
 if TYPE_CHECKING:
@@ -118,6 +118,28 @@ def left_from_inside(w: Linux) -> None:
     actor(w, "stops", stops)
 
 
+def cpus_that_interleave(w: Linux) -> None:
+    lit = w.model.flag("lit", Scope.CPU)
+
+    def visits(k: Kernel) -> None:
+        with k.on_each_cpu(always, "first"):
+            k.set(lit, value=True)
+            k.step("second")
+            k.set(lit, value=False)
+
+    actor(w, "visitor", visits)
+
+
+def packages_in_a_loop(w: Linux) -> None:
+    lit = w.model.flag("lit", Scope.PACKAGE)
+
+    def visits(k: Kernel) -> None:
+        with k.on_each_package(always, "first"):
+            k.set(lit, value=True)
+
+    actor(w, "visitor", visits)
+
+
 @pytest.mark.parametrize(
     ("record", "text"),
     [
@@ -126,6 +148,8 @@ def left_from_inside(w: Linux) -> None:
         (never_called, "`there` is registered and never called"),
         (reads_the_kernels, "`work.pending` is the kernel's own, which a module cannot read"),
         (left_from_inside, "stops: alone[0-9]+ is left from inside"),
+        (cpus_that_interleave, "visitor: the loop over cpus of `first` is not generated"),
+        (packages_in_a_loop, "visitor: the loop over packages of `first` is not generated"),
     ],
 )
 def test_what_is_not_generated_is_refused_in_one_line(record: Callable[[Linux], None], text: str) -> None:
@@ -216,7 +240,7 @@ def test_the_modules_compile() -> None:
     assert len(Toolchain(HEADERS[-1]).build([litmus(name).source for name in NAMES])) == len(NAMES)
 
 
-@pytest.mark.long
+@pytest.mark.campaign
 @pytest.mark.skipif(
     not HEADERS or not shutil.which("qemu-system-x86_64") or not any(cache_folder().glob("*6.12*")),
     reason="no QEMU, headers, or kernel in the cache: tdxexplore kernel boot --download-only",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from asking import Asked
@@ -114,6 +115,28 @@ def test_after_an_update_that_failed_every_cpu_online_fails_and_a_second_update_
     answer = reference.explore(model, model.initial(Topology((2,))))
     assert answer.violating_states["refused"] == answer.violating_states["second"] == 0
     assert answer.expected_states["written again"] > 0
+
+
+@pytest.mark.parametrize(
+    ("scenario", "read", "shut_down"),
+    [
+        ("update", set(), set()),
+        ("update-offline-lp", {module.VMFAIL_INVALID}, set()),
+        ("fault-install", {module.VMFAIL_INVALID, module.SHUTDOWN}, set()),
+        # CPU 0 has had TDH.SYS.LP.INIT of the new image, and another CPU has not.
+        ("fault-update", {module.LP_INIT_NOT_DONE}, {module.NOT_READY, module.BUSY}),
+    ],
+)
+def test_an_update_reads_the_handoff_version_first_and_ends_where_it_cannot(
+    scenario: str, read: set[str], shut_down: set[str]
+) -> None:
+    rules = Asked(POLICY, "subset", scenario, (2,), budgets={"update": 2}).check().rules
+    own = rules.filter((pl.col("actor") == "update") & (pl.col("label") == "TDP_SHUTDOWN: tdx_module_shutdown()"))
+    met = [note.split("; ") for note in own.filter(pl.col("fired") > 0)["notes"]]
+    first, then = "TDH.SYS.RD = ", "TDH.SYS.SHUTDOWN = "
+    assert {calls[0].removeprefix(first) for calls in met} == {module.SUCCESS, *read}
+    assert {calls[-1].removeprefix(then) for calls in met if len(calls) > 1} == {module.SUCCESS, *shut_down}
+    assert all((len(calls) > 1) == (calls[0] == first + module.SUCCESS) for calls in met)
 
 
 # -- P-SEAMLDR --------------------------------------------------------------------------------------------------------

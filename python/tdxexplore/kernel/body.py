@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tdxexplore.kernel.c_text import MASKS, Unsupported, each_member
-from tdxexplore.kernel.primitives import CALLS, INNER
+from tdxexplore.kernel.primitives import CALLS, INNER, outermost
 from tdxexplore.linux.cpuhp import Hook
+from tdxexplore.model.blocks import IDLE
 from tdxexplore.model.code import Add, Await, Branch, Either, Jump, Label, Note, Set, SetEach, Stop
+from tdxexplore.model.expr import Any as Some
 from tdxexplore.model.expr import Field, Scope, as_expr
+from tdxexplore.model.expr import In as Is
+from tdxexplore.model.scopes import variables
 
 if TYPE_CHECKING:
     from tdxexplore.kernel.c_text import Names
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 
 REFUSED = "online_refused"
 CPUHP = "cpuhp_setup_state", "cpuhp_remove_state"
+GOTO = re.compile(r"goto (L\d+);")
 
 
 class Module(Protocol):
@@ -48,12 +56,72 @@ class Module(Protocol):
         """Return the C of the CPU where an actor may spin."""
 
 
+@dataclass(frozen=True, slots=True)
+class CpuLoop:
+    """A loop over CPUs that an actor goes through by itself, one CPU after the other.
+
+    A recording keeps which CPUs are left in program counters, one a CPU. In C their number is enough: the gate of the first step
+    says which CPU is next, in the order of the schedule.
+
+    Attributes:
+        first: The position of its first step.
+        last: The position of its last instruction, which ends the step of a CPU that is not the last one.
+        counter: The name of the program counters.
+    """
+
+    first: int
+    last: int
+    counter: str
+
+
+def loops(code: Code) -> list[CpuLoop]:
+    """The loops of an actor. IPIs, and what else a function of the kernel does on several CPUs, are none.
+
+    Raises:
+        Unsupported: One goes over packages, or CPUs take several steps each that interleave.
+    """
+    found = []
+    for at, label in code.labels:
+        before = code.instructions[at - 1]
+        starts = at > 0 and isinstance(before, Label) and before.passive and label.implied == {before.pc: before.name}
+        if not starts or inside(code, at):
+            continue
+        last = next(
+            i
+            for i in range(at, len(code.instructions))
+            if isinstance(code.instructions[i], Stop) and _is_idle(code.instructions[i - 2], label.pc)
+        )
+        several = any(at < i < last and other.pc == label.pc for i, other in code.labels)
+        # With one after the other, the first step waits until no other CPU is in the middle.
+        waits = takewhile(lambda i: isinstance(i, Await), code.instructions[at + 1 :])
+        alone = any(v.name == label.pc for i in waits for v in variables(i.condition))  # type: ignore[union-attr]
+        if label.scope is not Scope.CPU or (several and not alone):
+            raise Unsupported(f"{code.actor}: the loop over {label.scope.value}s of `{label.title}` is not generated")
+        found.append(CpuLoop(at, last, label.pc))
+    return found
+
+
+def _is_idle(i: Instruction, counter: str) -> bool:
+    return isinstance(i, Set) and i.target.name == counter and i.value == IDLE
+
+
+def inside(code: Code, at: int) -> list[Native]:
+    """The functions of the kernel around a position, but for those that call back what the position is in."""
+    around = [n for n in code.natives if n.start <= at < n.end]
+    inner = max((i for i, n in enumerate(around) if n.function in INNER), default=-1)
+    called = outermost(code)
+    return [n for n in around[inner + 1 :] if n in called and n.function != "lockdep"]
+
+
 class Body:
     """The instructions of an actor or a callback."""
 
     def __init__(self, g: Module, number: int, code: Code, start: int, end: int, leave: str) -> None:
         self.g, self.names, self.number, self.code, self.start, self.end = g, g.names, number, code, start, end
         self.leave = leave
+        own = loops(code)
+        self.next_cpu = {loop.last: loop.first for loop in own}
+        self.counters = {loop.counter for loop in own}
 
     def lines(self) -> list[str]:
         """In C. A stretch that stands for a function of the kernel is a call of it."""
@@ -69,6 +137,9 @@ class Body:
             if at in starts:
                 lines += self._native(starts[at])
                 at = starts[at].end
+            elif at in self.next_cpu:
+                lines.append(f"\tgoto L{self.next_cpu[at]};")
+                at += 1
             else:
                 lines += self.one(self.code.instructions[at])
                 at += 1
@@ -84,6 +155,12 @@ class Body:
         match i:
             case Label():
                 return [] if i.passive else self._gate(i)
+            case Set(Field(name=name)) if name in self.counters:
+                return ["\tx->left--;"]
+            case SetEach(values=((Field(name=name), value),)) if name in self.counters:
+                return ["\tx->left = 0;", *(self._counted(i) if value != IDLE else ())]
+            case Branch(Some(body=Is(Field(name=name))), otherwise) if name in self.counters:
+                return [f"\tif (!x->left)\n\t\tgoto L{otherwise};"]
             case Set(target) | Add(target) if names.is_kernels(target):
                 raise Unsupported(f"{self.code.actor}: `{target.name}` is the kernel's own, which a module cannot set")
             case Set(target, value):
@@ -116,6 +193,10 @@ class Body:
             case Stop():
                 return [f"\t{self.leave}"]
         raise Unsupported(f"{self.code.actor}: {type(i).__name__} is not generated here")
+
+    def _counted(self, i: SetEach) -> list[str]:
+        each = each_member(i.group, "i", "cpu", "package_of[cpu]")
+        return [f"\t{{ int i; {each} if ({self.names.expr(i.where, 'i', 'package_of[i]')}) x->left++; }}"]
 
     def _gate(self, label: Label) -> list[str]:
         number = self.g.labels[self.code.actor, label.name]
@@ -176,8 +257,8 @@ class Body:
     def _inner(self, name: str, start: int, end: int) -> str:
         """A function of what the kernel calls, which is left at its end only."""
         body = Body(self.g, self.number, self.code, start, end, "return 0;").lines()
-        inside = {f"L{at};" for at in range(start, end + 1)}
-        if any("goto L" in line and line.split("goto ")[1] not in inside for line in body):
+        own = {f"L{at}" for at in range(start, end + 1)}
+        if not own.issuperset(GOTO.findall("\n".join(body))):
             raise Unsupported(f"{self.code.actor}: {name} is left from inside")
         head = f"static int {name}(struct ctx *x)\n{{\n\tint cpu __maybe_unused = x->cpu < 0 ? 0 : x->cpu, r __maybe_unused;"
         return "\n".join([head, *body, f"L{end}: __maybe_unused;\n\treturn 0;\n}}"])
@@ -198,12 +279,10 @@ class Body:
         ]
 
     def _stop(self, native: Native, number: int) -> list[str]:
-        """stop_machine(): its function runs on one CPU, whose gates wait for nobody."""
+        """stop_machine(): its function runs on one CPU, whose gates wait for nobody. It takes the steps of all CPUs."""
         (inner,) = (
             n for n in self.code.natives if n.function == "stopped" and native.start <= n.start <= native.end >= n.end
         )
-        if any(label.scope is not self.code.scope for at, label in self.code.labels if inner.start <= at < inner.end):
-            raise Unsupported(f"{self.code.actor}: stop_machine() with steps on other CPUs is not generated")
         self.g.add_function(self._inner(f"alone{number}", inner.start, inner.end))
         self.g.add_function(
             f"static int stop{number}(void *argument)\n{{\n\tstruct ctx *x = argument;\n\n\tx->alone = true;\n"

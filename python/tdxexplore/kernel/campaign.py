@@ -37,6 +37,7 @@ DESIGNS = (
     "dyn-hook-if-enabled",
     "kvm-hook-lp-init",
     "linux-6.16",
+    "linux-7.1-rfc-v1",
     "linux-7.1",
     "linux-7.2-update",
 )
@@ -92,6 +93,7 @@ PARTS = (
     Part(("late-online", "second-enable", "online-mid-enable"), 10, SOME, module="subset"),
     Part(("fault-seamcall", "second-user", "td-life"), 8, SOME),
     Part(("offline-mid-enable", "fault-vmxon"), 10, SOME, cpus=3),
+    Part(("update", "update-offline-lp", "fault-update"), 20, ("linux-7.2-update",)),
 )
 TWO, THREE, SUBSET, UNFIXED = (
     {"packages": 2},

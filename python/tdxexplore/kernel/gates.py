@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tdxexplore.kernel.body import inside
 from tdxexplore.kernel.generate import writers_labels
 from tdxexplore.kernel.primitives import CALLS, INNER, outermost
 from tdxexplore.model.code import Jump, Label
@@ -120,12 +121,9 @@ def _may_block(native: Native) -> bool:
 
 def _hidden(code: Code) -> set[str]:
     """The labels inside a function of the kernel, but not in what it calls back."""
-    called = outermost(code)
     found = set()
     for at, label in code.labels:
-        around = [n for n in code.natives if n.start <= at < n.end]
-        inner = max((i for i, n in enumerate(around) if n.function in INNER), default=-1)
-        functions = [n for n in around[inner + 1 :] if n in called and n.function != "lockdep"]
+        functions = inside(code, at)
         if functions and not label.passive and at != functions[0].start:
             found.add(label.name)
     return found

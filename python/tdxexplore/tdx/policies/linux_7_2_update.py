@@ -46,7 +46,10 @@ class Linux72Update(Linux71):
         "Whether every deployed P-SEAMLDR wants all LPs: the knob seamldr_all_lps.",
     )
     abstracted = (
-        "A failure to read the handoff data refuses the update before any change, which is the same as no update.",
+        (
+            "The read of the version after TDH.SYS.UPDATE, get_tdx_sys_info_version(): it wants TDH.SYS.LP.INIT of CPU 0, and "
+            "TDH.SYS.UPDATE has just found it done on all LPs."
+        ),
         (
             "The barrier between phases: a phase begins when all CPUs have acknowledged the one before. After the first error "
             "the other CPUs leave before or after their part: any set of CPUs has done it, as here, where any set comes first."
@@ -124,6 +127,8 @@ class Linux72Update(Linux71):
         w = k.w
         with k.on_any_cpu(w.online & w.cpu_0, "TDP_SHUTDOWN: tdx_module_shutdown()"):
             avoid = self.setting["avoid_compat_sensitive"] == "on"
+            with k.if_(module.sys_rd(k) != module.SUCCESS):  # get_tdx_sys_info_handoff()
+                f.returns()
             with k.if_(module.sys_shutdown(k, avoid_compat_sensitive=avoid) != module.SUCCESS):
                 f.returns()
             self.forget(k)
