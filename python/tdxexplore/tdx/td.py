@@ -252,7 +252,7 @@ def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
 def vcpu(k: Kernel) -> Kernel:
     """A TD runs on every CPU on which tasks run, once each time that CPU has come online.
 
-    KVM_BUG_ON() is for an error that the module has not returned (TDX_SW_ERROR), in a kernel that is not rebooting; in one that is,
+    KVM_BUG_ON() is for an error that is none of the module's (TDX_SW_ERROR), in a kernel that is not rebooting. In one that is,
     KVM_RUN ends with the same error, and the VM is not dead.
     """
     w = k.w
