@@ -69,7 +69,7 @@ def _td_init(k: Kernel, f: Frame) -> None:
 
     A failed charge precedes the increment of nr_configured_hkid, and its error path decrements all the same; the allocator of
     core has no such path. In 6.16 to 7.3 that path also calls misc_cg_uncharge() for what was not charged, which is a WARN where
-    the cgroup has no other TD. A failure after TDH.MNG.CREATE (label ``teardown``) releases the key id at once.
+    the cgroup has no other TD, as here. A failure after TDH.MNG.CREATE (label ``teardown``) releases the key id at once.
     """
     w = k.w
     k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
