@@ -268,6 +268,14 @@ MUTATIONS = [
         after=names("vmxoff-bug", "td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
     ),
     Mutation(
+        "kvm_enable_virtualization_cpu() does not ask whether KVM has enabled VMX here",
+        Asked("linux-6.16", "subset", "fault-resume", budgets={"suspend": 2}),
+        reads=names("virtualization_enabled"),
+        step="CPUHP_AP_KVM_ONLINE startup",
+        taken=True,
+        why_not="KVM enables it where it is off: with the registration, and as a CPU comes",
+    ),
+    Mutation(
         "synchronize_srcu() does not wait for a reader that has begun before",
         Asked("v19", "subset", "kvm-locks", (2,)),
         step="synchronize_srcu(&kvm->srcu): the grace period ends",

@@ -103,14 +103,13 @@ class KvmPolicy(Policy):
             callback: It runs in a callback of CPU hotplug, and not in an IPI, see `CALLBACK_IRQS`.
         """
         with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
-            with k.if_(k.w.virtualization_enabled):
-                f.returns(OK)
-            error = self.arch_enable_cpu(k)
-            with k.if_(error != OK):
-                f.returns(error)
-            if callback and self.interruptible(k):
-                k.step("virtualization_enabled = true")
-            k.set(k.w.virtualization_enabled, value=True)
+            with k.if_(~k.w.virtualization_enabled):
+                error = self.arch_enable_cpu(k)
+                with k.if_(error != OK):
+                    f.returns(error)
+                if callback and self.interruptible(k):
+                    k.step("virtualization_enabled = true")
+                k.set(k.w.virtualization_enabled, value=True)
             f.returns(OK)
         return f.result
 
