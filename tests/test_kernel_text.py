@@ -9,8 +9,12 @@ from tdxexplore.model.code import Branch, Label
 from tdxexplore.model.scopes import variables
 
 
+# Who executes VMXON: the pass of v19 and its first VM; the load of KVM; boot. A CPU that comes does in all of them.
+EXECUTES = {"v19": {"kvm", "td", "hotplug"}, "linux-6.16": {"kvm", "hotplug"}, "linux-7.1": {"boot", "hotplug"}}
+
+
 def test_a_vmxon_that_faults_warns_wherever_it_is_executed() -> None:
-    for policy, actors in (("v19", {"kvm", "td"}), ("linux-6.16", {"kvm", "hotplug"}), ("linux-7.1", {"boot", "hotplug"})):
+    for policy, actors in EXECUTES.items():
         answer = Asked(policy, "subset", "fault-vmxon", (2,)).check()
         assert {actor for actor, note in warnings(answer) if note == "WARN: VMXON faulted"} == actors
         refused = answer.rules.filter((pl.col("fired") > 0) & pl.col("notes").str.contains("VMXON fails on a CPU"))

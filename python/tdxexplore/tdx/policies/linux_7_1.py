@@ -50,7 +50,10 @@ class Linux71(VirtAtLoad):
     )
     reading: ClassVar[tuple[str, ...]] = ("A second user calls nothing, as core has enabled TDX for all.",)
     abstracted: ClassVar[tuple[str, ...]] = (
-        ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
+        (
+            "The checks of features in tdx_enable(): those before its callback is registered fail before any change, which leaves "
+            "a kernel without TDX; check_features() fails as TDH.SYS.RD does."
+        ),
         (
             "tdx_online_cpu() is one step: at boot no other actor runs, and later the CPU is not active yet, so that no actor "
             "observes it between the reference and TDH.SYS.LP.INIT."
