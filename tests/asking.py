@@ -74,3 +74,14 @@ class Asked:
     def broken(self, model: Model) -> set[str]:
         """The invariants that fail in a changed model here."""
         return broken(model, explore(model, self.sizes))
+
+
+def warnings(answer: tdxexplore.Exploration) -> set[tuple[str, str]]:
+    """Which actor meets which WARN, in any run."""
+    met = answer.rules.filter((pl.col("fired") > 0) & pl.col("notes").str.contains("WARN", literal=True))
+    return {
+        (actor, note)
+        for actor, notes in met.select("actor", "notes").iter_rows()
+        for note in notes.split("; ")
+        if note.startswith("WARN")
+    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from asking import Asked
+from asking import Asked, warnings
 from slices import every
 from tdxexplore.linux import boot
 from tdxexplore.linux.cpuhp import Hook, Kernel
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     from tdxexplore.tdx.fields import ModuleKind
 
 NO_FREEZE = {"freeze_hotplug": "no"}
-
-
-def warnings(answer: tdxexplore.Exploration) -> set[tuple[str, str]]:
-    """Which actor meets which WARN, in any run."""
-    met = answer.rules.filter((pl.col("fired") > 0) & pl.col("notes").str.contains("WARN", literal=True))
-    return {
-        (actor, note)
-        for actor, notes in met.select("actor", "notes").iter_rows()
-        for note in notes.split("; ")
-        if note.startswith("WARN")
-    }
 
 
 def reads(expr: Expr) -> set[str]:
@@ -202,13 +191,50 @@ def test_references_make_the_second_vmxoff_a_warning_which_also_smt_control_reac
 
 
 def test_a_vcpu_that_enters_while_the_system_goes_down_meets_no_bug_and_a_creation_warns() -> None:
-    for policy in ("linux-6.16", "linux-7.2-update", "v19"):
+    for policy in ("linux-6.16", "linux-7.2-update"):
         answer = Asked(policy, "subset", "reboot", (2,), budgets={"cpu_down": 0, "cpu_up": 0}).check()
         assert set(answer.outcomes["outcome"]) == {"warned", "rebooted"}
         assert ("td", "WARN: SEAMCALL failed") in warnings(answer)
         assert "vcpu" not in {actor for actor, _ in warnings(answer)}
         late = answer.rules.filter((pl.col("fired") > 0) & (pl.col("actor") == "vcpu"))["notes"].to_list()
         assert any(note != "TDH.VP.ENTER = TDX_SUCCESS" for note in late)
+
+
+def test_the_kvm_series_of_2024_takes_a_seamcall_without_vmx_for_successful_while_the_system_goes_down() -> None:
+    """tdx_seamcall() of v17 and v19: kvm_spurious_fault(), which is no BUG() then, and return 0."""
+    answer = Asked("v19", "subset", "reboot", (2,), budgets={"cpu_down": 0, "cpu_up": 0}).check()
+    assert answer.outcomes["outcome"].to_list() == ["rebooted"]
+    assert warnings(answer) == set()
+    fired = answer.rules.filter(pl.col("fired") > 0)
+    for actor in ("td", "vcpu"):
+        assert fired.filter(pl.col("actor") == actor)["notes"].str.contains("= #UD", literal=True).any(), actor
+
+
+def test_nothing_of_a_vm_without_tdx_or_of_a_second_user_is_blamed_while_the_system_goes_down() -> None:
+    for policy in ("v19", "linux-6.16", "linux-7.2-update"):
+        plain = Asked(policy, "subset", "plain-vm", (2,), budgets={"cpu_up": 0, "reboot": 1}).check()
+        assert set(plain.outcomes["severity"]) <= {"S4", "ok"}
+        other = Asked(policy, "subset", "second-tdx-user", (2,), budgets={"cpu_up": 0, "kvm_unload": 0, "reboot": 1})
+        assert "user-error" not in set(other.check().outcomes["outcome"])
+
+
+def test_smt_off_is_refused_while_hotplug_is_disabled() -> None:
+    """cpu_down_maps_locked() asks cpu_hotplug_disabled; with references a CPU that went down then would be a WARN."""
+    answer = Asked("linux-7.2-update", "subset", "smt-off", (2,), budgets={"smt_on": 0, "reboot": 1}).check()
+    assert "smt-off" not in {actor for actor, note in warnings(answer) if "without a reference" in note}
+    met = answer.rules.filter((pl.col("fired") > 0) & (pl.col("actor") == "smt-off"))["notes"]
+    assert met.str.contains("-EBUSY", literal=True).any()
+
+
+def test_the_first_vm_asks_system_state_before_it_takes_a_lock() -> None:
+    """hardware_enable_all() of 6.8; later kernels ask when virtualization is on, and turn it off again."""
+    model = Asked("v19", "subset", "reboot").model()
+    asked = {
+        title
+        for title, instruction in steps(model)
+        if isinstance(instruction, Branch) and reads(instruction.condition) == {"restarting"} and "VM" in title
+    }
+    assert asked == {"KVM_CREATE_VM"}
 
 
 def test_kvm_that_is_loaded_while_the_system_goes_down_undoes_it_and_a_shutdown_turns_vmx_off() -> None:

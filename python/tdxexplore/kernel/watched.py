@@ -1,9 +1,9 @@
 """A policy's model for recordings: the loader of KVM and CPU hotplug, with what can be observed in a real kernel.
 
 It is the policy's own model and the mechanics of ``linux/``, with three additions. The module is *absent*: the kernel has no
-TDX, as ``kvm_amd`` in an emulated machine, so that KVM goes on without it (tdx_bringup(), arch/x86/kvm/vmx/tdx.c) and core
-registers nothing at boot (tdx_init(), -ENODEV). Three other callbacks of the kernel stand around KVM's, so that a veto below
-it, and an error above it, can be seen. Any callback may fail, as ``cpuN/hotplug/fail`` makes it. Nobody creates a VM.
+TDX, as ``kvm_amd`` in an emulated machine, so that KVM goes on without it (tdx_bringup(), from 7.1 on tdx_hardware_setup()) and
+core registers nothing at boot (tdx_enable() returns -ENODEV). Three other callbacks of the kernel stand around KVM's, so that a
+veto below it, and an error above it, can be seen. Any callback may fail, as ``cpuN/hotplug/fail`` makes it. Nobody creates a VM.
 
 Rejected: a module kind ``absent`` beside the others. Every table of the package has a column for each kind, and this one differs
 only before the first SEAMCALL.

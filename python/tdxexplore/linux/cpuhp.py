@@ -1,6 +1,6 @@
 """CPU hotplug: states with callbacks, their registration, and CPUs that come and go.
 
-Source: kernel/cpu.c of about Linux 6.6; what follows an error in a rollback was read in 6.12 and 7.3, and seen in a running 6.12.
+Source: kernel/cpu.c of Linux 6.12 and 7.3. What follows an error in a rollback was seen in a running 6.12.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def hotplug(k: K, hooks: tuple[Hook[K], ...], up_when: Operand, down_when: Opera
 def smt_off(k: K, hooks: tuple[Hook[K], ...]) -> K:
     """smt/control=off: cpuhp_smt_disable() takes the siblings down, one after the other; the first error ends it.
 
-    Without an error they are kept down from then on. The mechanics are those of 6.12 and 7.3.
+    Without an error they are kept down from then on. While hotplug is disabled the first sibling that is up is the error, -EBUSY
+    (cpu_down_maps_locked()). The mechanics are those of 6.12 and 7.3.
     """
     w = k.w
     k.step("/sys/devices/system/cpu/smt/control", CPUHP, rest=True, takes=MAPS)
@@ -58,6 +59,10 @@ def smt_off(k: K, hooks: tuple[Hook[K], ...]) -> K:
     k.set(w.cpu_add_remove_lock, value=True)
     with k.locked(MAPS), k.function("cpuhp_smt_disable()", CPUHP):
         with k.on_each_cpu(w.sibling & w.active, "echo off", serial=True) as siblings:
+            if w.restarts:
+                with k.if_(w.cpu_hotplug_disabled):
+                    k.note("-EBUSY")
+                    siblings.stop()
             k.cpu_down(hooks)
             with k.if_(w.online):
                 siblings.stop()

@@ -1,8 +1,8 @@
 """Locks, IPIs and stop_machine().
 
-Source: kernel/cpu.c of about Linux 6.6. A lock's release is part of the step before it: a release only enables other actors,
-so that a later release reaches no new state (Lipton's left mover). ``tests/test_fusion.py`` compares the outcomes with
-releases as steps of their own. Mutexes, cpus_read_lock(), IPIs and stop_machine() were run in a kernel
+Source: kernel/cpu.c of Linux 6.12; what is cited is the same in 7.3. A lock's release is part of the step before it: a release
+only enables other actors, so that a later release reaches no new state (Lipton's left mover). ``tests/test_fusion.py`` compares
+the outcomes with releases as steps of their own. Mutexes, cpus_read_lock(), IPIs and stop_machine() were run in a kernel
 (``docs/kernel-results.md``); `once_in_each_package` was not.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tdxexplore.model import Field
     from tdxexplore.model.expr import Operand
 
-CPUHP = "kernel/cpu.c, v6.6"
+CPUHP = "kernel/cpu.c, v6.12"
 
 CPUS_LOCK = "cpu_hotplug_lock"
 _READER = Lock(CPUS_LOCK, "cpus_read_unlock()", shared=True)

@@ -84,7 +84,7 @@ class Linux:
             system_state is not SYSTEM_RUNNING.
         rebooted: The machine has restarted, which ends the run.
         cpu_hotplug_disabled: A shutdown has disabled CPU hotplug.
-        syscore_lock: syscore_ops_lock: somebody registers or calls the callbacks of the core system.
+        syscore_lock: Somebody registers or calls the callbacks of the core system (syscore_ops_lock in older kernels).
         cache_dirty: A line that must not outlive the CPU's work is in its cache. play_dead() writes the cache back in every
             version, so that a CPU loses the flag when it goes offline.
         dirty_at_jump: A new kernel has been started with such a dirty line in a cache.

@@ -146,7 +146,7 @@ def second_calls(k: Kernel, policy: Policy) -> Kernel:
         ):
             k.spend("second_calls")
             with k.if_(module.iommu_setup(k) != module.SUCCESS):
-                k.set(w.user_error, value=True)
+                k.blame(w.user_error)
     return k
 
 

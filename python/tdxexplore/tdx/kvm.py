@@ -96,19 +96,20 @@ class KvmPolicy(Policy):
         k.vmxoff()
 
     def kvm_enable_cpu(self, k: Kernel, *, callback: bool = False) -> Variable:
-        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: KVM remembers on which CPUs it has enabled VMX.
+        """kvm_enable_virtualization_cpu(), virt/kvm/kvm_main.c: VMXON, unless KVM remembers that it has enabled VMX here.
 
         Args:
             k: What is being recorded.
             callback: It runs in a callback of CPU hotplug, and not in an IPI, see `CALLBACK_IRQS`.
         """
         with k.function("kvm_enable_virtualization_cpu()", returns=(*VMXON, EACCES, EIO)) as f:
-            error = self.arch_enable_cpu(k)
-            with k.if_(error != OK):
-                f.returns(error)
-            if callback and self.interruptible(k):
-                k.step("virtualization_enabled = true")
-            k.set(k.w.virtualization_enabled, value=True)
+            with k.if_(~k.w.virtualization_enabled):
+                error = self.arch_enable_cpu(k)
+                with k.if_(error != OK):
+                    f.returns(error)
+                if callback and self.interruptible(k):
+                    k.step("virtualization_enabled = true")
+                k.set(k.w.virtualization_enabled, value=True)
             f.returns(OK)
         return f.result
 
@@ -226,7 +227,7 @@ class VirtAtLoad(KvmPolicy):
         self.kvm_shutdown(k, self.kvm_syscore)
 
     def kvm_load(self, k: Kernel) -> None:
-        """kvm_init(): VMX on every online CPU and on each that comes; then TDX."""
+        """The module is loaded: kvm_enable_virtualization() for every online CPU and each that comes; then TDX."""
         if not self.virt_at_load:
             self.tdx_bringup(k)
             return

@@ -188,12 +188,12 @@ MEANINGS = {
         "SEAMCALL wrapper turns #UD into a status, so that it takes a KVM which calls BUG() on that status."
     ),
     "vmxoff-bug": (
-        "VMXOFF was executed on a CPU on which VMX is off already. The kernel executes it only where it believes VMX to be on, "
-        "so that it calls BUG()."
+        "VMXOFF, or VMPTRLD for a VM without TDX, was executed on a CPU on which VMX is off. The kernel executes them only where "
+        "it believes VMX to be on, so that it calls BUG()."
     ),
     "cpuhp-bug": (
-        "A teardown callback returned an error while its cpuhp state was being removed. Nobody could act on that error, so "
-        "that cpuhp_issue_call() has a BUG_ON() there."
+        "A teardown callback returned an error while its cpuhp state was removed, or while a registration that had failed was "
+        "undone; or a state was removed a second time. Nobody could act on that error, so that kernel/cpu.c has a BUG_ON() there."
     ),
     "deadlock": (
         "Some actor waits for ever, and no step of anybody is left that could let it go on. The hung-task detector reports it "

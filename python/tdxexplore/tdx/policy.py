@@ -41,7 +41,8 @@ class Policy:
         key_ids: How its offline veto learns of key ids: a counter of KVM (Linux 6.16), or the allocator of core.
         seamcall_ud: #UD of a TD call is a status for KVM (``status``): since Linux 6.8 the SEAMCALL wrapper has an entry in the
             exception table, and KVM of 6.16 and later gives up the VM with a WARN, or fails the ioctl with -EIO. Or it is an
-            oops: the KVM series of 2023 and 2024 answered TDX_SEAMCALL_UD with kvm_spurious_fault(), which is BUG().
+            oops: the KVM series of 2023 and 2024 answered TDX_SEAMCALL_UD with kvm_spurious_fault(), which is BUG() unless KVM
+            has been shut down; the call then counts as successful.
         read: What was read for this class: file, function and version of merged code, or subject, author and date of a mail.
         reading: What no source says, so that it is our reading, or an assumption.
         abstracted: What this class leaves out, and why that hides no outcome. The documentation lists these three with those of
@@ -66,7 +67,7 @@ class Policy:
     lp_init_first: ClassVar[bool] = False
     read: ClassVar[tuple[str, ...]] = (
         "The TDX module: intel/tdx-module, branch tdx_1.5 @72d8cffb (1.5.01), and @1666adc4 where a newer one differs.",
-        "kernel/cpu.c of about 6.6, and of 6.12.117, 7.2.12 and 7.3.4: hotplug, its locks, vetoes and rollbacks.",
+        "kernel/cpu.c of 6.12.117, 7.2.12 and 7.3.4: hotplug, its locks, vetoes and rollbacks.",
         "arch/x86/kvm/vmx/tdx.c, 6.16 to 7.0, __tdx_td_init() and tdx_mmu_release_hkid(): the life of a TD.",
     )
     reading: ClassVar[tuple[str, ...]] = (

@@ -68,7 +68,8 @@ def _td_init(k: Kernel, f: Frame) -> None:
     """Every call of creation.
 
     A failed charge precedes the increment of nr_configured_hkid, and its error path decrements all the same; the allocator of
-    core has no such path. A failure after TDH.MNG.CREATE (label ``teardown``) releases the key id at once.
+    core has no such path. In 6.16 to 7.3 that path also calls misc_cg_uncharge() for what was not charged, which is a WARN where
+    the cgroup has no other TD, as here. A failure after TDH.MNG.CREATE (label ``teardown``) releases the key id at once.
     """
     w = k.w
     k.step("tdx_guest_keyid_alloc(); misc_cg_try_charge()")
@@ -76,6 +77,7 @@ def _td_init(k: Kernel, f: Frame) -> None:
     if w.has("td_fail"):
         with k.fault("td_fail"):
             k.note("misc_cg_try_charge(): error, tdx_hkid_free()")
+            k.warn("misc cgroup resource tdx became less than 0")
             if w.key_ids == "counter":
                 _count_key_id(k, -1)
             f.returns()
@@ -156,12 +158,14 @@ def warns(k: Kernel, status: Variable) -> Variable:
 def oops_unless_fixed_up(k: Kernel, status: Variable) -> Variable:
     """Outside VMX operation a SEAMCALL raises #UD: a status for its caller, or an oops (`Policy.seamcall_ud`).
 
-    kvm_spurious_fault() is BUG_ON(!kvm_rebooting).
+    kvm_spurious_fault() is BUG_ON(!kvm_rebooting); tdx_seamcall() of that series returns 0 after it.
     """
-    if k.w.seamcall_ud == "oops":
-        faults = status == module.UD
-        with k.if_(faults & ~k.w.virt_rebooting if k.w.restarts else faults):
-            k.set(k.w.oops, fields.SEAMCALL_UD)
+    w = k.w
+    if w.seamcall_ud == "oops":
+        with k.if_(status == module.UD):
+            with k.if_(~w.virt_rebooting) if w.restarts else nullcontext():
+                k.set(w.oops, fields.SEAMCALL_UD)
+            k.set(status, module.SUCCESS)
     return status
 
 
@@ -248,7 +252,8 @@ def _leak_unless(k: Kernel, f: Frame, status: Variable) -> None:
 def vcpu(k: Kernel) -> Kernel:
     """A TD runs on every CPU on which tasks run, once each time that CPU has come online.
 
-    KVM_BUG_ON() is for a kernel that is not rebooting; KVM_RUN then ends with the same error, and the VM is not dead.
+    KVM_BUG_ON() is for an error that is none of the module's (TDX_SW_ERROR), in a kernel that is not rebooting. In one that is,
+    KVM_RUN ends with the same error, and the VM is not dead.
     """
     w = k.w
     with k.loop():
@@ -259,7 +264,7 @@ def vcpu(k: Kernel) -> Kernel:
         with k.if_(entered != module.SUCCESS):
             k.blame(w.td_error)
             if w.seamcall_ud == "status":
-                bug = entered == module.UD
+                bug = entered.isin([module.UD, module.VMFAIL_INVALID])
                 with k.if_(bug & ~w.virt_rebooting if w.restarts else bug):
                     k.warn("KVM_BUG_ON(): the VM is dead")
                     k.set(w.td, "dead")

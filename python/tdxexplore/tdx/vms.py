@@ -9,6 +9,7 @@ held is the design's.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tdxexplore.linux.errno import OK
@@ -55,7 +56,7 @@ def vm(k: Kernel, policy: Policy, no_task: Operand) -> Kernel:
         k.set(w.plain_vm, "begun")
         error = k.call(policy.first_vm)
         with k.if_(error != OK):
-            k.set(w.vm_refused, value=True)
+            k.blame(w.vm_refused)
         with k.else_():
             k.set(w.plain_vm, "running")
             k.step("destroy the VM without TDX", KVM_MAIN, rest=True)
@@ -69,7 +70,10 @@ def vm(k: Kernel, policy: Policy, no_task: Operand) -> Kernel:
 
 
 def vcpu(k: Kernel) -> Kernel:
-    """It runs on every CPU, once each time that CPU has come online. A VMX instruction outside VMX operation is a BUG."""
+    """It runs on every CPU, once each time that CPU has come online. A VMX instruction outside VMX operation is a BUG.
+
+    kvm_spurious_fault() is BUG_ON(!kvm_rebooting): none follows when KVM has been shut down.
+    """
     w = k.w
     with k.loop():
         k.step("KVM_RUN of a VM without TDX", "arch/x86/kvm/vmx/vmx.c vmx_vcpu_load(), v6.8 to 7.3", rest=True)
@@ -77,7 +81,8 @@ def vcpu(k: Kernel) -> Kernel:
         k.set(w.plain_entered, value=True)
         with k.if_(~w.vmx_on):
             k.note("VMPTRLD: #UD, kvm_spurious_fault()")
-            k.set(w.oops, fields.VMXOFF_UD)
+            with k.if_(~w.virt_rebooting) if w.restarts else nullcontext():
+                k.set(w.oops, fields.VMXOFF_UD)
     return k
 
 

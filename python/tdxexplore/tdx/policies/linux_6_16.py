@@ -80,7 +80,7 @@ class Linux616(VirtAtLoad):
         )
 
     def tdx_bringup(self, k: Kernel) -> None:
-        """__tdx_bringup(), under cpus_read_lock(). No -ENODEV, as the module is present: any error fails the load.
+        """__tdx_bringup() after kvm_enable_virtualization(). No -ENODEV, as the module is present: any error fails the load.
 
         Without enable_virt_at_load tdx_bringup() turns TDX off, and KVM loads.
         """
@@ -108,7 +108,7 @@ class Linux616(VirtAtLoad):
                 super().kvm_unload(k)
 
     def late_check_fails(self, k: Kernel) -> None:
-        """Label get_sysinfo_err: the callback is removed and KVM's virtualization off again; then kvm_init(), if r is 0."""
+        """Label get_sysinfo_err: the callback is removed, KVM's virtualization is off again; if r is 0, kvm_init() follows."""
         k.cpuhp_remove_state_nocalls(self.tdx_dyn)
         super().kvm_unload(k)
         if self.setting["late_check"] == "fails-fixed":
@@ -135,10 +135,18 @@ class Linux616(VirtAtLoad):
         return not w.has("kexec") and off & w.sys_state.isin(["CONFIG_DONE", "READY"])
 
     def kvm_unload(self, k: Kernel) -> None:
-        """tdx_cleanup(), then kvm_disable_virtualization()."""
-        if self.virt_at_load:
+        """vt_exit(): kvm_exit(), then tdx_cleanup(); virtualization was enabled by both, and the second ends it.
+
+        Where a late check has failed only kvm_init() has enabled it, so that kvm_exit() ends it.
+        """
+        if not self.virt_at_load:
+            return
+        if self.setting["late_check"] == "passes":
             self.tdx_cleanup(k)
             super().kvm_unload(k)
+        else:
+            super().kvm_unload(k)
+            self.tdx_cleanup(k)
 
     def tdx_cleanup(self, k: Kernel) -> None:
         """tdx_cleanup(): the callback goes. Where a late check has failed it is gone already: WARN, and state 0 is removed."""

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tdxexplore.tdx.host import init_tdx_module, tdx_cpu_enable
 from tdxexplore.tdx.kernel import EACCES, EBUSY, EIO, OK, VMXON, Kernel
-from tdxexplore.tdx.kvm import CALLBACK_IRQS, FLUSH_GUARD, FREEZE_HOTPLUG, OFFLINE_VETO, VIRT_AT_LOAD, VirtAtLoad
+from tdxexplore.tdx.kvm import (
+    CALLBACK_IRQS,
+    FLUSH_GUARD,
+    FREEZE_HOTPLUG,
+    KVM_MAIN,
+    OFFLINE_VETO,
+    VIRT_AT_LOAD,
+    VirtAtLoad,
+)
 from tdxexplore.tdx.policy import Knob
 
 if TYPE_CHECKING:
@@ -35,10 +43,17 @@ class Linux71(VirtAtLoad):
             "Merged: arch/x86/virt/vmx/tdx/tdx.c after 165e7735, eac90a5b and afe31de1 (merge 4a530993), 7.1; the same functions "
             "in 7.2.12 and 7.3.4."
         ),
+        (
+            "Merged: arch/x86/kvm/vmx/main.c and tdx.c of 7.3.4, vt_init() and tdx_hardware_setup(), which f630de1f (7.1) put in "
+            "the place of tdx_bringup(); arch/x86/kernel/reboot.c, smp.c and process.c of 7.3.4."
+        ),
     )
     reading: ClassVar[tuple[str, ...]] = ("A second user calls nothing, as core has enabled TDX for all.",)
     abstracted: ClassVar[tuple[str, ...]] = (
-        ("TDX-feature checks before tdx_enable(): they fail before any change, which leaves a kernel without TDX."),
+        (
+            "The checks of features in tdx_enable(): those before its callback is registered fail before any change, which leaves "
+            "a kernel without TDX; check_features() fails as TDH.SYS.RD does."
+        ),
         (
             "tdx_online_cpu() is one step: at boot no other actor runs, and later the CPU is not active yet, so that no actor "
             "observes it between the reference and TDH.SYS.LP.INIT."
@@ -118,16 +133,16 @@ class Linux71(VirtAtLoad):
         k.put_ref()
 
     def syscore_suspend(self, k: Kernel) -> None:
-        """kvm_suspend(), then tdx_syscore_suspend(): each gives its reference back."""
+        """kvm_suspend(), then tdx_suspend(): each gives its reference back."""
         super().syscore_suspend(k)
         with k.if_(self.tdx_dyn.registered):
             k.put_ref()
 
     def syscore_resume(self, k: Kernel) -> None:
-        """tdx_syscore_resume(), then kvm_resume(): WARN on an error."""
+        """tdx_resume(), then kvm_resume(): WARN on an error."""
         with k.if_(self.tdx_dyn.registered):
             error = k.get_ref()
-            k.warn_on(error != OK, "tdx_syscore_resume()")
+            k.warn_on(error != OK, "tdx_resume()")
         super().syscore_resume(k)
 
     def syscore_shutdown(self, k: Kernel) -> None:
@@ -149,11 +164,21 @@ class Linux71(VirtAtLoad):
         """kvm_arch_disable_virtualization_cpu(): KVM's reference back."""
         k.put_ref()
 
-    def tdx_bringup(self, k: Kernel) -> None:
-        """tdx_bringup(): -ENODEV when core has not initialised TDX, and KVM goes on without it."""
+    def kvm_load(self, k: Kernel) -> None:
+        """vt_init(): vmx_init() comes to tdx_hardware_setup(); kvm_init(), which enables virtualization, is last."""
+        self.tdx_hardware_setup(k)
+        if not self.virt_at_load:
+            k.set(k.w.kvm_loaded, value=True)
+            return
+        with k.function("kvm_enable_virtualization()", KVM_MAIN):
+            error = self.enable_virtualization(k)
+        with k.if_(error == OK):
+            k.set(k.w.kvm_loaded, value=True)
+
+    def tdx_hardware_setup(self, k: Kernel) -> None:
+        """tdx_hardware_setup(): -ENODEV when core has not initialised TDX, and KVM goes on without it."""
         with k.if_(k.w.tdx_status != "INITIALIZED"):
             self.tdx_failed(k)
-        k.set(k.w.kvm_loaded, value=True)
 
     def second_user(self, k: Kernel) -> None:
         """Core has enabled VMX and TDX for every user: there is nothing to call."""

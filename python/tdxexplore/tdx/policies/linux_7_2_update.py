@@ -125,19 +125,19 @@ class Linux72Update(Linux71):
     def run_phases(self, k: Kernel, f: Frame) -> None:
         """do_seamldr_install_module() on every online CPU, interrupts off: the first error ends the run where it is."""
         w = k.w
-        with k.on_any_cpu(w.online & w.cpu_0, "TDP_SHUTDOWN: tdx_module_shutdown()"):
+        with k.on_any_cpu(w.online & w.cpu_0, "MODULE_UPDATE_SHUTDOWN: tdx_module_shutdown()"):
             avoid = self.setting["avoid_compat_sensitive"] == "on"
             with k.if_(module.sys_rd(k) != module.SUCCESS):  # get_tdx_sys_info_handoff()
                 f.returns()
             with k.if_(module.sys_shutdown(k, avoid_compat_sensitive=avoid) != module.SUCCESS):
                 f.returns()
             self.forget(k)
-        with k.on_each_cpu(w.online, "TDP_CPU_INSTALL", serial=True) as cpu:
+        with k.on_each_cpu(w.online, "MODULE_UPDATE_CPU_INSTALL", serial=True) as cpu:
             installed = module.seamldr_install(k, all_lps=self.setting["seamldr_all_lps"] == "yes")
             with k.if_(installed != module.SUCCESS):
                 k.set(self.phase_failed, value=True)
                 cpu.stop()
-        with k.if_(~self.phase_failed), k.on_each_cpu(w.online, "TDP_CPU_INIT", serial=True) as cpu:
+        with k.if_(~self.phase_failed), k.on_each_cpu(w.online, "MODULE_UPDATE_CPU_INIT", serial=True) as cpu:
             error = tdx_cpu_enable(k, self.irq_assertion)
             with k.if_(error != OK):
                 k.set(self.phase_failed, value=True)
@@ -146,7 +146,7 @@ class Linux72Update(Linux71):
             k.set(self.phase_failed, value=False)
             self.lost(k)
             f.returns()
-        with k.on_any_cpu(w.online & w.cpu_0, "TDP_RUN_UPDATE: tdx_module_run_update()"):
+        with k.on_any_cpu(w.online & w.cpu_0, "MODULE_UPDATE_RUN_UPDATE: tdx_module_run_update()"):
             with k.if_(module.sys_update(k) != module.SUCCESS):
                 self.lost(k)
                 if self.setting["retry"] == "config":
@@ -194,7 +194,7 @@ class Linux72Update(Linux71):
         k.set_each(cpus, where=True, values={w.tdx_lp_initialized: False})
 
     def lost(self, k: Kernel) -> None:
-        """There is no way back, and a second write fails in TDP_SHUTDOWN: TDX is off, and the TDs are gone."""
+        """There is no way back, and a second write fails in MODULE_UPDATE_SHUTDOWN: TDX is off, and the TDs are gone."""
         w = k.w
         k.note("the update failed half way")
         k.set(w.update_failed, value=True)

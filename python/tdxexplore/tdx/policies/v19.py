@@ -157,25 +157,29 @@ class V19(KvmPolicy):
         return f.result
 
     def first_vm(self, k: Kernel) -> Variable:
-        """hardware_enable_all(): with the first VM, VMXON on every online CPU. It refuses while the system goes down."""
+        """hardware_enable_all(): with the first VM, VMXON on every online CPU.
+
+        It refuses while the system goes down, which it asks once, before it takes the locks.
+        """
         w = k.w
-        with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f, self.usage_locked(k):
+        with k.function("hardware_enable_all()", KVM_MAIN, returns=(OK, EBUSY)) as f:
             if w.restarts:
                 with k.if_(w.restarting):
                     f.returns(EBUSY)
-            self.count_vm(k, self.kvm_usage, 1)
-            if w.has("plain_vm"):
-                with k.if_(self.kvm_usage > 1):
-                    f.returns(OK)
-            with k.ipi(w.online, "hardware_enable_nolock()"):
-                error = self.kvm_enable_cpu(k)
-                with k.if_(error != OK):
-                    k.set(self.vm_error, value=True)
-            with k.if_(self.vm_error):
-                k.set(self.vm_error, value=False)
-                self._hardware_disable_all(k)
-                f.returns(EBUSY)
-            f.returns(OK)
+            with self.usage_locked(k):
+                self.count_vm(k, self.kvm_usage, 1)
+                if w.has("plain_vm"):
+                    with k.if_(self.kvm_usage > 1):
+                        f.returns(OK)
+                with k.ipi(w.online, "hardware_enable_nolock()"):
+                    error = self.kvm_enable_cpu(k)
+                    with k.if_(error != OK):
+                        k.set(self.vm_error, value=True)
+                with k.if_(self.vm_error):
+                    k.set(self.vm_error, value=False)
+                    self._hardware_disable_all(k)
+                    f.returns(EBUSY)
+                f.returns(OK)
         return f.result
 
     def last_vm(self, k: Kernel) -> None:
