@@ -48,7 +48,7 @@ def stderr_is_full(lab: Lab) -> Done:
 
 @fault("the encoding of stdout lacks characters", "", 0, "the answer, with `?` in their place", long=True)
 def encoding_is_narrow(lab: Lab) -> Done:
-    done = lab.shell("tdxexplore $HOLDS && tdxexplore compare --help", PYTHONIOENCODING="ascii")
+    done = lab.shell("tdxexplore $HOLDS && tdxexplore compare --help", PYTHONIOENCODING="ascii", LC_ALL="C.UTF-8")
     assert "policies ? module kinds ? scenarios" in done.out
     assert "verdict: holds" in done.out
     return done
