@@ -25,6 +25,7 @@ PLACES = {
     "recording": ("tdxexplore.explore.design:Design.record", 1),
     "lowering": ("tdxexplore.explore.question:lower", 1),
     "traces": ("tdxexplore.explore.exploration:replay", 1),
+    "comparing": ("tdxexplore.sweep.batch:_result", 2),
     "planning": ("tdxexplore.sweep.plan:_Held.answer", 2),
     "writing": ("tdxexplore.sweep.batch:keep", 2),
     "compacting": ("tdxexplore.data.compacting:write_file", 2),
@@ -100,7 +101,8 @@ def serve() -> None:
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
                 os.chdir(folder)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+                for ending in (signal.SIGINT, signal.SIGTERM):  # as `tdxexplore.__main__` does
+                    signal.signal(ending, signal.default_int_handler)
                 arm(phase, signal.Signals[number])
                 sys.argv[1:] = words
                 return

@@ -109,7 +109,7 @@ class Lab:
     def said(self, done: Done) -> str:
         """The last line of the standard error, without what differs from run to run."""
         line = (done.err.splitlines() or [""])[-1].removeprefix("tdxexplore: ").replace(str(self.folder), "DIR")
-        line = re.sub(r"\d+ (MiB|threads|of \d+ points)", r"N \1", line)
+        line = re.sub(r"\d+ (MiB|threads|of \d+ (?:points|cells))", r"N \1", line)
         return re.sub(r"merged-[0-9a-f]{32}|[0-9a-f]{32}", "FILE", line)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -201,6 +202,30 @@ def folder_is_deleted(lab: Lab) -> Done:
     shutil.rmtree(lab.folder / "gone")
     lab.spec = spec_file(lab.folder, SPEC)
     lab.whole_again(POINTS)
+    return done
+
+
+@fault(
+    "the folder of a sweep is read-only",
+    "error: DIR/out: Permission denied",
+    2,
+    "everything, and it can be analysed",
+    "explores nothing",
+)
+def folder_is_read_only(lab: Lab) -> Done:
+    lab.copy()
+    places = [lab.out, *(path for path in lab.out.rglob("*") if path.is_dir())]
+    # Permissions do not bind root, but for the capability that says so.
+    bound = "setpriv --bounding-set=-dac_override --inh-caps=-dac_override" if os.geteuid() == 0 else ""
+    for path in places:
+        path.chmod(0o555)
+    done = lab.shell(f'{bound} "{sys.executable}" -m tdxexplore {" ".join(lab.sweep)}')
+    asked = lab.shell(f'{bound} "{sys.executable}" -m tdxexplore analyze worst {lab.out}')
+    for path in places:
+        path.chmod(0o755)
+    assert (asked.code, asked.err) == (0, ""), asked
+    assert "td-error" in asked.out
+    lab.whole_again(0)
     return done
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import tdxexplore
 from tdxexplore.explore import engine
-from tdxexplore.explore.machine import MACHINE, default_limit, free_memory, resident
+from tdxexplore.explore.machine import MACHINE, free_memory, memory_limit, resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,21 +72,34 @@ def addresses() -> Iterator[None]:
 
 @pytest.mark.usefixtures("addresses")
 def test_a_limit_on_addresses_is_one_on_memory_or_refuses_the_search() -> None:
-    free = default_limit(1)
+    free = memory_limit(1)
     assert free is not None
-    assert default_limit(1, share=0.25) == pytest.approx(free / 4, rel=0.2)
+    assert memory_limit(1, share=0.25) == pytest.approx(free / 4, rel=0.2)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (64 * GIB, hard))
-    assert (default_limit(1) or 0) <= 64 * GIB * 0.4
+    assert (memory_limit(1) or 0) <= 64 * GIB * 0.4
+    assert memory_limit(1, asked=GIB) == GIB
+    room = memory_limit(1, asked=1000 * GIB)
+    assert 0 < (room or 0) <= 64 * GIB * 0.4
+    assert memory_limit(1, share=0.25, asked=1000 * GIB) == pytest.approx((room or 0) / 4, rel=0.01)
     resource.setrlimit(resource.RLIMIT_AS, (resident(), hard))
     with pytest.raises(
         MemoryError, match=r"`ulimit -v` leaves 0 MiB of addresses; [\d,]+ MiB are needed for 2 threads"
     ):
-        default_limit(2)
+        memory_limit(2)
 
 
 def test_the_default_limit_ends_a_search_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "default_limit", lambda *_: 1024)
+    monkeypatch.setattr(engine, "memory_limit", lambda *_: 1024)
     answer = tdxexplore.check("v19", cpus=8, scenario="late-online")
     assert (answer.verdict, answer.reason) == ("incomplete", f"{MACHINE} 1024 bytes")
+    answer = tdxexplore.check("v19", cpus=8, scenario="late-online", max_memory="1G")
+    assert (answer.verdict, answer.reason) == ("incomplete", f"{MACHINE} 1024 bytes")
+    answer = tdxexplore.check("v19", cpus=8, scenario="late-online", max_memory=1024)
+    assert answer.reason == "max-memory 1024 bytes"
+
+
+def test_what_a_search_is_given_counts_whatever_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tdxexplore.explore.machine.free_memory", lambda: 1)
+    assert (memory_limit(1), memory_limit(1, asked=GIB)) == (1, GIB)
     assert tdxexplore.check("v19", cpus=8, scenario="late-online", max_memory="1G").complete

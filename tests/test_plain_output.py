@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -17,8 +18,10 @@ from tdxexplore import cli
 from tdxexplore.explore.question import Question
 from tdxexplore.explore.trace import replay
 from tdxexplore.explore.walk import Walk
+from tdxexplore.render.progress import sweeping
 from tdxexplore.render.traces import schedule_in
 from tdxexplore.render.walk import Walker
+from tdxexplore.sweep import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +100,40 @@ def test_80_columns_of_ascii_without_colours(name: str, tmp_path: Path, snapshot
     if len(lines) > 80:  # the middle of 300 steps is as its beginning
         lines = [*lines[:40], *lines[-40:]]
     assert "\n".join(line.rstrip() for line in lines) == snapshot
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["compare", "-h"], ["analyze", "--help"]])
+def test_help_is_drawn_with_the_characters_of_the_locale(words: list[str]) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LC_")} | {"COLUMNS": "80"}
+    shown = [
+        subprocess.run(
+            [sys.executable, "-m", "tdxexplore", *words],
+            env=environment | {"LANG": locale},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for locale in ("C", "C.UTF-8")
+    ]
+    plain = shown[0].decode("ascii")
+    assert "+- Parameters ---" in plain or "+- Commands ---" in plain
+    # The same text, drawn otherwise.
+    drawn = str.maketrans("╭╮╰╯─│×", "++++-|x")
+    assert shown[1].decode().translate(drawn) == plain != shown[1].decode()
+
+
+def test_bars_of_progress_are_drawn_with_the_characters_of_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for locale, ascii_only in (("C", True), ("en_US.UTF-8", False)):
+        monkeypatch.setenv("LANG", locale)
+        written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        monkeypatch.setattr(sys, "stderr", written)
+        monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal
+        with sweeping(quiet=False, verbose=False) as show:
+            assert show is not None
+            show(Progress(done=2, total=4, planned=4, explored=10, seconds=1.0, eta=1.0))
+        written.flush()
+        assert written.buffer.getvalue().isascii() is ascii_only
 
 
 REPLAYED: dict[str, tuple[list[str], int, set[str]]] = {

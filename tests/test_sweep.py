@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
 import re
 import resource
@@ -432,18 +431,3 @@ def test_what_was_there_stays_when_the_disk_takes_no_more(
     with pytest.raises(OSError, match="File too large"):
         compact(out)
     assert {path: path.read_bytes() for path in _visible(out)} == before
-
-
-def test_a_folder_that_cannot_be_written_is_an_error_before_anything_runs(tmp_path: Path) -> None:
-    spec, out = spec_file(tmp_path), tmp_path / "out"
-    out.mkdir()
-    out.chmod(0o555)
-    words = [*COMMAND, str(spec), "--out", str(out)]
-    if os.geteuid() == 0:
-        # Permissions do not bind root, but for the capability that says so.
-        words = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override", *words]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    out.chmod(0o755)
-    assert done.returncode == 2, done.stderr
-    assert re.fullmatch(rf"tdxexplore: error: {re.escape(str(out))}/.lock: Permission denied\n", done.stderr)
-    assert list(out.iterdir()) == []

@@ -20,12 +20,13 @@ from tdxexplore import BadModel, Exploration, Question, Trace, TraceStep, check,
 from tdxexplore.errors import BadSchedule
 from tdxexplore.explore.graph import LIMIT, state_graph
 from tdxexplore.explore.holding import Holders
-from tdxexplore.explore.lanes import speaks_ascii, text
+from tdxexplore.explore.lanes import text
 from tdxexplore.explore.slice import bearing
 from tdxexplore.explore.steps import Held
 from tdxexplore.model import Lock, Scope
 from tdxexplore.render.traces import Form, render, schedule_in
 from tdxexplore.tdx.policies import BUILT_IN
+from tdxexplore.visible import speaks_ascii
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -10,10 +10,10 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from tdxexplore.system import other_system as _other_system
 
+TYPE_CHECKING = False  # `tdxexplore.__main__` says why `typing` is not imported
 if TYPE_CHECKING:
     from tdxexplore._version import __version__
     from tdxexplore.data.reading import Dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from tdxexplore.errors import BadModel
@@ -24,6 +25,15 @@ def one_line(text: str, most: int = 1000) -> str:
     """The same, in one line of at most so many characters: what stands in the middle of a longer one is left out."""
     line = " ".join(visible(text).split())
     return line if len(line) <= most else f"{line[: most // 2]} [...] {line[-most // 2 :]}"
+
+
+def speaks_ascii() -> bool:
+    """Whether the locale is that of ASCII. Python itself then sets LC_CTYPE to ``C.UTF-8`` (PEP 538), which says nothing."""
+    known = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if not known[0] and known[1] == "C.UTF-8" and known[2] in ("", "C", "POSIX"):
+        return True
+    said = next((value for value in known if value), "C")
+    return "UTF-8" not in said.upper().replace("UTF8", "UTF-8")
 
 
 def said(what: str, text: object, most: int = 2000) -> None:

@@ -19,9 +19,12 @@ from cyclopts import App
 from tdxexplore._version import __version__
 from tdxexplore.cli import exits, streams
 from tdxexplore.errors import InternalError, TdxExploreError, TimeUp, TooLarge
+from tdxexplore.visible import speaks_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
 
 def _version() -> str:
@@ -101,7 +104,7 @@ def run(arguments: Sequence[str]) -> int:
     if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
         return exits.complain("an argument is empty; is a variable not set?", exits.USAGE)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value", console=_console())
         streams.flush()
     except BaseException as error:  # noqa: BLE001
         if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
@@ -111,6 +114,15 @@ def run(arguments: Sequence[str]) -> int:
         said, code = _explained(error)
         return exits.complain(said, code) if said else code
     return code if isinstance(code, int) else exits.HOLDS
+
+
+def _console() -> Console | None:
+    """Where help is printed. In most locales cyclopts makes one itself, once it is needed."""
+    if not speaks_ascii():
+        return None
+    from tdxexplore.render.terminal import Screen, plain  # noqa: PLC0415 -- Rich loads only where it is used
+
+    return plain(Screen())
 
 
 def _explained(error: BaseException) -> tuple[str, int]:

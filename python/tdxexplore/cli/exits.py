@@ -35,7 +35,7 @@ CODES = {
     "files were left out; memory or time ran out before there was an answer",
     INTERNAL: "a defect of tdxexplore itself, with a traceback; or a disk or a stream takes nothing",
     VACUOUS: f"the verdict is `vacuous`: {VERDICTS['vacuous']}",
-    INTERRUPTED: "interrupted by Ctrl-C",
+    INTERRUPTED: "interrupted by Ctrl-C or SIGTERM",
 }
 """The meaning of each exit code."""
 

@@ -103,7 +103,7 @@ DOCUMENTS = {
         "verdicts": "how many of these have each verdict",
         "explored": "states that this run stored",
         "seconds": "duration of this run, in seconds",
-        "interrupted": "whether Ctrl-C ended it",
+        "interrupted": "whether Ctrl-C or SIGTERM ended it",
         "failed": "points that could not be explored: `command` and `error` of each",
     },
     "sweep --dry-run": {

@@ -55,8 +55,7 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
             _write(lock, _ALONE if alone else _MARK, root)
             if not alone:
                 fcntl.flock(lock, fcntl.LOCK_SH)
-        with tempfile.TemporaryFile(dir=root):
-            pass  # a folder that cannot be written is an error now
+        _refuse_read_only(root)
         try:
             yield
         finally:
@@ -101,6 +100,15 @@ def _refuse_links(root: Path) -> None:
             parents = [folder for folder in folders if folder.name != TMP and folder.is_dir()]
             within = [entry for parent in parents for entry in os.scandir(parent)]
             folders = [Path(entry) for entry in within if entry.is_symlink() or entry.is_dir()]
+
+
+def _refuse_read_only(root: Path) -> None:
+    """A folder that cannot be written is an error now."""
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:  # which names the file
+        raise type(error)(error.errno, error.strerror, str(root)) from None
 
 
 def _taken(lock: int, root: Path, *, alone: bool) -> bool:

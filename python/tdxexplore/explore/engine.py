@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tdxexplore import _core
 from tdxexplore.errors import BadModel, BadSchedule, InternalError, Trap
-from tdxexplore.explore.machine import default_limit
+from tdxexplore.explore.machine import memory_limit
 from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
@@ -96,9 +96,8 @@ class Engine:
             InternalError: The engine has a defect.
             MemoryError: There is not enough to begin.
         """
-        threads, memory = worker_threads(settings.threads), settings.memory_limit
-        if memory is None:
-            memory = default_limit(threads, share)
+        threads = worker_threads(settings.threads)
+        memory = memory_limit(threads, share, settings.memory_limit)
         with _errors_of_the_engine():
             return self._program.explore(
                 initial,

@@ -66,9 +66,9 @@ class Exploration(Judged):
     @property
     def reason(self) -> str | None:
         reason = self._found.reason
-        if reason is None or self.settings.max_memory is not None:
+        if reason is None or f"max-memory {self.settings.memory_limit} bytes" in reason:
             return reason
-        return reason.replace("max-memory", MACHINE)
+        return reason.replace("max-memory", MACHINE)  # which has less than was allowed
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

@@ -8,7 +8,6 @@ excerpts.
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +15,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tdxexplore.tdx.module import SUCCESS
+from tdxexplore.visible import speaks_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -125,15 +125,6 @@ def returned(title: str, notes: Iterable[str]) -> str:
     if did.startswith(f"{title} "):
         return did
     return f"{title} -> {did}" if did else title
-
-
-def speaks_ascii() -> bool:
-    """Whether the locale is that of ASCII. Python itself then sets LC_CTYPE to ``C.UTF-8`` (PEP 538), which says nothing."""
-    known = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
-    if not known[0] and known[1] == "C.UTF-8" and known[2] in ("", "C", "POSIX"):
-        return True
-    said = next((value for value in known if value), "C")
-    return "UTF-8" not in said.upper().replace("UTF8", "UTF-8")
 
 
 def folded(line: str, width: int, indent: str = "  ") -> list[str]:

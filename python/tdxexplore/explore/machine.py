@@ -1,7 +1,8 @@
 """The memory that this process may still use: what the machine has, what its cgroup allows, and what ``ulimit -v`` leaves.
 
 A search without ``--max-memory`` stops before the system refuses memory or kills it: its answer is then incomplete, and all that
-was found is there. The engine looks at its limit after each batch of states and cannot answer once an allocation has failed.
+was found is there. With it, ``ulimit -v`` still counts: the engine looks at its limit after each batch of states and cannot
+answer once an allocation has failed. What is free is an estimate, and somebody who says how much may know better.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ def free_memory(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
     return max(0, min(known)) if known else None
 
 
-def default_limit(threads: int, share: float = 1.0) -> int | None:
-    """The limit on memory of a search that was given none.
+def memory_limit(threads: int, share: float = 1.0, asked: int | None = None) -> int | None:
+    """The limit on memory of a search.
 
     Args:
         threads: That it starts.
         share: Its part of what is free, where several searches run at once.
+        asked: The limit that it was given.
 
     Returns:
         Bytes; None where nothing is known.
@@ -49,7 +51,9 @@ def default_limit(threads: int, share: float = 1.0) -> int | None:
         MemoryError: The limit on addresses (``ulimit -v``) leaves too few for the threads.
     """
     free = free_memory()
-    limit = None if free is None else free * _USED
+    limit = asked
+    if asked is None and free is not None:
+        limit = int(free * _USED * share)
     addresses = _addresses()
     if addresses is not None:
         left = addresses - (threads + 1) * _THREAD
@@ -58,8 +62,9 @@ def default_limit(threads: int, share: float = 1.0) -> int | None:
                 f"`ulimit -v` leaves {addresses >> 20:,} MiB of addresses; {_LEAST + (threads + 1) * _THREAD >> 20:,} MiB are "
                 f"needed for {threads} threads"
             )
-        limit = min(left * _USED / 2, limit or left)  # a table that grows is there twice
-    return None if limit is None else max(1, int(limit * share))
+        room = int(left * _USED / 2 * share)  # a table that grows is there twice
+        limit = room if limit is None else min(limit, room)
+    return None if limit is None else max(1, limit)
 
 
 def resident() -> int:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from tdxexplore.render.terminal import Screen
 from tdxexplore.visible import visible
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def shown(what: str, *, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None
     if quiet:
         yield None
         return
-    with Console(stderr=True).status(f"{what} ...") as status:
+    with Screen(stderr=True).status(f"{what} ...", spinner="line") as status:
 
         def show(counters: dict[str, Any]) -> None:
             status.update(Text(visible(_line(what, counters))))
@@ -58,7 +58,7 @@ def sweeping(*, quiet: bool, verbose: bool) -> Iterator[Callable[[Progress], Non
     if quiet and not verbose:
         yield None
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True, highlight=False, soft_wrap=True)
     columns = ("sweep", BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task("", total=None)

@@ -2,7 +2,8 @@
 
 Every printer of this package writes to `console` and lays its tables out with `table` or `Sheet`. Nothing is ever cut: text that
 is wider than the terminal is folded, or goes into a further block. The width is that of the terminal, or `COLUMNS` if that is
-set; a pipe or a file without `COLUMNS` gets lines as long as they are.
+set; a pipe or a file without `COLUMNS` gets lines as long as they are. Where the locale is that of ASCII nothing is drawn with
+other characters, although Python takes UTF-8 for the encoding there (`Screen`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tdxexplore.explore.lanes import speaks_ascii
-from tdxexplore.visible import visible
+from tdxexplore.visible import speaks_ascii, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +31,9 @@ SEVERITIES = {"S0": "bold red", "S1": "red", "S2": "magenta", "S3": "yellow", "S
 VERDICTS = {"holds": "bold green", "violated": "bold red", "incomplete": "bold yellow", "vacuous": "bold yellow"}
 """The colour of each verdict."""
 
+_IN_ASCII = str.maketrans({"\u2026": "~", "\u00d7": "x"})
+"""What Rich and this package write besides ASCII, but for frames and bars."""
+
 _UNLIMITED = 1 << 16
 _GAP = 2  # between columns
 
@@ -40,9 +43,18 @@ def width() -> int:
     return shutil.get_terminal_size((_UNLIMITED, 24)).columns
 
 
+class Screen(Console):
+    """A console whose frames and bars have the characters of the locale."""
+
+    @property
+    def encoding(self) -> str:
+        """What Rich asks before it draws."""
+        return "ascii" if speaks_ascii() else super().encoding
+
+
 def console() -> Console:
     """Standard output."""
-    return plain(Console(file=sys.stdout, width=width(), highlight=False, soft_wrap=True, markup=False, emoji=False))
+    return plain(Screen(file=sys.stdout, width=width(), highlight=False, soft_wrap=True, markup=False, emoji=False))
 
 
 def plain(out: Console) -> Console:
@@ -69,7 +81,7 @@ class _Visible:
                 yield segment
             else:
                 text = visible(segment.text)
-                yield Segment(text.replace("\u2026", "~") if ascii_only else text, segment.style)
+                yield Segment(text.translate(_IN_ASCII) if ascii_only else text, segment.style)
 
 
 def table() -> Table:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tdxexplore.data.reading import finished
 from tdxexplore.data.schema import QUESTION
 from tdxexplore.errors import BadDataset, Trap
-from tdxexplore.explore.machine import MACHINE, default_limit
+from tdxexplore.explore.machine import MACHINE, memory_limit
 from tdxexplore.explore.settings import Settings, having
 from tdxexplore.model import Topology
 from tdxexplore.sweep.batch import POLL
@@ -153,7 +153,7 @@ class _Held:
         reason = str(row["reason"] or "")
         if reason.startswith(MACHINE):  # which has perhaps become larger, or is another
             had = int(reason.removeprefix(MACHINE).split()[0])
-            if (now.memory_limit or default_limit(1) or 0) > had * _LARGER:
+            if (memory_limit(1, asked=now.memory_limit) or 0) > had * _LARGER:
                 return True
         return any((getattr(now, name) or math.inf) > (row[name] or math.inf) for name in having("limit"))
 
