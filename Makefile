@@ -136,7 +136,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# One table: this engine, Spin, Rumur, TLC and Stateright on the same models. Forty minutes on two cores; `make bench
+# One table: this engine, Spin, Rumur, TLC and Stateright on the same models. An hour on two cores; `make bench
 # QUICK=--quick` leaves the large models out, `QUICK=--resume` goes on after an interruption.
 bench: $(VENV)/bench peers
 	$(BIN)/python benches/peers.py $(QUICK)
