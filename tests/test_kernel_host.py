@@ -112,6 +112,16 @@ def test_an_update_with_an_offline_cpu_loses_the_td_in_the_hosts_own_text(kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_second_update_after_one_that_failed_ends_where_the_handoff_version_is_read(kind: str) -> None:
+    events = TRACES[f"7.3-update-again-{kind}"].events
+    begins = [at for at, event in enumerate(events) if event["event"] == "begin" and event["action"] == "update"]
+    ends = [at for at, event in enumerate(events) if event["event"] == "end" and event["action"] == "update"]
+    assert [events[at]["code"] != 0 for at in ends] == [True, True]
+    second = [event["says"] for event in events[begins[1] : ends[1]] if event["event"] == "seamcall"]
+    assert second == ["TDH.SYS.RD = VMfailInvalid"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_with_all_cpus_online_the_td_outlives_the_update(kind: str) -> None:
     name = f"7.3-update-{kind}"
     assert sum("TDH.SYS.UPDATE = TDX_SUCCESS" in line for line in says(name)) == 2
@@ -130,7 +140,7 @@ def test_preemption_is_on_where_the_hosts_text_asserts_that_it_is_off() -> None:
     """The report of 2026-05-11 in docs/known.md."""
     assertion = "lockdep_assert_preemption_disabled() in tdx_cpu_flush_cache()"
     warned = {name for name in TRACES if any(assertion in line for line in says(name))}
-    offline = {f"7.3-{script}-{kind}" for script in ("boot", "update", "update-offline") for kind in KINDS}
+    offline = {f"7.3-{script}-{kind}" for script in ("boot", "update", "update-offline", "update-again") for kind in KINDS}
     assert warned == offline | {"7.3-late-boot-strict"}  # where an error removes the callback
 
 

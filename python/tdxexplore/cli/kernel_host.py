@@ -32,8 +32,8 @@ def host(
 
     Args:
         out: The file to write, for `tdxexplore kernel conform`; docs/kernel.md describes its format.
-        script: Of 6.12: kvm, late or package; of 7.3: boot, late-boot, update or update-offline; default: the first. Or the path
-            of a file with an action on each line.
+        script: Of 6.12: kvm, late or package; of 7.3: boot, late-boot, update, update-offline or update-again; default: the
+            first. Or the path of a file with an action on each line.
         module: TDX-module kind of the mock: strict, subset or subset-nocheck.
         cpus: CPUs of the guest.
         packages: Packages (sockets) that the CPUs are spread over.

@@ -50,7 +50,7 @@ BEGINS = {
 OF_CPUS = {"online": "1", "offline": "0"}
 # What a script may ask for, by series. In 6.12 KVM's load brings TDX up, and there is no update; its tdx.c calls nothing of a TD.
 ACTIONS = {"6.12": ("load", "unload", *OF_CPUS), "7.3": (*BEGINS, *OF_CPUS)}
-SCRIPTS = {"6.12": ("kvm", "late", "package"), "7.3": ("boot", "late-boot", "update", "update-offline")}
+SCRIPTS = {"6.12": ("kvm", "late", "package"), "7.3": ("boot", "late-boot", "update", "update-offline", "update-again")}
 # Which KVM the part that is written here is, as knobs of a policy: in 6.12 that of 6.16, which has no kexec.
 KNOBS: dict[str, dict[str, str]] = {"6.12": {"kexec": "no"}, "7.3": {}}
 WITH_CPU = ("run", *OF_CPUS)

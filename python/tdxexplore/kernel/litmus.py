@@ -229,7 +229,7 @@ class Session:
         return machine
 
     def _booted(self, parameters: str) -> Machine:
-        """A machine. One of some dozen boots of a first campaign panicked, on a busy host; why was not recorded."""
+        """A machine. One of some dozen boots of a first campaign panicked, on a busy host, where the timer comes too late."""
         for left in reversed(range(BOOTS)):
             try:
                 return self._stack.enter_context(
