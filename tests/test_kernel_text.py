@@ -59,7 +59,7 @@ def test_from_7_1_on_kvm_asks_for_tdx_before_it_enables_virtualization() -> None
 def test_rmmod_after_a_late_check_that_failed_turns_vmx_off_before_it_removes_state_0() -> None:
     """vt_exit(): kvm_exit(), then tdx_cleanup()."""
     answer = Asked("linux-6.16", "subset", "no-kvm", (2,), knobs={"late_check": "fails-unfixed"}).check()
-    titles = [step.label for step in answer.traces["cpuhp-bug"] if step.actor == "kvm"]
+    titles = [step.title for step in answer.traces["cpuhp-bug"] if step.actor == "kvm"]
     removed = [i for i, title in enumerate(titles) if "cpuhp_remove_state_nocalls(0)" in title]
     assert removed == [len(titles) - 1]
     assert titles[-2].startswith("CPUHP_AP_KVM_ONLINE teardown")

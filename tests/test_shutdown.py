@@ -214,6 +214,8 @@ def test_nothing_of_a_vm_without_tdx_or_of_a_second_user_is_blamed_while_the_sys
     for policy in ("v19", "linux-6.16", "linux-7.2-update"):
         plain = Asked(policy, "subset", "plain-vm", (2,), budgets={"cpu_up": 0, "reboot": 1}).check()
         assert set(plain.outcomes["severity"]) <= {"S4", "ok"}
+    # In v19 VMX is on only while KVM is loaded or has a VM, so that a second user fails in any case.
+    for policy in ("linux-6.16", "linux-7.2-update"):
         other = Asked(policy, "subset", "second-tdx-user", (2,), budgets={"cpu_up": 0, "kvm_unload": 0, "reboot": 1})
         assert "user-error" not in set(other.check().outcomes["outcome"])
 
@@ -232,9 +234,10 @@ def test_the_first_vm_asks_system_state_before_it_takes_a_lock() -> None:
     asked = {
         title
         for title, instruction in steps(model)
-        if isinstance(instruction, Branch) and reads(instruction.condition) == {"restarting"} and "VM" in title
+        if isinstance(instruction, Branch) and reads(instruction.condition) == {"restarting"}
     }
-    assert asked == {"KVM_CREATE_VM"}
+    assert "KVM_CREATE_VM" in asked
+    assert "cpus_read_lock()" not in asked
 
 
 def test_kvm_that_is_loaded_while_the_system_goes_down_undoes_it_and_a_shutdown_turns_vmx_off() -> None:
