@@ -32,7 +32,7 @@ CHECKS = {
     "prices": LARGE,
     "traces": SMALL,
     "counting": COUNTING,
-    "comparing": "compare v19 linux-6.16 --module subset --scenario late-online --cpus 2 --cpus 3",
+    "comparing": "compare v19 linux-6.16 --module subset --scenario late-online --cpus 2-3",
 }
 """The phases of a question, and one that comes there."""
 

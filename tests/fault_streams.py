@@ -46,6 +46,12 @@ def stderr_is_full(lab: Lab) -> Done:
     return lab.shell("tdxexplore check nosuch 2> /dev/full")
 
 
+@fault("a policy takes the standard streams away", "", 2, "the exit code says the same")
+def policy_takes_the_streams(lab: Lab) -> Done:
+    (lab.folder / "mine.py").write_text("import sys\nsys.stdout = sys.stderr = None\n")
+    return lab.shell("tdxexplore check mine.py:Mine > /dev/null")
+
+
 @fault("the encoding of stdout lacks characters", "", 0, "the answer, with `?` in their place", long=True)
 def encoding_is_narrow(lab: Lab) -> Done:
     done = lab.shell("tdxexplore $HOLDS && tdxexplore compare --help", PYTHONIOENCODING="ascii", LC_ALL="C.UTF-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import time
@@ -20,10 +21,13 @@ import tdxexplore
 from hostile import EVIL, GRID, SPECS
 from sweeps import spec_file
 from tdxexplore import BadModel, Knob, TdxExploreError, cli
+from tdxexplore.cli.kernel_options import lines_of
 from tdxexplore.data.files import DRAWN, folder_of
 from tdxexplore.errors import BadSpec
 from tdxexplore.explore.question import Question
 from tdxexplore.export import export
+from tdxexplore.kernel import campaign
+from tdxexplore.kernel.recording import BadTrace, Recording
 from tdxexplore.model import Model, Procedure, Scope
 from tdxexplore.render.terminal import console
 from tdxexplore.report import kept
@@ -173,9 +177,25 @@ def test_a_hostile_sweep_file_is_one_line_at_once(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sweep_file_without_an_end_is_refused() -> None:
+def test_a_file_without_an_end_is_refused() -> None:
     with pytest.raises(BadSpec, match="/dev/zero: has more than 1,048,576 bytes"):
         load(Path("/dev/zero"))
+    with pytest.raises(BadTrace, match="/dev/zero is no recording: has more than 67,108,864 bytes"):
+        Recording.read(Path("/dev/zero"))
+    with pytest.raises(BadModel, match="--script is `/dev/zero`: has more than 1,048,576 bytes"):
+        lines_of("/dev/zero")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b"5\n", b"{}\n", b"[" * 100_000])
+def test_no_other_file_is_taken_for_one_of_a_kernel(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(BadTrace):
+        Recording.read(tmp_path / "file")
+    with pytest.raises(BadModel, match="is no file of results"):
+        campaign.read(tmp_path / "file")
+    if content[0] == 0xFF:
+        with pytest.raises(BadModel, match="--script is"):
+            lines_of(str(tmp_path / "file"))
 
 
 def test_a_grid_of_too_many_cells_is_refused_before_it_is_made(tmp_path: Path) -> None:
@@ -205,6 +225,22 @@ def test_texts_in_a_strangers_data_set_do_nothing(tmp_path: Path, capsys: pytest
     shutil.rmtree(tmp_path / "out")
 
 
+def test_a_data_set_is_not_written_where_no_reader_of_parquet_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = spec_file(tmp_path, GRID + "cpus = 2\n")
+    odd = tmp_path / "a\udcff"  # a byte that is not UTF-8
+    assert cli.run(["sweep", str(spec), "--out", str(odd)]) == 2
+    assert capsys.readouterr().err.endswith(
+        "a\\udcff: its path is not UTF-8, and nobody who reads Parquet files finds it\n"
+    )
+    assert not odd.exists()
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    assert cli.run(["sweep", str(spec), "--out", "out"]) == 2
+    assert list(odd.iterdir()) == []
+
+
 OTHERS: tuple[Any, ...] = (5, None, True, [5], [[]], [{}], {})
 
 
@@ -232,6 +268,10 @@ def test_what_a_strangers_data_set_keeps_of_a_trace_is_a_drawing_or_nothing(tmp_
         assert kept.read(out) == {}
         assert cli.run(["report", str(out), "-o", str(page), "--quiet"]) == 0
         assert "touch evil" not in page.read_text()
+    (out / DRAWN).unlink()
+    os.mkfifo(out / DRAWN)
+    assert kept.read(out) == {}
+    assert cli.run(["report", str(out), "-o", str(page), "--quiet"]) == 0
     (tmp_path / "mine").write_text("mine")
     (out / DRAWN).unlink()
     (out / DRAWN).symlink_to(tmp_path / "mine")

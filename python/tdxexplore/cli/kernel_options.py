@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from tdxexplore.bounded import at_most
+from tdxexplore.errors import BadModel
 from tdxexplore.kernel.machine import guest_file
 
 Series: TypeAlias = Annotated[str, Parameter(name="--series")]
@@ -23,6 +25,14 @@ def tell(line: str) -> None:
 
 
 def lines_of(script: str) -> list[str]:
-    """The lines of a script: of a file where it has a ``/``, else of one in ``kernel/scripts``; without comments."""
-    text = Path(script).read_text() if "/" in script else guest_file(f"scripts/{script}.sh").decode()
+    """The lines of a script: of a file where it has a ``/``, else of one in ``kernel/scripts``; without comments.
+
+    Raises:
+        BadModel: It is no text, or too long.
+    """
+    try:
+        content = at_most(Path(script), 1 << 20, "a script") if "/" in script else guest_file(f"scripts/{script}.sh")
+        text = content.decode()
+    except ValueError as error:
+        raise BadModel(f"--script is `{script}`: {error}") from None
     return [line for line in text.splitlines() if line and not line.startswith("#")]

@@ -55,11 +55,11 @@ def end() -> None:
     """Write the rest of stderr, as far as it takes it. Called once, when the exit code is known."""
     try:
         sys.stderr.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):  # a policy may have taken it away
         give_up(sys.stderr)
 
 
 def tell(line: str) -> None:
     """A line on stderr, as far as it takes one."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         print(line, file=sys.stderr, flush=True)  # noqa: T201 -- the message

@@ -46,6 +46,8 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
         raise BadDataset(f"{root}: not a folder; a data set is what `tdxexplore sweep SPEC --out DIR` writes")
     if alone and not any((root / known).is_dir() for known in ("runs", COMPACTING)):
         raise BadDataset(f"{root}: not a data set: it has no folder `runs`")
+    if not _is_text(root.resolve()):
+        raise BadDataset(f"{root}: its path is not UTF-8, and nobody who reads Parquet files finds it")
     root.mkdir(parents=True, exist_ok=True)
     lock = _marked(root)
     try:
@@ -63,6 +65,14 @@ def writing(root: Path, *, alone: bool = False) -> Iterator[None]:
                 _write(lock, _MARK, root)
     finally:
         os.close(lock)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _marked(root: Path) -> int:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from tdxexplore.bounded import at_most
 from tdxexplore.errors import BadModel
 from tdxexplore.explore.question import Question
 from tdxexplore.kernel.litmus import Litmus, Session
 from tdxexplore.model import Model
 from tdxexplore.tdx.policy_file import import_file
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -185,8 +187,20 @@ def models(path: Path, most: int) -> Iterator[Asked]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file of results."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The lines of a file of results; none if it does not exist.
+
+    Raises:
+        BadModel: It is another file.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = [json.loads(line) for line in at_most(path, 1 << 26, "a file of results").decode().splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{path} is no file of results: {one_line(str(error), 200)}") from None
+    if not all(isinstance(line, dict) and "question" in line for line in lines):
+        raise BadModel(f"{path} is no file of results: a line has no `question`")
+    return lines
 
 
 def campaign(

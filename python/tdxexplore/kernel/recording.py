@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from tdxexplore.bounded import at_most
 from tdxexplore.errors import TdxExploreError
 from tdxexplore.kernel import NO_TDX
 from tdxexplore.kernel.guest import boot
@@ -32,6 +33,8 @@ STATES = ("kvm/cpu:online", "cpu:teardown", "workqueue:online", "sched:active")
 
 PATIENCE = 300
 """Seconds that a line of a script may take; a machine that others use is slow to emulate four CPUs."""
+
+_LARGEST = 1 << 26  # bytes of a file
 
 LINE = re.compile(r"\s*(?P<task>.+-\d+)\s+\[(?P<cpu>\d+)\] \S+ +(?P<t>\d+\.\d+): (?P<event>\w+): ?(?P<rest>.*)")
 WORDS = re.compile(r"(\w+)[=:] *(-?\w+)")
@@ -65,7 +68,11 @@ class Recording:
             BadTrace: It is no recording, or of a version that is not known.
         """
         try:
-            header, *events = (json.loads(line) for line in path.read_text().splitlines())
+            lines = at_most(path, _LARGEST, "a recording").decode().splitlines()
+        except ValueError as error:
+            raise BadTrace(f"{path} is no recording: {one_line(str(error), 200)}") from None
+        try:
+            header, *events = map(json.loads, lines)
         except (ValueError, RecursionError):
             raise BadTrace(f"{path} is no recording: it holds no lines of JSON") from None
         if not isinstance(header, dict):

@@ -52,6 +52,8 @@ def drawn(trace: Trace, run: Row, why: Drawing | None = None) -> Drawing:
 def read(folder: Path) -> dict[Key, Drawing]:
     """The drawings that a folder keeps; none if it has no file that can be read."""
     try:
+        if not (folder / DRAWN).is_file():  # a pipe would keep the reader waiting
+            return {}
         table = pq.read_table(folder / DRAWN, partitioning=None)
         if not table.schema.equals(_SCHEMA, check_metadata=True):
             return {}

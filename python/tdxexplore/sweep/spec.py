@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tdxexplore.bounded import at_most
 from tdxexplore.errors import BadModel, BadSetting, BadSpec, shown, suggest
 from tdxexplore.explore.finding import find
 from tdxexplore.explore.own_model import text_of
@@ -92,14 +93,12 @@ def load(path: Path) -> Spec:
         TimeUp: A policy's file takes longer to import than the timeout.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)  # a device has no end
-        if len(raw) > _LARGEST:
-            raise BadSpec(f"{path}: has more than {_LARGEST:,} bytes, the most that a sweep file has")
+        raw = at_most(path, _LARGEST, "a sweep file")
+    except ValueError as error:
+        raise BadSpec(f"{path}: {error}") from None
+    try:
         document = tomllib.loads(raw.decode())
     except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
-        if isinstance(error, BadSpec):
-            raise
         raise BadSpec(f"{path}: not TOML that can be read: {one_line(str(error), 200)}") from None
     top = _Table(path, "", document, TOP)
     if "grid" not in document:
