@@ -172,9 +172,9 @@ def test_in_stop_machine_one_cpu_takes_the_steps_of_all_in_the_order_of_the_sche
         at_title = {
             step.partition(": ")[2].partition(" -> ")[0].partition(":")[0]: at for at, step in enumerate(plan.steps)
         }
-        if "TDP_RUN_UPDATE" not in at_title:
+        if "MODULE_UPDATE_RUN_UPDATE" not in at_title:
             continue
-        first, last = at_title["TDP_SHUTDOWN"], at_title["TDP_RUN_UPDATE"]
+        first, last = at_title["MODULE_UPDATE_SHUTDOWN"], at_title["MODULE_UPDATE_RUN_UPDATE"]
         # Nobody else acts while the machine is stopped.
         within = [plan.steps[at].partition(":")[0] for at in range(first, last + 1)]
         assert {word[0] for word in plan.text.split()[plan.entries[first] : plan.entries[last] + 1]} == {"S"}

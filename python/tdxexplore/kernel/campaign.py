@@ -110,7 +110,7 @@ SHOWN = (
     Shown("a CPU between load pass and registration", "v19", "online-mid-enable", "td-error", MISSED, SUBSET),
     Shown("the veto of a package's last CPU", "linux-6.16", "td-life", "tdx-up", "offline vetoed", TWO),
     Shown("rollback of a CPU that comes", "linux-7.1", "fault-vmxon", "online-refused", ""),
-    Shown("rollback of a registration", "hook-after-kvm", "fault-vmxon", "clean-refusal", "teardown (rollback)"),
+    Shown("rollback of a registration", "hook-after-kvm", "fault-vmxon", "warned", "teardown (rollback)"),
     Shown(
         "BUG_ON: a teardown fails as its state is removed",
         "inner-enable",
