@@ -36,17 +36,18 @@ class Series:
         name: As in ``uname -r``.
         suite: The suite that has it, if the machine's own have not.
         packages: Patterns of the packages to unpack; ``VERSION`` stands for the version of the newest.
-        build_suites: The suites of its headers and compiler, if this machine's own have not; see `tdxexplore.kernel.toolchain`.
+        build_suites: The suites of its headers and compiler, for a machine on which its headers are not installed; see
+            `tdxexplore.kernel.toolchain`.
     """
 
     name: str
     suite: str
     packages: tuple[str, ...]
-    build_suites: tuple[str, ...] = ()
+    build_suites: tuple[str, ...]
 
 
 SERIES = {
-    "6.12": Series("6.12", "trixie", ("linux-image-VERSION",)),
+    "6.12": Series("6.12", "trixie", ("linux-image-VERSION",), ("trixie",)),
     "7.3": Series(
         "7.3", "trixie-backports", ("linux-binary-VERSION", "linux-modules-VERSION"), ("trixie", "trixie-backports")
     ),

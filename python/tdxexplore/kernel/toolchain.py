@@ -147,12 +147,11 @@ def toolchain(kernel: Kernel, cache: Path | None, headers: Path | None, tell: Ca
     kept = cache_folder(cache) / kernel.series / "modules"
     if folder.exists():
         return Toolchain(folder, kept=kept)
-    suites = SERIES[kernel.series].build_suites
-    if headers is not None or not suites:
-        raise NoKernel(f"{folder} is not there; `apt-get install {folder.name} gcc make kmod` brings it")
+    if headers is not None:
+        raise NoKernel(f"--headers: {folder} is not there")
     root = cache_folder(cache) / kernel.series / "build"
     if not (root / "done").exists():
-        _fill(root, kernel.version, suites, tell)
+        _fill(root, kernel.version, SERIES[kernel.series].build_suites, tell)
     return Toolchain(folder, root, kept)
 
 
