@@ -140,7 +140,9 @@ def test_preemption_is_on_where_the_hosts_text_asserts_that_it_is_off() -> None:
     """The report of 2026-05-11 in docs/known.md."""
     assertion = "lockdep_assert_preemption_disabled() in tdx_cpu_flush_cache()"
     warned = {name for name in TRACES if any(assertion in line for line in says(name))}
-    offline = {f"7.3-{script}-{kind}" for script in ("boot", "update", "update-offline", "update-again") for kind in KINDS}
+    offline = {
+        f"7.3-{script}-{kind}" for script in ("boot", "update", "update-offline", "update-again") for kind in KINDS
+    }
     assert warned == offline | {"7.3-late-boot-strict"}  # where an error removes the callback
 
 

@@ -181,6 +181,7 @@ def test_in_stop_machine_one_cpu_takes_the_steps_of_all_in_the_order_of_the_sche
         orders.add(tuple(within))
     assert len(orders) > 4
     assert "stop_locked(stop" in litmus.source
+    assert '#include "primitives.h"' in litmus.source  # which has it
 
 
 def test_no_task_runs_on_a_cpu_that_spins_in_a_handler_and_handlers_come_in_the_order_of_sending() -> None:

@@ -102,7 +102,7 @@ def loops(code: Code) -> list[CpuLoop]:
 
 
 def _is_idle(i: Instruction, counter: str) -> bool:
-    return isinstance(i, Set) and i.target.name == counter and i.value == IDLE
+    return isinstance(i, Set) and i.target.name == counter and isinstance(i.value, str) and i.value == IDLE
 
 
 def inside(code: Code, at: int) -> list[Native]:

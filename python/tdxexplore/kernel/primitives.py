@@ -133,7 +133,7 @@ class Primitives:
 
     def _meet(self, number: int, code: Code, native: Native) -> None:
         call = CALLS.get(native.function)
-        self._stops |= native.function == "stop_machine"
+        self._stops |= native.function.startswith("stop_machine")
         if call is None and native.function != "blocking_notifier_call_chain":
             return
         for given in native.arguments[:1]:
