@@ -264,8 +264,8 @@ MUTATIONS = [
         Asked("linux-6.16", "subset", "fault-resume", budgets={"suspend": 2}),
         reads=names("virtualization_enabled"),
         taken=True,
-        before=names("td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
-        after=names("vmxoff-bug", "td-error", "online-refused", "warned", "tdx-up", "clean-refusal"),
+        before=names("td-error", "online-refused", "warned", "tdx-up"),
+        after=names("vmxoff-bug", "td-error", "online-refused", "warned", "tdx-up"),
     ),
     Mutation(
         "kvm_enable_virtualization_cpu() does not ask whether KVM has enabled VMX here",
@@ -287,7 +287,7 @@ MUTATIONS = [
         Asked("v19", "subset", "plain-vm", (2,), budgets={"cpu_up": 0}),
         step="mutex_lock(&kvm_lock)",
         before=names("tdx-up"),
-        after=names("seamcall-oops", "vmxoff-bug", "vm-refused", "tdx-up"),
+        after=names("seamcall-oops", "vmxoff-bug", "tdx-up"),
     ),
     Mutation(
         "KVM is unloaded while a VM without TDX exists",
