@@ -95,6 +95,25 @@ def group_is_full(lab: Lab) -> Done:
         return cut(lab, strike)
 
 
+# -- threads ----------------------------------------------------------------------------------------------------------
+
+
+@fault(
+    "`ulimit -u` leaves no threads",
+    "error: the system starts no more threads: `ulimit -u`, or `pids.max` of a cgroup",
+    3,
+    long=True,
+)
+def threads_are_refused(lab: Lab) -> Done:
+    # Root has as many as it likes, so that somebody else asks, who may read what is root's.
+    other = "setpriv --reuid 65534 --inh-caps=+dac_override --ambient-caps=+dac_override" if os.geteuid() == 0 else ""
+    command = f'exec "{sys.executable}" -m tdxexplore {" ".join(HOLDS)} --threads 2'
+    found = [lab.shell(f"{other} bash -c 'ulimit -u {most}; {command}'") for most in (1, 5)]
+    if os.geteuid() == 0:
+        assert [lab.said(one) for one in found] == [lab.said(found[0])] * 2, found
+    return found[0]
+
+
 # -- the clock --------------------------------------------------------------------------------------------------------
 
 JUMPS = """

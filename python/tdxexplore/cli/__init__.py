@@ -83,6 +83,9 @@ _REFUSED = frozenset(
 )
 """Errors of the machine, for which no name that the user gave is at fault."""
 
+_NO_THREAD = ("can't start new thread", os.strerror(errno.EAGAIN))
+"""What Python, and what the engine and Polars say where a thread is refused."""
+
 
 def main() -> None:
     """Entry point."""
@@ -130,6 +133,8 @@ def _explained(error: BaseException) -> tuple[str, int]:
     match error:
         case KeyboardInterrupt():
             said = " ".join(["interrupted", *map(str, error.args)]), exits.INTERRUPTED
+        case _ if any(words in str(error) for words in _NO_THREAD):
+            said = "the system starts no more threads: `ulimit -u`, or `pids.max` of a cgroup", exits.INCOMPLETE
         case TimeUp() | TooLarge():
             said = str(error), exits.INCOMPLETE
         case cyclopts.CycloptsError():
