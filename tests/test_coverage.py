@@ -153,7 +153,7 @@ OUTCOMES: list[tuple[str, str, str, Asked, str]] = [
         "WARN",
         "warned",
         Asked("linux-7.1", "strict", "fault-resume", knobs={"flush_guard": "preempt-off"}),
-        "WARN: tdx_syscore_resume()",
+        "WARN: tdx_resume()",
     ),
     (
         "S4",

@@ -37,7 +37,7 @@ PYTHON = (
     ("model",),
     ("markup",),
     ("visible",),
-    ("errors", "quantities", "replacing", "callable_module", "system", "_version", "_core"),
+    ("bounded", "errors", "quantities", "replacing", "callable_module", "system", "_version", "_core"),
 )
 RUST = (
     ("bench",),

@@ -18,8 +18,8 @@ static int f2; // restarting
 static int f3; // kvm_loaded
 static int f4; // budget.kvm_load
 static int f5; // enable_tdx
-static int f6[N_CPUS + 1]; // vmx_on
-static int f7[N_CPUS + 1]; // virtualization_enabled
+static int f6[N_CPUS + 1]; // virtualization_enabled
+static int f7[N_CPUS + 1]; // vmx_on
 static int f8; // hkid_live
 static int f9; // oops
 static int f10; // KVM_ONLINE registered
@@ -58,34 +58,37 @@ static int callback5(struct ctx *x) // CPUHP_AP_KVM_ONLINE startup
 	int t0 __maybe_unused = 0;
 	int t1 __maybe_unused = 0;
 L16: __maybe_unused;
-	if (!(f6[cpu] == 1))
-		goto L20;
+	if (!!(f6[cpu] == 1))
+		goto L29;
 L17: __maybe_unused;
+	if (!(f7[cpu] == 1))
+		goto L21;
 L18: __maybe_unused;
-	t0 = 0;
 L19: __maybe_unused;
-	goto L24;
+	t0 = 0;
 L20: __maybe_unused;
-	f6[cpu] = 1;
+	goto L25;
 L21: __maybe_unused;
-L22: __maybe_unused;
-	t0 = 1;
-L23: __maybe_unused;
-	goto L24;
-L24: __maybe_unused;
-	if (!!(t0 == 1))
-		goto L27;
-L25: __maybe_unused;
-	t1 = t0;
-L26: __maybe_unused;
-	goto L30;
-L27: __maybe_unused;
 	f7[cpu] = 1;
+L22: __maybe_unused;
+L23: __maybe_unused;
+	t0 = 1;
+L24: __maybe_unused;
+	goto L25;
+L25: __maybe_unused;
+	if (!!(t0 == 1))
+		goto L28;
+L26: __maybe_unused;
+	t1 = t0;
+L27: __maybe_unused;
+	goto L31;
 L28: __maybe_unused;
-	t1 = 1;
+	f6[cpu] = 1;
 L29: __maybe_unused;
-	goto L30;
+	t1 = 1;
 L30: __maybe_unused;
+	goto L31;
+L31: __maybe_unused;
 	if (t1 == 1)
 		return 0;
 	if (t1 == 0)
@@ -106,46 +109,46 @@ static int callback6(struct ctx *x) // CPUHP_AP_KVM_ONLINE teardown (rollback)
 	cpu = x->cpu;
 	int t2 __maybe_unused = 0;
 	int t3 __maybe_unused = 0;
-L45: __maybe_unused;
-	if (!((f8 == 1) && !({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if (package_of[i0] == package_of[cpu] && i0 != cpu) if ((cpu_online(i0) == 1)) r0 = 1; r0; })))
-		goto L49;
 L46: __maybe_unused;
+	if (!((f8 == 1) && !({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if (package_of[i0] == package_of[cpu] && i0 != cpu) if ((cpu_online(i0) == 1)) r0 = 1; r0; })))
+		goto L50;
 L47: __maybe_unused;
-	t2 = 0;
 L48: __maybe_unused;
-	goto L51;
+	t2 = 0;
 L49: __maybe_unused;
-	t2 = 1;
+	goto L52;
 L50: __maybe_unused;
-	goto L51;
+	t2 = 1;
 L51: __maybe_unused;
-	if (!!(t2 == 1))
-		goto L54;
+	goto L52;
 L52: __maybe_unused;
-	t3 = 0;
+	if (!!(t2 == 1))
+		goto L55;
 L53: __maybe_unused;
-	goto L64;
+	t3 = 0;
 L54: __maybe_unused;
-	if (!(f7[cpu] == 1))
-		goto L62;
+	goto L65;
 L55: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L59;
+	if (!(f6[cpu] == 1))
+		goto L63;
 L56: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L60;
 L57: __maybe_unused;
-	f9 = 5;
 L58: __maybe_unused;
-	goto L61;
+	f9 = 5;
 L59: __maybe_unused;
-	f6[cpu] = 0;
+	goto L62;
 L60: __maybe_unused;
-L61: __maybe_unused;
 	f7[cpu] = 0;
+L61: __maybe_unused;
 L62: __maybe_unused;
-	t3 = 1;
+	f6[cpu] = 0;
 L63: __maybe_unused;
-	goto L64;
+	t3 = 1;
 L64: __maybe_unused;
+	goto L65;
+L65: __maybe_unused;
 	if (t3 == 1)
 		return 0;
 	if (t3 == 0)
@@ -161,179 +164,179 @@ static int callback14(struct ctx *x) // IPI tdx_cpu_enable()
 	int t5 __maybe_unused = 0;
 	int t6 __maybe_unused = 0;
 	int t7 __maybe_unused = 0;
-L89: __maybe_unused;
-	if (!(f11[cpu] == 1))
-		goto L92;
 L90: __maybe_unused;
-	t5 = 1;
+	if (!(f11[cpu] == 1))
+		goto L93;
 L91: __maybe_unused;
-	goto L169;
-L92: __maybe_unused;
-	if (!(f12 == 6))
-		goto L125;
-L93: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L98;
-L94: __maybe_unused;
-	f13 = 1;
-L95: __maybe_unused;
-L96: __maybe_unused;
-	t6 = 7;
-L97: __maybe_unused;
-	goto L118;
-L98: __maybe_unused;
-	if (!(f14 == 1))
-		goto L102;
-L99: __maybe_unused;
-L100: __maybe_unused;
-	t6 = 8;
-L101: __maybe_unused;
-	goto L118;
-L102: __maybe_unused;
-	if (!(f15 == 1))
-		goto L106;
-L103: __maybe_unused;
-L104: __maybe_unused;
-	t6 = 9;
-L105: __maybe_unused;
-	goto L118;
-L106: __maybe_unused;
-	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
-		goto L110;
-L107: __maybe_unused;
-L108: __maybe_unused;
-	t6 = 10;
-L109: __maybe_unused;
-	goto L118;
-L110: __maybe_unused;
-	if (!!(f18 == 11))
-		goto L114;
-L111: __maybe_unused;
-L112: __maybe_unused;
-	t6 = 12;
-L113: __maybe_unused;
-	goto L118;
-L114: __maybe_unused;
-	f18 = 13;
-L115: __maybe_unused;
-L116: __maybe_unused;
-	t6 = 14;
-L117: __maybe_unused;
-	goto L118;
-L118: __maybe_unused;
-	if (!(t6 == 14))
-		goto L121;
-L119: __maybe_unused;
-	f12 = 1;
-L120: __maybe_unused;
-	goto L125;
-L121: __maybe_unused;
-	if (!(t6 == 7))
-		goto L124;
-L122: __maybe_unused;
-	f12 = 3;
-L123: __maybe_unused;
-	goto L125;
-L124: __maybe_unused;
-	f12 = 4;
-L125: __maybe_unused;
-	if (!(f12 == 3))
-		goto L128;
-L126: __maybe_unused;
-	t5 = 3;
-L127: __maybe_unused;
-	goto L169;
-L128: __maybe_unused;
-	if (!(f12 == 4))
-		goto L131;
-L129: __maybe_unused;
-	t5 = 4;
-L130: __maybe_unused;
-	goto L169;
-L131: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L136;
-L132: __maybe_unused;
-	f13 = 1;
-L133: __maybe_unused;
-L134: __maybe_unused;
-	t7 = 7;
-L135: __maybe_unused;
-	goto L160;
-L136: __maybe_unused;
-	if (!(f14 == 1))
-		goto L140;
-L137: __maybe_unused;
-L138: __maybe_unused;
-	t7 = 8;
-L139: __maybe_unused;
-	goto L160;
-L140: __maybe_unused;
-	if (!(f15 == 1))
-		goto L144;
-L141: __maybe_unused;
-L142: __maybe_unused;
-	t7 = 9;
-L143: __maybe_unused;
-	goto L160;
-L144: __maybe_unused;
-	if (!(f16 == 1))
-		goto L148;
-L145: __maybe_unused;
-L146: __maybe_unused;
-	t7 = 10;
-L147: __maybe_unused;
-	goto L160;
-L148: __maybe_unused;
-	if (!!(f18 == 13))
-		goto L152;
-L149: __maybe_unused;
-L150: __maybe_unused;
-	t7 = 15;
-L151: __maybe_unused;
-	goto L160;
-L152: __maybe_unused;
-	if (!(f19[cpu] == 1))
-		goto L156;
-L153: __maybe_unused;
-L154: __maybe_unused;
-	t7 = 16;
-L155: __maybe_unused;
-	goto L160;
-L156: __maybe_unused;
-	f19[cpu] = 1;
-L157: __maybe_unused;
-L158: __maybe_unused;
-	t7 = 14;
-L159: __maybe_unused;
-	goto L160;
-L160: __maybe_unused;
-	if (!(t7 == 14))
-		goto L163;
-L161: __maybe_unused;
 	t5 = 1;
-L162: __maybe_unused;
-	goto L167;
-L163: __maybe_unused;
-	if (!(t7 == 7))
-		goto L166;
-L164: __maybe_unused;
+L92: __maybe_unused;
+	goto L170;
+L93: __maybe_unused;
+	if (!(f12 == 6))
+		goto L126;
+L94: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L99;
+L95: __maybe_unused;
+	f13 = 1;
+L96: __maybe_unused;
+L97: __maybe_unused;
+	t6 = 7;
+L98: __maybe_unused;
+	goto L119;
+L99: __maybe_unused;
+	if (!(f14 == 1))
+		goto L103;
+L100: __maybe_unused;
+L101: __maybe_unused;
+	t6 = 8;
+L102: __maybe_unused;
+	goto L119;
+L103: __maybe_unused;
+	if (!(f15 == 1))
+		goto L107;
+L104: __maybe_unused;
+L105: __maybe_unused;
+	t6 = 9;
+L106: __maybe_unused;
+	goto L119;
+L107: __maybe_unused;
+	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
+		goto L111;
+L108: __maybe_unused;
+L109: __maybe_unused;
+	t6 = 10;
+L110: __maybe_unused;
+	goto L119;
+L111: __maybe_unused;
+	if (!!(f18 == 11))
+		goto L115;
+L112: __maybe_unused;
+L113: __maybe_unused;
+	t6 = 12;
+L114: __maybe_unused;
+	goto L119;
+L115: __maybe_unused;
+	f18 = 13;
+L116: __maybe_unused;
+L117: __maybe_unused;
+	t6 = 14;
+L118: __maybe_unused;
+	goto L119;
+L119: __maybe_unused;
+	if (!(t6 == 14))
+		goto L122;
+L120: __maybe_unused;
+	f12 = 1;
+L121: __maybe_unused;
+	goto L126;
+L122: __maybe_unused;
+	if (!(t6 == 7))
+		goto L125;
+L123: __maybe_unused;
+	f12 = 3;
+L124: __maybe_unused;
+	goto L126;
+L125: __maybe_unused;
+	f12 = 4;
+L126: __maybe_unused;
+	if (!(f12 == 3))
+		goto L129;
+L127: __maybe_unused;
 	t5 = 3;
-L165: __maybe_unused;
-	goto L167;
-L166: __maybe_unused;
+L128: __maybe_unused;
+	goto L170;
+L129: __maybe_unused;
+	if (!(f12 == 4))
+		goto L132;
+L130: __maybe_unused;
 	t5 = 4;
+L131: __maybe_unused;
+	goto L170;
+L132: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L137;
+L133: __maybe_unused;
+	f13 = 1;
+L134: __maybe_unused;
+L135: __maybe_unused;
+	t7 = 7;
+L136: __maybe_unused;
+	goto L161;
+L137: __maybe_unused;
+	if (!(f14 == 1))
+		goto L141;
+L138: __maybe_unused;
+L139: __maybe_unused;
+	t7 = 8;
+L140: __maybe_unused;
+	goto L161;
+L141: __maybe_unused;
+	if (!(f15 == 1))
+		goto L145;
+L142: __maybe_unused;
+L143: __maybe_unused;
+	t7 = 9;
+L144: __maybe_unused;
+	goto L161;
+L145: __maybe_unused;
+	if (!(f16 == 1))
+		goto L149;
+L146: __maybe_unused;
+L147: __maybe_unused;
+	t7 = 10;
+L148: __maybe_unused;
+	goto L161;
+L149: __maybe_unused;
+	if (!!(f18 == 13))
+		goto L153;
+L150: __maybe_unused;
+L151: __maybe_unused;
+	t7 = 15;
+L152: __maybe_unused;
+	goto L161;
+L153: __maybe_unused;
+	if (!(f19[cpu] == 1))
+		goto L157;
+L154: __maybe_unused;
+L155: __maybe_unused;
+	t7 = 16;
+L156: __maybe_unused;
+	goto L161;
+L157: __maybe_unused;
+	f19[cpu] = 1;
+L158: __maybe_unused;
+L159: __maybe_unused;
+	t7 = 14;
+L160: __maybe_unused;
+	goto L161;
+L161: __maybe_unused;
+	if (!(t7 == 14))
+		goto L164;
+L162: __maybe_unused;
+	t5 = 1;
+L163: __maybe_unused;
+	goto L168;
+L164: __maybe_unused;
+	if (!(t7 == 7))
+		goto L167;
+L165: __maybe_unused;
+	t5 = 3;
+L166: __maybe_unused;
+	goto L168;
 L167: __maybe_unused;
-	if (!(t5 == 1))
-		goto L169;
+	t5 = 4;
 L168: __maybe_unused;
-	f11[cpu] = 1;
+	if (!(t5 == 1))
+		goto L170;
 L169: __maybe_unused;
-	if (!!(t5 == 1))
-		goto L171;
+	f11[cpu] = 1;
 L170: __maybe_unused;
-	f20 = 1;
+	if (!!(t5 == 1))
+		goto L172;
 L171: __maybe_unused;
+	f20 = 1;
+L172: __maybe_unused;
 	return 0;
 }
 static void pass13(void *sender)
@@ -354,185 +357,185 @@ static int callback25(struct ctx *x) // CPUHP_AP_ONLINE_DYN startup
 	int t15 __maybe_unused = 0;
 	int t16 __maybe_unused = 0;
 	int t17 __maybe_unused = 0;
-L337: __maybe_unused;
-	if (!!(f5 == 1))
-		goto L340;
 L338: __maybe_unused;
-	t14 = 1;
+	if (!!(f5 == 1))
+		goto L341;
 L339: __maybe_unused;
-	goto L422;
+	t14 = 1;
 L340: __maybe_unused;
-	if (!(f11[cpu] == 1))
-		goto L343;
+	goto L423;
 L341: __maybe_unused;
-	t15 = 1;
+	if (!(f11[cpu] == 1))
+		goto L344;
 L342: __maybe_unused;
-	goto L420;
-L343: __maybe_unused;
-	if (!(f12 == 6))
-		goto L376;
-L344: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L349;
-L345: __maybe_unused;
-	f13 = 1;
-L346: __maybe_unused;
-L347: __maybe_unused;
-	t16 = 7;
-L348: __maybe_unused;
-	goto L369;
-L349: __maybe_unused;
-	if (!(f14 == 1))
-		goto L353;
-L350: __maybe_unused;
-L351: __maybe_unused;
-	t16 = 8;
-L352: __maybe_unused;
-	goto L369;
-L353: __maybe_unused;
-	if (!(f15 == 1))
-		goto L357;
-L354: __maybe_unused;
-L355: __maybe_unused;
-	t16 = 9;
-L356: __maybe_unused;
-	goto L369;
-L357: __maybe_unused;
-	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
-		goto L361;
-L358: __maybe_unused;
-L359: __maybe_unused;
-	t16 = 10;
-L360: __maybe_unused;
-	goto L369;
-L361: __maybe_unused;
-	if (!!(f18 == 11))
-		goto L365;
-L362: __maybe_unused;
-L363: __maybe_unused;
-	t16 = 12;
-L364: __maybe_unused;
-	goto L369;
-L365: __maybe_unused;
-	f18 = 13;
-L366: __maybe_unused;
-L367: __maybe_unused;
-	t16 = 14;
-L368: __maybe_unused;
-	goto L369;
-L369: __maybe_unused;
-	if (!(t16 == 14))
-		goto L372;
-L370: __maybe_unused;
-	f12 = 1;
-L371: __maybe_unused;
-	goto L376;
-L372: __maybe_unused;
-	if (!(t16 == 7))
-		goto L375;
-L373: __maybe_unused;
-	f12 = 3;
-L374: __maybe_unused;
-	goto L376;
-L375: __maybe_unused;
-	f12 = 4;
-L376: __maybe_unused;
-	if (!(f12 == 3))
-		goto L379;
-L377: __maybe_unused;
-	t15 = 3;
-L378: __maybe_unused;
-	goto L420;
-L379: __maybe_unused;
-	if (!(f12 == 4))
-		goto L382;
-L380: __maybe_unused;
-	t15 = 4;
-L381: __maybe_unused;
-	goto L420;
-L382: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L387;
-L383: __maybe_unused;
-	f13 = 1;
-L384: __maybe_unused;
-L385: __maybe_unused;
-	t17 = 7;
-L386: __maybe_unused;
-	goto L411;
-L387: __maybe_unused;
-	if (!(f14 == 1))
-		goto L391;
-L388: __maybe_unused;
-L389: __maybe_unused;
-	t17 = 8;
-L390: __maybe_unused;
-	goto L411;
-L391: __maybe_unused;
-	if (!(f15 == 1))
-		goto L395;
-L392: __maybe_unused;
-L393: __maybe_unused;
-	t17 = 9;
-L394: __maybe_unused;
-	goto L411;
-L395: __maybe_unused;
-	if (!(f16 == 1))
-		goto L399;
-L396: __maybe_unused;
-L397: __maybe_unused;
-	t17 = 10;
-L398: __maybe_unused;
-	goto L411;
-L399: __maybe_unused;
-	if (!!(f18 == 13))
-		goto L403;
-L400: __maybe_unused;
-L401: __maybe_unused;
-	t17 = 15;
-L402: __maybe_unused;
-	goto L411;
-L403: __maybe_unused;
-	if (!(f19[cpu] == 1))
-		goto L407;
-L404: __maybe_unused;
-L405: __maybe_unused;
-	t17 = 16;
-L406: __maybe_unused;
-	goto L411;
-L407: __maybe_unused;
-	f19[cpu] = 1;
-L408: __maybe_unused;
-L409: __maybe_unused;
-	t17 = 14;
-L410: __maybe_unused;
-	goto L411;
-L411: __maybe_unused;
-	if (!(t17 == 14))
-		goto L414;
-L412: __maybe_unused;
 	t15 = 1;
-L413: __maybe_unused;
-	goto L418;
-L414: __maybe_unused;
-	if (!(t17 == 7))
-		goto L417;
-L415: __maybe_unused;
+L343: __maybe_unused;
+	goto L421;
+L344: __maybe_unused;
+	if (!(f12 == 6))
+		goto L377;
+L345: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L350;
+L346: __maybe_unused;
+	f13 = 1;
+L347: __maybe_unused;
+L348: __maybe_unused;
+	t16 = 7;
+L349: __maybe_unused;
+	goto L370;
+L350: __maybe_unused;
+	if (!(f14 == 1))
+		goto L354;
+L351: __maybe_unused;
+L352: __maybe_unused;
+	t16 = 8;
+L353: __maybe_unused;
+	goto L370;
+L354: __maybe_unused;
+	if (!(f15 == 1))
+		goto L358;
+L355: __maybe_unused;
+L356: __maybe_unused;
+	t16 = 9;
+L357: __maybe_unused;
+	goto L370;
+L358: __maybe_unused;
+	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
+		goto L362;
+L359: __maybe_unused;
+L360: __maybe_unused;
+	t16 = 10;
+L361: __maybe_unused;
+	goto L370;
+L362: __maybe_unused;
+	if (!!(f18 == 11))
+		goto L366;
+L363: __maybe_unused;
+L364: __maybe_unused;
+	t16 = 12;
+L365: __maybe_unused;
+	goto L370;
+L366: __maybe_unused;
+	f18 = 13;
+L367: __maybe_unused;
+L368: __maybe_unused;
+	t16 = 14;
+L369: __maybe_unused;
+	goto L370;
+L370: __maybe_unused;
+	if (!(t16 == 14))
+		goto L373;
+L371: __maybe_unused;
+	f12 = 1;
+L372: __maybe_unused;
+	goto L377;
+L373: __maybe_unused;
+	if (!(t16 == 7))
+		goto L376;
+L374: __maybe_unused;
+	f12 = 3;
+L375: __maybe_unused;
+	goto L377;
+L376: __maybe_unused;
+	f12 = 4;
+L377: __maybe_unused;
+	if (!(f12 == 3))
+		goto L380;
+L378: __maybe_unused;
 	t15 = 3;
-L416: __maybe_unused;
-	goto L418;
-L417: __maybe_unused;
+L379: __maybe_unused;
+	goto L421;
+L380: __maybe_unused;
+	if (!(f12 == 4))
+		goto L383;
+L381: __maybe_unused;
 	t15 = 4;
+L382: __maybe_unused;
+	goto L421;
+L383: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L388;
+L384: __maybe_unused;
+	f13 = 1;
+L385: __maybe_unused;
+L386: __maybe_unused;
+	t17 = 7;
+L387: __maybe_unused;
+	goto L412;
+L388: __maybe_unused;
+	if (!(f14 == 1))
+		goto L392;
+L389: __maybe_unused;
+L390: __maybe_unused;
+	t17 = 8;
+L391: __maybe_unused;
+	goto L412;
+L392: __maybe_unused;
+	if (!(f15 == 1))
+		goto L396;
+L393: __maybe_unused;
+L394: __maybe_unused;
+	t17 = 9;
+L395: __maybe_unused;
+	goto L412;
+L396: __maybe_unused;
+	if (!(f16 == 1))
+		goto L400;
+L397: __maybe_unused;
+L398: __maybe_unused;
+	t17 = 10;
+L399: __maybe_unused;
+	goto L412;
+L400: __maybe_unused;
+	if (!!(f18 == 13))
+		goto L404;
+L401: __maybe_unused;
+L402: __maybe_unused;
+	t17 = 15;
+L403: __maybe_unused;
+	goto L412;
+L404: __maybe_unused;
+	if (!(f19[cpu] == 1))
+		goto L408;
+L405: __maybe_unused;
+L406: __maybe_unused;
+	t17 = 16;
+L407: __maybe_unused;
+	goto L412;
+L408: __maybe_unused;
+	f19[cpu] = 1;
+L409: __maybe_unused;
+L410: __maybe_unused;
+	t17 = 14;
+L411: __maybe_unused;
+	goto L412;
+L412: __maybe_unused;
+	if (!(t17 == 14))
+		goto L415;
+L413: __maybe_unused;
+	t15 = 1;
+L414: __maybe_unused;
+	goto L419;
+L415: __maybe_unused;
+	if (!(t17 == 7))
+		goto L418;
+L416: __maybe_unused;
+	t15 = 3;
+L417: __maybe_unused;
+	goto L419;
 L418: __maybe_unused;
-	if (!(t15 == 1))
-		goto L420;
+	t15 = 4;
 L419: __maybe_unused;
-	f11[cpu] = 1;
+	if (!(t15 == 1))
+		goto L421;
 L420: __maybe_unused;
-	t14 = t15;
+	f11[cpu] = 1;
 L421: __maybe_unused;
-	goto L422;
+	t14 = t15;
 L422: __maybe_unused;
+	goto L423;
+L423: __maybe_unused;
 	if (t14 == 1)
 		return 0;
 	if (t14 == 3)
@@ -548,11 +551,11 @@ static int callback26(struct ctx *x) // CPUHP_AP_ONLINE_DYN teardown (rollback)
 		return 0;
 	cpu = x->cpu;
 	int t18 __maybe_unused = 0;
-L437: __maybe_unused;
-	t18 = 1;
 L438: __maybe_unused;
-	goto L439;
+	t18 = 1;
 L439: __maybe_unused;
+	goto L440;
+L440: __maybe_unused;
 	if (t18 == 1)
 		return 0;
 	return 0;
@@ -601,10 +604,10 @@ L29: __maybe_unused;
 L30: __maybe_unused;
 	goto L41;
 L31: __maybe_unused;
-	if (!(f7[cpu] == 1))
+	if (!(f6[cpu] == 1))
 		goto L39;
 L32: __maybe_unused;
-	if (!!(f6[cpu] == 1))
+	if (!!(f7[cpu] == 1))
 		goto L36;
 L33: __maybe_unused;
 L34: __maybe_unused;
@@ -612,10 +615,10 @@ L34: __maybe_unused;
 L35: __maybe_unused;
 	goto L38;
 L36: __maybe_unused;
-	f6[cpu] = 0;
+	f7[cpu] = 0;
 L37: __maybe_unused;
 L38: __maybe_unused;
-	f7[cpu] = 0;
+	f6[cpu] = 0;
 L39: __maybe_unused;
 	t25 = 1;
 L40: __maybe_unused;
@@ -655,7 +658,7 @@ L51: __maybe_unused;
 	if (!(f12 == 6))
 		goto L84;
 L52: __maybe_unused;
-	if (!!(f6[cpu] == 1))
+	if (!!(f7[cpu] == 1))
 		goto L57;
 L53: __maybe_unused;
 	f13 = 1;
@@ -734,7 +737,7 @@ L88: __maybe_unused;
 L89: __maybe_unused;
 	goto L128;
 L90: __maybe_unused;
-	if (!!(f6[cpu] == 1))
+	if (!!(f7[cpu] == 1))
 		goto L95;
 L91: __maybe_unused;
 	f13 = 1;
@@ -911,335 +914,335 @@ L4: __maybe_unused;
 		slot[0] = r ? r : CPUHP_AP_KVM_ONLINE;
 	f10 = r >= 0;
 	t4 = r < 0 ? 4 : 1;
-L80: __maybe_unused;
-	if (!(t4 == 1))
-		goto L459;
 L81: __maybe_unused;
+	if (!(t4 == 1))
+		goto L460;
+L82: __maybe_unused;
 	if (gate(x, 7)) // cpus_read_lock()
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
 	cpus_read_lock();
 	took(x, NULL);
-L84: __maybe_unused;
+L85: __maybe_unused;
 	{ int i; struct cpumask mask; cpumask_clear(&mask);
 	for (i = 0; i < N_CPUS; i++) if ((cpu_online(i) == 1)) cpumask_set_cpu(i, &mask);
 	if (sends(x, &mask, 0)) on_each_cpu_mask(&mask, pass13, x, true);
 	if (over) goto gone; }
-L174: __maybe_unused;
-	if (!(f20 == 1))
-		goto L179;
 L175: __maybe_unused;
-	f20 = 0;
+	if (!(f20 == 1))
+		goto L180;
 L176: __maybe_unused;
-	f5 = 0;
+	f20 = 0;
 L177: __maybe_unused;
-	drop(x);
+	f5 = 0;
 L178: __maybe_unused;
-	goto L458;
+	drop(x);
 L179: __maybe_unused;
+	goto L459;
+L180: __maybe_unused;
 	if (gate(x, 10)) // mutex_lock(&tdx_module_lock)
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
 	mutex_lock(&m1);
 	took(x, &m1);
-L182: __maybe_unused;
-	if (!(f21 == 17))
-		goto L185;
 L183: __maybe_unused;
-	t8 = 1;
+	if (!(f21 == 17))
+		goto L186;
 L184: __maybe_unused;
-	goto L318;
+	t8 = 1;
 L185: __maybe_unused;
-	if (!(f21 == 18))
-		goto L189;
+	goto L319;
 L186: __maybe_unused;
+	if (!(f21 == 18))
+		goto L190;
 L187: __maybe_unused;
-	t8 = 19;
 L188: __maybe_unused;
-	goto L318;
+	t8 = 19;
 L189: __maybe_unused;
+	goto L319;
+L190: __maybe_unused;
 	if (gate(x, 11)) // config_tdx_module()
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
-L190: __maybe_unused;
+L191: __maybe_unused;
 	if (!(cpu_active(cpu) == 1))
 		disagree("a step of who %d is not enabled", x->who);
-L191: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L196;
 L192: __maybe_unused;
-	f13 = 1;
+	if (!!(f7[cpu] == 1))
+		goto L197;
 L193: __maybe_unused;
-L194: __maybe_unused;
-	t9 = 7;
-L195: __maybe_unused;
-	goto L211;
-L196: __maybe_unused;
-	if (!(f14 == 1))
-		goto L200;
-L197: __maybe_unused;
-L198: __maybe_unused;
-	t9 = 8;
-L199: __maybe_unused;
-	goto L211;
-L200: __maybe_unused;
-	if (!(f15 == 1))
-		goto L204;
-L201: __maybe_unused;
-L202: __maybe_unused;
-	t9 = 9;
-L203: __maybe_unused;
-	goto L211;
-L204: __maybe_unused;
-	if (!!(f19[cpu] == 1))
-		goto L208;
-L205: __maybe_unused;
-L206: __maybe_unused;
-	t9 = 20;
-L207: __maybe_unused;
-	goto L211;
-L208: __maybe_unused;
-L209: __maybe_unused;
-	t9 = 14;
-L210: __maybe_unused;
-	goto L211;
-L211: __maybe_unused;
-	if (!!(t9 == 14))
-		goto L214;
-L212: __maybe_unused;
-	t10 = 4;
-L213: __maybe_unused;
-	goto L313;
-L214: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L219;
-L215: __maybe_unused;
 	f13 = 1;
-L216: __maybe_unused;
-L217: __maybe_unused;
-	t11 = 7;
-L218: __maybe_unused;
-	goto L240;
-L219: __maybe_unused;
+L194: __maybe_unused;
+L195: __maybe_unused;
+	t9 = 7;
+L196: __maybe_unused;
+	goto L212;
+L197: __maybe_unused;
 	if (!(f14 == 1))
-		goto L223;
-L220: __maybe_unused;
-L221: __maybe_unused;
-	t11 = 8;
-L222: __maybe_unused;
-	goto L240;
-L223: __maybe_unused;
+		goto L201;
+L198: __maybe_unused;
+L199: __maybe_unused;
+	t9 = 8;
+L200: __maybe_unused;
+	goto L212;
+L201: __maybe_unused;
 	if (!(f15 == 1))
-		goto L227;
-L224: __maybe_unused;
-L225: __maybe_unused;
-	t11 = 9;
-L226: __maybe_unused;
-	goto L240;
-L227: __maybe_unused;
-	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
-		goto L231;
-L228: __maybe_unused;
-L229: __maybe_unused;
-	t11 = 10;
-L230: __maybe_unused;
-	goto L240;
-L231: __maybe_unused;
-	if (!(!(f18 == 13) || !!({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if (!(f19[i0] == 1)) r0 = 1; r0; })))
-		goto L235;
-L232: __maybe_unused;
-L233: __maybe_unused;
-	t11 = 21;
-L234: __maybe_unused;
-	goto L240;
-L235: __maybe_unused;
-	f18 = 22;
-L236: __maybe_unused;
-	{ int i; for (i = 0; i < N_PACKAGES; i++) if (1) { f22[i] = 0; } }
-L237: __maybe_unused;
-L238: __maybe_unused;
-	t11 = 14;
-L239: __maybe_unused;
-	goto L240;
-L240: __maybe_unused;
-	if (!!(t11 == 14))
-		goto L243;
-L241: __maybe_unused;
+		goto L205;
+L202: __maybe_unused;
+L203: __maybe_unused;
+	t9 = 9;
+L204: __maybe_unused;
+	goto L212;
+L205: __maybe_unused;
+	if (!!(f19[cpu] == 1))
+		goto L209;
+L206: __maybe_unused;
+L207: __maybe_unused;
+	t9 = 20;
+L208: __maybe_unused;
+	goto L212;
+L209: __maybe_unused;
+L210: __maybe_unused;
+	t9 = 14;
+L211: __maybe_unused;
+	goto L212;
+L212: __maybe_unused;
+	if (!!(t9 == 14))
+		goto L215;
+L213: __maybe_unused;
 	t10 = 4;
+L214: __maybe_unused;
+	goto L314;
+L215: __maybe_unused;
+	if (!!(f7[cpu] == 1))
+		goto L220;
+L216: __maybe_unused;
+	f13 = 1;
+L217: __maybe_unused;
+L218: __maybe_unused;
+	t11 = 7;
+L219: __maybe_unused;
+	goto L241;
+L220: __maybe_unused;
+	if (!(f14 == 1))
+		goto L224;
+L221: __maybe_unused;
+L222: __maybe_unused;
+	t11 = 8;
+L223: __maybe_unused;
+	goto L241;
+L224: __maybe_unused;
+	if (!(f15 == 1))
+		goto L228;
+L225: __maybe_unused;
+L226: __maybe_unused;
+	t11 = 9;
+L227: __maybe_unused;
+	goto L241;
+L228: __maybe_unused;
+	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
+		goto L232;
+L229: __maybe_unused;
+L230: __maybe_unused;
+	t11 = 10;
+L231: __maybe_unused;
+	goto L241;
+L232: __maybe_unused;
+	if (!(!(f18 == 13) || !!({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if (!(f19[i0] == 1)) r0 = 1; r0; })))
+		goto L236;
+L233: __maybe_unused;
+L234: __maybe_unused;
+	t11 = 21;
+L235: __maybe_unused;
+	goto L241;
+L236: __maybe_unused;
+	f18 = 22;
+L237: __maybe_unused;
+	{ int i; for (i = 0; i < N_PACKAGES; i++) if (1) { f22[i] = 0; } }
+L238: __maybe_unused;
+L239: __maybe_unused;
+	t11 = 14;
+L240: __maybe_unused;
+	goto L241;
+L241: __maybe_unused;
+	if (!!(t11 == 14))
+		goto L244;
 L242: __maybe_unused;
-	goto L313;
+	t10 = 4;
 L243: __maybe_unused;
+	goto L314;
+L244: __maybe_unused;
 	if (gate(x, 12)) // config_global_keyid()
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
-L244: __maybe_unused;
+L245: __maybe_unused;
 	if (!((cpu_online(cpu) == 1) && !(f22[package_of[cpu]] == 1)))
 		disagree("a step of who %d is not enabled", x->who);
-L245: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L250;
 L246: __maybe_unused;
-	f13 = 1;
+	if (!!(f7[cpu] == 1))
+		goto L251;
 L247: __maybe_unused;
+	f13 = 1;
 L248: __maybe_unused;
-	t12 = 7;
 L249: __maybe_unused;
-	goto L276;
+	t12 = 7;
 L250: __maybe_unused;
-	if (!(f14 == 1))
-		goto L254;
+	goto L277;
 L251: __maybe_unused;
+	if (!(f14 == 1))
+		goto L255;
 L252: __maybe_unused;
-	t12 = 8;
 L253: __maybe_unused;
-	goto L276;
+	t12 = 8;
 L254: __maybe_unused;
-	if (!(f15 == 1))
-		goto L258;
+	goto L277;
 L255: __maybe_unused;
+	if (!(f15 == 1))
+		goto L259;
 L256: __maybe_unused;
-	t12 = 9;
 L257: __maybe_unused;
-	goto L276;
+	t12 = 9;
 L258: __maybe_unused;
-	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
-		goto L262;
+	goto L277;
 L259: __maybe_unused;
+	if (!((f16 == 1) || ({ int i0, r0 = 0; for (i0 = 0; i0 < N_CPUS; i0++) if ((f17[i0] == 1)) r0 = 1; r0; })))
+		goto L263;
 L260: __maybe_unused;
-	t12 = 10;
 L261: __maybe_unused;
-	goto L276;
+	t12 = 10;
 L262: __maybe_unused;
-	if (!!(f18 == 22))
-		goto L266;
+	goto L277;
 L263: __maybe_unused;
+	if (!!(f18 == 22))
+		goto L267;
 L264: __maybe_unused;
-	t12 = 23;
 L265: __maybe_unused;
-	goto L276;
+	t12 = 23;
 L266: __maybe_unused;
-	if (!(f22[package_of[cpu]] == 1))
-		goto L270;
+	goto L277;
 L267: __maybe_unused;
+	if (!(f22[package_of[cpu]] == 1))
+		goto L271;
 L268: __maybe_unused;
-	t12 = 24;
 L269: __maybe_unused;
-	goto L276;
+	t12 = 24;
 L270: __maybe_unused;
-	f22[package_of[cpu]] = 1;
+	goto L277;
 L271: __maybe_unused;
-	if (!!({ int i0, r0 = 0; for (i0 = 0; i0 < N_PACKAGES; i0++) if (!(f22[i0] == 1)) r0 = 1; r0; }))
-		goto L273;
+	f22[package_of[cpu]] = 1;
 L272: __maybe_unused;
-	f18 = 25;
+	if (!!({ int i0, r0 = 0; for (i0 = 0; i0 < N_PACKAGES; i0++) if (!(f22[i0] == 1)) r0 = 1; r0; }))
+		goto L274;
 L273: __maybe_unused;
+	f18 = 25;
 L274: __maybe_unused;
-	t12 = 14;
 L275: __maybe_unused;
-	goto L276;
+	t12 = 14;
 L276: __maybe_unused;
-	if (!!(t12 == 14))
-		goto L279;
+	goto L277;
 L277: __maybe_unused;
-	t10 = 4;
+	if (!!(t12 == 14))
+		goto L280;
 L278: __maybe_unused;
-	goto L313;
+	t10 = 4;
 L279: __maybe_unused;
-	if (!!({ int i0, r0 = 0; for (i0 = 0; i0 < N_PACKAGES; i0++) if ((!(f22[i0] == 1) && ({ int i1, r1 = 0; for (i1 = 0; i1 < N_CPUS; i1++) if (package_of[i1] == i0) if ((cpu_online(i1) == 1)) r1 = 1; r1; }))) r0 = 1; r0; }))
-		goto L281;
+	goto L314;
 L280: __maybe_unused;
-	goto L282;
+	if (!!({ int i0, r0 = 0; for (i0 = 0; i0 < N_PACKAGES; i0++) if ((!(f22[i0] == 1) && ({ int i1, r1 = 0; for (i1 = 0; i1 < N_CPUS; i1++) if (package_of[i1] == i0) if ((cpu_online(i1) == 1)) r1 = 1; r1; }))) r0 = 1; r0; }))
+		goto L282;
 L281: __maybe_unused;
-	goto L243;
+	goto L283;
 L282: __maybe_unused;
+	goto L244;
+L283: __maybe_unused;
 	if (gate(x, 13)) // init_tdmrs()
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
-L283: __maybe_unused;
+L284: __maybe_unused;
 	if (!(cpu_active(cpu) == 1))
 		disagree("a step of who %d is not enabled", x->who);
-L284: __maybe_unused;
-	if (!!(f6[cpu] == 1))
-		goto L289;
 L285: __maybe_unused;
-	f13 = 1;
+	if (!!(f7[cpu] == 1))
+		goto L290;
 L286: __maybe_unused;
+	f13 = 1;
 L287: __maybe_unused;
-	t13 = 7;
 L288: __maybe_unused;
-	goto L304;
+	t13 = 7;
 L289: __maybe_unused;
-	if (!(f14 == 1))
-		goto L293;
+	goto L305;
 L290: __maybe_unused;
+	if (!(f14 == 1))
+		goto L294;
 L291: __maybe_unused;
-	t13 = 8;
 L292: __maybe_unused;
-	goto L304;
+	t13 = 8;
 L293: __maybe_unused;
-	if (!(f15 == 1))
-		goto L297;
+	goto L305;
 L294: __maybe_unused;
+	if (!(f15 == 1))
+		goto L298;
 L295: __maybe_unused;
-	t13 = 9;
 L296: __maybe_unused;
-	goto L304;
+	t13 = 9;
 L297: __maybe_unused;
-	if (!!(f18 == 25))
-		goto L301;
+	goto L305;
 L298: __maybe_unused;
+	if (!!(f18 == 25))
+		goto L302;
 L299: __maybe_unused;
-	t13 = 26;
 L300: __maybe_unused;
-	goto L304;
+	t13 = 26;
 L301: __maybe_unused;
+	goto L305;
 L302: __maybe_unused;
-	t13 = 14;
 L303: __maybe_unused;
-	goto L304;
+	t13 = 14;
 L304: __maybe_unused;
-	if (!!(t13 == 14))
-		goto L307;
+	goto L305;
 L305: __maybe_unused;
-	t10 = 4;
+	if (!!(t13 == 14))
+		goto L308;
 L306: __maybe_unused;
-	goto L313;
+	t10 = 4;
 L307: __maybe_unused;
-	if (!(f23 == 0))
-		goto L309;
+	goto L314;
 L308: __maybe_unused;
-	goto L311;
+	if (!(f23 == 0))
+		goto L310;
 L309: __maybe_unused;
-	f23 += -1;
+	goto L312;
 L310: __maybe_unused;
-	goto L282;
+	f23 += -1;
 L311: __maybe_unused;
-	t10 = 1;
+	goto L283;
 L312: __maybe_unused;
-	goto L313;
+	t10 = 1;
 L313: __maybe_unused;
-	if (!(t10 == 1))
-		goto L316;
+	goto L314;
 L314: __maybe_unused;
-	f21 = 17;
+	if (!(t10 == 1))
+		goto L317;
 L315: __maybe_unused;
-	goto L317;
+	f21 = 17;
 L316: __maybe_unused;
-	f21 = 18;
+	goto L318;
 L317: __maybe_unused;
-	t8 = t10;
+	f21 = 18;
 L318: __maybe_unused;
-	drop(x);
+	t8 = t10;
 L319: __maybe_unused;
-	if (!!(t8 == 1))
-		goto L323;
-L320: __maybe_unused;
-	f5 = 0;
-L321: __maybe_unused;
 	drop(x);
+L320: __maybe_unused;
+	if (!!(t8 == 1))
+		goto L324;
+L321: __maybe_unused;
+	f5 = 0;
 L322: __maybe_unused;
-	goto L458;
+	drop(x);
 L323: __maybe_unused;
+	goto L459;
+L324: __maybe_unused;
 	if (gate(x, 14)) // cpus_read_lock()
 		goto gone;
 	cpu = x->now.cpu < 0 ? cpu : x->now.cpu;
@@ -1250,20 +1253,20 @@ L323: __maybe_unused;
 		slot[1] = r ? r : CPUHP_AP_ONLINE_DYN;
 	f24 = r >= 0;
 	t19 = r < 0 ? 4 : 1;
-L455: __maybe_unused;
-	if (!!(t19 == 1))
-		goto L457;
 L456: __maybe_unused;
-	f5 = 0;
+	if (!!(t19 == 1))
+		goto L458;
 L457: __maybe_unused;
-	drop(x);
+	f5 = 0;
 L458: __maybe_unused;
-	f3 = 1;
+	drop(x);
 L459: __maybe_unused;
-	f25 = 1;
+	f3 = 1;
 L460: __maybe_unused;
+	f25 = 1;
+L461: __maybe_unused;
 	goto L0;
-L461:
+L462:
 	finish(x, NOWHERE);
 gone:
 	drop_all(x);
@@ -1297,7 +1300,7 @@ L5: __maybe_unused;
 L6: __maybe_unused;
 	f28 = 1;
 L7: __maybe_unused;
-	goto L56;
+	goto L57;
 L8: __maybe_unused;
 	if (gate(x, 21)) // cpus_read_lock()
 		goto gone;
@@ -1318,9 +1321,9 @@ L14: __maybe_unused;
 L15: __maybe_unused;
 	drop(x);
 L16: __maybe_unused;
-	goto L56;
+	goto L57;
 L17: __maybe_unused;
-	if (!!(f6[cpu] == 1))
+	if (!!(f7[cpu] == 1))
 		goto L22;
 L18: __maybe_unused;
 	f13 = 1;
@@ -1374,33 +1377,35 @@ L43: __maybe_unused;
 	goto L44;
 L44: __maybe_unused;
 	if (!(t21 == 7))
-		goto L46;
+		goto L47;
 L45: __maybe_unused;
 	f9 = 30;
 L46: __maybe_unused;
-	if (!(!(t21 == 14) && !(t21 == 31)))
-		goto L49;
+	t21 = 14;
 L47: __maybe_unused;
-L48: __maybe_unused;
-	f30 = 1;
-L49: __maybe_unused;
 	if (!(!(t21 == 14) && !(t21 == 31)))
-		goto L51;
+		goto L50;
+L48: __maybe_unused;
+L49: __maybe_unused;
+	f30 = 1;
 L50: __maybe_unused;
-	f31 = 1;
+	if (!(!(t21 == 14) && !(t21 == 31)))
+		goto L52;
 L51: __maybe_unused;
-	if (!!(t21 == 14))
-		goto L54;
+	f31 = 1;
 L52: __maybe_unused;
-	drop(x);
+	if (!!(t21 == 14))
+		goto L55;
 L53: __maybe_unused;
-	goto L56;
-L54: __maybe_unused;
-	f27 = 32;
-L55: __maybe_unused;
 	drop(x);
+L54: __maybe_unused;
+	goto L57;
+L55: __maybe_unused;
+	f27 = 32;
 L56: __maybe_unused;
-L57:
+	drop(x);
+L57: __maybe_unused;
+L58:
 	finish(x, NOWHERE);
 gone:
 	drop_all(x);
@@ -1424,7 +1429,7 @@ L1: __maybe_unused;
 L2: __maybe_unused;
 	f32[cpu] = 1;
 L3: __maybe_unused;
-	if (!!(f6[cpu] == 1))
+	if (!!(f7[cpu] == 1))
 		goto L8;
 L4: __maybe_unused;
 	f13 = 1;
@@ -1476,17 +1481,19 @@ L28: __maybe_unused;
 	goto L29;
 L29: __maybe_unused;
 	if (!(t22 == 7))
-		goto L31;
+		goto L32;
 L30: __maybe_unused;
 	f9 = 30;
 L31: __maybe_unused;
-	if (!!(t22 == 14))
-		goto L33;
+	t22 = 14;
 L32: __maybe_unused;
-	f31 = 1;
+	if (!!(t22 == 14))
+		goto L34;
 L33: __maybe_unused;
+	f31 = 1;
+L34: __maybe_unused;
 	goto L0;
-L34:
+L35:
 	finish(x, NOWHERE);
 gone:
 	drop_all(x);
