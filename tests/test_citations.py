@@ -18,7 +18,9 @@ SOURCES = "TDXEXPLORE_LINUX_SOURCES"
 def test_the_list_of_citations_has_what_is_cited_and_nothing_else() -> None:
     found, elsewhere = citations.listed()
     assert not set(found) & set(elsewhere)
-    assert citations.cited() == set(found) | set(elsewhere), "tools/citations.py looks new names up in the kernel's text"
+    assert citations.cited() == set(found) | set(elsewhere), (
+        "tools/citations.py looks new names up in the kernel's text"
+    )
     assert all(series and set(series) <= set(citations.SERIES) for series in found.values())
     assert all(elsewhere.values())
     assert len(found) > 150

@@ -8,7 +8,6 @@ from asking import Asked, warnings
 from tdxexplore.model.code import Branch, Label
 from tdxexplore.model.scopes import variables
 
-
 # Who executes VMXON: the pass of v19 and its first VM; the load of KVM; boot. A CPU that comes does in all of them.
 EXECUTES = {"v19": {"kvm", "td", "hotplug"}, "linux-6.16": {"kvm", "hotplug"}, "linux-7.1": {"boot", "hotplug"}}
 

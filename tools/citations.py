@@ -1,12 +1,12 @@
 """The names that this project cites, looked up in the kernel's text: ``python tools/citations.py SERIES=FOLDER ...``.
 
-A citation is a function with its parentheses, as ``cpus_read_lock()``, or a C file with its folder, in a string of a model, in a
-page that is written by hand, or in the list of known bugs. `tools/citations.toml` has each: the series of the kernel in which it is,
-or why it is in none of them. A test holds the list against what is cited, and, where the sources are unpacked, against their text.
+A citation is a function with its parentheses, as ``cpus_read_lock()``, or a C file with its folder: in a string of a model, in a
+page that is written by hand, or in the list of known bugs. `tools/citations.toml` has each, with the series of the kernel that
+have it, or why none has. A test holds the list against what is cited, and, where the sources are unpacked, against their text.
 
-The sources are those of Debian's packages ``linux-source-6.12`` and ``linux-source-7.3``: ``apt-get download`` and ``dpkg-deb -x``
-bring ``usr/src/linux-source-SERIES.tar.xz``, of which the folders of `FOLDERS` are enough. The command writes the list anew, and
-keeps the reasons; the test asks for the folders in ``TDXEXPLORE_LINUX_SOURCES``, as they stand on the command line.
+The sources are those of Debian's packages ``linux-source-6.12`` and ``linux-source-7.3``: ``apt-get download`` and
+``dpkg-deb -x`` bring ``usr/src/linux-source-SERIES.tar.xz``, of which the folders of `FOLDERS` are enough. The command writes the
+list anew, and keeps the reasons. The test takes its folders from ``TDXEXPLORE_LINUX_SOURCES``, as they stand on the command line.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class Linux71(VirtAtLoad):
     reading: ClassVar[tuple[str, ...]] = ("A second user calls nothing, as core has enabled TDX for all.",)
     abstracted: ClassVar[tuple[str, ...]] = (
         (
-            "The checks of features in tdx_enable(): those before its callback is registered fail before any change, which leaves "
-            "a kernel without TDX; check_features() fails as TDH.SYS.RD does."
+            "The checks of features in tdx_enable(): those before its callback is registered fail before any change, which "
+            "leaves a kernel without TDX; check_features() fails as TDH.SYS.RD does."
         ),
         (
             "tdx_online_cpu() is one step: at boot no other actor runs, and later the CPU is not active yet, so that no actor "
