@@ -131,7 +131,9 @@ def test_an_update_reads_the_handoff_version_first_and_ends_where_it_cannot(
     scenario: str, read: set[str], shut_down: set[str]
 ) -> None:
     rules = Asked(POLICY, "subset", scenario, (2,), budgets={"update": 2}).check().rules
-    own = rules.filter((pl.col("actor") == "update") & (pl.col("label") == "MODULE_UPDATE_SHUTDOWN: tdx_module_shutdown()"))
+    own = rules.filter(
+        (pl.col("actor") == "update") & (pl.col("label") == "MODULE_UPDATE_SHUTDOWN: tdx_module_shutdown()")
+    )
     met = [note.split("; ") for note in own.filter(pl.col("fired") > 0)["notes"]]
     first, then = "TDH.SYS.RD = ", "TDH.SYS.SHUTDOWN = "
     assert {calls[0].removeprefix(first) for calls in met} == {module.SUCCESS, *read}
