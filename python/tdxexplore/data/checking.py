@@ -158,7 +158,7 @@ def _refuse_values(rows: pa.Table) -> None:
         if name in _DIGITS:
             right = pc.match_substring_regex(column, "^[0-9]+$")
         elif name == "severity":
-            right = pc.is_in(column, pa.array([*SEVERITIES, None], pa.string()))
+            right = pc.is_in(column, pa.array(SEVERITIES, pa.string()))
         elif name in ("packages", "cpus"):
             right = pc.fill_null(pc.greater(column, 0), fill_value=False)
         else:
