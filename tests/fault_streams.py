@@ -181,7 +181,7 @@ NO_ADDRESSES = "error: not enough memory: `ulimit -v` leaves N MiB of addresses;
 
 @fault("`ulimit -v` leaves too little to begin", NO_ADDRESSES, 3, long=True)
 def addresses_are_few(lab: Lab) -> Done:
-    return lab.shell("ulimit -v 500000; tdxexplore $HOLDS --threads 1")
+    return lab.shell("ulimit -v 700000; tdxexplore $HOLDS --threads 1")
 
 
 LARGE = (
@@ -191,7 +191,7 @@ LARGE = (
 
 @fault("`ulimit -v` ends a search, whatever `--max-memory` allows", "", 3, "what was explored", long=True)
 def addresses_end(lab: Lab) -> Done:
-    lines = [f"ulimit -v 900000; tdxexplore {LARGE} --threads 2 {given}" for given in ("", "--max-memory 100G")]
+    lines = [f"ulimit -v 1500000; tdxexplore {LARGE} --threads 2 {given}" for given in ("", "--max-memory 100G")]
     found = [lab.shell(line) for line in lines]
     assert all("verdict: incomplete (memory of this machine" in done.out for done in found), found
     assert found[0].code == found[1].code

@@ -225,6 +225,37 @@ def test_texts_in_a_strangers_data_set_do_nothing(tmp_path: Path, capsys: pytest
     shutil.rmtree(tmp_path / "out")
 
 
+DAMAGE = {
+    ("outcomes", "severity"): "S9",
+    ("properties", "severity"): "\0",
+    ("outcomes", "terminal_states"): "",
+    ("outcomes", "interleavings"): "-1",
+    ("properties", "states"): "1e9",
+    ("runs", "states"): "9\n9",
+    ("runs", "cpus"): None,
+    ("runs", "packages"): 0,
+}
+
+
+@pytest.mark.parametrize(("table", "column"), DAMAGE)
+def test_a_value_that_no_search_writes_is_damage(
+    table: str, column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli.run(["sweep", str(spec_file(tmp_path, GRID + "cpus = 2\n")), "--out", str(out)]) == 0
+    (path,) = (out / table).rglob("*.parquet")
+    rows = pq.read_table(path, partitioning=None)
+    kind = pl.DataFrame(rows).schema[column]
+    evil = pl.DataFrame(rows).with_columns(pl.lit(DAMAGE[table, column], dtype=kind).alias(column))
+    pq.write_table(evil.to_arrow().cast(rows.schema), path)
+    capsys.readouterr()
+    for words in (["analyze", "worst", str(out)], ["report", str(out), "-o", str(tmp_path / "page.html"), "--quiet"]):
+        assert cli.run(words) == 3
+        said = capsys.readouterr().err
+        assert f"damaged: `{column}` is `" in said
+        assert said.count("\n") == 1
+
+
 def test_a_data_set_is_not_written_where_no_reader_of_parquet_finds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from cyclopts import App
 from tdxexplore._version import __version__
 from tdxexplore.cli import exits, streams
 from tdxexplore.errors import InternalError, TdxExploreError, TimeUp, TooLarge
+from tdxexplore.explore.machine import load_within_addresses
 from tdxexplore.visible import speaks_ascii
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ _NO_THREAD = ("can't start new thread", os.strerror(errno.EAGAIN))
 def main() -> None:
     """Entry point."""
     streams.prepare()
+    load_within_addresses()
     code = run(sys.argv[1:])
     streams.end()
     sys.exit(code)

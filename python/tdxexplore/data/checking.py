@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tdxexplore.data.files import MERGED, partition_of
-from tdxexplore.data.schema import SCHEMA_VERSION, schema
+from tdxexplore.data.schema import SCHEMA_VERSION, TABLES, schema
+from tdxexplore.model import SEVERITIES
+from tdxexplore.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _NAMED = 3
+_DIGITS = frozenset(column.name for columns in TABLES.values() for column in columns if column.digits)
 _ID = 32  # characters of a point
 
 
@@ -147,6 +151,23 @@ def _compare(about: Mapping[str, str], table: str, partition: Mapping[str, str],
             raise _Refused(f"its {key} is `{about[key]}`, and `{value}` belongs here")
 
 
+def _refuse_values(rows: pa.Table) -> None:
+    """Refuse values that no search writes and that whoever reads them could not compute with."""
+    for name in rows.column_names:
+        column = rows.column(name)
+        if name in _DIGITS:
+            right = pc.match_substring_regex(column, "^[0-9]+$")
+        elif name == "severity":
+            right = pc.is_in(column, pa.array(SEVERITIES, pa.string()))
+        elif name in ("packages", "cpus"):
+            right = pc.fill_null(pc.greater(column, 0), fill_value=False)
+        else:
+            continue
+        wrong = pc.filter(column, pc.invert(right))  # null in `right` is left out: a number that was not computed
+        if len(wrong):
+            raise _Refused(f"damaged: `{name}` is `{one_line(str(wrong[0]), 60)}`")
+
+
 def _points(file: pq.ParquetFile, path: Path, named: str, *, pages: bool) -> tuple[str, ...]:
     """The points that a file is of. Of a merged file its metadata names them, as a table may have no rows of some."""
     merged = path.name.startswith(MERGED)
@@ -154,7 +175,9 @@ def _points(file: pq.ParquetFile, path: Path, named: str, *, pages: bool) -> tup
     if pages or not points:
         found: set[str] = set()
         for group in range(file.num_row_groups):
-            found.update(file.read_row_group(group, use_threads=False).column("point").unique().to_pylist())
+            rows = file.read_row_group(group, use_threads=False)
+            _refuse_values(rows)
+            found.update(rows.column("point").unique().to_pylist())
         if points and not found <= points:
             raise _Refused("it holds rows of another point")
         points |= found

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import resource
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,9 @@ _THREAD = 80 << 20
 
 _LEAST = 64 << 20
 """Bytes of addresses below which a search is not begun."""
+
+_ANSWER = 512 << 20
+"""Bytes of addresses that the tables and the traces of an answer take; 350 MiB are those of Polars, once it starts."""
 
 
 def free_memory(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
@@ -56,15 +61,26 @@ def memory_limit(threads: int, share: float = 1.0, asked: int | None = None) -> 
         limit = int(free * _USED * share)
     addresses = _addresses()
     if addresses is not None:
-        left = addresses - (threads + 1) * _THREAD
-        if left < _LEAST:
+        kept = (threads + 1) * _THREAD + max(0, _taken_at_first() + _ANSWER - _taken())
+        if (left := addresses - kept) < _LEAST:
             raise MemoryError(
-                f"`ulimit -v` leaves {addresses >> 20:,} MiB of addresses; {_LEAST + (threads + 1) * _THREAD >> 20:,} MiB are "
-                f"needed for {threads} threads"
+                f"`ulimit -v` leaves {addresses >> 20:,} MiB of addresses; {_LEAST + kept >> 20:,} MiB are needed for {threads} "
+                "threads"
             )
         room = int(left * _USED / 2 * share)  # a table that grows is there twice
         limit = room if limit is None else min(limit, room)
     return None if limit is None else max(1, limit)
+
+
+def load_within_addresses() -> None:
+    """Under ``ulimit -v`` load NumPy now. Where OpenBLAS, in it, is refused memory later, it exits with 1, which says *violated*.
+
+    Each thread of OpenBLAS and of Polars takes addresses, and tables of answers are small.
+    """
+    if _addresses() is not None:
+        for name in ("OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
+            os.environ.setdefault(name, "1")
+        import_module("numpy")
 
 
 def resident() -> int:
@@ -75,10 +91,18 @@ def resident() -> int:
 def _addresses() -> int | None:
     """Bytes of addresses that this process may still take; None without a limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return None
-    taken = int((_PROC / "self" / "statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    return max(0, limit - taken)
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - _taken())
+
+
+def _taken() -> int:
+    """Bytes of addresses that this process has."""
+    return int((_PROC / "self" / "statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@cache
+def _taken_at_first() -> int:
+    """The same, before the first answer."""
+    return _taken()
 
 
 def _of_the_machine(proc: Path) -> int | None:
