@@ -41,7 +41,7 @@ kernel: $(VENV)/installed
 	  $(BIN)/tdxexplore kernel host $$trace --script $$script --series 7.3 && \
 	  $(BIN)/tdxexplore kernel conform $$trace linux-7.2-update || exit 1; done
 
-# All schedules of docs/kernel-results.md again, on one kernel; half an hour or more. 
+# All schedules of docs/kernel-results.md again, on one kernel; half an hour or more.
 SERIES ?= 7.3
 kernel-campaign: $(VENV)/installed
 	mkdir -p demo
