@@ -85,7 +85,7 @@ _REFUSED = frozenset(
 """Errors of the machine, for which no name that the user gave is at fault."""
 
 _NO_THREAD = ("can't start new thread", os.strerror(errno.EAGAIN))
-"""What Python, and what the engine and Polars say where a thread is refused."""
+"""The words with which Python, the engine and Polars say that a thread is refused."""
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ def inspect(root: Path, table: str, path: Path, *, pages: bool) -> Part | Skippe
 
 
 def _about(stored: pa.Schema) -> defaultdict[str, str]:
-    """What a file says about itself; the empty text for what it does not say."""
+    """The metadata of a file; the empty text for each that it lacks."""
     metadata = {k.decode(): v.decode() for k, v in (stored.metadata or {}).items()}
     if "tdxexplore.table" not in metadata:
         raise _Refused("a Parquet file, but not of tdxexplore")

@@ -38,7 +38,7 @@ Run = tuple["TraceStep", ...]
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What locks are drawn with: taken, held, released; and taken and released in one step."""
+    """The marks of locks: taken, held, released; and taken and released in one step."""
 
     shared: str
     exclusive: str
@@ -91,7 +91,7 @@ def table(steps: Sequence[TraceStep]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def decides(number: int) -> str:
-    """What the mark of the decisive step means."""
+    """The meaning of the mark of the decisive step."""
     return f"step {number} decides: until then some run avoids this outcome, afterwards none does"
 
 
@@ -191,7 +191,7 @@ class _Lanes:
         return [f"{self._left('', '', '', held)}{line}".rstrip() for line in rest]
 
     def _marks(self, step: TraceStep, first: TraceStep) -> dict[Held, str]:
-        """What each lock looks like in the line of a step."""
+        """The mark of each lock in the line of a step."""
         new = () if step.takes is None else (h for h in step.held if h.lock == step.takes and h not in _before(first))
         marks = {held: self._bars.of(held, 1) for held in step.held}
         marks |= {held: self._bars.of(held, 0) for held in new}
@@ -230,7 +230,7 @@ def _before(step: TraceStep) -> tuple[Held, ...]:
 
 
 def sentences(runs: Sequence[Run]) -> Iterator[str]:
-    """What each line says. A function is named where its actor enters it."""
+    """The text of each line. A function is named where its actor enters it."""
     inside: dict[str, tuple[str, ...]] = {}
     for step, *_ in runs:
         said = happened(step)

@@ -116,7 +116,7 @@ def _of_the_machine(proc: Path) -> int | None:
 
 
 def _of_cgroups(proc: Path, cgroups: Path) -> Iterator[int]:
-    """What each cgroup above this process leaves, of either version."""
+    """The bytes that each cgroup above this process leaves, of either version."""
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:

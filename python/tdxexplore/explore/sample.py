@@ -90,7 +90,7 @@ class Sample(Judged):
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What the verdict is based on: outcomes that runs came to, and invariants that failed on the way."""
+        """The grounds of the verdict: outcomes that runs came to, and invariants that failed on the way."""
         outcomes = self.outcomes.select("outcome", "severity").iter_rows()
         failed = self.invariants.filter(pl.col("runs") > 0).select("invariant", "severity", "text").iter_rows()
         return (
